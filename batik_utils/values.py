@@ -1,0 +1,214 @@
+"""The plain values that flow from one floor to the next: Dataset, Split, Hyper, Fit, FitResult."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the pictures came from, and how they compare with the published list."""
+
+    kind: str
+    """One of "folder", "kaggle", "sample"."""
+    description: str
+    """One line for people, without any machine path."""
+    identical: int = 0
+    altered: int = 0
+    missing: int = 0
+    unlisted: int = 0
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether these are the procedural sample, not photographs."""
+        return self.kind == "sample"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Decoded images with everything that must never be separated from them; row i is one image."""
+
+    motifs: tuple[str, ...]
+    """Class names, in label order (folder names, such as "batik-bali")."""
+    images: NDArray[np.uint8]
+    """RGB, [n, size, size, 3], 0-255; may be memory-mapped."""
+    labels: NDArray[np.int64]
+    """[n], an index into motifs."""
+    paths: tuple[str, ...]
+    """[n], posix, relative to the data folder: "batik-bali/1.jpg"."""
+    sha256: tuple[str, ...]
+    """[n], of each file's bytes."""
+    groups: NDArray[np.int64]
+    """[n]; near-duplicates share one number."""
+    source: Source
+    skipped: tuple[tuple[str, str], ...] = ()
+    """(path, reason) of each file that is not a usable image."""
+    facts: tuple[dict[str, Any], ...] = ()
+    """[n], per file: format, mode, width, height, bytes, orientation, extension_agrees, status."""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def size(self) -> int:
+        """Side of the square images, pixels."""
+        return int(self.images.shape[1])
+
+    @property
+    def fingerprint(self) -> str:
+        """A sha256 over size, paths, file hashes, labels and groups: the data part of every fit's key."""
+        rows = [self.size, self.motifs, self.paths, self.sha256, self.labels.tolist(), self.groups.tolist()]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows of a Dataset train, validate and test."""
+
+    protocol: str
+    """"published", "grouped", "permuted" or "curve-K" (K training images per motif)."""
+    repeat: int
+    fold: int
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    """Empty where the protocol has no validation rows."""
+    test: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """The hyperparameters that a search may vary."""
+
+    epochs: int
+    learning_rate: float
+    dropout: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One model trained on one split with one seed."""
+
+    study: str
+    model: str
+    protocol: str
+    repeat: int
+    fold: int
+    seed: int
+    hyper: Hyper
+
+    @property
+    def name(self) -> str:
+        """A name for people and messages, such as "scratch/grouped/r0f3/s1/e20-lr0.001-d0.5"."""
+        h = self.hyper
+        return (
+            f"{self.model}/{self.protocol}/r{self.repeat}f{self.fold}/s{self.seed}"
+            f"/e{h.epochs}-lr{h.learning_rate:g}-d{h.dropout:g}"
+        )
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What one fit said about its test rows; labels, probabilities and paths come from one pass."""
+
+    fit: Fit
+    paths: tuple[str, ...]
+    """[n] test images."""
+    y_true: NDArray[np.int64]
+    """[n]"""
+    y_prob: NDArray[np.float64]
+    """[n, classes], rows sum to 1."""
+    parameters: int
+    """All parameters of the whole model, backbone included."""
+    history: dict[str, list[float]] = field(default_factory=dict)
+    """Per epoch: accuracy, loss, val_accuracy, val_loss (val_* = validation rows, or the test rows where the
+    protocol has none; empty for fits of which no curve is shown)."""
+    val_paths: tuple[str, ...] = ()
+    val_true: NDArray[np.int64] | None = None
+    val_prob: NDArray[np.float64] | None = None
+    checkpoints: dict[int, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
+    """{epochs: {"val": [n_val, classes], "test": [n, classes]}} for the epoch counts that a search considers."""
+    probes: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """{"greyscale" | "blur" | "patches" | "border": [n, classes]}: the same test images, tampered with."""
+    missing: str = ""
+    """Why there is no result (the fit failed); every array is then empty."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, probabilities rounded to 7 decimals."""
+        out: dict[str, Any] = {"fit": asdict(self.fit)}
+        for name in ("paths", "parameters", "history", "val_paths", "missing"):
+            out[name] = getattr(self, name)
+        for name in ("y_true", "y_prob", "val_true", "val_prob"):
+            out[name] = _listed(getattr(self, name))
+        out["checkpoints"] = {
+            str(e): {k: _listed(v) for k, v in c.items()} for e, c in sorted(self.checkpoints.items())
+        }
+        out["probes"] = {k: _listed(v) for k, v in sorted(self.probes.items())}
+        return out
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> FitResult:
+        """The inverse of to_json."""
+        fit = dict(raw["fit"])
+        fit["hyper"] = Hyper(**fit["hyper"])
+        classes = len(raw["y_prob"][0]) if raw["y_prob"] else 0
+
+        def probabilities(rows: list[list[float]] | None) -> NDArray[np.float64] | None:
+            return None if rows is None else np.asarray(rows, dtype=np.float64).reshape(len(rows), classes)
+
+        return cls(
+            fit=Fit(**fit),
+            paths=tuple(raw["paths"]),
+            y_true=np.asarray(raw["y_true"], dtype=np.int64),
+            y_prob=probabilities(raw["y_prob"]),
+            parameters=raw["parameters"],
+            history=raw["history"],
+            val_paths=tuple(raw["val_paths"]),
+            val_true=None if raw["val_true"] is None else np.asarray(raw["val_true"], dtype=np.int64),
+            val_prob=probabilities(raw["val_prob"]),
+            checkpoints={
+                int(e): {k: probabilities(v) for k, v in c.items()} for e, c in raw["checkpoints"].items()
+            },
+            probes={k: probabilities(v) for k, v in raw["probes"].items()},
+            missing=raw["missing"],
+        )
+
+
+def _listed(array: NDArray[Any] | None) -> list[Any] | None:
+    if array is None:
+        return None
+    return np.round(array, 7).tolist() if array.dtype.kind == "f" else array.tolist()
+
+
+@dataclass(frozen=True)
+class Results:
+    """All fits' results of one study; every metric, interval and figure is a pure function of this."""
+
+    items: tuple[FitResult, ...]
+
+    def select(self, model: str | None = None, protocol: str | None = None) -> Results:
+        """Those of one model and/or protocol that succeeded, in a stable order."""
+        kept = (
+            r
+            for r in self.items
+            if not r.missing
+            and (model is None or r.fit.model == model)
+            and (protocol is None or r.fit.protocol == protocol)
+        )
+        return Results(tuple(sorted(kept, key=lambda r: r.fit.name)))
+
+    @property
+    def missing(self) -> tuple[FitResult, ...]:
+        """The fits that failed, each with its reason."""
+        return tuple(r for r in self.items if r.missing)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self):
+        return iter(self.items)
