@@ -1,0 +1,66 @@
+"""Make the virtual environment: python3 batik_utils/bootstrap.py FOLDER.
+
+Runs on a bare Python, so it imports nothing but the standard library. uv installs the locked set in seconds; where
+uv cannot be used, pip installs the same set, slower. Every file is checked against the hashes in requirements.txt.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(folder: Path) -> None:
+    """Make the environment in folder and mark it ready; raises SystemExit with one line on failure."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file runs on whatever Python is there
+        found = ".".join(map(str, sys.version_info[:3]))
+        sys.exit(f"Python 3.11 or newer is needed, this is {found}. Try: make PYTHON=python3.12 …")
+    print(f"Setting up {folder} (once; a few hundred megabytes) …", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    if subprocess.run([sys.executable, "-m", "venv", str(folder)], stdout=subprocess.DEVNULL).returncode:
+        sys.exit("Python's venv module is not complete; on Debian and Ubuntu: apt install python3-venv.")
+    python = str(folder / "bin" / "python")
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    lock = str(ROOT / "requirements.txt")
+    own_lock = folder / "uv.txt"
+    own_lock.write_text(_locked("uv", Path(lock).read_text(encoding="utf-8")), encoding="utf-8")
+    subprocess.run(
+        [*pip, "install", "--require-hashes", "--no-deps", "--requirement", str(own_lock)], check=False
+    )
+    uv = [python, "-m", "uv", "pip"]
+    sync = [*uv, "sync", "--python", python, "--quiet", "--require-hashes", "--compile-bytecode", lock]
+    if subprocess.run(sync, env={**os.environ, **_index(pip)}).returncode:
+        print("uv could not install the locked packages; trying pip …", flush=True)
+        if subprocess.run([*pip, "install", "--require-hashes", "--requirement", lock]).returncode:
+            sys.exit("The locked packages could not be installed: is a package index within reach?")
+    own = [*pip, "install", "--no-deps", "--no-build-isolation", "--no-index", "--editable", str(ROOT)]
+    done = subprocess.run(own, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"The project itself could not be installed: {done.stderr.strip()}")
+    (folder / ".ready").touch()
+
+
+def _locked(name: str, lock: str) -> str:
+    """The lines of one package in a lock file: its version and the hashes below it."""
+    lines = lock.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"{name}=="))
+    end = next((i for i in range(start + 1, len(lines)) if not lines[i].startswith(" ")), len(lines))
+    return "\n".join(lines[start:end]) + "\n"
+
+
+def _index(pip: list[str]) -> dict[str, str]:
+    """What pip is configured with, in uv's words, so that one mirror serves both."""
+    asked = subprocess.run([*pip, "config", "get", "global.index-url"], capture_output=True, text=True)
+    url = os.environ.get("PIP_INDEX_URL") or asked.stdout.strip()
+    settings = {"UV_DEFAULT_INDEX": url} if url and "UV_DEFAULT_INDEX" not in os.environ else {}
+    certificates = os.environ.get("PIP_CERT")
+    if certificates and "SSL_CERT_FILE" not in os.environ:
+        settings["SSL_CERT_FILE"] = certificates
+    return settings
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,122 @@
+"""How sure a number is: Wilson for one split, Nadeau-Bengio across folds, and where the variance comes from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from batik_utils.errors import BatikError
+
+LEVEL = 0.95
+"""Level of every interval, unless a function is told otherwise."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with the interval around it; accuracies and differences are fractions, not percent."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    """How many things it was computed from: images for Wilson, fold scores for Nadeau-Bengio."""
+    method: str
+    """"wilson", "nadeau-bengio" or "bootstrap"."""
+
+    def __contains__(self, other: object) -> bool:
+        return isinstance(other, (int, float)) and self.low <= other <= self.high
+
+
+def wilson(correct: int, n: int, level: float = LEVEL) -> Interval:
+    """Wilson's score interval of a proportion (statsmodels), here correct images out of n.
+
+    Raises BatikError where n is not positive or correct is not between 0 and n.
+    Source: E. B. Wilson, Journal of the American Statistical Association 22 (1927) 209-212.
+    """
+    if n < 1 or not 0 <= correct <= n:
+        raise BatikError(f"A proportion of {correct} out of {n} has no interval.")
+    low, high = proportion_confint(correct, n, alpha=1 - level, method="wilson")
+    return Interval(correct / n, float(low), float(high), n, "wilson")
+
+
+def corrected_error(values: Sequence[float], folds: int) -> float:
+    """Nadeau and Bengio's standard error of the mean of fold scores of (repeated) k-fold cross-validation.
+
+    The usual s²/J is too small, because training sets overlap; it becomes s² (1/J + 1/(k - 1)), where 1/(k - 1)
+    is the size of a test fold over that of its training set. values is [J], folds is k.
+    Source: C. Nadeau and Y. Bengio, Machine Learning 52 (2003) 239-281.
+    """
+    scores = np.asarray(values, dtype=np.float64)
+    return math.sqrt(float(scores.var(ddof=1)) * (1 / len(scores) + 1 / (folds - 1)))
+
+
+def nadeau_bengio(values: Sequence[float], folds: int, level: float = LEVEL) -> Interval:
+    """Mean and corrected resampled t interval of fold scores [J] from (repeated) k-fold cross-validation.
+
+    It is not clipped to 0-1: an interval that reaches over 1 says how little the folds say.
+    Raises BatikError where there are fewer than two scores or folds.
+    """
+    scores = np.asarray(values, dtype=np.float64)
+    if len(scores) < 2 or folds < 2:
+        raise BatikError(f"An interval needs at least two fold scores, not {len(scores)}.")
+    mean = float(scores.mean())
+    reach = float(stats.t.ppf((1 + level) / 2, len(scores) - 1)) * corrected_error(scores, folds)
+    return Interval(mean, mean - reach, mean + reach, len(scores), "nadeau-bengio")
+
+
+@dataclass(frozen=True)
+class VarianceSplit:
+    """Variance components of one fit's score, in squared units of the score."""
+
+    data: float
+    """Between splits: which images trained and which were tested."""
+    seed: float
+    """Within a split: initial weights, order, augmentation and dropout."""
+    splits: int
+    seeds: int
+    """Seeds per split (the harmonic mean, rounded, where splits have unequal numbers)."""
+
+    @property
+    def data_sd(self) -> float:
+        """Standard deviation between splits."""
+        return math.sqrt(self.data)
+
+    @property
+    def seed_sd(self) -> float:
+        """Standard deviation between training seeds."""
+        return math.sqrt(self.seed)
+
+    @property
+    def seed_share(self) -> float:
+        """Share of the total variance that is the seed's, 0-1; 0 where nothing varies."""
+        total = self.data + self.seed
+        return self.seed / total if total else 0.0
+
+
+def variance_split(scores: pd.DataFrame) -> VarianceSplit | None:
+    """Split the variance of fold scores into data sampling and training seed; None where seeds are too few.
+
+    scores has columns repeat, fold, seed and value (as metrics.fold_scores gives). One-way random-effects analysis
+    of variance by the method of moments, a split (repeat, fold) being the random factor; a negative component is 0.
+    Source: S. R. Searle, G. Casella and C. E. McCulloch, Variance Components (1992), chapter 3;
+    X. Bouthillier et al., Accounting for variance in machine learning benchmarks, MLSys 2021.
+    """
+    groups = [g["value"].to_numpy(dtype=np.float64) for _, g in scores.groupby(["repeat", "fold"])]
+    groups = [g for g in groups if len(g) > 1]
+    if len(groups) < 2:
+        return None
+    sizes = np.array([len(g) for g in groups])
+    means = np.array([g.mean() for g in groups])
+    within = sum(float(((g - g.mean()) ** 2).sum()) for g in groups) / int((sizes - 1).sum())
+    grand = float((means * sizes).sum() / sizes.sum())
+    between = float((sizes * (means - grand) ** 2).sum()) / (len(groups) - 1)
+    # The expected mean square between groups is seed + size * data, with this size when groups are unequal.
+    size = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / (len(groups) - 1)
+    data = max(0.0, (between - within) / float(size))
+    return VarianceSplit(data, within, len(groups), round(float(stats.hmean(sizes))))

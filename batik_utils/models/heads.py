@@ -1,0 +1,287 @@
+"""The crowd of heads: many replicates of one small network on frozen features, trained as one Keras model.
+
+Every weight has a replicate axis in front and every layer works on each replicate by itself, so the gradient of the
+sum of the replicates' losses falls apart into the gradients of each. Adam works element by element. A replicate
+therefore learns exactly what it would learn alone; one pass of the graph serves all of them.
+"""
+
+from __future__ import annotations
+
+import batik_utils.backend  # noqa: F401  isort: skip  (before keras)
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from batik_utils.values import Hyper
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One head of the crowd: its own rows and its own seed."""
+
+    train: Sequence[int]
+    """Rows of the features that it learns from."""
+    evaluate: Mapping[str, Sequence[int]]
+    """{"test": rows, "val": rows}: what it is asked about, on untouched images."""
+    seed: int
+    """Of its initial weights, batch order, dropout masks and order of views."""
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """What one replicate says after training."""
+
+    probabilities: dict[str, NDArray[np.float64]]
+    """Per set of Replicate.evaluate: [rows, classes]; rows sum to 1; NaN where training diverged."""
+    checkpoints: dict[int, dict[str, NDArray[np.float64]]]
+    """The same after fewer epochs, for the epoch counts asked for."""
+    probes: dict[str, NDArray[np.float64]]
+    """Per probe: the test rows, tampered with, [rows, classes]."""
+    history: dict[str, list[float]]
+    """Per epoch: accuracy, loss (training mode, as Keras reports them), val_accuracy, val_loss; or empty."""
+    weights: dict[str, NDArray[np.float32]] = field(repr=False)
+    """hidden_kernel [d, hidden], hidden_bias [hidden] (absent where hidden is 0), kernel [., classes], bias [classes]."""
+
+
+def train_heads(
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    replicates: Sequence[Replicate],
+    hyper: Hyper,
+    classes: int,
+    hidden: int = 128,
+    batch_size: int = 32,
+    views: int = 0,
+    probes: Sequence[str] = (),
+    checkpoints: Sequence[int] = (),
+    history: bool = False,
+) -> list[TrainedHead]:
+    """Train every replicate of one head together and return them in order.
+
+    features is [n, 1 + views + probes, d]: of each image the untouched view, the augmented views and the probes, in
+    that order; labels is [n]. Each epoch shows a replicate all its rows through the next view of its own order (the
+    untouched one where views is 0). All replicates must have as many steps per epoch as each other, because Adam
+    counts steps: ValueError otherwise.
+    """
+    steps = steps_per_epoch(len(replicates[0].train), batch_size)
+    if any(steps_per_epoch(len(r.train), batch_size) != steps for r in replicates):
+        raise ValueError("the replicates of a crowd must have equally many steps per epoch")
+    streams = [_Stream(r, views, batch_size, steps) for r in replicates]
+    crowd = _crowd(len(replicates), features.shape[2], hidden, classes)
+    crowd.start([s.initial(features.shape[2], hidden, classes) for s in streams], hyper.learning_rate)
+
+    curves: list[dict[str, list[float]]] = [{} for _ in replicates]
+    kept: list[dict[int, dict[str, NDArray[np.float64]]]] = [{} for _ in replicates]
+    for epoch in range(hyper.epochs):
+        order = np.stack([s.order() for s in streams])
+        weight = np.stack([s.weight for s in streams])
+        view = np.array([[s.view(epoch)] for s in streams])
+        width = hidden or features.shape[2]
+        masks = [s.masks(hyper.dropout, width) for s in streams]
+        means = []
+        for step in range(steps):
+            part = slice(step * batch_size, (step + 1) * batch_size)
+            rows = order[:, part]
+            mask = np.stack([m[part] for m in masks]) if hyper.dropout else _no_mask(len(replicates))
+            means.append(crowd.step(features[rows, view], mask, labels[rows], weight[:, part]))
+        if history:
+            _remember(curves, means, weight.reshape(len(replicates), steps, batch_size), crowd, features, labels, replicates)
+        if epoch + 1 in checkpoints:
+            for head, answer in zip(kept, _ask(crowd, features, replicates), strict=True):
+                head[epoch + 1] = answer
+    answers = _ask(crowd, features, replicates)
+    probed = {
+        name: [a["test"] for a in _ask(crowd, features, replicates, ("test",), 1 + views + i)]
+        for i, name in enumerate(probes)
+    }
+    return [
+        TrainedHead(
+            answers[r], kept[r], {name: rows[r] for name, rows in probed.items()}, curves[r], crowd.weights(r)
+        )
+        for r in range(len(replicates))
+    ]
+
+
+def steps_per_epoch(rows: int, batch_size: int) -> int:
+    """Batches in one epoch, the last one possibly short."""
+    return -(-rows // batch_size)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities along the last axis, in float64, so that rows sum to 1."""
+    z = logits.astype(np.float64)
+    z = np.exp(z - z.max(-1, keepdims=True))
+    return z / z.sum(-1, keepdims=True)
+
+
+class _Stream:
+    """Everything random about one replicate, each kind from its own generator."""
+
+    def __init__(self, replicate: Replicate, views: int, batch_size: int, steps: int) -> None:
+        kinds = np.random.SeedSequence(replicate.seed).spawn(4)
+        self._initial, self._order, self._masks, shuffle = (np.random.Generator(np.random.PCG64(k)) for k in kinds)
+        self._views = 1 + shuffle.permutation(views) if views else np.zeros(1, np.int64)
+        self._train = np.asarray(replicate.train, np.int64)
+        self._slots = steps * batch_size
+        real = np.arange(self._slots) < len(self._train)
+        sizes = np.add.reduceat(real, np.arange(0, self._slots, batch_size))
+        # A batch's loss is the mean over its real rows; the filling of a short last batch weighs nothing.
+        self.weight = (real / np.repeat(sizes, batch_size)).astype(np.float32)
+
+    def initial(self, inputs: int, hidden: int, classes: int) -> list[NDArray[np.float32]]:
+        """Glorot-uniform kernels and zero biases, as Keras' Dense."""
+        weights = []
+        sizes = [inputs, hidden, classes] if hidden else [inputs, classes]
+        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+            limit = np.sqrt(6 / (fan_in + fan_out))
+            weights.append(self._initial.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32))
+            weights.append(np.zeros((1, fan_out), np.float32))
+        return weights
+
+    def order(self) -> NDArray[np.int64]:
+        """The next epoch's rows, [steps * batch_size]; slots past the last row repeat it."""
+        rows = self._order.permutation(self._train)
+        return np.pad(rows, (0, self._slots - len(rows)), mode="edge")
+
+    def view(self, epoch: int) -> int:
+        return int(self._views[epoch % len(self._views)])
+
+    def masks(self, dropout: float, width: int) -> NDArray[np.float32]:
+        """The next epoch's dropout masks, [steps * batch_size, width]: 0 or 1 / (1 - dropout)."""
+        if not dropout:
+            return np.ones((1, 1), np.float32)
+        draws = self._masks.integers(0, 65536, (self._slots, width), dtype=np.uint16)
+        return (draws >= round(dropout * 65536)) * np.float32(1 / (1 - dropout))
+
+
+class _CrowdDense(keras.layers.Layer):
+    """A dense layer per replicate: [r, b, d] times [r, d, h]."""
+
+    def __init__(self, units: int, relu: bool = False) -> None:
+        super().__init__()
+        self.units = units
+        self.relu = relu
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        replicates, _, inputs = shape
+        self.kernel = self.add_weight(shape=(replicates, inputs, self.units), initializer="zeros")
+        self.bias = self.add_weight(shape=(replicates, 1, self.units), initializer="zeros")
+
+    def call(self, x):
+        y = ops.einsum("rbd,rdh->rbh", x, self.kernel) + self.bias
+        return ops.relu(y) if self.relu else y
+
+
+class _PerReplicate(keras.metrics.Metric):
+    """Mean accuracy or loss of the current batch for each replicate, [r]."""
+
+    def __init__(self, name: str, replicates: int) -> None:
+        super().__init__(name=name)
+        self.value = self.add_variable((replicates,), initializer="zeros", name="value")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if self.name == "accuracy":
+            rows = ops.cast(ops.equal(ops.cast(y_true, "int32"), ops.argmax(y_pred, -1)), "float32")
+        else:
+            rows = keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
+        self.value.assign(ops.sum(rows * sample_weight, -1))
+
+    def result(self):
+        return ops.convert_to_tensor(self.value)
+
+
+class _Crowd:
+    """One compiled model; crowds of one shape use it one after another, so it is traced once per process."""
+
+    def __init__(self, replicates: int, inputs: int, hidden: int, classes: int) -> None:
+        self.replicates = replicates
+        x = keras.Input(batch_shape=(replicates, None, inputs))
+        mask = keras.Input(batch_shape=(replicates, None, None))
+        y = _CrowdDense(hidden, relu=True)(x) if hidden else x
+        y = _CrowdDense(classes)(ops.multiply(y, mask))
+        self.model = keras.Model([x, mask], y)
+        self.model.compile(
+            optimizer=keras.optimizers.Adam(),
+            # With weights that sum to 1 over each replicate's batch: the sum over replicates of their mean losses.
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
+            weighted_metrics=[_PerReplicate("accuracy", replicates), _PerReplicate("mean_loss", replicates)],
+            jit_compile=JIT,
+        )
+
+    def start(self, initial: list[list[NDArray[np.float32]]], learning_rate: float) -> None:
+        """Forget everything; set each replicate's weights."""
+        self.model.set_weights([np.stack(parts) for parts in zip(*initial, strict=True)])
+        optimizer = self.model.optimizer
+        optimizer.build(self.model.trainable_variables)
+        for variable in optimizer.variables:
+            variable.assign(ops.zeros_like(variable))
+        optimizer.learning_rate = learning_rate
+
+    def step(self, x, mask, y, weight) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """One batch of each replicate; returns its mean accuracy [r] and loss [r] before the step."""
+        logs = self.model.train_on_batch([x, mask], y, sample_weight=weight, return_dict=True)
+        return np.atleast_1d(logs["accuracy"]), np.atleast_1d(logs["mean_loss"])
+
+    def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        return softmax(np.asarray(self.model.predict_on_batch([x, _no_mask(self.replicates)])))
+
+    def weights(self, replicate: int) -> dict[str, NDArray[np.float32]]:
+        *hidden, kernel, bias = (np.asarray(w[replicate]) for w in self.model.get_weights())
+        named = {"hidden_kernel": hidden[0], "hidden_bias": hidden[1][0]} if hidden else {}
+        return {**named, "kernel": kernel, "bias": bias[0]}
+
+
+JIT = False
+
+
+@lru_cache(maxsize=4)
+def _crowd(replicates: int, inputs: int, hidden: int, classes: int) -> _Crowd:
+    return _Crowd(replicates, inputs, hidden, classes)
+
+
+def _no_mask(replicates: int) -> NDArray[np.float32]:
+    return np.ones((replicates, 1, 1), np.float32)
+
+
+def _ask(
+    crowd: _Crowd,
+    features: NDArray[np.float32],
+    replicates: Sequence[Replicate],
+    sets: Sequence[str] | None = None,
+    view: int = 0,
+) -> list[dict[str, NDArray[np.float64]]]:
+    # Every set is filled up to the longest, so that the graph sees one shape only.
+    length = max(len(rows) for r in replicates for rows in r.evaluate.values())
+    answers: list[dict[str, NDArray[np.float64]]] = [{} for _ in replicates]
+    for name in sets or replicates[0].evaluate:
+        rows = [np.asarray(r.evaluate[name], np.int64) for r in replicates]
+        filled = np.stack([np.pad(part, (0, length - len(part))) for part in rows])
+        said = crowd.probabilities(features[filled, view])
+        for answer, part, probabilities in zip(answers, rows, said, strict=True):
+            answer[name] = probabilities[: len(part)]
+    return answers
+
+
+def _remember(curves, means, weight, crowd, features, labels, replicates) -> None:
+    """Append one epoch to the replicates' curves."""
+    watched = "val" if "val" in replicates[0].evaluate else "test"
+    answers = _ask(crowd, features, replicates, (watched,))
+    sizes = (weight > 0).sum(2)
+    accuracy, loss = (np.stack(series, axis=1) for series in zip(*means, strict=True))
+    for r, (curve, answer) in enumerate(zip(curves, answers, strict=True)):
+        truth = labels[np.asarray(replicates[r].evaluate[watched], np.int64)]
+        said = answer[watched]
+        epoch = {
+            "accuracy": np.average(accuracy[r], weights=sizes[r]),
+            "loss": np.average(loss[r], weights=sizes[r]),
+            "val_accuracy": np.mean(said.argmax(1) == truth),
+            "val_loss": -np.mean(np.log(np.clip(said[np.arange(len(truth)), truth], 1e-7, None))),
+        }
+        for name, value in epoch.items():
+            curve.setdefault(name, []).append(float(value))
