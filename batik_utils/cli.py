@@ -96,11 +96,14 @@ def audit(
 ) -> None:
     """List near-duplicates and files that are not what they should be."""
     from batik_utils.data.audit import audit_report
-    from batik_utils.data.obtain import require_photographs
+    from batik_utils.data.obtain import find_photographs
     from batik_utils.study import load_study
 
     loaded = load_study(study)
-    found = audit_report(loaded, require_photographs(loaded, data))
+    folder = None if loaded.data == "sample" else find_photographs(data, loaded.motifs)[0]
+    if folder is None and loaded.data != "sample":
+        raise BatikError(f"The photographs of {loaded.name} were not found; give their folder with --data.")
+    found = audit_report(loaded, folder)
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return

@@ -21,6 +21,10 @@ KAGGLE_TIMEOUT = 4.0
 _DEPTH = 3
 
 
+class NoPhotographs(BatikError):
+    """No source has the photographs of a study; a face may then turn to the procedural sample."""
+
+
 def cache_dir() -> Path:
     """The folder of everything that can be computed again: BATIK_CACHE, or .batik in the project's folder."""
     given = os.environ.get("BATIK_CACHE")
@@ -40,7 +44,9 @@ def find_photographs(data: Path | None = None, motifs: Sequence[str] = ()) -> tu
     """
     for motif in motifs:
         if Path(motif).name != motif or motif in {"", ".", ".."}:
-            raise BatikError(f"The motif {motif!r} is not a folder's name; use a plain name such as batik-bali.")
+            raise BatikError(
+                f"The motif {motif!r} is not a folder's name; use a plain name such as batik-bali."
+            )
     if data is not None:
         folder, complaint = _motif_root(Path(data).expanduser(), motifs)
         if folder is None:
@@ -69,7 +75,9 @@ def motif_files(folder: Path, motif: str) -> tuple[list[Path], list[tuple[str, s
     if not place.is_dir():
         raise BatikError(f"There is no folder {motif} in the data folder; give one with DATA= that has it.")
     if not place.resolve().is_relative_to(root):
-        raise BatikError(f"The folder {motif} is a link out of the data folder; put the files themselves there.")
+        raise BatikError(
+            f"The folder {motif} is a link out of the data folder; put the files themselves there."
+        )
     files, skipped = [], []
     for name in sorted(os.listdir(place)):
         path = place / name
@@ -159,8 +167,7 @@ def _from_kaggle(motifs: Sequence[str]) -> tuple[Path | None, str]:
             got = kagglehub.dataset_download(KAGGLE_DATASET)
     except Exception as error:
         # Network, sign-in, quota, disk: kagglehub and requests have no common type, and none may stop a report.
-        text = " ".join(str(error).split())[:120]
-        return None, f"the download failed: {type(error).__name__} {text}".rstrip()
+        return None, f"the download failed with {type(error).__name__}"
     return _motif_root(Path(got), motifs)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from batik_utils.errors import BatikError
-from batik_utils.evaluation.intervals import LEVEL, Interval, wilson
+from batik_utils.evaluation.intervals import LEVEL, Interval, nadeau_bengio, wilson
 from batik_utils.evaluation.search import final_fits
 from batik_utils.values import FitResult, Results
 
@@ -56,7 +56,11 @@ METRICS = {"accuracy": accuracy, "loss": log_loss, "macro_f1": macro_f1}
 
 
 def fold_scores(
-    results: Results, model: str, protocol: str = "grouped", metric: str = "accuracy", probe: str | None = None
+    results: Results,
+    model: str,
+    protocol: str = "grouped",
+    metric: str = "accuracy",
+    probe: str | None = None,
 ) -> pd.DataFrame:
     """One row per fit: repeat, fold, seed, n, value; sorted; empty where there are no fits.
 
@@ -78,9 +82,29 @@ def mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
     return scores.groupby(["repeat", "fold"])["value"].mean()
 
 
+def grouped_interval(
+    results: Results, model: str, metric: str = "accuracy", protocol: str = "grouped"
+) -> Interval | None:
+    """Mean of a model's fold scores (each averaged over seeds) with the corrected interval; None without folds.
+
+    An interval of an accuracy or F1 is cut off at 0 and 1, that of a loss at 0. Repeats that lack a fold are left out.
+    """
+    scores = fold_scores(results, model, protocol, metric)
+    if scores.empty:
+        return None
+    folds = int(scores["fold"].max()) + 1
+    means = mean_over_seeds(scores)
+    means = means[(means.groupby(level="repeat").transform("size") == folds).to_numpy()].to_numpy()
+    if len(means) < 2 or folds < 2:
+        return None
+    found = nadeau_bengio(means, folds)
+    most = float("inf") if metric == "loss" else 1.0
+    return replace(found, low=max(0.0, found.low), high=min(most, found.high))
+
+
 @dataclass(frozen=True)
 class PublishedSummary:
-    """A model under the seed's own split: one fit per training seed, after any search; tuples run by seed."""
+    """A model under the seed's own split: one fit per training seed; tuples run by seed."""
 
     model: str
     seeds: tuple[int, ...]
@@ -199,7 +223,8 @@ def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutO
         count[r.fit.repeat][rows] += 1
         votes[rows, r.y_prob.argmax(axis=1)] += 1
     per_repeat = {
-        k: np.divide(total[k], count[k], out=np.full_like(total[k], np.nan), where=count[k] > 0) for k in repeats
+        k: np.divide(total[k], count[k], out=np.full_like(total[k], np.nan), where=count[k] > 0)
+        for k in repeats
     }
     return OutOfFold(
         model=model,
@@ -267,7 +292,13 @@ def most_confidently_wrong(
     wrong = np.flatnonzero(predicted != y_true)
     order = sorted(wrong, key=lambda i: (-y_prob[i, predicted[i]], paths[i]))[:top]
     rows = [
-        (paths[i], motifs[y_true[i]], motifs[predicted[i]], float(y_prob[i].max()), float(y_prob[i, y_true[i]]))
+        (
+            paths[i],
+            motifs[y_true[i]],
+            motifs[predicted[i]],
+            float(y_prob[i].max()),
+            float(y_prob[i, y_true[i]]),
+        )
         for i in order
     ]
     return pd.DataFrame(rows, columns=["path", "true", "predicted", "probability", "probability_true"])

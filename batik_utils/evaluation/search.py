@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss
 
 from batik_utils.errors import BatikError
 from batik_utils.values import FitResult, Hyper, Results
+
+SEARCH = "search"
+"""The protocol of fits that only serve a choice; they see the published split's rows."""
 
 
 @dataclass(frozen=True)
@@ -38,38 +40,35 @@ class Choice:
         return self.test_chosen_accuracy - self.test_accuracy
 
 
-def unrolled(results: Results, model: str, protocol: str = "published") -> list[FitResult]:
-    """One FitResult per (setting, training seed): the fits themselves and each checkpoint on their way.
+def unrolled(results: Results, model: str) -> list[FitResult]:
+    """One FitResult per (setting, training seed) of a search: its fits and each checkpoint on their way.
 
-    A checkpoint at 20 epochs of a fit of 40 is what a fit of 20 would have been, so it stands as one.
+    A checkpoint at 20 epochs of a fit of 40 is what a fit of 20 would have been, so it stands as one. Settings of
+    which a fit failed are left out, as the choice leaves them out.
     """
+    failed = {r.fit.hyper for r in results.missing if r.fit.model == model and r.fit.protocol == SEARCH}
     found: dict[tuple[int, float, float, int], FitResult] = {}
-    chosen = results.select(model=model, protocol=protocol).items
-    for result in chosen:
+    for result in results.select(model=model, protocol=SEARCH):
         h = result.fit.hyper
-        found[h.epochs, h.learning_rate, h.dropout, result.fit.seed] = result
-    for result in chosen:
-        h = result.fit.hyper
+        if h in failed:
+            continue
         for epochs, probabilities in result.checkpoints.items():
-            key = (epochs, h.learning_rate, h.dropout, result.fit.seed)
-            if key not in found:
-                found[key] = replace(
-                    result,
-                    fit=replace(result.fit, hyper=replace(h, epochs=epochs)),
-                    y_prob=probabilities["test"],
-                    val_prob=probabilities.get("val"),
-                    history={name: values[:epochs] for name, values in result.history.items()},
-                    checkpoints={},
-                    probes={},
-                )
+            found[epochs, h.learning_rate, h.dropout, result.fit.seed] = replace(
+                result,
+                fit=replace(result.fit, hyper=replace(h, epochs=epochs)),
+                y_prob=probabilities["test"],
+                val_prob=probabilities["val"],
+                history={name: values[:epochs] for name, values in result.history.items()},
+                checkpoints={},
+                probes={},
+            )
     return [found[key] for key in sorted(found)]
 
 
 def settings_table(results: Results, model: str) -> pd.DataFrame:
     """One row per setting: epochs, learning_rate, dropout, seeds, and mean val_accuracy, val_loss, test_accuracy.
 
-    val_* are NaN for fits without validation images. Best on validation first; ties go to the lower validation
-    loss, then to fewer epochs, a lower learning rate and less dropout.
+    Best on validation first, ties broken as the choice breaks them. Raises BatikError where there was no search.
     """
     rows = [
         {
@@ -84,7 +83,7 @@ def settings_table(results: Results, model: str) -> pd.DataFrame:
         for r in unrolled(results, model)
     ]
     if not rows:
-        raise BatikError(f"There is no fit of {model} under the published protocol.")
+        raise BatikError(f"There was no search for {model}.")
     setting = ["epochs", "learning_rate", "dropout"]
     measures = {"seeds": "count", "val_accuracy": "mean", "val_loss": "mean", "test_accuracy": "mean"}
     table = pd.DataFrame(rows).groupby(setting, as_index=False).agg(measures)
@@ -96,17 +95,16 @@ def settings_table(results: Results, model: str) -> pd.DataFrame:
 
 
 def choose(results: Results, model: str) -> Choice | None:
-    """The setting with the highest mean validation accuracy; None where only one setting was fitted.
+    """What the search of a model chose, with its test accuracy; None without a search.
 
-    Raises BatikError where several settings were fitted without validation images: nothing may choose then.
+    The rule is that of experiment.choose, which decided what was fitted: highest mean validation accuracy; ties go to
+    the lower validation loss, then to fewer epochs, a lower learning rate and less dropout (a test holds them equal).
     """
-    table = settings_table(results, model)
-    if len(table) == 1:
+    if not unrolled(results, model):
         return None
-    if table["val_accuracy"].isna().any():
-        raise BatikError(f"{model} was fitted with several settings but without validation images to choose by.")
+    table = settings_table(results, model)
     first = table.iloc[0]
-    tempting = table.iloc[int(table["test_accuracy"].round(9).to_numpy().argmax())]
+    best = int(table["test_accuracy"].round(9).to_numpy().argmax())
     return Choice(
         model=model,
         hyper=_hyper(first),
@@ -114,37 +112,32 @@ def choose(results: Results, model: str) -> Choice | None:
         seeds=int(first["seeds"]),
         val_accuracy=float(first["val_accuracy"]),
         test_accuracy=float(first["test_accuracy"]),
-        test_chosen=_hyper(tempting),
-        test_chosen_accuracy=float(tempting["test_accuracy"]),
+        test_chosen=_hyper(table.iloc[best]),
+        test_chosen_accuracy=float(table["test_accuracy"].iloc[best]),
         best_single=max(_accuracy(r.y_true, r.y_prob) for r in unrolled(results, model)),
     )
 
 
 def final_fits(results: Results, model: str) -> tuple[FitResult, ...]:
-    """The published fits that count, one per training seed, by seed: those at the setting that was chosen.
+    """The published fits of a model, one per training seed, by seed; empty where there are none.
 
-    Without a search these are simply all published fits of the model; empty where there are none.
+    Raises BatikError where one seed was fitted twice, with two settings: nothing here may choose between them.
     """
-    if not results.select(model=model, protocol="published").items:
-        return ()
-    choice = choose(results, model)
-    fits = [r for r in unrolled(results, model) if choice is None or r.fit.hyper == choice.hyper]
-    return tuple(sorted(fits, key=lambda r: r.fit.seed))
+    fits = sorted(results.select(model=model, protocol="published"), key=lambda r: r.fit.seed)
+    if len({r.fit.seed for r in fits}) < len(fits):
+        raise BatikError(
+            f"{model} was fitted with several settings on the published split; only one may count."
+        )
+    return tuple(fits)
 
 
 def _hyper(row: pd.Series) -> Hyper:
     return Hyper(int(row["epochs"]), float(row["learning_rate"]), float(row["dropout"]))
 
 
-def _accuracy(y_true: np.ndarray | None, y_prob: np.ndarray | None) -> float:
-    if y_true is None or y_prob is None or not len(y_true):
-        return float("nan")
+def _accuracy(y_true: np.ndarray, y_prob: np.ndarray) -> float:
     return float((y_prob.argmax(axis=1) == y_true).mean())
 
 
-def _loss(y_true: np.ndarray | None, y_prob: np.ndarray | None) -> float:
-    if y_true is None or y_prob is None or not len(y_true):
-        return float("nan")
-    clipped = np.clip(y_prob, 1e-7, 1.0)
-    clipped /= clipped.sum(axis=1, keepdims=True)
-    return float(log_loss(y_true, clipped, labels=np.arange(y_prob.shape[1])))
+def _loss(y_true: np.ndarray, y_prob: np.ndarray) -> float:
+    return float(-np.log(np.clip(y_prob[np.arange(len(y_true)), y_true], 1e-7, None)).mean())

@@ -1,0 +1,12 @@
+"""The experiment engine: a study becomes a plan, a plan becomes results; what is done stays done.
+
+plan = open_plan("bali-betawi-celup")
+results = run_plan(plan)
+"""
+
+from batik_utils.experiment.choose import choose
+from batik_utils.experiment.plan import Plan, Task, make_plan, open_plan
+from batik_utils.experiment.run import final_weights, run_plan
+from batik_utils.experiment.store import Store, status
+
+__all__ = ["Plan", "Store", "Task", "choose", "final_weights", "make_plan", "open_plan", "run_plan", "status"]

@@ -12,6 +12,7 @@ import batik_utils.backend  # noqa: F401  isort: skip  (before keras)
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -46,7 +47,7 @@ class TrainedHead:
     history: dict[str, list[float]]
     """Per epoch: accuracy, loss (training mode, as Keras reports them), val_accuracy, val_loss; or empty."""
     weights: dict[str, NDArray[np.float32]] = field(repr=False)
-    """hidden_kernel [d, hidden], hidden_bias [hidden] (absent where hidden is 0), kernel [., classes], bias [classes]."""
+    """hidden_kernel [d, hidden] and hidden_bias [hidden], unless hidden is 0; kernel [., classes], bias [classes]."""
 
 
 def train_heads(
@@ -91,7 +92,15 @@ def train_heads(
             mask = np.stack([m[part] for m in masks]) if hyper.dropout else _no_mask(len(replicates))
             means.append(crowd.step(features[rows, view], mask, labels[rows], weight[:, part]))
         if history:
-            _remember(curves, means, weight.reshape(len(replicates), steps, batch_size), crowd, features, labels, replicates)
+            _remember(
+                curves,
+                means,
+                weight.reshape(len(replicates), steps, batch_size),
+                crowd,
+                features,
+                labels,
+                replicates,
+            )
         if epoch + 1 in checkpoints:
             for head, answer in zip(kept, _ask(crowd, features, replicates), strict=True):
                 head[epoch + 1] = answer
@@ -125,7 +134,9 @@ class _Stream:
 
     def __init__(self, replicate: Replicate, views: int, batch_size: int, steps: int) -> None:
         kinds = np.random.SeedSequence(replicate.seed).spawn(4)
-        self._initial, self._order, self._masks, shuffle = (np.random.Generator(np.random.PCG64(k)) for k in kinds)
+        self._initial, self._order, self._masks, shuffle = (
+            np.random.Generator(np.random.PCG64(k)) for k in kinds
+        )
         self._views = 1 + shuffle.permutation(views) if views else np.zeros(1, np.int64)
         self._train = np.asarray(replicate.train, np.int64)
         self._slots = steps * batch_size
@@ -138,7 +149,7 @@ class _Stream:
         """Glorot-uniform kernels and zero biases, as Keras' Dense."""
         weights = []
         sizes = [inputs, hidden, classes] if hidden else [inputs, classes]
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in pairwise(sizes):
             limit = np.sqrt(6 / (fan_in + fan_out))
             weights.append(self._initial.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32))
             weights.append(np.zeros((1, fan_out), np.float32))
@@ -211,7 +222,8 @@ class _Crowd:
             # With weights that sum to 1 over each replicate's batch: the sum over replicates of their mean losses.
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
             weighted_metrics=[_PerReplicate("accuracy", replicates), _PerReplicate("mean_loss", replicates)],
-            jit_compile=JIT,
+            # Compiled by XLA it is no faster on a processor (measured), and slower to start.
+            jit_compile=False,
         )
 
     def start(self, initial: list[list[NDArray[np.float32]]], learning_rate: float) -> None:
@@ -235,9 +247,6 @@ class _Crowd:
         *hidden, kernel, bias = (np.asarray(w[replicate]) for w in self.model.get_weights())
         named = {"hidden_kernel": hidden[0], "hidden_bias": hidden[1][0]} if hidden else {}
         return {**named, "kernel": kernel, "bias": bias[0]}
-
-
-JIT = False
 
 
 @lru_cache(maxsize=4)

@@ -8,8 +8,10 @@ import Keras: asking whether weights can be had must be quick.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import http.client
 import os
 import shutil
 import subprocess
@@ -62,7 +64,6 @@ class Weights:
 _STORAGE = "https://storage.googleapis.com"
 _TF = f"{_STORAGE}/tensorflow/keras-applications"
 _V2 = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224"
-_LITE_URL = "Lite weights are not in Keras' storage"
 
 
 def _lite(variant: str, stem: str, digest: str, wheel_sha256: str) -> Weights:
@@ -126,6 +127,10 @@ WEIGHTS: dict[str, Weights] = {
 """Every weight file the project knows, by name."""
 
 
+_TOP = (b"average_pooling2d_1", b"flatten_1", b"Logits")
+"""The three layers of the MobileNetV2 file that only classify."""
+
+
 class _NotHere(Exception):
     """Why one source did not give the file; never leaves this module."""
 
@@ -150,6 +155,8 @@ def weights_file(name: str, progress: bool = True) -> Path:
     for source, fetch in sources.items():
         try:
             fetch()
+            if name == "mobilenet_v2":
+                _derive_no_top(cached)
             return cached
         except _NotHere as reason:
             reasons.append(f"{source}: {reason}")
@@ -157,7 +164,7 @@ def weights_file(name: str, progress: bool = True) -> Path:
             reasons.append(f"{source}: {error.strerror or error}")
     raise BatikError(
         f"The pretrained weights {name!r} cannot be had ({'; '.join(reasons)}). "
-        f"Put {weights.filename} with {weights.algorithm} {weights.digest} into {cached.parent}."
+        f"Put {weights.filename} with {weights.algorithm} {weights.digest} into {_folder_in_words()}."
     )
 
 
@@ -175,6 +182,42 @@ def keras_models_folder() -> Path:
     base = Path.home()
     # Keras' own rule for a home that cannot be written.
     return (base if os.access(base, os.W_OK) else Path("/tmp")) / ".keras" / "models"
+
+
+def _folder_in_words() -> str:
+    return "$KERAS_HOME/models" if os.environ.get("KERAS_HOME") else "~/.keras/models"
+
+
+def drop_top(with_top: Path, target: Path) -> None:
+    """Write the official MobileNetV2 file without its three top layers; the same bytes every time."""
+    import h5py
+
+    with h5py.File(with_top) as old, h5py.File(target, "w") as new:
+        kept = [name for name in old.attrs["layer_names"] if name not in _TOP]
+        for key in ("backend", "keras_version"):
+            new.attrs[key] = old.attrs[key]
+        new.attrs["layer_names"] = kept
+        for layer in sorted(name.decode() for name in kept):
+            old.copy(layer, new)
+
+
+def _derive_no_top(with_top: Path) -> None:
+    """Give keras.applications the second MobileNetV2 file that it looks for.
+
+    For people's own keras.applications.MobileNetV2(weights="imagenet", include_top=False), offline too. The
+    project itself reads the checked file, so one that is already there is left alone, and a cache that cannot
+    be written is no error.
+    """
+    target = with_top.with_name(f"{with_top.stem}_no_top.h5")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    with contextlib.suppress(OSError):
+        if target.exists():
+            return
+        try:
+            drop_top(with_top, temporary)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _check(path: Path, weights: Weights) -> None:
@@ -218,7 +261,7 @@ def _from_storage(weights: Weights, cached: Path, progress: bool) -> None:
             temporary.open("wb") as file,
         ):
             shutil.copyfileobj(answer, file)
-    except (urllib.error.URLError, TimeoutError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
         raise _NotHere(_short(getattr(error, "reason", error))) from None
 
 

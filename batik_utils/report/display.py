@@ -32,7 +32,7 @@ PAGE_WIDTH = 6.3
 
 _LABEL = re.compile(r"(fig|tbl)-[a-z0-9][a-z0-9-]*")
 # What counts as a number in a table cell: signs, digits, percent, intervals, ranges, dashes for "none".
-_NUMBER = re.compile(r"[\s\d.,%×()\[\]+−±–/<>≤≥~s-]*|nan|n/a")
+_NUMBER = re.compile(r"(?:[\s\d.,;%×()\[\]+−±–/<>≤≥=~-]|\b(?:of|to|s|min|ms|nan|n/a)\b)*")
 
 
 def use_report_style() -> None:
@@ -113,7 +113,7 @@ def figure(
         else:
             fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, **inches)
     plt.close(fig)
-    part: dict[str, Any] = {"kind": "figure", "label": label, "caption": caption, "alt": alt or caption}
+    part: dict[str, Any] = {"kind": "figure", "label": label, "caption": caption, "alt": alt or ""}
     data: dict[str, Any] = {"text/plain": f"Figure {label}: {caption}"}
     if photos or raster:
         raw = buffer.getvalue()
@@ -122,13 +122,8 @@ def figure(
         data["image/png"] = base64.b64encode(raw).decode()
     else:
         svg = buffer.getvalue().decode()
-        size = re.search(r'<svg[^>]*? width="([\d.]+)pt" height="([\d.]+)pt"|<svg[^>]*?>', svg)
-        if size is None or size[1] is None:  # matplotlib writes height first in some versions
-            found = {k: float(v) for k, v in re.findall(r'\b(width|height)="([\d.]+)pt"', svg[:2000])}
-            points = (found["width"], found["height"])
-        else:
-            points = (float(size[1]), float(size[2]))
-        part["inches"] = [round(p / 72, 3) for p in points]
+        points = dict(re.findall(r'\b(width|height)="([\d.]+)pt"', svg[: svg.index("<defs")]))
+        part["inches"] = [round(float(points[side]) / 72, 3) for side in ("width", "height")]
         data["image/svg+xml"] = svg
     data[MIME] = part
     display(data, raw=True)
@@ -158,14 +153,24 @@ def table(
             raise BatikError(f"The table {label!r} has no column {name!r} to format.")
     columns = [str(c) for c in frame.columns]
     cells = [
-        [format_cell(value, formats.get(name, "")) for value in frame[name].tolist()] for name in frame.columns
+        [format_cell(value, formats.get(name, "")) for value in frame[name].tolist()]
+        for name in frame.columns
     ]
     if align is None:
         align = "".join("r" if _numeric(column) else "l" for column in cells)
     if len(align) != len(columns) or set(align) - set("lrc"):
-        raise BatikError(f"The table {label!r} has {len(columns)} columns; align {align!r} does not fit them.")
+        raise BatikError(
+            f"The table {label!r} has {len(columns)} columns; align {align!r} does not fit them."
+        )
     rows = [list(row) for row in zip(*cells, strict=True)]
-    part = {"kind": "table", "label": label, "caption": caption, "align": align, "columns": columns, "rows": rows}
+    part = {
+        "kind": "table",
+        "label": label,
+        "caption": caption,
+        "align": align,
+        "columns": columns,
+        "rows": rows,
+    }
     plain = "\n".join("  ".join(row) for row in [columns, *rows])
     display({"text/plain": plain, "text/html": _html_table(part), MIME: part}, raw=True)
 
@@ -182,7 +187,9 @@ def note(title: str, text: str | Sequence[str]) -> None:
     _show("note", quoted, title=title, text=body)
 
 
-def draw_picture(ax: Axes, image: NDArray[np.uint8] | None, title: str, photos: bool, colour: str = "#222222") -> None:
+def draw_picture(
+    ax: Axes, image: NDArray[np.uint8] | None, title: str, photos: bool, colour: str = "#222222"
+) -> None:
     """Draw one picture (uint8 [h, w, 3]) on an axis with its title in the given colour.
 
     Where photos is False or there is no image, a hatched grey rectangle with the title stands for it: the report
@@ -202,7 +209,12 @@ def draw_picture(ax: Axes, image: NDArray[np.uint8] | None, title: str, photos: 
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1)
     ax.set_aspect("equal")
-    style: dict[str, Any] = {"facecolor": "#f4f4f2", "edgecolor": "#d8d8d4", "hatch": "////", "linewidth": 0.6}
+    style: dict[str, Any] = {
+        "facecolor": "#f4f4f2",
+        "edgecolor": "#d8d8d4",
+        "hatch": "////",
+        "linewidth": 0.6,
+    }
     ax.add_patch(Rectangle((0, 0), 1, 1, **style))
     words = {"ha": "center", "va": "center", "fontsize": 6.5, "color": colour}
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -11,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
-from batik_utils.errors import BatikError
+from batik_utils.data.decode import MAX_PIXELS, NotAnImage
 
 SIDE = 384
 """Longest side of the grey picture, pixels: motifs stay legible, a pair is confirmed in milliseconds."""
@@ -22,7 +21,9 @@ FEATURES = 500
 
 # Mirroring a picture reorders a SIFT descriptor's 4 × 4 cells × 8 directions, in the frame of its own
 # orientation: rows upside down, directions the other way round. So no mirrored picture need be described.
-_MIRROR = np.array([((3 - row) * 4 + col) * 8 + (8 - d) % 8 for row in range(4) for col in range(4) for d in range(8)])
+_MIRROR = np.array(
+    [((3 - row) * 4 + col) * 8 + (8 - d) % 8 for row in range(4) for col in range(4) for d in range(8)]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,11 @@ class Picture:
 
 
 def look(source: Path | NDArray[np.uint8], name: str, sha256: str | None = None) -> Picture:
-    """Describe one file, or one RGB array [h, w, 3] uint8; raises BatikError where a file is not an image."""
+    """Describe one file, or one RGB array [h, w, 3] uint8; raises NotAnImage where a file is not an image.
+
+    Larger pictures are decoded to a fraction of their size (decode.read_image makes squares, and a pair is
+    compared with its aspect kept). Pillow's remarks are the caller's to silence: this runs in threads.
+    """
     if isinstance(source, Path):
         data = source.read_bytes()
         sha256 = sha256 or hashlib.sha256(data).hexdigest()
@@ -75,24 +80,26 @@ def look(source: Path | NDArray[np.uint8], name: str, sha256: str | None = None)
 
 def _decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], int, int]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on metadata are integrity's business.
-            image = Image.open(BytesIO(data))
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            width, height = image.size[::-1] if turned else image.size
-            # A JPEG decodes to an eighth, quarter or half of its size for a fraction of the time.
-            image.draft(None, (2 * SIDE, 2 * SIDE))
-            image = ImageOps.exif_transpose(image)
-            if image.mode in ("P", "RGBA", "LA", "PA"):
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.asarray(image.convert("RGB").convert("L")), width, height
+        image = Image.open(BytesIO(data))
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        width, height = image.size[::-1] if turned else image.size
+        if width * height > MAX_PIXELS:
+            raise NotAnImage(name, f"more than {MAX_PIXELS // 1_000_000} million pixels")
+        # A JPEG decodes to an eighth, quarter or half of its size for a fraction of the time.
+        image.draft(None, (2 * SIDE, 2 * SIDE))
+        image = ImageOps.exif_transpose(image)
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.asarray(image.convert("RGB").convert("L")), width, height
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BatikError(f"{name}: not an image that can be read ({error}).") from None
+        raise NotAnImage(name, f"it cannot be decoded ({error})") from None
 
 
 def _features(grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-    found, descriptors = cv2.SIFT_create(nfeatures=FEATURES, contrastThreshold=0.02).detectAndCompute(grey, None)
+    found, descriptors = cv2.SIFT_create(nfeatures=FEATURES, contrastThreshold=0.02).detectAndCompute(
+        grey, None
+    )
     if descriptors is None:
         return tuple(np.zeros(shape, np.float32) for shape in ((0, 2), (0, 128), (0,), (0,)))
     order = np.argsort([-k.response for k in found], kind="stable")[:FEATURES]

@@ -13,6 +13,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from batik_utils.data.audit.pictures import Picture
+from batik_utils.data.audit.poses import NUMBERS, cells, centred, mirror
 
 DIHEDRAL: tuple[tuple[int, bool], ...] = tuple((turn, flip) for flip in (False, True) for turn in range(4))
 """(quarter turns counter-clockwise, mirrored left to right first) of the eight ways to lay a picture down."""
@@ -23,27 +24,16 @@ VOTERS = 200
 """Local features of each picture that vote."""
 VOTE_COSINE = 0.90
 """A feature votes for the picture that has one at least so similar."""
-NEIGHBOURS = 4
-"""Candidates that each picture's features may propose, in each parity."""
-LEAST_VOTES = 6
-UPRIGHT = 15.0
-"""Degrees: a copy is turned by quarters, give or take."""
-SHIFT = 64.0
-"""Side of a cell of agreeing shifts, pixels."""
+MANY_VOTES = 10
+"""So many votes make a candidate (two pictures taken at random have one or two)."""
+FEW_VOTES = 5
+NEIGHBOURS = 3
+"""Each picture also proposes so many of its strongest neighbours, if they have FEW_VOTES."""
 
 
-@dataclass(frozen=True, order=True)
-class Candidate:
-    """Two rows that may show one picture."""
-
-    a: int
-    b: int
-
-
-def propose(pictures: Sequence[Picture], jobs: int = 1) -> list[Candidate]:
-    """All candidate pairs (a < b), by hash or by votes; most are false, which is what confirming is for."""
-    found = set(_by_hash(pictures, jobs)) | set(_by_votes(pictures, jobs))
-    return sorted(Candidate(a, b) for a, b in found)
+def propose(pictures: Sequence[Picture], jobs: int = 1) -> list[tuple[int, int]]:
+    """All candidate pairs of rows (a < b), by hash or by votes; most are false, which confirming finds out."""
+    return sorted(set(_by_hash(pictures, jobs)) | set(_by_votes(pictures, jobs)))
 
 
 def lay(grey: NDArray[np.uint8], way: tuple[int, bool]) -> NDArray[np.uint8]:
@@ -73,8 +63,8 @@ def _hashes(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def votes(pictures: Sequence[Picture], jobs: int = 1) -> NDArray[np.int64]:
     """[2, n, n]: like features of rows a and b that agree on one way to lay a on b, upright and mirrored.
 
-    Batik repeats itself, so likeness alone says little: each matched feature also names a quarter turn, a scale
-    and a shift (Jégou et al. 2008, weak geometric consistency), and only the largest agreeing set counts.
+    Batik repeats itself, so likeness alone says little: each matched feature also proposes a pose, and only the
+    largest set that agrees on one counts.
     """
     n = len(pictures)
     book = _Features.of(pictures)
@@ -106,12 +96,10 @@ class _Features:
                 out[row, : len(value[:VOTERS])] = value[:VOTERS]
             return out
 
-        centres = [(np.array(p.grey.shape[::-1]) - 1) / 2 for p in pictures]
-        places = [(p.points - c).astype(np.float32) for p, c in zip(pictures, centres, strict=True)]
         return cls(
             padded([p.descriptors for p in pictures], 0),
             padded([p.mirrored for p in pictures], 0),
-            padded([(xy[:, 0] + 1j * xy[:, 1]).astype(np.complex64) for xy in places], 0),
+            padded([centred(p) for p in pictures], 0),
             padded([p.angles for p in pictures], 0),
             padded([p.sizes for p in pictures], 1),
         )
@@ -120,36 +108,34 @@ class _Features:
 def _agreeing(book: _Features, row: int, mirrored: bool) -> NDArray[np.int64]:
     n = len(book.places)
     own = (book.mirrored if mirrored else book.descriptors)[row]
-    places = -book.places[row].conj() if mirrored else book.places[row]
-    angles = 180 - book.angles[row] if mirrored else book.angles[row]
+    places, angles = book.places[row], book.angles[row]
+    if mirrored:
+        places, angles = mirror(places, angles)
     likeness = (book.descriptors[row:].reshape(-1, 128) @ own.T).reshape(n - row, VOTERS, VOTERS)
     best = likeness.argmax(axis=1)
     like = np.take_along_axis(likeness, best[:, None], axis=1)[:, 0] >= VOTE_COSINE
     like[0] = False
     other, feature = np.nonzero(like)
     match = best[other, feature]
-    turn = (book.angles[row + other, match] - angles[feature]) / 90
-    scale = book.sizes[row + other, match] / book.sizes[row, feature]
-    straight = np.abs(turn - np.round(turn)) < UPRIGHT / 90
-    other, feature, match, scale = (v[straight] for v in (other, feature, match, scale))
-    quarter = np.round(turn[straight]).astype(int) % 4
-    shift = book.places[row + other, match] - scale * 1j**quarter * places[feature]
-    cell = SHIFT * np.maximum(scale, 1)
+    straight, grids = cells(
+        book.angles[row + other, match] - angles[feature],
+        book.sizes[row + other, match] / book.sizes[row, feature],
+        places[feature],
+        book.places[row + other, match],
+    )
     counts = np.zeros(n, dtype=np.int64)
-    for offset in (0.0, 0.5):  # Two grids, half a cell apart: no agreement is cut in two by both.
-        bins = [2 * np.log2(scale), shift.real / cell, shift.imag / cell]
-        x, y, z = (np.floor(b + offset).astype(int) + 64 for b in bins)
-        key = (((other * 4 + quarter) * 128 + x) * 128 + y) * 128 + z
-        keys, sizes = np.unique(key, return_counts=True)
-        np.maximum.at(counts, row + keys // (4 * 128**3), sizes)
+    for grid in grids:
+        keys, sizes = np.unique(other[straight] * NUMBERS + grid, return_counts=True)
+        np.maximum.at(counts, row + keys // NUMBERS, sizes)
     return counts
 
 
 def _by_votes(pictures: Sequence[Picture], jobs: int) -> list[tuple[int, int]]:
     found = []
     for counts in votes(pictures, jobs):
-        # Busy pictures collect votes from everybody: each picture proposes only its strongest few.
         for row, line in enumerate(counts):
             strongest = np.argsort(-line, kind="stable")[:NEIGHBOURS]
-            found += [(min(row, int(c)), max(row, int(c))) for c in strongest if line[c] >= LEAST_VOTES]
+            chosen = {int(c) for c in strongest if line[c] >= FEW_VOTES}
+            chosen |= set(np.flatnonzero(line >= MANY_VOTES).tolist())
+            found += [(min(row, c), max(row, c)) for c in chosen]
     return found

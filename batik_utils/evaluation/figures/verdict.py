@@ -14,7 +14,7 @@ from scipy import stats
 from batik_utils.evaluation.figures.style import GREY, INK, PALETTE, colours, motif_name, new, percent_axis
 
 
-def fold_scores(
+def fold_dots(
     scores: Mapping[str, NDArray[np.float64]], intervals: Mapping[str, tuple[float, float]], chance: float
 ) -> Figure:
     """Accuracy of every test fold, {label: [folds × repeats]}, with the corrected interval of the mean."""

@@ -1,0 +1,187 @@
+"""Doing what a plan still lacks, on one process or many; whatever is done stays done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batik_utils.data.obtain import cache_dir
+from batik_utils.errors import BatikError
+from batik_utils.experiment import keys
+from batik_utils.experiment.plan import Plan, Task
+from batik_utils.experiment.pool import Job, WorkerDied, opened, run_jobs
+from batik_utils.experiment.progress import Progress
+from batik_utils.experiment.store import Store
+from batik_utils.experiment.tasks import Outcome, failed, work, work_features
+from batik_utils.models.features import FeatureSpec, FeatureStore
+from batik_utils.values import Dataset, FitResult, Results
+
+
+def run_plan(
+    plan: Plan,
+    jobs: int | None = None,
+    executor: str = "processes",
+    shard: tuple[int, int] | None = None,
+    progress: bool = True,
+    store: Store | None = None,
+) -> Results:
+    """Do every task of the plan that has no result, and those that wait for a search after it; return all results.
+
+    executor is "serial", "processes" (jobs of them; one per core by default) or a Dask scheduler's "tcp://…".
+    shard (i, n), from 1 to n, does every n-th task only, and gives only results that exist. A fit that failed is in
+    the results with its reason and is tried again by the next run. Raises BatikError for a wrong shard, or an
+    executor that does not answer.
+    """
+    if shard and not 1 <= shard[0] <= shard[1]:
+        raise BatikError(f"A shard is i/n with i from 1 to n, not {shard[0]}/{shard[1]}.")
+    store = store or Store(plan.study.name)
+    fresh: dict[str, list[FitResult]] = {}
+    while True:
+        # By place in the plan, not in what is missing: shards agree on whose a task is while others finish theirs.
+        mine = plan.tasks[shard[0] - 1 :: shard[1]] if shard else plan.tasks
+        missing = [task for task in mine if task.key not in fresh and not store.is_done(task)]
+        if missing:
+            with opened(executor, jobs) as side_by_side, Progress(_amount(plan, missing), progress) as bar:
+                fresh.update(_Run(plan.dataset, store, side_by_side, bar).run(missing))
+        results = store.load(plan)
+        following = plan.next(results) if plan.waiting else plan
+        if len(following.waiting) == len(plan.waiting):
+            return results
+        plan = following
+
+
+def final_weights(plan: Plan, model: str) -> dict[str, NDArray[np.float32]] | list[NDArray[np.float32]]:
+    """The weights of a model's fit with seed 0 under the published protocol, trained again as it was.
+
+    A head's are by name (hidden_kernel, hidden_bias, kernel, bias), a scratch network's in the order of
+    build_scratch(...).get_weights(). Raises BatikError where there is no such fit or it fails.
+    """
+    store = Store(plan.study.name)
+    if model in plan.waiting:
+        plan = plan.next(store.load(plan))
+    for task in plan.tasks:
+        for place, fit in enumerate(task.fits):
+            if (fit.model, fit.protocol, fit.seed) == (model, "published", 0):
+                with opened("serial") as one, Progress(_amount(plan, [task]), False) as bar:
+                    outcome = _Run(plan.dataset, store, one, bar, keep_weights=True).outcome(task)
+                if outcome.results[place].missing:
+                    raise BatikError(f"{fit.name} failed: {outcome.results[place].missing}")
+                return outcome.weights[place]
+    raise BatikError(f"{plan.study.name} has no published fit of {model} (yet); run the study first.")
+
+
+@dataclass
+class _Run:
+    dataset: Dataset
+    store: Store
+    side_by_side: int
+    bar: Progress
+    keep_weights: bool = False
+    _features: dict[FeatureSpec, NDArray[np.float32]] = field(default_factory=dict)
+    _inputs: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    _broken: dict[FeatureSpec, str] = field(default_factory=dict)
+
+    def run(self, tasks: Sequence[Task]) -> dict[str, list[FitResult]]:
+        """Do the tasks, write each result as it comes, give them by key."""
+        done: dict[str, list[FitResult]] = {}
+        self._compute_features(tasks)
+        queue = []
+        for task in sorted(tasks, key=lambda t: (-t.cost, t.slug)):
+            if task.features in self._broken:
+                done[task.key] = self._keep(
+                    task, [failed(f, self._broken[task.features]) for f in task.fits], 0.0
+                )
+            else:
+                queue.append(task)
+        for index, outcome in run_jobs([self._job(task) for task in queue], self.side_by_side):
+            task = queue[index]
+            if isinstance(outcome, WorkerDied):
+                done[task.key] = self._keep(task, [failed(f, outcome.reason) for f in task.fits], 0.0)
+            else:
+                done[task.key] = self._keep(task, outcome.results, outcome.seconds)
+        return done
+
+    def outcome(self, task: Task) -> Outcome:
+        """One task's outcome, nothing written but features."""
+        self._compute_features([task])
+        if task.features in self._broken:
+            raise BatikError(self._broken[task.features])
+        ((_, outcome),) = run_jobs([self._job(task)], 1)
+        return outcome
+
+    def _keep(self, task: Task, results: list[FitResult], seconds: float) -> list[FitResult]:
+        self.store.write(task, results, seconds)
+        for result in results:
+            if result.missing:
+                self.bar.say(f"{result.fit.name}: {result.missing}")
+        self.bar.advance(len(results))
+        return results
+
+    def _job(self, task: Task) -> Job:
+        data = self.dataset
+        return work, (
+            task,
+            data.paths,
+            data.sha256,
+            self._arrays(task),
+            keys.code_sha256(),
+            self.keep_weights,
+        )
+
+    def _arrays(self, task: Task) -> NDArray:
+        if task.kind == "scratch":
+            return self.dataset.images
+        if task.kind == "heads":
+            return self._features[task.features]
+        if task.baseline not in self._inputs:
+            from batik_utils.models.baselines import baseline_inputs
+
+            clean = self._features[task.features][:, 0] if task.features else None
+            self._inputs[task.baseline] = baseline_inputs(task.baseline, self.dataset, clean)
+        return self._inputs[task.baseline]
+
+    def _compute_features(self, tasks: Sequence[Task]) -> None:
+        """Have the features of every image that a task needs, on disk and in memory."""
+        images = keys.image_keys(self.dataset)
+        rows = _rows_by_spec(tasks)
+        stores = {spec: FeatureStore(cache_dir() / "features" / keys.feature_key(spec)) for spec in rows}
+        wanted = [
+            (spec, row)
+            for spec, needed in rows.items()
+            for row in needed
+            if not stores[spec].has(images[row], spec)
+        ]
+        # The same picture twice is computed once.
+        wanted = list({(spec, images[row]): (spec, row) for spec, row in wanted}.values())
+        data = self.dataset
+        queue: list[Job] = [
+            (work_features, (spec, np.array(data.images[row]), data.sha256[row], keys.code_sha256()))
+            for spec, row in wanted
+        ]
+        self.bar.expect(len(queue))
+        for index, features in run_jobs(queue, self.side_by_side):
+            spec, row = wanted[index]
+            if isinstance(features, np.ndarray):
+                stores[spec].write(images[row], features)
+            else:
+                reason = features.reason if isinstance(features, WorkerDied) else features
+                self._broken[spec] = f"no {spec.backbone.label} features of {data.paths[row]}: {reason}"
+            self.bar.advance_features()
+        for spec, needed in rows.items():
+            if spec not in self._broken:
+                self._features[spec] = stores[spec].gather(images, needed, spec)
+
+
+def _rows_by_spec(tasks: Iterable[Task]) -> dict[FeatureSpec, list[int]]:
+    rows: dict[FeatureSpec, set[int]] = {}
+    for task in tasks:
+        if task.features:
+            rows.setdefault(task.features, set()).update(task.rows)
+    return {spec: sorted(needed) for spec, needed in rows.items()}
+
+
+def _amount(plan: Plan, tasks: Sequence[Task]) -> int:
+    return sum(len(task.fits) for task in tasks)

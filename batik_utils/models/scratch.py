@@ -1,0 +1,203 @@
+"""The networks that are trained from random weights, each once as plain Keras layers and once in a fast form.
+
+The two forms are the same function of the same weights, in the same order. The plain form is what is shown,
+counted, saved and loaded; the fast form is what is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
+
+# isort: split
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from batik_utils.errors import BatikError
+
+Tensor = Any
+Block = Callable[[Tensor, int, str], Tensor]
+"""(features, filters, padding) -> features of half the side: 3x3 convolution, bias, ReLU, 2x2 max-pooling."""
+
+
+def seed_cnn(x: Tensor, block: Block, classes: int, dropout: float, policy: str) -> Tensor:
+    """Study one's scratch model, layer by layer (seed 000, section 2): 11,169,347 parameters at 224 and 3 classes."""
+    for filters in (32, 64, 128):
+        x = block(x, filters, "valid")
+    x = layers.Flatten(dtype=policy)(x)
+    return _classifier(x, classes, dropout, policy)
+
+
+def pooled_cnn(x: Tensor, block: Block, classes: int, dropout: float, policy: str) -> Tensor:
+    """Study two's "CNN with dropout" (the seed gives no layers): four blocks, then the mean over positions."""
+    for filters in (32, 64, 128, 128):
+        x = block(x, filters, "same")
+    x = layers.GlobalAveragePooling2D(dtype=policy)(x)
+    return _classifier(x, classes, dropout, policy)
+
+
+ARCHITECTURES: dict[str, Callable[..., Tensor]] = {"seed_cnn": seed_cnn, "pooled_cnn": pooled_cnn}
+"""The names that a study's `architecture` may take."""
+
+
+def build_scratch(
+    architecture: str,
+    size: int,
+    classes: int,
+    dropout: float,
+    seed: int = 0,
+    *,
+    fast: bool = False,
+    precision: str = "float32",
+) -> keras.Model:
+    """Build a network: images [b, size, size, 3] of 0-255 RGB -> class probabilities float32 [b, classes].
+
+    Its weights are drawn from seed as Keras draws them by default (Glorot uniform kernels, zero biases), by
+    numpy, so that they are the same under every backend. fast gives the form that trains faster; precision is
+    "float32" or "bfloat16" (arithmetic in bfloat16; weights, the optimiser and the softmax stay float32).
+    Raises BatikError for a name that is not in ARCHITECTURES or a precision that is neither.
+    """
+    if architecture not in ARCHITECTURES:
+        raise BatikError(f"There is no architecture {architecture!r}; there are {', '.join(ARCHITECTURES)}.")
+    if precision not in ("float32", "bfloat16"):
+        raise BatikError(f"precision is float32 or bfloat16, not {precision!r}.")
+    policy = "float32" if precision == "float32" else "mixed_bfloat16"
+    images = keras.Input((size, size, 3), name="images")
+    block = _fast_block(policy) if fast else _plain_block(policy)
+    x = layers.Rescaling(1 / 255, dtype="float32", name="rescale")(images)
+    model = keras.Model(
+        images, ARCHITECTURES[architecture](x, block, classes, dropout, policy), name=architecture
+    )
+    model.set_weights(initial_weights(model, seed))
+    return model
+
+
+def initial_weights(model: keras.Model, seed: int) -> list[NDArray[np.float32]]:
+    """Draw Glorot-uniform kernels (zero biases) for every weight of a model, in the order of get_weights."""
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x5C4A7C4])))
+    return [_glorot(rng, weight.shape) for weight in model.weights]
+
+
+def _glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    if len(shape) == 1:
+        return np.zeros(shape, dtype=np.float32)
+    field = int(np.prod(shape[:-2]))
+    limit = np.sqrt(6.0 / (field * (shape[-2] + shape[-1])))
+    drawn = rng.random(shape, dtype=np.float32)
+    drawn *= 2 * limit
+    drawn -= limit
+    return drawn
+
+
+def multiply_adds(architecture: str, size: int, classes: int) -> tuple[int, int]:
+    """Count one image's multiply-adds (forward, training step) in the convolutions and matrix products.
+
+    A training step computes each layer forward, its weights' gradient, and its input's gradient, the last not
+    for the first layer, whose input is the picture.
+    """
+    model = build_scratch(architecture, size, classes, 0.0)
+    forward = []
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D):
+            _, height, width, _ = layer.output.shape
+            forward.append(height * width * int(np.prod(layer.kernel.shape)))
+        elif isinstance(layer, layers.Dense):
+            forward.append(int(np.prod(layer.kernel.shape)))
+    return sum(forward), 3 * sum(forward) - forward[0]
+
+
+def _classifier(x: Tensor, classes: int, dropout: float, policy: str) -> Tensor:
+    x = layers.Dense(128, activation="relu", dtype=policy)(x)
+    x = layers.Dropout(dropout, dtype=policy)(x)
+    return layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(x)
+
+
+def _plain_block(policy: str) -> Block:
+    def block(x: Tensor, filters: int, padding: str) -> Tensor:
+        x = layers.Conv2D(filters, 3, padding=padding, activation="relu", dtype=policy)(x)
+        return layers.MaxPooling2D(dtype=policy)(x)
+
+    return block
+
+
+def _fast_block(policy: str) -> Block:
+    def block(x: Tensor, filters: int, padding: str) -> Tensor:
+        x = layers.Conv2D(filters, 3, padding=padding, use_bias=False, dtype=policy)(x)
+        return PoolBiasRelu(dtype=policy)(x)
+
+    return block
+
+
+class PoolBiasRelu(layers.Layer):
+    """relu(maxpool2x2(x) + bias), which equals maxpool2x2(relu(x + bias)) exactly, on a quarter of the pixels.
+
+    x is [b, h, w, c]; the result [b, h // 2, w // 2, c]. Its gradient goes to the first of a window's largest
+    values, as Keras' does, and is written from one byte per window that the forward pass keeps: TensorFlow's own
+    MaxPoolGrad took 39 % of a training step on one core, this takes 6 %.
+    """
+
+    def build(self, input_shape):
+        """One bias per channel."""
+        _, self.height, self.width, channels = input_shape
+        self.bias = self.add_weight(shape=(channels,), initializer="zeros", name="bias")
+        # XLA turns each of the two into one pass over memory. Under JAX the whole step is compiled already.
+        self._forward, self._backward = _compiled(self._pool), _compiled(self._unpool)
+
+    def call(self, x):
+        """See the class."""
+
+        @keras.ops.custom_gradient
+        def pool(x, bias):
+            pooled, where = self._forward(x, bias)
+
+            def gradient(*args, upstream=None):
+                (upstream,) = args if upstream is None else (upstream,)
+                return self._backward(where, upstream)
+
+            return pooled, gradient
+
+        return pool(x, keras.ops.convert_to_tensor(self.bias))
+
+    def compute_output_shape(self, input_shape):
+        """Half the sides, rounded down."""
+        batch, height, width, channels = input_shape
+        return (batch, height // 2, width // 2, channels)
+
+    def _pool(self, x, bias):
+        ops = keras.ops
+        rows, columns = self.height // 2, self.width // 2
+        windows = ops.reshape(x[:, : 2 * rows, : 2 * columns], (-1, rows, 2, columns, 2, x.shape[-1]))
+        a, b = windows[:, :, 0, :, 0], windows[:, :, 0, :, 1]
+        c, d = windows[:, :, 1, :, 0], windows[:, :, 1, :, 1]
+        largest = ops.maximum(ops.maximum(a, b), ops.maximum(c, d))
+        out = largest + bias
+        code = [ops.cast(i, "int8") for i in range(5)]
+        where = ops.where(b == largest, code[1], ops.where(c == largest, code[2], code[3]))
+        where = ops.where(a == largest, code[0], where)
+        # 4: ReLU lets no gradient through.
+        return ops.relu(out), ops.where(out > 0, where, code[4])
+
+    def _unpool(self, where, upstream):
+        ops = keras.ops
+        rows, columns, channels = self.height // 2, self.width // 2, upstream.shape[-1]
+        place = ops.cast(np.arange(4).reshape(1, 1, 2, 1, 2, 1), "int8")
+        nothing = ops.zeros((), upstream.dtype)
+        chosen = where[:, :, None, :, None, :] == place
+        spread = ops.where(chosen, upstream[:, :, None, :, None, :], nothing)
+        spread = ops.reshape(spread, (-1, 2 * rows, 2 * columns, channels))
+        rest = [[0, 0], [0, self.height - 2 * rows], [0, self.width - 2 * columns], [0, 0]]
+        passed = ops.where(where < 4, upstream, nothing)
+        bias = ops.sum(ops.cast(passed, "float32"), axis=(0, 1, 2))
+        return ops.pad(spread, rest), ops.cast(bias, upstream.dtype)
+
+
+def _compiled(function: Callable) -> Callable:
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True)

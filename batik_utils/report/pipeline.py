@@ -1,0 +1,194 @@
+"""From a study's name to its report: data, fits, notebooks, metrics.json, HTML, PDF, index; all of it or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.utils import ensure_event_loop
+from nbformat import NotebookNode
+from rich.console import Console
+
+from batik_utils.data.dataset import load_dataset
+from batik_utils.data.obtain import NoPhotographs
+from batik_utils.errors import BatikError
+from batik_utils.report.exporters import BatikHTMLExporter, BatikPDFExporter, merge
+from batik_utils.report.index import write_index
+from batik_utils.report.notebooks import run_notebook
+from batik_utils.report.provenance import run_record
+from batik_utils.study import ROOT, Study, load_study
+from batik_utils.values import Dataset, Results
+
+SAMPLE_LINE = "Procedural sample, not batik photographs"
+OUTPUTS = ("metrics.json", "report.html", "report.pdf", "run.json")
+
+
+class Stages:
+    """Times the stages of a run and says so, one line each."""
+
+    def __init__(self, show: bool) -> None:
+        self.console = Console(stderr=True, quiet=not show, highlight=False)
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def __call__(self, name: str, spinner: bool = True) -> Iterator[None]:
+        """One stage; without spinner where the stage shows a progress bar of its own."""
+        start = time.perf_counter()
+        shown = (
+            self.console.status(f"{name} …")
+            if spinner and self.console.is_terminal
+            else contextlib.nullcontext()
+        )
+        with shown:
+            yield
+        self.seconds[name] = time.perf_counter() - start
+        self.console.print(f"  {name:<10} {self.seconds[name]:7.1f} s")
+
+
+def build_report(
+    study_name: str | Path,
+    data: Path | None = None,
+    full: bool = False,
+    photos: bool = True,
+    dask: str | None = None,
+    jobs: int | None = None,
+    out: Path = ROOT / "reports",
+    progress: bool = True,
+    notebooks: Path = ROOT / "notebooks",
+) -> Path:
+    """Build one study's report and return its folder, out/STUDY.
+
+    The folder gets metrics.json, report.html, report.pdf and run.json, and out gets index.html; files appear only
+    when all of them were made. Where a study's photographs cannot be found, the procedural sample's report is made
+    instead (out/sample), and one line says so. Raises BatikError with one clear message when anything is wrong.
+    """
+    stages = Stages(progress)
+    study = load_study(study_name)
+    chosen = str(study_name)
+    with stages("data", spinner=False):
+        try:
+            dataset = load_dataset(study, data, progress=progress)
+        except NoPhotographs as error:
+            stages.console.print(
+                f"{error}\nMaking the procedural sample's report instead, in {out.name}/sample/."
+            )
+            study, chosen, data = load_study("sample"), "sample", None
+            dataset = load_dataset(study, None, progress=progress)
+    stages.console.print(f"{study.title}\n  {len(dataset)} images, {dataset.source.description}")
+    with stages("fits", spinner=False):
+        results = _results(study, dataset, full, dask, jobs)
+    parameters = {"STUDY": _portable(chosen), "DATA": str(data.resolve()) if data else "", "FULL": full}
+    parameters["PHOTOS"] = photos
+    with stages("notebooks"):
+        executed = run_notebooks(notebooks, parameters, tags(study, dataset, photos))
+    with _together(out / study.name) as folder:
+        with stages("metrics"):
+            _write_metrics(folder / "metrics.json", study, dataset, results)
+        merged = merge(executed, about(study, dataset))
+        with stages("HTML"):
+            page, _ = BatikHTMLExporter().from_notebook_node(merged)
+            (folder / "report.html").write_text(page, encoding="utf-8", newline="\n")
+        with stages("PDF"):
+            pdf, _ = BatikPDFExporter().from_notebook_node(merged)
+            (folder / "report.pdf").write_bytes(pdf)
+        record = run_record(study, dataset, stages.seconds, full=full, photos=photos, fits=len(results))
+        (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_index(out)
+    return out / study.name
+
+
+def _results(study: Study, dataset: Dataset, full: bool, dask: str | None, jobs: int | None) -> Results:
+    """The results of all fits; the ones that are in the cache are not done again."""
+    from batik_utils.experiment import make_plan, run_plan
+
+    results = run_plan(make_plan(study, dataset, full), jobs=jobs, executor=dask or "processes")
+    if not any(True for r in results if not r.missing):
+        reasons = sorted({r.missing for r in results})
+        raise BatikError(f"No fit of {study.name} succeeded: {'; '.join(reasons)[:500]}")
+    return results
+
+
+def _write_metrics(path: Path, study: Study, dataset: Dataset, results: Results) -> None:
+    from batik_utils.evaluation.metrics_json import build_metrics, write_metrics
+
+    write_metrics(path, build_metrics(study, dataset, results))
+
+
+def run_notebooks(folder: Path, parameters: dict[str, Any], keep: set[str]) -> list[NotebookNode]:
+    """Execute a folder's notebooks, side by side, and return them in the order of their names."""
+    paths = sorted(p for p in folder.glob("*.ipynb") if p.name[:1].isdigit())
+    if not paths:
+        raise BatikError(f"There are no notebooks in {folder.name}/ (their names begin with a number).")
+
+    def run(path: Path) -> NotebookNode:
+        try:
+            return run_notebook(path, parameters, keep=keep)
+        finally:
+            ensure_event_loop().close()  # this thread's own, which nbclient leaves open
+
+    # They only read results, so one need not wait for another.
+    with ThreadPoolExecutor(max_workers=min(len(paths), os.cpu_count() or 1)) as pool:
+        return list(pool.map(run, paths))
+
+
+def tags(study: Study, dataset: Dataset, photos: bool) -> set[str]:
+    """Which cells tagged only-X this study's report has."""
+    models = study.models.values()
+    metrics = {claim.metric for claim in study.claims}
+    holds = {
+        "sample": dataset.source.is_sample,
+        "photographs": not dataset.source.is_sample,
+        "photos": photos,
+        "placeholders": not photos,
+        "search": any(model.search for model in models),
+        "claims": bool(study.claims),
+        "seed": study.seed_study is not None,
+        "mispaired": "paired_wrong_accuracy" in metrics,
+    }
+    return {name for name, true in holds.items() if true}
+
+
+def about(study: Study, dataset: Dataset) -> dict[str, Any]:
+    """The report's title page and running lines."""
+    out: dict[str, Any] = {"title": study.title, "subtitle": study.question, "credit": []}
+    if dataset.source.is_sample:
+        out |= {"header": SAMPLE_LINE, "caption_prefix": SAMPLE_LINE}
+    seed = study.seed_study
+    if seed is not None:
+        authors = (
+            " and ".join(filter(None, [", ".join(seed.authors[:-1]), seed.authors[-1]]))
+            if seed.authors
+            else ""
+        )
+        made = ", ".join(str(part) for part in (seed.institution, seed.year) if part)
+        out["credit"] = [
+            line for line in (f"Takes up “{seed.title}”", f"by {authors}" if authors else "", made) if line
+        ]
+    return out
+
+
+def _portable(name: str) -> str:
+    # Notebooks run in their own folder: a path to a study's file must not depend on where the command was given.
+    return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name
+
+
+@contextlib.contextmanager
+def _together(target: Path) -> Iterator[Path]:
+    """A folder for new files, which move into target when the block ends well, and vanish when it does not."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield folder
+        target.mkdir(exist_ok=True)
+        for path in sorted(folder.iterdir()):
+            os.replace(path, target / path.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,254 @@
+"""Sentences of the report that depend on the study: what it asks, what it does, what cannot be known."""
+
+from __future__ import annotations
+
+from batik_utils.evaluation.figures.style import motif_name
+from batik_utils.evaluation.tables import augmentation_words
+from batik_utils.evaluation.twins import accuracy_without, twins_across
+from batik_utils.evaluation.wording import count, listed, percent, upper_first
+from batik_utils.report.story import Story
+
+
+def introduction(story: Story) -> list[str]:
+    """The question, and the seed study that it comes from."""
+    seed = story.study.seed_study
+    out = [f"**The question.** {story.study.question.strip()}"]
+    if seed is None:
+        out.append(
+            "The pictures of this report are **procedural samples, not batik photographs**: this project draws them "
+            "itself, so that the whole pipeline can be tried, tested and read where no photographs are at hand. "
+            "What is found here says something about the pipeline and nothing about batik."
+        )
+        return out
+    year = f", {seed.year}" if seed.year else ""
+    authors = listed(list(seed.authors))
+    out.append(
+        f"**Where it comes from.** The study *{seed.title.strip()}* ({authors}; {seed.institution}{year}; "
+        f"{seed.framework}, in {seed.language}) is taken up here. {seed.summary.strip()} All that it does is done "
+        "again, on the same photographs, and what went wrong in it is shown and done right."
+    )
+    return out
+
+
+def source(story: Story) -> list[str]:
+    """Where the pictures came from and how they compare with the published list."""
+    s = story.dataset.source
+    n = count(len(story.dataset), "picture")
+    if s.is_sample:
+        return [
+            f"{n} drawn by this project's own code ({s.description}); each is a pure function of motif and number."
+        ]
+    listed_files = s.identical + s.altered
+    agreement = (
+        f"{s.identical} are identical to the published files by MD5, {s.altered} altered, {s.missing} missing"
+    )
+    extra = f", and {s.unlisted} not on the list" if s.unlisted else ""
+    return [
+        f"The photographs are those of the public collection *Indonesian Batik Motifs* [@batikmotifs], taken from: "
+        f"{s.description}. Of {listed_files + s.missing} files on its list for these motifs, {agreement}{extra}. "
+        "Their licence is unverified; no photograph is part of this project's repository."
+    ]
+
+
+def data_caption(story: Story) -> str:
+    """Caption of the table of motifs."""
+    return f"{upper_first(story.pictures)} per motif: {len(story.dataset)} in all."
+
+
+def skipped(story: Story) -> str:
+    """The files that are not usable pictures, each with its reason."""
+    bad = story.dataset.skipped
+    if not bad:
+        return "Every file of these motifs could be read as a picture."
+    names = "; ".join(f"`{path}` ({reason})" for path, reason in bad)
+    return f"{upper_first(count(len(bad), 'file'))} could not be used: {names}."
+
+
+def audit(story: Story) -> str:
+    """How many pairs of near-duplicates there are."""
+    pairs = story.pairs
+    if not pairs:
+        return f"Among these {len(story.dataset)} {story.pictures} the audit finds no two that show the same picture."
+    kinds = {}
+    for pair in pairs:
+        kinds[pair.kind] = kinds.get(pair.kind, 0) + 1
+    shown = listed([f"{n} {kind}" for kind, n in sorted(kinds.items())])
+    differ = sum(p.labels_differ for p in pairs)
+    labels = (
+        f" **{count(differ, 'pair')} under two different labels.**" if differ else " None has two labels."
+    )
+    groups = len(set(story.dataset.groups.tolist()))
+    return (
+        f"The audit finds {count(len(pairs), 'pair')} of pictures that are copies of one another ({shown}), so that "
+        f"{len(story.dataset)} files show {groups} distinct pictures.{labels}"
+    )
+
+
+def twins(story: Story) -> str:
+    """How many published test images have a twin in training, and what accuracy is left without them."""
+    from batik_utils.data.splits import published_split
+
+    split = published_split(story.study, story.dataset)
+    rows = twins_across(split, story.dataset.groups)
+    total = count(len(split.test), "test image")
+    if not len(rows):
+        return f"None of its {total} has a near-duplicate among the training images."
+    paths = {story.dataset.paths[r] for r in rows}
+    parts = []
+    for model, summary in story.summaries.items():
+        without = accuracy_without(summary.median, paths)
+        parts.append(f"{story.label(model)} {percent(without)} instead of {percent(summary.median_accuracy)}")
+    return (
+        f"{len(rows)} of its {total} have a near-duplicate among the training images. Without them, the median seed "
+        f"reaches: {'; '.join(parts)}."
+    )
+
+
+def models_caption(story: Story) -> str:
+    """Caption of the table of models."""
+    return "The models: where their weights start, how many parameters they have, how they are trained."
+
+
+def models(story: Story) -> list[str]:
+    """Parameter limit, and models that could not be had."""
+    out = [story.limit_sentence()]
+    for model, reason in story.left_out.items():
+        out.append(f"{story.study.models[model].label} is left out: {reason.rstrip('.')}.")
+    wrong = [m for m in story.models if m.endswith("_as_published")]
+    if wrong:
+        out.append(
+            "The seed study fed its backbone values from 0 to 1, where MobileNetV2 [@sandler2018] was trained on "
+            f"−1 to 1. *{story.label(wrong[0])}* repeats that, *{story.label(wrong[0].removesuffix('_as_published'))}* "
+            "scales as it should be: the difference is what the mistake costs."
+        )
+    return out
+
+
+def training(story: Story) -> list[str]:
+    """Image size, resizing, augmentation and what the seed study leaves unsaid."""
+    image = story.study.image
+    first = next(iter(story.study.models.values()))
+    how = {
+        "nearest": "by nearest neighbour, as Keras' `flow_from_directory` does unless told otherwise",
+        "bilinear": "by antialiased bilinear interpolation, as torchvision's `Resize` does",
+    }[image.resize]
+    out = [
+        f"Pictures are squeezed to {image.size} × {image.size} pixels {how}. Training images undergo "
+        f"{augmentation_words(first.augmentation)}; where a picture is moved, its edge pixels are repeated."
+    ]
+    if first.augmentation.shear and first.augmentation.shear < 1:
+        out.append(
+            f"The shear of {first.augmentation.shear:g} is in *degrees* to Keras' `ImageDataGenerator`, which is to "
+            f"say none. The number of epochs is this project's choice ({first.epochs}): the seed study states none."
+        )
+    return out
+
+
+def augmentation_caption(story: Story) -> str:
+    """Caption of the augmentation figure."""
+    return "One training image of each motif and five of its augmented views, as the networks see them."
+
+
+def protocols(story: Story) -> list[str]:
+    """The published split and the grouped protocol in numbers."""
+    from batik_utils.data.splits import published_split
+
+    split = published_split(story.study, story.dataset)
+    seeds = count(story.study.published.seeds, "training seed")
+    if story.study.published.split == "keras-validation-split":
+        names = ", ".join(
+            f"`{story.dataset.paths[i].split('/')[-1]}`" for i in split.test[: len(split.test) // 3]
+        )
+        same = len({story.dataset.paths[i].split("/")[-1] for i in split.test}) == len(split.test) // 3
+        which = (
+            f" They are, in each motif's folder, {names}." if same and len(story.study.motifs) == 3 else ""
+        )
+        first = (
+            "**Published.** `ImageDataGenerator(validation_split=0.2)` takes the first fifth of each folder's files, "
+            f"in the order of their names, as validation images; so the {len(split.test)} test images are known, and "
+            f"{len(split.train)} are left for training.{which} Every model is fitted with {seeds}. The test images "
+            "serve as validation images in the curves, as in the seed study, but nothing is chosen by them."
+        )
+    else:
+        first = (
+            f"**Published.** The seed study splits 80/10/10, by images it does not name; here one stratified split "
+            f"has {len(split.train)} training, {len(split.val)} validation and {len(split.test)} test images. "
+            f"Hyperparameters are chosen on the validation images, and the chosen setting of every model is fitted "
+            f"with {seeds}."
+        )
+    g = story.study.grouped
+    pre, own = g.pretrained, (g.pretrained if story.full else g.scratch)
+    few = (
+        "" if story.full else " (a scratch fit costs a thousand times as much; `FULL=1` gives both the same)"
+    )
+    second = (
+        f"**Grouped.** {g.folds} folds, stratified by motif, groups never split. Pretrained models: "
+        f"{pre.repeats} repeats × {pre.seeds} training seeds = {g.folds * pre.repeats * pre.seeds} fits; scratch "
+        f"models: {count(own.repeats, 'repeat')} × {count(own.seeds, 'seed')} = {g.folds * own.repeats * own.seeds} "
+        f"fits{few}. "
+        "Hyperparameters are those of @tbl-models, fixed beforehand: nothing is tuned on these folds."
+    )
+    return [first, second]
+
+
+def curves_caption(story: Story) -> str:
+    """Caption of the training curves."""
+    return "Accuracy and loss per epoch; thin lines are training seeds, thick lines their median."
+
+
+def grouped(story: Story) -> list[str]:
+    """Which fits stand behind the verdict, and which are missing."""
+    from batik_utils.evaluation.findings import missing_fits
+
+    got, expected = story.counted
+    reasons = [r.missing for r in story.results.missing]
+    return [f"{missing_fits(got, expected, reasons)} {story.cost_sentence()}".strip()]
+
+
+def folds_caption(story: Story) -> str:
+    """Caption of the fold scores."""
+    return (
+        "Accuracy on every held-out fold, mean (diamond) and corrected 95 % interval (bar); dotted: chance."
+    )
+
+
+def comparison_caption(story: Story) -> str:
+    """Caption of the comparisons."""
+    return "Pairs of models on the same folds, differences in points of accuracy; *same* is within ±2 points."
+
+
+def calibration_caption() -> str:
+    """Caption of the calibration table."""
+    return "Calibration out of fold, before → after temperature scaling (a temperature over 1: too sure of itself)."
+
+
+def map_caption(story: Story) -> str:
+    """Caption of the feature map."""
+    label = story.label(story.pretrained)
+    return f"Every picture as a point: t-SNE [@vandermaaten2008] of the frozen features of {label}."
+
+
+def limits(story: Story) -> list[str]:
+    """What the study cannot say."""
+    n = len(story.dataset)
+    names = listed([motif_name(m) for m in story.study.motifs])
+    if story.dataset.source.is_sample:
+        return [
+            f"These {n} pictures of {names} are drawn by a program. They share geometry with the cloth whose names "
+            "they bear and nothing else: no conclusion about batik, dyers or photographs can be drawn from them.",
+        ]
+    out = [
+        f"The {n} photographs were collected from the web by others. How they were chosen, by whom they were labelled "
+        "and what their licence is, is not documented, so that the population they stand for is unknown. Labels "
+        "were not checked by an expert here; @sec-predictions lists those that the models doubt.",
+        "The motifs are not of one kind: some name a place, some a technique, some a pattern. A classifier may "
+        "separate them by how they were photographed; @sec-baselines measures part of that, not all of it.",
+        f"Few images leave wide intervals. {story.power_sentence}",
+    ]
+    scratch = story.planned(story.scratch)
+    if scratch < story.planned(story.pretrained):
+        out.append(
+            f"The scratch model was fitted {count(scratch, 'time')} in grouped cross-validation, the pretrained one "
+            f"{count(story.planned(story.pretrained), 'time')}; the comparison uses the folds that both have."
+        )
+    return out

@@ -1,0 +1,372 @@
+"""What the notebooks tell: one study with its data, results and the findings drawn from them, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from batik_utils.data.audit import Pair
+from batik_utils.evaluation import findings, remarks
+from batik_utils.evaluation.calibration import Calibration, calibrate
+from batik_utils.evaluation.claims import ClaimRow, claims_table
+from batik_utils.evaluation.compare import (
+    Comparison,
+    PublishedComparison,
+    compare,
+    compare_all,
+    compare_published,
+)
+from batik_utils.evaluation.figures.pictures import Picture
+from batik_utils.evaluation.figures.style import motif_name
+from batik_utils.evaluation.intervals import variance_split
+from batik_utils.evaluation.metrics import (
+    OutOfFold,
+    PublishedSummary,
+    fold_scores,
+    grouped_interval,
+    most_confidently_wrong,
+    out_of_fold,
+    published_summary,
+)
+from batik_utils.evaluation.mispairing import Mispaired, mispaired_fit
+from batik_utils.evaluation.power import power_statement
+from batik_utils.evaluation.tables import BASELINES, fitted, probe_table, ten_images, ten_score
+from batik_utils.evaluation.wording import listed, percent
+from batik_utils.study import Study
+from batik_utils.values import Dataset, FitResult, Results
+
+
+class Story:
+    """One study's data and results, with everything the notebooks derive from them."""
+
+    def __init__(
+        self,
+        study: Study,
+        dataset: Dataset,
+        results: Results,
+        full: bool = False,
+        left_out: Mapping[str, str] | None = None,
+        pairs: Sequence[Pair] = (),
+    ) -> None:
+        self.study = study
+        self.dataset = dataset
+        self.results = results
+        self.full = full
+        self.left_out = dict(left_out or {})
+        """{model: why it could not be fitted}"""
+        self.pairs = tuple(pairs)
+        """Near-duplicates that the audit found."""
+        self.models = fitted(study, results)
+
+    # ----------------------------------------------------------------- the study in words
+
+    @property
+    def motifs(self) -> list[str]:
+        """The motifs as people say them."""
+        return [motif_name(m) for m in self.study.motifs]
+
+    @property
+    def pictures(self) -> str:
+        """ "photographs", or what the sample is."""
+        return "pictures" if self.dataset.source.is_sample else "photographs"
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of always guessing the commonest motif, 0-1."""
+        return float(np.bincount(self.dataset.labels).max() / len(self.dataset))
+
+    def label(self, model: str) -> str:
+        """The name that readers see."""
+        return self.study.models[model].label
+
+    @cached_property
+    def scratch(self) -> str:
+        """The scratch model of the verdict."""
+        return self.study.compare[1]
+
+    @cached_property
+    def pretrained(self) -> str:
+        """The pretrained model of the verdict."""
+        return self.study.compare[0]
+
+    # ----------------------------------------------------------------- published protocol
+
+    @cached_property
+    def summaries(self) -> dict[str, PublishedSummary]:
+        """{model: summary on the published split}."""
+        found = {m: published_summary(self.results, m) for m in self.models}
+        return {m: s for m, s in found.items() if s is not None}
+
+    def published_fits(self, *models: str) -> dict[str, Sequence[FitResult]]:
+        """{label: published fits over seeds}, for curves."""
+        names = models or self.study.compare
+        fits = {self.label(m): self.results.select(m, "published").items for m in names}
+        return {label: group for label, group in fits.items() if group}
+
+    def published_claims(self, metric: str = "accuracy") -> dict[str, float]:
+        """{label: the seed study's number}."""
+        return {self.label(c.model): c.value for c in self.study.claims if c.metric == metric}
+
+    @cached_property
+    def published_comparisons(self) -> list[PublishedComparison]:
+        """McNemar between the verdict's pretrained model and every other."""
+        pairs = ((self.pretrained, m) for m in self.models if m != self.pretrained)
+        found = (compare_published(self.results, a, b) for a, b in pairs)
+        return [c for c in found if c is not None]
+
+    @cached_property
+    def mispaired(self) -> dict[str, Mispaired]:
+        """{model: the seed's mistake made with the median fit}, for the models whose claims are such."""
+        models = [c.model for c in self.study.claims if c.metric == "paired_wrong_accuracy"]
+        there = (m for m in models if m in self.summaries)
+        return {m: mispaired_fit(self.summaries[m].median, self.study.motifs) for m in there}
+
+    @cached_property
+    def claims(self) -> list[ClaimRow]:
+        """The claims table's rows."""
+        return claims_table(self.study, self.results)
+
+    def ten_pictures(self, model: str) -> list[Picture]:
+        """Ten test images with true and predicted motif and confidence, by the median fit."""
+        fit = self.summaries[model].median
+        return [self._predicted(fit, i) for i in ten_images(fit)]
+
+    def ten_frame(self) -> pd.DataFrame:
+        """Per model: right of ten for the median fit, and the seed study's figure."""
+        claims = {c.model: percent(c.value) for c in self.study.claims if c.metric == "ten_images"}
+        rows = [
+            (self.label(m), claims.get(m), percent(ten_score(s.median)), percent(s.median_accuracy))
+            for m, s in self.summaries.items()
+        ]
+        columns = ["model", "published, ten pictures", "ours, ten pictures", "ours, all test images"]
+        table = pd.DataFrame(rows, columns=columns)
+        return table if claims else table.drop(columns=columns[1])
+
+    def _predicted(self, fit: FitResult, row: int) -> Picture:
+        path, true, guess = fit.paths[row], fit.y_true[row], int(fit.y_prob[row].argmax())
+        names = [motif_name(m) for m in self.study.motifs]
+        sign = "=" if guess == true else "≠"
+        title = f"true: {names[true]}\n{sign} {names[guess]}, {fit.y_prob[row, guess]:.0%}"
+        return Picture(self.image(path), path, title, bool(guess == true))
+
+    # ----------------------------------------------------------------- pictures
+
+    def image(self, path: str) -> np.ndarray:
+        """The decoded picture at a path, uint8 [size, size, 3]."""
+        return self.dataset.images[self._rows[path]]
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {path: i for i, path in enumerate(self.dataset.paths)}
+
+    def examples(self, per_motif: int) -> list[Picture]:
+        """The first pictures of every motif, evenly spread over its files."""
+        chosen = []
+        for i in range(len(self.study.motifs)):
+            own = np.flatnonzero(self.dataset.labels == i)
+            picked = own[np.linspace(0, len(own) - 1, per_motif).astype(int)]
+            chosen += [Picture(self.dataset.images[r], self.dataset.paths[r]) for r in picked]
+        return chosen
+
+    def wrong_pictures(self, model: str, top: int = 10) -> list[Picture]:
+        """The images that a model is most confidently wrong about, out of fold."""
+        frame = self.wrong(model, top)
+        return [
+            Picture(
+                self.image(r.path),
+                r.path,
+                f"true: {motif_name(r.true)}\n≠ {motif_name(r.predicted)}, {r.p:.0%}",
+            )
+            for r in frame.rename(columns={"probability": "p"}).itertuples()
+        ]
+
+    def wrong(self, model: str, top: int = 10) -> pd.DataFrame:
+        """metrics.most_confidently_wrong of the out-of-fold probabilities."""
+        oof = self.oofs[model]
+        return most_confidently_wrong(oof.paths, oof.y_true, oof.y_prob, self.study.motifs, top)
+
+    # ----------------------------------------------------------------- grouped protocol
+
+    @cached_property
+    def oofs(self) -> dict[str, OutOfFold]:
+        """{model: out-of-fold predictions}."""
+        found = {m: out_of_fold(self.results, m) for m in self.models}
+        return {m: o for m, o in found.items() if o is not None}
+
+    @cached_property
+    def fold_accuracies(self) -> dict[str, np.ndarray]:
+        """{label: accuracy of every test fold, averaged over seeds}, networks first, then baselines."""
+        out = {}
+        for name in [*self.models, *BASELINES]:
+            scores = fold_scores(self.results, name)
+            if len(scores):
+                label = self.label(name) if name in self.study.models else BASELINES[name]
+                out[label] = scores.groupby(["repeat", "fold"])["value"].mean().to_numpy()
+        return out
+
+    @cached_property
+    def grouped_intervals(self) -> dict[str, Any]:
+        """{label: corrected interval of the mean accuracy}, as fold_accuracies."""
+        names = {**{self.label(m): m for m in self.models}, **{v: k for k, v in BASELINES.items()}}
+        found = {label: grouped_interval(self.results, names[label]) for label in self.fold_accuracies}
+        return {label: i for label, i in found.items() if i is not None}
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Every pair of models, Holm-corrected, the verdict's pretrained model first."""
+        order = [self.pretrained, *(m for m in self.models if m != self.pretrained)]
+        return compare_all(self.results, [m for m in order if m in self.models])
+
+    @cached_property
+    def head(self) -> Comparison | None:
+        """The comparison of the verdict."""
+        pair = (self.pretrained, self.scratch)
+        return next((c for c in self.comparisons if (c.a, c.b) == pair), None)
+
+    def planned(self, model: str) -> int:
+        """Grouped fits that the study plans for a model."""
+        grouped = self.study.grouped
+        scratch = self.study.models[model].kind == "scratch" and not self.full
+        times = grouped.scratch if scratch else grouped.pretrained
+        return grouped.folds * times.repeats * times.seeds
+
+    @cached_property
+    def counted(self) -> tuple[int, int]:
+        """Grouped fits (got, planned) of the verdict's two models."""
+        pair = (self.pretrained, self.scratch)
+        return sum(len(self.results.select(m, "grouped")) for m in pair), sum(map(self.planned, pair))
+
+    @cached_property
+    def verdict(self) -> findings.Verdict:
+        """The verdict between the pretrained and the scratch model."""
+        return findings.verdict(
+            self.head, self.label(self.pretrained), self.label(self.scratch), *self.counted
+        )
+
+    @cached_property
+    def calibrations(self) -> list[Calibration]:
+        """Calibration of the verdict's two models and the others, where folds suffice."""
+        found = (calibrate(self.results, m) for m in self.models)
+        return [c for c in found if c is not None]
+
+    @cached_property
+    def power_sentence(self) -> str:
+        """What the design can tell."""
+        found = power_statement(self.results, self.pretrained, self.scratch)
+        return remarks.power(found, self.label(self.pretrained), self.label(self.scratch))
+
+    # ----------------------------------------------------------------- sentences
+
+    def seed_sentences(self) -> list[str]:
+        """One sentence per model on the published split."""
+        return [findings.seed_range(self.label(m), s) for m, s in self.summaries.items()]
+
+    def published_sentences(self) -> list[str]:
+        """One sentence per McNemar comparison."""
+        pairs = self.published_comparisons
+        return [findings.published_comparison(c, self.label(c.a), self.label(c.b)) for c in pairs]
+
+    def cost_sentence(self) -> str:
+        """What the seed's preprocessing costs; empty where the study has no such pair of models."""
+        wrong = next((m for m in self.models if m.endswith("_as_published")), None)
+        if wrong is None:
+            return ""
+        own = wrong.removesuffix("_as_published")
+        found = compare(self.results, own, wrong)
+        return findings.preprocessing_cost(found, self.label(own), self.label(wrong))
+
+    def parameters(self, model: str) -> int:
+        """All parameters of a model, backbone included."""
+        return next(r.parameters for r in self.results if r.fit.model == model and not r.missing)
+
+    def limit_sentence(self) -> str:
+        """Which of the verdict's models keeps the first seed's limit on parameters."""
+        scratch, pretrained = self.scratch, self.pretrained
+        counts = (self.parameters(scratch), self.label(pretrained), self.parameters(pretrained))
+        return findings.parameter_limit(self.label(scratch), *counts)
+
+    def variance_sentences(self) -> list[str]:
+        """Data against training seed, for the models with several seeds."""
+        splits = {m: variance_split(fold_scores(self.results, m)) for m in self.models}
+        return [findings.variance(self.label(m), s) for m, s in splits.items() if s is not None]
+
+    def learnt_sentences(self) -> list[str]:
+        """Each of the verdict's models against chance and baselines."""
+        out = []
+        for model in self.study.compare:
+            found = {n.lower(): compare(self.results, model, b) for b, n in BASELINES.items()}
+            gaps = {name: c.difference for name, c in found.items() if c is not None}
+            interval = grouped_interval(self.results, model)
+            out.append(findings.learnt(self.label(model), interval, self.chance, gaps))
+        return out
+
+    def probe_sentences(self) -> list[str]:
+        """How much each of the verdict's models loses when its images are tampered with."""
+        table = probe_table(self.study, self.results).set_index(["label", "probe"])["accuracy"]
+        out = []
+        for label in map(self.label, self.study.compare):
+            if label in table.index:
+                own = table[label].to_dict()
+                plain = own.pop("none")
+                out.append(remarks.probes(label, plain, own, self.chance, len(self.dataset)))
+        return out
+
+    def permutation_sentences(self) -> list[str]:
+        """The label-permutation control of every model that was run with shuffled labels."""
+        ran = [m for m in [*self.models, *BASELINES] if len(self.results.select(m, "permuted"))]
+        labels = {m: self.label(m) if m in self.study.models else BASELINES[m] for m in ran}
+        found = {m: grouped_interval(self.results, m, protocol="permuted") for m in ran}
+        return [remarks.permutation(labels[m], found[m], self.chance) for m in ran]
+
+    def curve_sentences(self) -> list[str]:
+        """Whether more images would help, per model with a learning curve."""
+        out = []
+        for model in self.models:
+            names = {r.fit.protocol for r in self.results if r.fit.protocol.startswith("curve-")}
+            found = {int(p[6:]): grouped_interval(self.results, model, protocol=p) for p in names}
+            steps = {k: i for k, i in found.items() if i is not None}
+            if steps:
+                out.append(remarks.learning_curve(self.label(model), steps))
+        return out
+
+    def abstract(self) -> list[str]:
+        """The abstract's paragraphs."""
+        got, expected = self.counted
+        pair = (self.label(self.pretrained), self.label(self.scratch))
+        return findings.abstract(
+            question=self.study.question,
+            data=self.dataset.source.description,
+            n_images=len(self.dataset),
+            motifs=self.motifs,
+            sample=self.dataset.source.is_sample,
+            accuracies={self.label(m): grouped_interval(self.results, m) for m in self.models},
+            chance=self.chance,
+            verdict_sentence=findings.short_verdict(self.head, *pair, got, expected),
+            claims=self.claims,
+            power_sentence=self.power_sentence,
+        )
+
+    def conclusion(self) -> list[str]:
+        """The conclusion's paragraphs."""
+        limits = [
+            f"This holds for {len(self.dataset)} {self.pictures} of {listed(self.motifs)}, collected by others in a "
+            "way that is not documented; how it carries over to other cloth, cameras and motifs is not known.",
+            self.power_sentence,
+        ]
+        supports = [self.cost_sentence(), *self.learnt_sentences(), *self.permutation_sentences()]
+        if self.claims:
+            supports.append(findings.claims_summary(self.claims))
+        return findings.conclusion(verdict_sentence=self.verdict.sentence, supports=supports, limits=limits)
+
+
+def open_story(name: str, data: str = "", full: bool = False) -> Story:
+    """Load a study, its data and its results; fits that are missing are done first, with a progress bar."""
+    from batik_utils.experiment import open_plan, run_plan
+
+    plan = open_plan(name, Path(data) if data else None, full)
+    return Story(plan.study, plan.dataset, run_plan(plan), full)

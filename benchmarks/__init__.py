@@ -1,0 +1,1 @@
+"""How fast this project is beside the seed studies' way, measured in one run: python -m benchmarks."""

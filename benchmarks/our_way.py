@@ -1,0 +1,39 @@
+"""This project's way of the same fit: the scratch network of a study, trained by batik_utils."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+from batik_utils.models.train_scratch import train_scratch
+from batik_utils.values import Hyper
+from benchmarks.pictures import halves, load
+
+
+def seconds_per_epoch(study_name: str, precision: str, epochs: int) -> dict[str, float]:
+    """Mean over a fit of `epochs` epochs, after a fit of one that compiles (its seconds are "first_fit")."""
+    study, dataset = load(study_name)
+    spec = next(model for model in study.models.values() if model.kind == "scratch")
+    train, held = halves(dataset)
+
+    def fit(length: int) -> float:
+        hyper = Hyper(length, spec.learning_rate, spec.dropout)
+        start = time.perf_counter()
+        train_scratch(
+            spec, hyper, dataset.images, dataset.labels, dataset.sha256, train, {"val": held}, 0, len(dataset.motifs),
+            precision=precision,
+        )  # fmt: skip
+        return time.perf_counter() - start
+
+    first = fit(1)
+    return {"first_fit": first, "seconds_per_epoch": fit(epochs) / epochs}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("precision", choices=["float32", "bfloat16"])
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--epochs", type=int, default=3)
+    asked = parser.parse_args()
+    print(json.dumps(seconds_per_epoch(asked.study, asked.precision, asked.epochs)))

@@ -1,0 +1,99 @@
+"""The seed studies' way: pictures augmented one by one in Python, Keras' fit, the frozen base run for every batch.
+
+The pictures are decoded beforehand, which the seeds' flow_from_directory did again in every epoch; so this is, if
+anything, kind to the seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import keras
+import numpy as np
+from keras import layers
+from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+from batik_utils.study import Augmentation
+from benchmarks.pictures import halves, load
+
+
+def generator(spec: Augmentation, rescale: float | None) -> ImageDataGenerator:
+    """Keras' own generator with the ranges of a study's augmentation."""
+    return ImageDataGenerator(
+        rescale=rescale,
+        rotation_range=spec.rotation,
+        width_shift_range=spec.shift,
+        height_shift_range=spec.shift,
+        shear_range=spec.shear,
+        zoom_range=spec.zoom,
+        horizontal_flip=spec.horizontal_flip,
+        fill_mode="nearest",
+    )
+
+
+def scratch(size: int, classes: int) -> keras.Model:
+    """Seed 000's scratch CNN, word for word."""
+    network = [keras.Input((size, size, 3))]
+    for filters in (32, 64, 128):
+        network += [layers.Conv2D(filters, (3, 3), activation="relu"), layers.MaxPooling2D(pool_size=(2, 2))]
+    network += [layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dropout(0.5)]
+    return keras.Sequential([*network, layers.Dense(classes, activation="softmax")])
+
+
+def pretrained(size: int, classes: int) -> keras.Model:
+    """Seed 000's MobileNetV2: the whole frozen network in the loop, a small head trained."""
+    from batik_utils.models.backbones import BACKBONES
+
+    base = BACKBONES["mobilenet_v2"].build(size)
+    base.trainable = False
+    x = layers.Dense(128, activation="relu")(base.output)
+    x = layers.Dropout(0.5)(x)
+    return keras.Model(base.input, layers.Dense(classes, activation="softmax")(x))
+
+
+class Clock(keras.callbacks.Callback):
+    """Seconds of each epoch, validation included."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start."""
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Stop."""
+        self.seconds.append(time.perf_counter() - self.start)
+
+
+def seconds_per_epoch(kind: str, study_name: str, epochs: int) -> float:
+    """Median over `epochs` epochs after the first, which compiles."""
+    study, dataset = load(study_name)
+    spec = next(model for model in study.models.values() if model.kind == kind)
+    train, held = halves(dataset)
+    images = np.asarray(dataset.images, dtype=np.float32)
+    targets = np.eye(len(dataset.motifs), dtype=np.float32)[dataset.labels]
+    build, rescale = {"scratch": (scratch, 1 / 255), "pretrained": (pretrained, None)}[kind]
+    model = build(dataset.size, len(dataset.motifs))
+    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+    batches = generator(spec.augmentation, rescale).flow(
+        images[train], targets[train], batch_size=spec.batch_size
+    )
+    validation = ImageDataGenerator(rescale=rescale).flow(
+        images[held], targets[held], batch_size=spec.batch_size
+    )
+    clock = Clock()
+    model.fit(batches, validation_data=validation, epochs=1 + epochs, verbose=0, callbacks=[clock])
+    return float(np.median(clock.seconds[1:]))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=["scratch", "pretrained"])
+    parser.add_argument("--study", required=True)
+    parser.add_argument("--epochs", type=int, default=3)
+    asked = parser.parse_args()
+    print(json.dumps({"seconds_per_epoch": seconds_per_epoch(asked.kind, asked.study, asked.epochs)}))

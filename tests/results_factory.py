@@ -1,0 +1,158 @@
+"""Hand-made results for tests: right and wrong answers are drawn with chosen accuracies, probabilities follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from batik_utils.study import Study, parse_study
+from batik_utils.values import Dataset, Fit, FitResult, Hyper, Results, Source
+
+HYPER = Hyper(epochs=20, learning_rate=0.001, dropout=0.5)
+MOTIFS = ("batik-bali", "batik-betawi", "batik-celup")
+
+
+def paths_and_labels(per_class: int, motifs: Sequence[str] = MOTIFS) -> tuple[tuple[str, ...], np.ndarray]:
+    """ "batik-bali/1.jpg" … with labels, class by class."""
+    paths = tuple(f"{m}/{i + 1}.jpg" for m in motifs for i in range(per_class))
+    return paths, np.repeat(np.arange(len(motifs)), per_class)
+
+
+def probabilities(
+    y_true: np.ndarray, right: np.ndarray, classes: int, sure: float | np.ndarray = 0.8
+) -> np.ndarray:
+    """[n, classes]: the true class gets `sure` where right, else the next class does; the rest is shared."""
+    y_pred = np.where(right, y_true, (y_true + 1) % classes)
+    sure = np.broadcast_to(np.asarray(sure, dtype=np.float64), y_true.shape)
+    out = np.repeat(((1 - sure) / (classes - 1))[:, None], classes, axis=1)
+    out[np.arange(len(y_true)), y_pred] = sure
+    return out
+
+
+def make_fit(
+    model: str,
+    right: Sequence[bool],
+    y_true: Sequence[int],
+    paths: Sequence[str],
+    *,
+    protocol: str = "published",
+    repeat: int = 0,
+    fold: int = 0,
+    seed: int = 0,
+    hyper: Hyper = HYPER,
+    classes: int = 3,
+    sure: float | np.ndarray = 0.8,
+    **more: Any,
+) -> FitResult:
+    """One FitResult with these images right and wrong."""
+    labels = np.asarray(y_true, dtype=np.int64)
+    return FitResult(
+        fit=Fit("bali-betawi-celup", model, protocol, repeat, fold, seed, hyper),
+        paths=tuple(paths),
+        y_true=labels,
+        y_prob=probabilities(labels, np.asarray(right, dtype=bool), classes, sure),
+        parameters=more.pop("parameters", 1000),
+        **more,
+    )
+
+
+def make_results(
+    accuracies: Mapping[str, float],
+    *,
+    per_class: int = 50,
+    folds: int = 5,
+    repeats: Mapping[str, int] | int = 2,
+    seeds: Mapping[str, int] | int = 2,
+    published: Mapping[str, Sequence[int]] | None = None,
+    published_per_class: int = 10,
+    rng_seed: int = 0,
+    protocol: str = "grouped",
+    sure: float = 0.8,
+    motifs: Sequence[str] = MOTIFS,
+) -> Results:
+    """Grouped fits in which each image is right with the model's accuracy; published fits with exact counts right.
+
+    published = {model: (images right with seed 0, with seed 1, …)}.
+    """
+    rng = np.random.Generator(np.random.PCG64(rng_seed))
+    paths, labels = paths_and_labels(per_class, motifs)
+    items: list[FitResult] = []
+    for model, accuracy in accuracies.items():
+        n_repeats = repeats if isinstance(repeats, int) else repeats[model]
+        n_seeds = seeds if isinstance(seeds, int) else seeds[model]
+        for repeat in range(n_repeats):
+            order = np.random.Generator(np.random.PCG64(1000 + repeat)).permutation(len(paths))
+            for fold, rows in enumerate(np.array_split(order, folds)):
+                for seed in range(n_seeds):
+                    right = rng.random(len(rows)) < accuracy
+                    where = {
+                        "protocol": protocol,
+                        "repeat": repeat,
+                        "fold": fold,
+                        "seed": seed,
+                        "classes": len(motifs),
+                    }
+                    items.append(
+                        make_fit(model, right, labels[rows], [paths[i] for i in rows], sure=sure, **where)
+                    )
+    test_paths, test_labels = paths_and_labels(published_per_class, motifs)
+    for model, counts in (published or {}).items():
+        for seed, correct in enumerate(counts):
+            right = np.zeros(len(test_paths), dtype=bool)
+            right[rng.permutation(len(test_paths))[:correct]] = True
+            history = {"accuracy": [0.5, 0.7 + 0.1 * seed], "loss": [1.0, 0.5]}
+            items.append(
+                make_fit(
+                    model, right, test_labels, test_paths, seed=seed, history=history, classes=len(motifs)
+                )
+            )
+    return Results(tuple(items))
+
+
+def make_dataset(per_class: int = 50, motifs: Sequence[str] = MOTIFS) -> Dataset:
+    """A Dataset of tiny black images, the first two of one group."""
+    paths, labels = paths_and_labels(per_class, motifs)
+    groups = np.arange(len(paths))
+    groups[1] = 0
+    return Dataset(
+        motifs=tuple(motifs),
+        images=np.zeros((len(paths), 2, 2, 3), dtype=np.uint8),
+        labels=labels,
+        paths=paths,
+        sha256=tuple(f"{i:064x}" for i in range(len(paths))),
+        groups=groups,
+        source=Source("folder", "a folder", identical=len(paths) - 1, altered=1),
+        skipped=(("batik-bali/x.jpg", "an HTML page"),),
+    )
+
+
+def make_study(**changes: Any) -> Study:
+    """A small study of three models: scratch, mobilenet_v2 and the optional efficientnet_b2."""
+    raw: dict[str, Any] = {
+        "name": "bali-betawi-celup",
+        "title": "Small",
+        "question": "Which?",
+        "motifs": list(MOTIFS),
+        "models": {
+            "scratch": {"kind": "scratch", "label": "Scratch CNN", "epochs": 20, "architecture": "seed_cnn"},
+            "efficientnet_lite2": {
+                "kind": "pretrained",
+                "label": "EfficientNet-Lite2",
+                "epochs": 20,
+                "backbone": "efficientnet_lite2",
+            },
+            "efficientnet_b2": {
+                "kind": "pretrained",
+                "label": "EfficientNet-B2",
+                "epochs": 20,
+                "backbone": "efficientnet_b2",
+                "optional": True,
+            },
+        },
+        "compare": ["efficientnet_lite2", "scratch"],
+        "published": {"split": "keras-validation-split", "seeds": 5},
+    }
+    raw.update(changes)
+    return parse_study(raw)

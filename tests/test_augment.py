@@ -1,0 +1,180 @@
+"""Augmentation is ImageDataGenerator's own transform, drawn from an image's hash and a view's number."""
+
+import keras
+import numpy as np
+import pytest
+from keras.src.legacy.preprocessing.image import ImageDataGenerator
+from scipy import stats
+
+from batik_utils.models.augment import (
+    IDENTITY,
+    AffineAugmentation,
+    draw_parameters,
+    draw_transforms,
+    transform_vector,
+)
+from batik_utils.study import Augmentation
+
+SEED = Augmentation(rotation=40, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True)
+STRONG_SHEAR = Augmentation(rotation=40, shift=0.2, shear=30, zoom=0.2, horizontal_flip=True)
+STILL = {"theta": 0.0, "tx": 0.0, "ty": 0.0, "shear": 0.0, "zx": 1.0, "zy": 1.0, "flip_horizontal": False}
+HASHES = [f"{i:064x}" for i in range(2000)]
+
+# A pixel's position is computed in float32 here and in float64 by scipy: at 224 pixels they differ by some 1e-5
+# of a pixel, that is by at most 1e-5 x 255 grey levels between two neighbours as different as can be.
+TOLERANCE = 0.01
+"""Grey levels of 255."""
+
+COMPONENTS = {
+    "nothing": {},
+    "rotation": {"theta": 33.0},
+    "rotation the other way": {"theta": -40.0},
+    "tx": {"tx": 7.3},
+    "ty": {"ty": -9.6},
+    "shear": {"shear": 25.0},
+    "zoom in x": {"zx": 0.83},
+    "zoom out y": {"zy": 1.19},
+    "flip": {"flip_horizontal": True},
+    "all": {
+        "theta": -21.0,
+        "tx": 5.5,
+        "ty": -3.2,
+        "shear": 14.0,
+        "zx": 0.9,
+        "zy": 1.15,
+        "flip_horizontal": True,
+    },
+}
+
+
+def noise(size):
+    return np.random.default_rng(size).integers(0, 256, (size, size, 3)).astype(np.float32)
+
+
+def smooth(size):
+    y, x = np.mgrid[:size, :size] / size
+    return np.stack([255 * x, 255 * y, 127.5 + 127.5 * np.sin(9 * x + 5 * y)], axis=-1).astype(np.float32)
+
+
+def by_keras_generator(image, parameters):
+    # scipy keeps the name that Keras' legacy module calls, and says that it is old.
+    with pytest.warns(DeprecationWarning) if _moves(parameters) else _no_warning():
+        return ImageDataGenerator(fill_mode="nearest").apply_transform(image, parameters)
+
+
+def by_layer(image, parameters):
+    vector = transform_vector(parameters, image.shape[0]).astype(np.float32)
+    return np.asarray(AffineAugmentation()([image[None], vector[None]]))[0]
+
+
+def _moves(parameters):
+    return any(parameters[name] != STILL[name] for name in STILL if name != "flip_horizontal")
+
+
+class _no_warning:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+
+@pytest.mark.parametrize("size", [64, 57])
+@pytest.mark.parametrize("picture", [noise, smooth])
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_each_component_is_what_image_data_generator_does(component, picture, size):
+    image, parameters = picture(size), STILL | COMPONENTS[component]
+    theirs, ours = by_keras_generator(image, parameters), by_layer(image, parameters)
+    np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
+    if component != "nothing":
+        assert np.abs(ours - image).max() > 1
+
+
+@pytest.mark.parametrize("spec", [SEED, STRONG_SHEAR])
+def test_drawn_views_at_full_size_are_what_image_data_generator_does(spec):
+    image = noise(224)
+    for view in range(1, 9):
+        parameters = draw_parameters(spec, HASHES[0], view, 224)
+        np.testing.assert_allclose(
+            by_layer(image, parameters), by_keras_generator(image, parameters), atol=TOLERANCE
+        )
+
+
+def test_a_batch_gets_each_image_its_own_transform():
+    images, transforms = np.stack([noise(40), smooth(40)]), draw_transforms(SEED, HASHES[:2], [1, 2], 40)
+    together = np.asarray(AffineAugmentation()([images, transforms]))
+    for k in range(2):
+        alone = np.asarray(AffineAugmentation()([images[k : k + 1], transforms[k : k + 1]]))
+        np.testing.assert_array_equal(together[k], alone[0])
+
+
+def test_view_zero_is_the_untouched_image():
+    transforms = draw_transforms(SEED, HASHES[:3], [0, 0, 0], 57)
+    np.testing.assert_array_equal(transforms, np.tile(np.float32(IDENTITY), (3, 1)))
+    image = noise(57)
+    np.testing.assert_array_equal(np.asarray(AffineAugmentation()([image[None], transforms[:1]]))[0], image)
+
+
+def test_a_transform_depends_on_the_image_and_the_view_alone():
+    forward = draw_transforms(SEED, HASHES[:4], [3, 1, 2, 9], 224)
+    backward = draw_transforms(SEED, HASHES[:4][::-1], [9, 2, 1, 3], 224)
+    assert forward.dtype == np.float32 and forward.shape == (4, 8)
+    np.testing.assert_array_equal(forward, backward[::-1])
+    np.testing.assert_array_equal(forward[2:3], draw_transforms(SEED, [HASHES[2]], [2], 224))
+
+
+def test_no_augmentation_leaves_every_view_alone():
+    transforms = draw_transforms(Augmentation(), HASHES[:5], range(1, 6), 224)
+    np.testing.assert_array_equal(transforms, np.tile(np.float32(IDENTITY), (5, 1)))
+
+
+def test_views_and_images_draw_differently():
+    views = draw_transforms(SEED, HASHES[:1] * 500, range(1, 501), 224)
+    images = draw_transforms(SEED, HASHES[:500], [1] * 500, 224)
+    assert len(np.unique(np.concatenate([views, images]), axis=0)) == 999  # image 0's view 1 is in both
+
+
+@pytest.mark.parametrize("spec", [SEED, STRONG_SHEAR])
+def test_parameters_are_uniform_over_the_ranges_that_image_data_generator_means(spec):
+    drawn = [draw_parameters(spec, sha256, 1, 224) for sha256 in HASHES]
+    ranges = {
+        "theta": (-40, 40),
+        "tx": (-44.8, 44.8),
+        "ty": (-44.8, 44.8),
+        "shear": (-spec.shear, spec.shear),  # degrees
+        "zx": (0.8, 1.2),
+        "zy": (0.8, 1.2),
+    }
+    columns = {name: np.array([d[name] for d in drawn]) for name in ranges}
+    for name, (low, high) in ranges.items():
+        assert columns[name].min() >= low and columns[name].max() <= high
+        assert stats.kstest(columns[name], stats.uniform(low, high - low).cdf).pvalue > 1e-3, name
+    assert abs(np.corrcoef(list(columns.values())) - np.eye(6)).max() < 0.1
+    assert 0.45 < np.mean([d["flip_horizontal"] for d in drawn]) < 0.55
+
+
+def test_the_seeds_shear_moves_no_pixel_by_half():
+    corners = np.array([[0, 0, 1], [223, 223, 1], [0, 223, 1], [223, 0, 1]]).T
+    moved = transform_vector(STILL | {"shear": 0.2}, 224)[:6].reshape(2, 3) @ corners
+    assert 0 < np.abs(moved - corners[:2]).max() < 0.4
+
+
+def test_turning_one_range_off_leaves_the_other_draws():
+    less = SEED.model_copy(update={"rotation": 0.0})
+    a, b = draw_parameters(SEED, HASHES[0], 1, 224), draw_parameters(less, HASHES[0], 1, 224)
+    assert b["theta"] == 0
+    assert {k: v for k, v in a.items() if k != "theta"} == {k: v for k, v in b.items() if k != "theta"}
+
+
+def test_hashes_and_views_must_agree_in_number():
+    with pytest.raises(ValueError, match="2 hashes for 1 views"):
+        draw_transforms(SEED, HASHES[:2], [1], 224)
+
+
+def test_the_layer_is_saved_and_loaded(tmp_path):
+    pictures, transforms = keras.Input((16, 16, 3)), keras.Input((8,))
+    model = keras.Model([pictures, transforms], AffineAugmentation()([pictures, transforms]))
+    model.save(tmp_path / "a.keras")
+    inputs = [noise(16)[None], draw_transforms(SEED, HASHES[:1], [1], 16)]
+    again = keras.saving.load_model(tmp_path / "a.keras")
+    np.testing.assert_array_equal(again.predict_on_batch(inputs), model.predict_on_batch(inputs))

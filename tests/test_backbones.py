@@ -1,0 +1,241 @@
+"""Backbones: one input for all, the published counts, and the published weights in the right places."""
+
+import hashlib
+import os
+
+import numpy as np
+import pytest
+
+import batik_utils.backend  # noqa: F401
+
+# isort: split
+import keras
+
+from batik_utils.errors import BatikError
+from batik_utils.models import weights
+from batik_utils.models.backbones import BACKBONES, backbone
+from batik_utils.models.efficientnet_lite import lite_features, load_lite
+from batik_utils.models.folding import fold_batch_norm
+from batik_utils.models.weights import WEIGHTS, Weights, weights_file
+
+needs_index = pytest.mark.skipif(os.environ.get("BATIK_OFFLINE") == "1", reason="BATIK_OFFLINE=1")
+DISTINCT = sorted(set(BACKBONES) - {"mobilenet_v2_unit_range"})
+
+
+def pictures(n: int, size: int, seed: int = 0) -> np.ndarray:
+    """Coloured blocks, float32 0-255, [n, size, size, 3]."""
+    blocks = np.random.default_rng(seed).uniform(0, 255, (n, -(-size // 16), -(-size // 16), 3))
+    return blocks.repeat(16, 1).repeat(16, 2)[:, :size, :size].astype(np.float32)
+
+
+def shake(model) -> None:
+    """Give batch normalisation statistics that it would have after training."""
+    rng = np.random.default_rng(1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            n = layer.gamma.shape
+            low, high = rng.uniform(0.5, 1.5, (2, *n))
+            layer.set_weights([low, rng.normal(0, 0.2, n), rng.normal(0, 0.1, n), high])
+
+
+@pytest.mark.parametrize("name", DISTINCT)
+def test_counts_features_and_folding(name):
+    """Each network has the registered size, and folding batch normalisation changes nothing but its speed."""
+    entry = BACKBONES[name]
+    model = entry.architecture(64)
+    assert entry.name == name
+    assert model.count_params() == entry.parameters
+    assert model.input_shape == (None, 64, 64, 3)
+    assert model.output_shape == (None, entry.features)
+    assert not model.trainable_weights
+    shake(model)
+    folded = fold_batch_norm(model)
+    assert not any(isinstance(x, keras.layers.BatchNormalization) for x in folded.layers)
+    x = keras.ops.convert_to_tensor(pictures(2, 64))
+    expected = keras.ops.convert_to_numpy(model(x, training=False))
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(folded(x, training=False)), expected, atol=1e-4)
+
+
+def test_the_seed_studys_pretrained_model_has_its_published_parameters():
+    base = BACKBONES["mobilenet_v2"].architecture(224)
+    x = keras.layers.Dense(128, activation="relu")(base.output)
+    x = keras.layers.Dense(3, activation="softmax")(keras.layers.Dropout(0.5)(x))
+    assert base.count_params() == 2_257_984
+    assert keras.Model(base.input, x).count_params() == 2_422_339
+
+
+@needs_index
+@pytest.mark.parametrize("size", [128, 224, 260])
+def test_mobilenet_v2_is_the_official_one(size):
+    """Same features as the official with-top file, loaded by Keras' own code, before its classifier."""
+    whole = keras.applications.MobileNetV2(weights=None)
+    whole.load_weights(str(weights_file("mobilenet_v2")))
+    bare = keras.applications.MobileNetV2(
+        weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg"
+    )
+    bare.set_weights(whole.get_weights()[:-2])
+    x = pictures(2, size)
+    expected = bare.predict_on_batch(keras.applications.mobilenet_v2.preprocess_input(x.copy()))
+    found = BACKBONES["mobilenet_v2"].build(size, fold=False).predict_on_batch(x)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(BACKBONES["mobilenet_v2"].build(size).predict_on_batch(x), expected, atol=1e-4)
+
+
+@needs_index
+def test_unmodified_keras_applications_finds_the_derived_file(monkeypatch):
+    """keras.applications.MobileNetV2(weights="imagenet", include_top=False) needs no network any more."""
+
+    def refuse(*_, **__):
+        raise AssertionError("it went to the network")
+
+    weights_file("mobilenet_v2")
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", refuse)
+    theirs = keras.applications.MobileNetV2(
+        weights="imagenet", include_top=False, input_shape=(224, 224, 3), pooling="avg"
+    )
+    x = pictures(2, 224)
+    expected = theirs.predict_on_batch(x / 127.5 - 1)
+    ours = BACKBONES["mobilenet_v2"].build(224, fold=False)
+    np.testing.assert_allclose(ours.predict_on_batch(x), expected, atol=1e-5)
+
+
+@needs_index
+def test_the_unit_range_twin_sees_the_same_picture_wrongly():
+    """mobilenet_v2_unit_range is mobilenet_v2 fed x/255, nothing else."""
+    right, wrong = BACKBONES["mobilenet_v2"].build(96), BACKBONES["mobilenet_v2_unit_range"].build(96)
+    x = pictures(2, 96)
+    # x/255 is what the right one makes of (x/255 + 1) · 127.5.
+    same = right.predict_on_batch((x / 255 + 1) * 127.5)
+    np.testing.assert_allclose(wrong.predict_on_batch(x), same, atol=1e-4)
+    assert np.abs(right.predict_on_batch(x) - same).max() > 0.5
+    assert BACKBONES["mobilenet_v2"].weights_sha256() == BACKBONES["mobilenet_v2_unit_range"].weights_sha256()
+
+
+@needs_index
+@pytest.mark.parametrize("variant", ["lite0", "lite2"])
+def test_efficientnet_lite_takes_every_weight_of_its_file_once(variant, tmp_path):
+    """With its top, so that nothing in the file is left over; and a model that lacks a layer is refused."""
+    path = weights_file(f"efficientnet_{variant}")
+    inputs = keras.Input((64, 64, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(lite_features(inputs, variant))
+    model = keras.Model(inputs, keras.layers.Dense(1000, name="fc")(pooled))
+    load_lite(model, path)
+    probabilities = keras.ops.softmax(model(pictures(2, 64) / 128 - 127 / 128, training=False))
+    assert np.isfinite(keras.ops.convert_to_numpy(probabilities)).all()
+
+    other = keras.Model(inputs, lite_features(inputs, "lite0" if variant == "lite2" else "lite2"))
+    with pytest.raises(BatikError, match="does not fit EfficientNet-Lite"):
+        load_lite(other, path)
+
+
+@needs_index
+def test_efficientnet_lite_matches_the_published_network():
+    """Logits of the .pth in plain PyTorch on one made picture (x = 127 + 64·cos of position), to 1e-4."""
+    inputs = keras.Input((224, 224, 3))
+    x = keras.layers.Rescaling(1 / 128, -127 / 128)(inputs)
+    pooled = keras.layers.GlobalAveragePooling2D()(lite_features(x, "lite0"))
+    model = keras.Model(inputs, keras.layers.Dense(1000, name="fc")(pooled))
+    load_lite(model, weights_file("efficientnet_lite0"))
+    logits = keras.ops.convert_to_numpy(model(waves(224)[None], training=False))[0]
+    np.testing.assert_allclose(logits[: len(PYTORCH_LOGITS)], PYTORCH_LOGITS, atol=1e-4)
+
+
+def waves(size: int) -> np.ndarray:
+    """A made picture, float32 [size, size, 3]."""
+    y, x, c = np.meshgrid(np.arange(size), np.arange(size), np.arange(3), indexing="ij")
+    return (127 + 64 * np.cos(x / 9 + c) + 63 * np.cos(y / 14 - c)).astype(np.float32)
+
+
+PYTORCH_LOGITS = [
+    0.50657,
+    2.65846,
+    -0.80228,
+    -1.02137,
+    -1.3304,
+    0.1145,
+    -1.77186,
+    -0.59923,
+    -1.01508,
+    -1.05106,
+    1.23399,
+    -0.05431,
+]
+
+
+def test_efficientnet_from_a_users_file_is_what_keras_makes_of_it(tmp_path, monkeypatch):
+    """The road that EfficientNet-B0/B2's weights take, with a generated file of the right make."""
+    made = keras.applications.EfficientNetB0(weights=None, include_top=False, input_shape=(64, 64, 3))
+    shake(made)
+    path = tmp_path / "models" / "efficientnetb0_notop.h5"
+    path.parent.mkdir()
+    save_legacy(made, path)
+    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setitem(WEIGHTS, "efficientnet_b0", Weights(path.name, digest))
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: str(path))
+    theirs = keras.applications.EfficientNetB0(
+        weights="imagenet", include_top=False, input_shape=(64, 64, 3), pooling="avg"
+    )
+    x = pictures(2, 64)
+    expected = theirs.predict_on_batch(x)
+    ours = BACKBONES["efficientnet_b0"]
+    np.testing.assert_allclose(ours.build(64).predict_on_batch(x), expected, atol=1e-4)
+    assert ours.unavailable() is None
+    assert ours.weights_sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "mobilenet_v3_small"])
+def test_the_other_networks_load_a_users_file_too(name, tmp_path, monkeypatch):
+    entry = BACKBONES[name]
+    made = entry.architecture(64)
+    shake(made)
+    path = tmp_path / "models" / "theirs.h5"
+    path.parent.mkdir()
+    save_legacy(made, path)
+    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setitem(WEIGHTS, name, Weights(path.name, digest))
+    x = pictures(2, 64)
+    expected = made.predict_on_batch(x)
+    np.testing.assert_allclose(entry.build(64).predict_on_batch(x), expected, atol=1e-4)
+
+
+def save_legacy(model, path) -> None:
+    """Write weights in the layout of Keras' published .h5 files."""
+    import h5py
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    with h5py.File(path, "w") as file:
+        save_weights_to_hdf5_group(file, model)
+
+
+def test_no_weights_means_no_backbone(tmp_path, monkeypatch):
+    """Never a random backbone under a pretrained one's name."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("BATIK_OFFLINE", "1")
+    monkeypatch.setattr(weights, "ROOT", tmp_path / "checkout")
+    for entry in BACKBONES.values():
+        with pytest.raises(BatikError, match="cannot be had"):
+            entry.build(64)
+        reason = entry.unavailable()
+        assert reason is not None
+        assert WEIGHTS[entry.weights].filename in reason
+        assert str(tmp_path) not in reason
+
+
+def test_a_file_that_does_not_fit_is_refused(tmp_path, monkeypatch):
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    path = tmp_path / "models" / "theirs.h5"
+    path.parent.mkdir()
+    save_legacy(other, path)
+    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setitem(WEIGHTS, "mobilenet", Weights(path.name, digest))
+    with pytest.raises(BatikError, match=r"theirs.h5 does not fit mobilenet"):
+        BACKBONES["mobilenet"].build(64)
+
+
+def test_an_unknown_backbone_is_answered_with_the_nearest():
+    with pytest.raises(BatikError, match="did you mean 'efficientnet_lite2'"):
+        backbone("efficientnet-lite2")

@@ -1,0 +1,123 @@
+"""Published claims beside ours."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from results_factory import MOTIFS, make_fit, make_results, make_study, paths_and_labels
+
+from batik_utils.evaluation.claims import claims_table, offline_twin
+from batik_utils.values import Results
+
+
+def _row(value, counts=(17, 20, 22), metric="accuracy", n=30, model="scratch", results=None, **study):
+    claim = {"id": "c", "what": "it", "model": model, "metric": metric, "value": value, "n": n, "where": "3"}
+    results = results or make_results({"scratch": 0.6}, repeats=1, seeds=1, published={"scratch": counts})
+    (row,) = claims_table(make_study(claims=[claim], **study), results)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [
+        (17 / 30, "reproduced"),
+        (0.57, "reproduced"),  # the seed rounds 17 of 30
+        (0.73, "reproduced"),
+        (23 / 30, "within interval"),
+        (15 / 30, "within interval"),
+        (25 / 30, "not reproduced"),
+        (0.3, "not reproduced"),
+    ],
+)
+def test_an_accuracy_is_judged_in_whole_images_then_by_the_interval(value, verdict):
+    row = _row(value)
+    assert row.verdict == verdict
+    assert f"{round(value * 30)} of 30" in row.reason and "17–22 of 30" in row.reason
+
+
+def test_a_row_carries_both_protocols():
+    row = _row(0.8)
+    assert row.median == pytest.approx(20 / 30) and row.interval.n == 30
+    assert (row.low, row.high, row.seeds) == (pytest.approx(17 / 30), pytest.approx(22 / 30), 3)
+    assert row.grouped.method == "nadeau-bengio" and row.grouped.low < 0.6 < row.grouped.high
+    assert row.value_interval.low == pytest.approx(0.627, abs=1e-3)
+    assert row.label == "Scratch CNN"
+
+
+def test_another_number_of_images_is_not_comparable():
+    row = _row(0.8667, n=15)
+    assert row.verdict == "not comparable" and "15 test images, ours are 30" in row.reason
+
+
+def test_an_unknown_split_is_said_and_compared_all_the_same():
+    row = _row(0.6, published={"split": "stratified-80-10-10", "seeds": 5})
+    assert row.verdict == "reproduced" and "split is not known" in row.reason
+    assert "split is not known" not in _row(0.6).reason
+
+
+def test_a_model_that_could_not_be_had_is_not_comparable_and_its_stand_in_is_named():
+    study = make_study()
+    assert offline_twin("efficientnet_b2", study) == "efficientnet_lite2"
+    assert offline_twin("scratch", study) is None
+    results = make_results({}, published={"efficientnet_lite2": (26, 27, 24)})
+    row = _row(0.8667, model="efficientnet_b2", results=results)
+    assert row.verdict == "not comparable" and row.median is None and row.grouped is None
+    assert "EfficientNet-Lite2, got 86.7\u00a0% (80.0–90.0\u00a0% over 3 seeds)" in row.reason
+    without = _row(0.8667, model="efficientnet_b2")
+    assert "stand-in would be EfficientNet-Lite2" in without.reason
+
+
+def test_a_scratch_model_without_results_is_not_comparable():
+    row = _row(0.8, results=make_results({"scratch": 0.6}, repeats=1, seeds=1))
+    assert row.verdict == "not comparable" and "no result" in row.reason
+    assert row.grouped is not None
+
+
+def test_a_failed_fit_is_said_to_have_failed():
+    fit = make_fit("efficientnet_b2", [], [], [])
+    failed = replace(fit, y_prob=np.zeros((0, 3)), missing="out of memory")
+    row = _row(0.8, model="efficientnet_b2", results=Results((failed,)))
+    assert "could not be fitted" in row.reason
+
+
+def test_a_loss_is_judged_by_the_range_then_by_the_images():
+    ours = make_results({}, published={"scratch": (17, 20, 22)})
+    sample = _row(1.0, metric="loss", results=ours)
+    inside, beside = (sample.low + sample.high) / 2, sample.interval.high - 0.01
+    assert beside > sample.high, "the fixture must leave room between the range and the interval"
+    assert _row(inside, metric="loss", results=ours).verdict == "reproduced"
+    assert _row(beside, metric="loss", results=ours).verdict == "within interval"
+    far = _row(5.5518, metric="loss", results=ours)
+    assert far.verdict == "not reproduced" and far.value_interval is None and "5.5518" in far.reason
+
+
+def test_macro_f1_is_judged_too():
+    assert _row(0.05, metric="macro_f1").verdict == "not reproduced"
+    row = _row(0.6, metric="macro_f1")
+    assert row.interval.low < row.median < row.interval.high
+
+
+def test_training_accuracy_comes_from_the_last_epoch():
+    # The factory's seeds end at 0.7, 0.8 and 0.9.
+    assert _row(0.9, metric="train_accuracy", n=120).verdict == "reproduced"
+    assert _row(0.99, metric="train_accuracy", n=120).verdict == "not reproduced"
+    paths, labels = paths_and_labels(10)
+    silent = Results((make_fit("scratch", [True] * 30, labels, paths),))
+    assert _row(0.9, metric="train_accuracy", n=120, results=silent).verdict == "not comparable"
+
+
+def test_the_shuffled_report_is_an_artefact_and_compared_with_shuffling():
+    inside, outside = (_row(v, metric="paired_wrong_accuracy") for v in (0.27, 0.8))
+    assert inside.verdict == outside.verdict == "not comparable"
+    assert "27.0\u00a0% lies inside" in inside.reason and "lies outside" in outside.reason
+    assert "true accuracy is 66.7\u00a0%" in inside.reason
+
+
+def test_ten_images_without_names_are_not_comparable():
+    row = _row(0.9, metric="ten_images", n=10)
+    assert row.verdict == "not comparable" and "9 of 10" in row.reason and "not named" in row.reason
+
+
+def test_a_study_without_claims_has_an_empty_table():
+    assert claims_table(make_study(), make_results({})) == []
+    assert len(MOTIFS) == 3

@@ -1,0 +1,157 @@
+"""Tests between two models."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from results_factory import make_fit, make_results, paths_and_labels
+from scipy import stats
+
+from batik_utils.errors import BatikError
+from batik_utils.evaluation.compare import (
+    compare,
+    compare_all,
+    compare_published,
+    corrected_test,
+    fold_pairs,
+    holm,
+    mcnemar_fits,
+    posterior,
+)
+from batik_utils.values import Results
+
+
+def test_a_clear_difference_is_declared_in_either_direction():
+    results = make_results({"a": 0.9, "b": 0.6}, repeats=3, seeds=2)
+    forth, back = compare(results, "a", "b"), compare(results, "b", "a")
+    assert forth.declared and forth.difference.low > 0 and forth.p_a_better > 0.95
+    assert back.declared and back.difference.high < 0 and back.p_b_better > 0.95
+    assert forth.p_value == pytest.approx(back.p_value)
+    assert forth.p_a_better + forth.p_same + forth.p_b_better == pytest.approx(1)
+    assert (forth.folds, forth.repeats, forth.pairs) == (5, 3, 15)
+
+
+def test_the_declaration_is_that_the_interval_excludes_nought():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        x, y = rng.normal(0.8, 0.05, (2, 10))
+        interval, p = corrected_test(x, y, folds=5)
+        assert (p < 0.05) == (0 not in interval)
+
+
+def test_the_corrected_test_by_hand():
+    x, y = np.array([0.8, 0.7, 0.9, 0.8, 0.75]), np.array([0.7, 0.7, 0.75, 0.7, 0.7])
+    gaps = x - y
+    t = gaps.mean() / np.sqrt(gaps.var(ddof=1) * (1 / 5 + 1 / 4))
+    assert corrected_test(x, y, 5)[1] == pytest.approx(2 * stats.t.sf(t, 4))
+    assert posterior(x, y, repeats=1)[0] == pytest.approx(
+        stats.t.sf(0.02, 4, gaps.mean(), gaps.mean() / t), rel=1e-6
+    )
+
+
+def test_identical_scores_are_the_same_for_certain():
+    results = make_results({"a": 0.8}, repeats=2, seeds=1)
+    twins = [replace(r, fit=replace(r.fit, model="b")) for r in results]
+    found = compare(Results((*results.items, *twins)), "a", "b")
+    assert (found.p_a_better, found.p_same, found.p_b_better) == (0, 1, 0)
+    assert found.p_value == 1 and not found.declared
+    assert (found.difference.low, found.difference.high) == (0, 0)
+
+
+def test_a_constant_difference_has_no_variance_and_no_doubt():
+    x = np.array([0.75, 0.5, 0.25, 0.5, 0.5])
+    assert corrected_test(x + 0.25, x, 5)[1] == 0
+    assert posterior(x + 0.25, x, 1) == (1, 0, 0)
+
+
+def test_unequal_repeats_and_seeds_meet_on_the_folds_they_share():
+    results = make_results({"a": 0.8, "b": 0.6}, repeats={"a": 4, "b": 1}, seeds={"a": 3, "b": 1})
+    found = compare(results, "a", "b")
+    assert (found.repeats, found.seeds_a, found.seeds_b, found.pairs) == (1, 3, 1, 5)
+    only_first = Results(tuple(r for r in results if r.fit.repeat == 0))
+    assert compare(only_first, "a", "b") == found
+
+
+def test_a_repeat_that_lacks_a_fold_is_left_out():
+    results = make_results({"a": 0.8, "b": 0.6}, repeats=2, seeds=1)
+
+    def without(*gone):
+        return Results(tuple(r for r in results if (r.fit.model, r.fit.repeat, r.fit.fold) not in gone))
+
+    assert compare(without(("a", 1, 2)), "a", "b").repeats == 1
+    assert compare(without(("a", 1, 2), ("b", 0, 4)), "a", "b") is None
+    assert compare(results, "a", "nothing") is None
+    assert fold_pairs(without(("b", 0, 4)), "a", "b").scores.index.tolist() == [(1, f) for f in range(5)]
+
+
+def test_folds_of_different_images_are_not_paired():
+    results = make_results({"a": 0.8, "b": 0.6}, repeats=1, seeds=1)
+    items = list(results.items)
+    items[-1] = replace(items[-1], paths=tuple(f"x{p}" for p in items[-1].paths))
+    with pytest.raises(BatikError, match="different images"):
+        compare(Results(tuple(items)), "a", "b")
+
+
+def test_mcnemar_counts_images_by_path_and_is_exact():
+    paths, labels = paths_and_labels(10)
+    right_a, right_b = np.arange(30) < 24, (np.arange(30) >= 8) & (np.arange(30) < 24)
+    a = make_fit("a", right_a, labels, paths)
+    order = np.random.default_rng(0).permutation(30)
+    b = make_fit("b", right_b[order], labels[order], [paths[i] for i in order])
+    found = mcnemar_fits(a, b)
+    assert (found.both, found.only_a, found.only_b, found.neither, found.n) == (16, 8, 0, 6, 30)
+    assert found.p_value == pytest.approx(2 * 0.5**8)
+    assert mcnemar_fits(a, a).p_value == 1
+    with pytest.raises(BatikError, match="different images"):
+        mcnemar_fits(a, make_fit("b", [True], [0], ["y.jpg"]))
+
+
+def test_the_published_split_is_compared_seed_by_seed_and_by_the_median_fits():
+    results = make_results({}, published={"a": (27, 28, 29), "b": (12, 15, 10, 11)})
+    found = compare_published(results, "a", "b")
+    assert [(t.seed_a, t.seed_b) for t in found.per_seed] == [(0, 0), (1, 1), (2, 2)]
+    assert (found.median.seed_a, found.median.seed_b) == (1, 3)
+    assert all(t.p_value < 0.05 for t in found.per_seed)
+    assert compare_published(results, "a", "c") is None
+
+
+def test_holm_multiplies_the_smallest_p_by_the_number_of_comparisons():
+    results = make_results({"a": 0.9, "b": 0.8, "c": 0.78}, repeats=2, seeds=2)
+    found = compare_all(results, ["a", "b", "c"])
+    assert [(c.a, c.b) for c in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    raw = sorted(c.p_value for c in found)
+    assert min(c.p_adjusted for c in found) == pytest.approx(min(1, 3 * raw[0]))
+    assert all(c.p_adjusted >= c.p_value for c in found)
+    assert compare_all(results, ["a", "b"])[0].p_adjusted is None
+
+
+def test_what_holm_takes_back_is_no_longer_declared():
+    one = compare(make_results({"a": 0.8, "b": 0.6}), "a", "b")
+    both = holm([replace(one, p_value=0.03), replace(one, p_value=0.04)])
+    assert [c.declared for c in both] == [False, False]
+    assert replace(one, p_value=0.03).declared
+
+
+def _nearest_centre(x, y, train, test, rng):
+    """Accuracy of a nearest-centre classifier trained on a random draw of its training rows: the seed's doing."""
+    rows = rng.choice(train, len(train))
+    centres = np.array([x[rows[y[rows] == k]].mean(axis=0) for k in range(3)])
+    distance = ((x[test, None] - centres) ** 2).sum(axis=2)
+    return (distance.argmin(axis=1) == y[test]).mean()
+
+
+def test_truly_trained_copies_with_other_seeds_are_not_declared_different():
+    # Not simulated scores but fits on overlapping training sets; the two copies differ in their seeds alone.
+    rng = np.random.default_rng(5)
+    declared, trials, folds, repeats = 0, 200, 5, 3
+    y = np.repeat(np.arange(3), 30)
+    for _ in range(trials):
+        x = rng.normal(0, 1, (90, 6)) + np.eye(3, 6)[y] * 1.5
+        scores = []
+        for _ in range(repeats):
+            for test in np.array_split(rng.permutation(90), folds):
+                train = np.setdiff1d(np.arange(90), test)
+                scores.append([_nearest_centre(x, y, train, test, rng) for _ in "ab"])
+        declared += corrected_test(*np.array(scores).T, folds)[1] < 0.05
+    assert 0.6 < np.mean(scores) < 0.95, "the copies must have learnt something for this to mean anything"
+    assert declared <= stats.binom.ppf(0.99, trials, 0.05)

@@ -1,0 +1,100 @@
+"""Features are computed once per image, with a view for every epoch, and survive damage and interruption."""
+
+import numpy as np
+import tiny
+from batik_utils.models.probes import tamper
+
+from batik_utils.experiment import keys
+from batik_utils.models.features import FeatureSpec, FeatureStore, compute_features
+from batik_utils.study import Augmentation
+
+
+def _spec(**changes) -> FeatureSpec:
+    parts = dict(
+        backbone=tiny.TinyBackbone(),
+        size=tiny.SIZE,
+        augmentation=Augmentation(rotation=40.0, shift=0.2),
+        views=5,
+        probes=("greyscale", "border"),
+    )
+    return FeatureSpec(**{**parts, **changes})
+
+
+def _compute(spec: FeatureSpec, row: int = 0) -> np.ndarray:
+    data = tiny.dataset()
+    return compute_features(spec, data.images[row], data.sha256[row])
+
+
+def test_view_0_is_the_untouched_image_and_probes_come_last():
+    spec, data = _spec(), tiny.dataset()
+    found = _compute(spec)
+    assert found.shape == spec.shape == (8, 6) and found.dtype == np.float32
+    network = spec.backbone.build(tiny.SIZE)
+
+    def by_hand(images: np.ndarray) -> np.ndarray:
+        return np.asarray(network.predict_on_batch(images.astype(np.float32)))[0]
+
+    np.testing.assert_allclose(found[0], by_hand(data.images[:1]), rtol=1e-5)
+    for place, probe in ((6, "greyscale"), (7, "border")):
+        np.testing.assert_allclose(
+            found[place], by_hand(tamper(data.images[:1], probe, data.sha256[:1])), rtol=1e-5
+        )
+
+
+def test_every_augmented_view_differs():
+    assert len(np.unique(_compute(_spec())[:6], axis=0)) == 6
+
+
+def test_flips_alone_make_two_views_however_many_are_asked_for():
+    found = _compute(_spec(augmentation=Augmentation(horizontal_flip=True), views=20))
+    assert len(found) == 23
+    assert len(np.unique(found[:21], axis=0)) == 2
+
+
+def test_the_features_of_an_image_do_not_depend_on_what_was_computed_before():
+    first = _compute(_spec())
+    _compute(_spec(), row=1)
+    assert np.array_equal(_compute(_spec()), first)
+
+
+def test_the_folder_is_named_by_everything_that_the_features_depend_on(monkeypatch):
+    names = {
+        keys.feature_key(_spec()),
+        keys.feature_key(_spec(views=6)),
+        keys.feature_key(_spec(size=64)),
+        keys.feature_key(_spec(probes=())),
+        keys.feature_key(_spec(augmentation=Augmentation())),
+    }
+    monkeypatch.setattr(tiny.TinyBackbone, "weights_sha256", lambda self: "other")
+    names.add(keys.feature_key(_spec()))
+    monkeypatch.setattr(keys, "_source", lambda name: "edited")
+    names.add(keys.feature_key(_spec()))
+    assert len(names) == 7
+
+
+def test_a_file_is_named_by_the_image_itself():
+    data = tiny.dataset()
+    images = np.array(data.images)
+    images[3, 0, 0, 0] += 1
+    changed = type(data)(**{**vars(data), "images": images})
+    before, after = keys.image_keys(data), keys.image_keys(changed)
+    assert [i for i in range(24) if before[i] != after[i]] == [3]
+
+
+def test_the_store_maps_what_it_wrote_and_gathers_the_rows_asked_for(tmp_path):
+    store, spec = FeatureStore(tmp_path / "some"), _spec()
+    wanted = np.arange(48, dtype=np.float32).reshape(8, 6)
+    assert not store.has("a", spec) and store.read("a", spec) is None
+    store.write("a", wanted)
+    assert store.has("a", spec) and isinstance(store.read("a", spec), np.memmap)
+    found = store.gather(["b", "a"], [1], spec)
+    assert np.array_equal(found[1], wanted) and not found[0].any()
+    assert [p.name for p in store.folder.iterdir()] == ["a.npy"]
+
+
+def test_a_damaged_file_counts_as_missing(tmp_path):
+    store = FeatureStore(tmp_path)
+    (tmp_path / "a.npy").write_bytes(b"half")
+    assert not store.has("a", _spec())
+    store.write("b", np.zeros((2, 2), np.float32))
+    assert not store.has("b", _spec())

@@ -1,0 +1,122 @@
+"""metrics.json: stable, documented, whole."""
+
+import json
+import os
+from dataclasses import replace
+
+import jsonschema
+import numpy as np
+import pytest
+from results_factory import make_dataset, make_results
+
+from batik_utils.evaluation.metrics_json import SCHEMA, build_metrics, write_metrics
+from batik_utils.study import load_study, study_names
+from batik_utils.values import Results
+
+CHECK = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def _results(study):
+    pretrained = {m: 0.85 for m, v in study.models.items() if v.kind == "pretrained"}
+    models = pretrained | {m: 0.6 for m, v in study.models.items() if v.kind == "scratch"}
+    counts = {m: (20, 22, 24) for m in models}
+    grouped = make_results(models, repeats=2, seeds=2, published=counts, motifs=study.motifs)
+    control = make_results(models, repeats=2, seeds=1, protocol="permuted", motifs=study.motifs)
+    # The control shuffles labels anew in each repeat, so one image has several.
+    control = Results(tuple(replace(r, y_true=(r.y_true + r.fit.repeat) % 3) for r in control))
+    baseline = make_results({"baseline_colour": 0.5}, repeats=2, seeds=1, motifs=study.motifs)
+    curve = make_results(pretrained, repeats=1, seeds=1, protocol="curve-10", motifs=study.motifs)
+    return Results((*grouped.items, *control.items, *curve.items, *baseline.items))
+
+
+@pytest.fixture(scope="module")
+def one():
+    study = load_study("bali-betawi-celup")
+    return build_metrics(study, make_dataset(), _results(study), {"scratch": 11_169_347})
+
+
+def test_the_schema_itself_is_valid_and_describes_what_is_built(one):
+    jsonschema.Draft202012Validator.check_schema(CHECK.schema)
+    CHECK.validate(one)
+
+
+def test_every_study_fits_the_schema_with_all_results_and_with_none():
+    for name in study_names():
+        study = load_study(name)
+        dataset = make_dataset(motifs=study.motifs)
+        CHECK.validate(build_metrics(study, dataset, _results(study)))
+        empty = build_metrics(study, dataset, Results(()))
+        CHECK.validate(empty)
+        assert empty["comparison"]["verdict"] == "too few fits"
+
+
+def test_the_promised_keys_are_there(one):
+    assert one["study"] == "bali-betawi-celup"
+    assert one["models"]["scratch"]["parameters"] == 11_169_347
+    assert one["models"]["mobilenet_v2"]["parameters"] == 1000
+    for protocol, n in (("published", 30), ("grouped", 150)):
+        part = one["models"]["mobilenet_v2"][protocol]
+        assert {"accuracy", "interval", "loss", "macro_f1", "n_test", "per_class"} <= set(part)
+        assert part["n_test"] == n and part["interval"][0] < part["accuracy"] < part["interval"][1]
+        assert set(part["per_class"]) == set(one["motifs"])
+    assert [s["seed"] for s in one["models"]["scratch"]["published"]["seeds"]] == [0, 1, 2]
+    assert one["models"]["mobilenet_v2"]["curve"]["10"] == pytest.approx(0.85, abs=0.1)
+    assert one["models"]["mobilenet_v2"]["permuted"]["n_test"] == 150
+    assert one["baselines"]["colour"]["accuracy"] == pytest.approx(0.5, abs=0.1)
+    assert one["data"]["per_motif"] == dict.fromkeys(one["motifs"], 50)
+    assert (one["data"]["groups"], one["data"]["identical"], one["data"]["altered"]) == (149, 149, 1)
+    assert one["published"]["scratch-accuracy"]["value"] == 0.5667
+    assert set(one["claims"]) == set(one["published"])
+    assert one["comparison"]["verdict"] == "better"
+    assert one["comparison"]["fits"] == {"got": 40, "planned": 40}
+
+
+def test_a_failed_fit_counts_as_planned():
+    study = load_study("bali-betawi-celup")
+    items = list(_results(study).items)
+    for i, r in enumerate(items):
+        if r.fit.model == "scratch" and r.fit.protocol == "grouped" and r.fit.repeat == 1:
+            items[i] = replace(r, missing="killed", y_true=r.y_true[:0], y_prob=np.zeros((0, 3)), paths=())
+    found = build_metrics(study, make_dataset(), Results(tuple(items)))
+    CHECK.validate(found)
+    assert found["comparison"]["fits"] == {"got": 30, "planned": 40}
+    assert found["comparison"]["verdict"] == "too few fits"
+
+
+def test_no_number_has_more_than_six_decimals_and_no_text_a_special_space(one):
+    def leaves(value):
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list):
+            for v in value:
+                yield from leaves(v)
+        else:
+            yield value
+
+    for value in leaves(one):
+        assert type(value) in {int, float, str, bool, type(None)}
+        assert not isinstance(value, float) or value == round(value, 6)
+        assert not isinstance(value, str) or "\u00a0" not in value
+
+
+def test_the_same_results_in_any_order_give_the_same_bytes(tmp_path):
+    study = load_study("bali-betawi-celup")
+    results = _results(study)
+    order = np.random.default_rng(0).permutation(len(results))
+    shuffled = Results(tuple(results.items[i] for i in order))
+    for name, r in (("a", results), ("b", shuffled)):
+        write_metrics(tmp_path / name / "metrics.json", build_metrics(study, make_dataset(), r))
+    first, second = ((tmp_path / n / "metrics.json").read_bytes() for n in "ab")
+    assert first == second and first.endswith(b"}\n")
+    assert list(json.loads(first)) == sorted(json.loads(first))
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "metrics.json"
+    write_metrics(path, {"b": 1, "a": 2})
+    before = path.read_text()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_metrics(path, {"a": float("nan")})
+    with pytest.raises(TypeError):
+        write_metrics(path, {"a": object()})
+    assert path.read_text() == before and os.listdir(tmp_path) == ["metrics.json"]

@@ -1,0 +1,51 @@
+"""The notebooks keep the house style: prose before code, short cells, no functions, no outputs."""
+
+import nbformat
+import pytest
+
+from batik_utils.study import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_there_are_three_in_order():
+    names = ["01-data-exploration", "02-scratch-vs-pretrained", "03-sample-predictions"]
+    assert [p.stem for p in NOTEBOOKS] == names
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def code_cells(notebook):
+    return [c for c in notebook.cells if c.cell_type == "code"]
+
+
+def test_it_is_valid_and_holds_no_output(notebook):
+    nbformat.validate(notebook)
+    assert all(not c.outputs and c.execution_count is None for c in code_cells(notebook))
+
+
+def test_prose_stands_before_every_code_cell(notebook):
+    for before, cell in zip(notebook.cells, notebook.cells[1:], strict=False):
+        if cell.cell_type == "code":
+            assert before.cell_type == "markdown", cell.source
+
+
+def test_code_cells_are_short_and_define_nothing(notebook):
+    for cell in code_cells(notebook):
+        lines = cell.source.splitlines()
+        assert len(lines) <= 10, cell.source
+        assert not any(line.lstrip().startswith(("def ", "class ", "lambda ")) for line in lines)
+
+
+def test_parameters_are_in_one_tagged_cell_and_in_upper_case(notebook):
+    tagged = [c for c in code_cells(notebook) if "parameters" in c.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    names = [line.split(" = ")[0] for line in tagged[0].source.splitlines()]
+    assert names == ["STUDY", "DATA", "FULL", "PHOTOS"]
+
+
+def test_a_code_line_fits_the_page(notebook):
+    assert all(len(line) <= 120 for c in code_cells(notebook) for line in c.source.splitlines())

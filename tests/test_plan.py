@@ -1,0 +1,215 @@
+"""The plan names every fit of a study, and the store says what of it is done, missing or stale, and why."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import tiny
+
+from batik_utils.errors import BatikError
+from batik_utils.experiment import Store, choose, keys, make_plan, status
+from batik_utils.values import Fit, FitResult, Hyper, Results
+
+SEARCH = {"epochs": [1, 3], "learning_rate": [0.001, 0.01], "dropout": [0.0, 0.5], "seeds": 2}
+
+
+def _counts(plan) -> dict[tuple[str, str], int]:
+    return Counter((f.model, f.protocol) for t in plan.tasks for f in t.fits)
+
+
+def _models(**changes) -> dict:
+    models = {name: m.model_dump(exclude_none=True) for name, m in tiny.study().models.items()}
+    for model in models.values():
+        model["augmentation"] = dict(model["augmentation"])
+    models["tiny"].update(changes)
+    return models
+
+
+def _split() -> dict:
+    return {"split": "stratified-80-10-10", "seeds": 2}
+
+
+def _results(task, missing: str = "") -> list[FitResult]:
+    return [
+        FitResult(f, ("a",), np.array([0]), np.array([[0.25, 0.75]]), 1, missing=missing) for f in task.fits
+    ]
+
+
+def _searched(fit_of, scores: dict[tuple[int, float], tuple[float, float]]) -> Results:
+    """Results whose validation probabilities for the right class are scores[(epochs, learning rate)]."""
+    items = []
+    for rate in {rate for _, rate in scores}:
+        checkpoints = {}
+        for (epochs, r), right in scores.items():
+            if r == rate:
+                said = np.array([[p, 1 - p] for p in right])
+                checkpoints[epochs] = {"val": said, "test": said}
+        items.append(
+            FitResult(
+                fit_of(rate), ("t",), np.array([0]), np.array([[0.5, 0.5]]), 1,
+                val_paths=("u", "v"), val_true=np.array([0, 0]), val_prob=checkpoints[max(checkpoints)]["val"],
+                checkpoints=checkpoints,
+            )
+        )  # fmt: skip
+    return Results(tuple(items))
+
+
+def _fit(rate: float) -> Fit:
+    return Fit("tiny", "tiny", "search", 0, 0, 0, Hyper(20, rate, 0.5))
+
+
+def test_the_plan_counts_the_fits_that_the_study_asks_for():
+    counts = _counts(tiny.plan())
+    assert counts == {
+        ("scratch", "published"): 2,
+        ("scratch", "grouped"): 2,
+        ("tiny", "published"): 2,
+        ("tiny", "grouped"): 2 * 2 * 2,
+        ("tiny", "curve-2"): 2 * 2,
+        ("tiny", "permuted"): 2 * 2,
+        ("baseline_metadata", "grouped"): 4,
+        ("baseline_colour", "grouped"): 4,
+        ("baseline_features", "grouped"): 4,
+    }
+
+
+def test_full_gives_the_scratch_model_the_same_repetition():
+    backbones = {"tiny": tiny.TinyBackbone()}
+    counts = _counts(make_plan(tiny.study(), tiny.dataset(), full=True, backbones=backbones))
+    assert counts["scratch", "grouped"] == counts["tiny", "grouped"]
+    assert counts["scratch", "curve-2"] == counts["tiny", "curve-2"]
+    assert counts["scratch", "permuted"] == 2
+
+
+def test_every_task_has_its_own_file_and_keys_do_not_change_by_themselves():
+    one, two = tiny.plan(), tiny.plan()
+    assert len({t.slug for t in one.tasks}) == len(one.tasks) == len({t.key for t in one.tasks})
+    assert [t.key for t in one.tasks] == [t.key for t in two.tasks]
+
+
+def test_the_published_fits_carry_probes_and_history():
+    for task in tiny.plan().tasks:
+        protocol = task.fits[0].protocol
+        assert task.history == (protocol == "published")
+        if task.kind != "baseline":
+            assert bool(task.probes) == (protocol in {"published", "grouped"})
+
+
+def test_permuted_tasks_have_shuffled_labels_and_splits_of_the_shuffled_labels():
+    task = next(t for t in tiny.plan().tasks if t.fits[0].protocol == "permuted")
+    assert sorted(task.labels) == sorted(tiny.dataset().labels)
+    assert list(task.labels) != tiny.dataset().labels.tolist()
+
+
+def test_crowds_are_settled_by_the_plan_and_no_larger_than_its_limit():
+    grouped = {"folds": 2, "pretrained": {"repeats": 10, "seeds": 5}, "curve": [2]}
+    tasks = [t for t in tiny.plan(grouped=grouped).tasks if t.slug.startswith("tiny.grouped")]
+    assert [len(t.fits) for t in tasks] == [25, 25, 25, 25]
+
+
+def test_models_with_a_search_wait_for_it_and_then_take_its_choice():
+    plan = tiny.plan(models=_models(search=SEARCH), published=_split())
+    assert plan.waiting == ("tiny",)
+    assert _counts(plan)["tiny", "search"] == 2 * 2 * 2
+    assert ("tiny", "published") not in _counts(plan)
+    assert ("tiny", "grouped") in _counts(plan)
+    said = {"val": np.array([[0.9, 0.1]] * 2), "test": np.array([[0.5, 0.5]])}
+    done = [
+        FitResult(
+            f, ("t",), np.array([0]), said["test"], 1, val_paths=("u", "v"), val_true=np.array([0, 0]),
+            val_prob=said["val"], checkpoints={1: said, 3: said},
+        )
+        for t in plan.tasks for f in t.fits if f.protocol == "search"
+    ]  # fmt: skip
+    after = make_plan(
+        plan.study, plan.dataset, done=Results(tuple(done)), backbones={"tiny": tiny.TinyBackbone()}
+    )
+    assert not after.waiting
+    hypers = {f.hyper for t in after.tasks for f in t.fits if (f.model, f.protocol) == ("tiny", "published")}
+    assert hypers == {Hyper(1, 0.001, 0.0)}
+    assert {t.key for t in plan.tasks} < {t.key for t in after.tasks}
+
+
+def test_choose_takes_the_best_mean_validation_accuracy():
+    scores = {(10, 0.001): (0.9, 0.2), (20, 0.001): (0.6, 0.6), (20, 0.01): (0.9, 0.4)}
+    assert choose(_searched(_fit, scores), "tiny") == Hyper(20, 0.001, 0.5)
+
+
+def test_choose_breaks_ties_by_loss_then_epochs_then_learning_rate():
+    assert choose(_searched(_fit, {(10, 0.001): (0.6, 0.6), (20, 0.01): (0.9, 0.9)}), "tiny").epochs == 20
+    assert choose(_searched(_fit, {(10, 0.001): (0.6, 0.6), (20, 0.001): (0.6, 0.6)}), "tiny").epochs == 10
+    tie = {(10, 0.01): (0.6, 0.6), (10, 0.001): (0.6, 0.6)}
+    assert choose(_searched(_fit, tie), "tiny").learning_rate == 0.001
+
+
+def test_choose_without_results_says_so():
+    with pytest.raises(BatikError, match="nothing can be chosen"):
+        choose(Results(()), "tiny")
+
+
+def test_an_optional_model_without_weights_is_left_out_with_its_reason():
+    plan = tiny.plan("unavailable", models=_models(optional=True))
+    assert plan.left_out == {"tiny": "it was never trained"}
+    assert {t.fits[0].model for t in plan.tasks} == {"scratch", "baseline_metadata", "baseline_colour"}
+
+
+def test_a_model_that_is_not_optional_stops_the_plan():
+    with pytest.raises(BatikError, match="never trained"):
+        tiny.plan("unavailable")
+
+
+def test_the_store_gives_back_what_it_was_given_and_calls_a_damaged_file_missing(tmp_path):
+    plan, store = tiny.plan(), Store("tiny", tmp_path)
+    task = plan.tasks[0]
+    assert store.read(task) is None
+    store.write(task, _results(task), 1.5)
+    assert [r.to_json() for r in store.read(task)] == [r.to_json() for r in _results(task)]
+    assert store.is_done(task)
+    assert store.seconds(plan) == {task.slug: 1.5}
+    (path,) = store.folder.glob("*.json")
+    assert b"second" not in path.read_bytes()
+    path.write_text(path.read_text()[:100])
+    assert store.read(task) is None
+
+
+def test_a_failed_fit_is_kept_with_its_reason_and_is_not_done(tmp_path):
+    plan, store = tiny.plan(), Store("tiny", tmp_path)
+    task = plan.tasks[0]
+    store.write(task, _results(task, "it diverged"), 1.0)
+    assert not store.is_done(task)
+    (row,) = [r for r in status(plan, store) if r["task"] == task.slug]
+    assert row["state"] == "failed" and "it diverged" in row["why"] and task.fits[0].name in row["why"]
+
+
+def test_status_says_what_is_done_and_missing_and_why_stale(tmp_path, monkeypatch):
+    store, before = Store("tiny", tmp_path), tiny.plan()
+    for task in before.tasks[1:]:
+        store.write(task, _results(task), 1.0)
+    assert {r["task"]: r["state"] for r in status(before, store)} == {
+        t.slug: "done" if i else "missing" for i, t in enumerate(before.tasks)
+    }
+
+    longer = tiny.plan(models=_models(epochs=4))
+    why = {r["task"]: (r["state"], r["why"]) for r in status(longer, store)}
+    assert why["tiny.grouped"] == ("stale", "parameters epochs 3 → 4, views 3 → 4")
+    assert why["baseline_colour.grouped"][0] == "done"
+
+    monkeypatch.setattr(keys, "lock_sha256", lambda: "other")
+    assert status(tiny.plan(), store)[1]["why"] == "lock"
+    monkeypatch.undo()
+
+    old = keys._source
+    monkeypatch.setattr(keys, "_source", lambda name: "edited" if name == "models/heads.py" else old(name))
+    why = {r["task"]: (r["state"], r["why"]) for r in status(tiny.plan(), store)}
+    assert why["tiny.grouped"] == ("stale", "code models/heads.py")
+    assert why["baseline_features.grouped"][0] == "done"
+
+
+def test_other_data_makes_everything_stale(tmp_path):
+    store, plan = Store("tiny", tmp_path), tiny.plan()
+    for task in plan.tasks:
+        store.write(task, _results(task), 1.0)
+    data = tiny.dataset()
+    other = type(data)(**{**vars(data), "sha256": ("0" * 64, *data.sha256[1:])})
+    rows = status(make_plan(plan.study, other, backbones={"tiny": tiny.TinyBackbone()}), store)
+    assert {(r["state"], r["why"]) for r in rows} == {("stale", "data")}

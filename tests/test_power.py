@@ -1,0 +1,138 @@
+"""Power: what is promised is what simulated comparisons do."""
+
+import math
+
+import numpy as np
+import pytest
+from results_factory import make_results
+from scipy import stats
+
+from batik_utils.evaluation.compare import corrected_test
+from batik_utils.evaluation.power import (
+    detectable_difference,
+    images_needed,
+    mcnemar_power,
+    measured_spread,
+    power_of_corrected_test,
+    power_statement,
+    simulate_cv,
+    simulated_spread,
+)
+
+TRIALS = 200
+# (images, folds, repeats, rho, own): both studies' design, with one repeat and with ten, and models that each have
+# their own taste in images.
+DESIGNS = [(150, 5, 1, 0.5, 0.0), (150, 5, 10, 0.5, 0.0), (150, 5, 10, 0.4, 0.3), (300, 5, 10, 0.6, 0.2)]
+
+
+def _declared(design, accuracy_a, accuracy_b, seed):
+    n, folds, repeats, rho, own = design
+    rng = np.random.default_rng(seed)
+    found = 0
+    for _ in range(TRIALS):
+        run = simulate_cv(n, accuracy_a, accuracy_b, rho, folds, repeats, rng, own)
+        found += corrected_test(run.a, run.b, folds)[1] < 0.05
+    return found / TRIALS
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_two_copies_of_a_model_are_not_declared_different_in_95_of_100_comparisons(design):
+    # Two copies share all tastes, so nothing is the model's own.
+    n, folds, repeats, rho, own = design
+    declared = _declared((n, folds, repeats, rho + own, 0.0), 0.8, 0.8, seed=1)
+    # 95 % up to what 200 comparisons can show: no more than a count that 5 % would pass once in a hundred times.
+    assert declared * TRIALS <= stats.binom.ppf(0.99, TRIALS, 0.05)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_planted_difference_of_ten_points_is_found_as_often_as_promised(design):
+    n, folds, repeats, rho, own = design
+    spread, persistence = simulated_spread(0.85, 0.75, rho, own)
+    promised = power_of_corrected_test(n, 0.1, spread, folds, repeats, persistence)
+    assert _declared(design, 0.85, 0.75, seed=2) == pytest.approx(promised, abs=0.08)
+
+
+def test_the_designs_above_are_neither_all_hopeless_nor_all_certain():
+    promised = [
+        power_of_corrected_test(n, 0.1, s, f, r, p)
+        for n, f, r, rho, own in DESIGNS
+        for s, p in [simulated_spread(0.85, 0.75, rho, own)]
+    ]
+    assert min(promised) < 0.4 and max(promised) > 0.8
+
+
+def test_simulated_models_have_the_accuracies_and_the_noise_that_were_asked_for():
+    rng = np.random.default_rng(3)
+    run = simulate_cv(40_000, 0.85, 0.7, 0.4, 5, 4, rng, own=0.3)
+    assert run.a.mean() == pytest.approx(0.85, abs=0.01) and run.b.mean() == pytest.approx(0.7, abs=0.01)
+    assert run.a.shape == (20,) and run.right_a.shape == (4, 40_000)
+    spread, persistence = measured_spread(run.right_a - run.right_b)
+    asked = simulated_spread(0.85, 0.7, 0.4, 0.3)
+    assert (spread, persistence) == (pytest.approx(asked[0], abs=0.01), pytest.approx(asked[1], abs=0.02))
+
+
+def test_power_grows_with_the_difference_with_images_and_with_repeats():
+    def power(n=150, gap=0.1, repeats=1):
+        return power_of_corrected_test(n, gap, 0.45, 5, repeats, 0.3)
+
+    assert power(gap=0.05) < power() < power(gap=0.2) < power(gap=0.4) <= 1
+    assert power(n=75) < power() < power(n=1000)
+    assert power() < power(repeats=10)
+    assert power_of_corrected_test(150, 0.9, 0.05, 5, 10) == pytest.approx(1)
+    assert power_of_corrected_test(150, 0.1, 0.0, 5, 1) == 1
+
+
+def test_for_one_repeat_it_is_the_textbook_non_central_t():
+    shift = 0.1 / (0.45 / np.sqrt(150))
+    edge = stats.t.ppf(0.975, 4) * np.sqrt(5 * (1 / 5 + 1 / 4))
+    assert power_of_corrected_test(150, 0.1, 0.45, 5, 1) == pytest.approx(
+        stats.nct.sf(edge, 4, shift), abs=1e-4
+    )
+
+
+def test_the_size_of_the_corrected_test_is_under_its_level():
+    assert 0 < power_of_corrected_test(150, 0.0, 0.45, 5, 1) < 0.05
+
+
+def test_the_detectable_difference_is_the_one_found_four_times_in_five():
+    found = detectable_difference(150, 0.45, 5, 10, 0.3)
+    assert power_of_corrected_test(150, found, 0.45, 5, 10, 0.3) == pytest.approx(0.8, abs=1e-3)
+
+
+def test_images_needed_gives_the_power_it_is_asked_for():
+    n = images_needed(0.20, 0.10)
+    # The formula is an approximation; the exact test is a little weaker.
+    assert mcnemar_power(n, 0.20, 0.10) == pytest.approx(0.8, abs=0.05)
+    assert images_needed(0.10, 0.20) == n
+    assert images_needed(0.15, 0.15) is None
+    assert images_needed(0.2, 0.1, power=0.9) > n > images_needed(0.3, 0.1)
+
+
+def test_mcnemar_power_by_brute_force():
+    rng = np.random.default_rng(4)
+    counts = rng.multinomial(30, [0.35, 0.1, 0.55], size=20_000)
+    low = counts[:, :2].min(axis=1)
+    p = np.minimum(1, 2 * stats.binom.cdf(low, counts[:, :2].sum(axis=1), 0.5))
+    assert mcnemar_power(30, 0.35, 0.1) == pytest.approx((p < 0.05).mean(), abs=0.01)
+    assert mcnemar_power(30, 0.0, 0.0) == 0
+    assert mcnemar_power(30, 0.6, 0.0) > 0.99
+
+
+def test_thirty_images_seldom_find_ten_points():
+    results = make_results({"a": 0.8, "b": 0.7}, repeats=3, seeds=2, published={"a": (24,), "b": (20,)})
+    found = power_statement(results, "a", "b")
+    assert (found.n_images, found.folds, found.repeats, found.published_n) == (150, 5, 3, 30)
+    assert found.only_a == pytest.approx(0.8 * 0.3, abs=0.04) and found.only_b == pytest.approx(
+        0.14, abs=0.04
+    )
+    assert found.published_found < 0.3 < found.found < 1
+    # Images are right independently in each repeat of these results, so nothing persists; two seeds halve the noise.
+    assert found.persistence < 0.1
+    assert found.spread == pytest.approx(math.sqrt((0.8 * 0.2 + 0.7 * 0.3) / 2), abs=0.03)
+    assert found.images_needed == images_needed(found.only_a, found.only_b)
+
+
+def test_without_common_folds_there_is_no_statement_and_without_a_published_split_half_of_one():
+    results = make_results({"a": 0.8, "b": 0.7}, repeats=1, seeds=1)
+    assert power_statement(results, "a", "c") is None
+    assert power_statement(results, "a", "b").published_found is None

@@ -1,0 +1,257 @@
+"""However a plan is run, the same bytes come out, and nothing that was done is lost or done twice."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from batik_utils.errors import BatikError
+from batik_utils.experiment import final_weights, pool, run_plan
+
+TESTS = Path(__file__).parent
+ENV = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """(folder, Results) of the tiny plan done in this process."""
+    folder = tmp_path_factory.mktemp("serial")
+    with _cache(folder):
+        return folder, run_plan(tiny.plan(), executor="serial", progress=False)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    with _cache(tmp_path):
+        yield tmp_path
+
+
+@contextlib.contextmanager
+def _cache(folder: Path):
+    before = os.environ.get("BATIK_CACHE")
+    os.environ["BATIK_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop("BATIK_CACHE")
+        if before is not None:
+            os.environ["BATIK_CACHE"] = before
+
+
+def _stamps(folder: Path) -> dict[str, int]:
+    return {str(p): p.stat().st_mtime_ns for p in folder.rglob("*") if p.suffix in {".json", ".npy"}}
+
+
+def _models() -> dict[str, dict]:
+    return {name: m.model_dump(exclude_none=True) for name, m in tiny.study().models.items()}
+
+
+def _wait_for(what, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_every_fit_of_the_plan_has_a_result_that_keeps_labels_and_paths_together(reference):
+    plan, (_, results) = tiny.plan(), reference
+    assert [r.fit for r in results] == [f for t in plan.tasks for f in t.fits]
+    assert not results.missing
+    data = plan.dataset
+    truth = dict(zip(data.paths, data.labels, strict=True))
+    for result in results:
+        assert np.allclose(result.y_prob.sum(1), 1, atol=1e-6)
+        if result.fit.protocol != "permuted":
+            assert [truth[p] for p in result.paths] == result.y_true.tolist()
+    for result in results.select("tiny", "published"):
+        assert set(result.probes) == {"greyscale", "blur", "patches", "border"}
+        assert {len(values) for values in result.history.values()} == {3}
+        assert set(result.history) == {"accuracy", "loss", "val_accuracy", "val_loss"}
+        assert result.parameters == tiny.TinyBackbone().parameters + 6 * 4 + 4 + 4 * 2 + 2
+    assert len({r.y_prob.tobytes() for r in results.select("tiny", "grouped")}) == 8
+
+
+def test_a_second_run_does_nothing(reference):
+    folder, results = reference
+    with _cache(folder):
+        before = _stamps(folder)
+        again = run_plan(tiny.plan(), executor="serial", progress=False)
+    assert _stamps(folder) == before
+    assert [r.to_json() for r in again] == [r.to_json() for r in results]
+
+
+def test_two_processes_give_the_same_bytes(reference, cache):
+    run_plan(tiny.plan(), jobs=2, progress=False)
+    assert tiny.results(cache) == tiny.results(reference[0])
+
+
+def test_two_shards_merged_give_the_same_bytes(reference, tmp_path):
+    for i in (1, 2):
+        with _cache(tmp_path / str(i)):
+            run_plan(tiny.plan(), executor="serial", shard=(i, 2), progress=False)
+    one, two = (tiny.results(tmp_path / str(i)) for i in (1, 2))
+    assert one and two and not set(one) & set(two)
+    assert {**one, **two} == tiny.results(reference[0])
+
+
+def test_a_shard_that_is_none_is_refused():
+    with pytest.raises(BatikError, match="3/2"):
+        run_plan(tiny.plan(), shard=(3, 2))
+
+
+def test_a_dask_cluster_of_two_worker_processes_gives_the_same_bytes(reference, cache, tmp_path_factory):
+    pytest.importorskip("distributed")
+    with _dask_cluster(tmp_path_factory.mktemp("dask")) as address:
+        run_plan(tiny.plan(), executor=address, progress=False)
+    assert tiny.results(cache) == tiny.results(reference[0])
+
+
+@contextlib.contextmanager
+def _dask_cluster(folder: Path):
+    # The workers have a cache of their own: nothing may reach the caller except over the wire.
+    env = {
+        **ENV,
+        "BATIK_CACHE": str(folder / "elsewhere"),
+        "DASK_DISTRIBUTED__SCHEDULER__DASHBOARD__STATUS__TASK_STREAM_LENGTH": "1",
+    }
+    file, dask = folder / "scheduler.json", [sys.executable, "-m", "dask"]
+    common = ["--no-dashboard", "--scheduler-file", str(file)]
+    commands = [[*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", *common]]
+    own = ["--host", "127.0.0.1", "--nthreads", "1", "--local-directory", str(folder)]
+    commands += [[*dask, "worker", *common, *own]] * 2
+    with (folder / "log").open("wb") as log:
+        started = []
+        try:
+            for command in commands:
+                started.append(subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log))
+                _wait_for(file.is_file)
+            yield json.loads(file.read_text())["address"]
+        finally:
+            for process in reversed(started):
+                process.terminate()
+            for process in started:
+                process.wait(30)
+
+
+def test_a_dask_address_where_nobody_answers_is_one_clear_line(monkeypatch, cache):
+    pytest.importorskip("distributed")
+    with pytest.raises(BatikError, match="No Dask scheduler answers"):
+        run_plan(tiny.plan(), executor="nonsense://nowhere", progress=False)
+
+
+def test_after_kill_9_in_mid_run_the_rest_is_done_and_nothing_twice(reference, cache):
+    process = subprocess.run([sys.executable, "-c", "import tiny; tiny.main()"], env=ENV, cwd=TESTS)
+    assert process.returncode == -signal.SIGKILL
+    assert list(cache.rglob("*.part"))
+    before = _stamps(cache)
+    assert len(tiny.results(cache)) == 2
+    run_plan(tiny.plan(), executor="serial", progress=False)
+    after = _stamps(cache)
+    assert {p: after[p] for p in before} == before
+    assert tiny.results(cache) == tiny.results(reference[0])
+
+
+def test_features_interrupted_half_way_go_on_from_there(reference, cache):
+    shutil.copytree(reference[0] / "features", cache / "features")
+    files = sorted((cache / "features").rglob("*.npy"))
+    assert len(files) == 24
+    for path in files[:10]:
+        path.unlink()
+    before = _stamps(cache)
+    run_plan(tiny.plan(), executor="serial", progress=False)
+    assert {p: t for p, t in _stamps(cache).items() if p in before} == before
+    assert [p.read_bytes() for p in files] == [
+        p.read_bytes() for p in sorted((reference[0] / "features").rglob("*.npy"))
+    ]
+    assert tiny.results(cache) == tiny.results(reference[0])
+
+
+def test_a_job_whose_process_dies_is_told_from_its_neighbours():
+    jobs = [(tiny.double, (i,)) for i in range(8)]
+    jobs[3] = (tiny.die, ())
+    with pool.opened("processes", 2) as two:
+        done = dict(pool.run_jobs(jobs, two))
+    assert isinstance(done[3], pool.WorkerDied) and "process died" in done[3].reason
+    assert {i: v for i, v in done.items() if i != 3} == {i: 2 * i for i in range(8) if i != 3}
+
+
+def test_a_worker_that_dies_names_its_image_and_the_other_fits_go_on(cache, capsys):
+    models = _models()
+    models["scratch"] = {**models["tiny"], "label": "Also tiny", "epochs": 2}
+    results = run_plan(tiny.plan("die", models=models), jobs=2)
+    assert {r.fit.model for r in results.missing} == {"tiny", "scratch", "baseline_features"}
+    assert all("no Tiny features of batik-two/5.jpg: its process died" in r.missing for r in results.missing)
+    assert {r.fit.model for r in results if not r.missing} == {"baseline_metadata", "baseline_colour"}
+    assert "tiny/published/r0f0/s0" in capsys.readouterr().err
+
+
+def test_a_fit_that_gives_nan_is_named_and_tried_again(cache):
+    plan = tiny.plan("nan")
+    results = run_plan(plan, executor="serial", progress=False)
+    named = [r for r in results.missing if r.fit.model == "tiny"]
+    assert {r.fit for r in named} == {f for t in plan.tasks for f in t.fits if f.model == "tiny"}
+    assert all("NaN" in r.missing for r in named)
+    done = {r.fit for r in results if not r.missing}
+    assert {f.model for f in done} >= {"scratch", "baseline_metadata", "baseline_colour"}
+    # The same caches with a healthy backbone: what had failed succeeds, for a failure is not a result.
+    before = _stamps(cache)
+    for path in (cache / "features").rglob("*.npy"):
+        path.unlink()
+    healthy = run_plan(tiny.plan(), executor="serial", progress=False)
+    assert not healthy.missing
+    scratch = [p for p in before if "scratch." in p]
+    assert scratch and all(_stamps(cache)[p] == before[p] for p in scratch)
+
+
+def test_a_worker_with_other_code_is_refused(cache, monkeypatch):
+    from batik_utils.experiment import keys
+
+    plan = tiny.plan()
+    monkeypatch.setattr("batik_utils.experiment.run.keys.code_sha256", lambda: "other")
+    monkeypatch.setattr(
+        "batik_utils.experiment.tasks.keys", type("Keys", (), {"code_sha256": lambda: "mine"})
+    )
+    with pytest.raises(BatikError, match="another version"):
+        run_plan(plan, executor="serial", progress=False)
+    assert keys.code_sha256() == "other" and not tiny.results(cache)
+
+
+def test_a_search_is_run_and_chosen_from_in_one_go(cache):
+    models = _models()
+    models["tiny"]["search"] = {"epochs": [1, 3], "learning_rate": [0.001, 0.1], "dropout": [0.0], "seeds": 2}
+    plan = tiny.plan(models=models, published={"split": "stratified-80-10-10", "seeds": 2})
+    results = run_plan(plan, executor="serial", progress=False)
+    assert not results.missing
+    searched = results.select("tiny", "search")
+    assert len(searched) == 4 and all(set(r.checkpoints) == {1, 3} for r in searched)
+    assert len({r.fit.hyper for r in results.select("tiny", "published")}) == 1
+
+
+def test_the_final_weights_are_those_of_the_published_fit_with_seed_0(reference):
+    folder, results = reference
+    with _cache(folder):
+        before = _stamps(folder)
+        head = final_weights(tiny.plan(), "tiny")
+        scratch = final_weights(tiny.plan(), "scratch")
+        assert _stamps(folder) == before
+    assert {name: w.shape for name, w in head.items()} == {
+        "hidden_kernel": (6, 4), "hidden_bias": (4,), "kernel": (4, 2), "bias": (2,)
+    }  # fmt: skip
+    assert sum(w.size for w in scratch) == results.select("scratch", "published").items[0].parameters
+    first = results.select("tiny", "published").items[0]
+    rows = [tiny.dataset().paths.index(p) for p in first.paths]
+    features = np.asarray(
+        tiny.TinyBackbone().build(tiny.SIZE).predict_on_batch(tiny.dataset().images[rows].astype(np.float32))
+    )
+    hidden = np.maximum(features @ head["hidden_kernel"] + head["hidden_bias"], 0)
+    logits = np.exp(hidden @ head["kernel"] + head["bias"])
+    np.testing.assert_allclose(first.y_prob, logits / logits.sum(1, keepdims=True), atol=1e-5)

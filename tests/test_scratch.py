@@ -1,0 +1,249 @@
+"""Scratch networks: the seed's architecture, a fast form that is the same function, and fits that repeat bit by bit."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from batik_utils.errors import BatikError
+from batik_utils.models import train_scratch as room
+from batik_utils.models.scratch import (
+    ARCHITECTURES,
+    PoolBiasRelu,
+    build_scratch,
+    initial_weights,
+    multiply_adds,
+)
+from batik_utils.models.train_scratch import train_scratch
+from batik_utils.study import Augmentation, ScratchModel
+from batik_utils.values import Hyper
+
+SIZE, CLASSES = 40, 3
+SPEC = ScratchModel(
+    kind="scratch",
+    label="Scratch CNN",
+    architecture="seed_cnn",
+    epochs=3,
+    batch_size=8,
+    augmentation=Augmentation(rotation=40, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True),
+)
+HYPER = Hyper(epochs=3, learning_rate=1e-3, dropout=0.5)
+
+
+def pictures(n=30, size=SIZE):
+    """Noise of one bright channel per class: easy to tell apart, and no two alike."""
+    labels = np.arange(n, dtype=np.int64) % CLASSES
+    images = np.random.default_rng(5).integers(0, 120, (n, size, size, 3), dtype=np.uint8)
+    images[np.arange(n), :, :, labels] += 100
+    return images, labels, tuple(f"{i:064x}" for i in range(n))
+
+
+def fit(spec=SPEC, hyper=HYPER, seed=0, **options):
+    images, labels, hashes = pictures()
+    sets = {"val": range(20, 25), "test": range(25, 30)}
+    return train_scratch(spec, hyper, images, labels, hashes, range(20), sets, seed, CLASSES, **options)
+
+
+def assert_same_bits(a, b):
+    assert a.history == b.history
+    for name in a.probabilities:
+        np.testing.assert_array_equal(a.probabilities[name], b.probabilities[name])
+    for one, other in zip(a.weights, b.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_seeds_network_counts_11_169_347_parameters():
+    assert build_scratch("seed_cnn", 224, 3, 0.5).count_params() == 11_169_347
+    assert build_scratch("seed_cnn", 224, 3, 0.5, fast=True).count_params() == 11_169_347
+
+
+def test_the_seeds_network_is_the_seeds_layer_by_layer():
+    model = build_scratch("seed_cnn", 224, 3, 0.5)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == [
+        "InputLayer",
+        "Rescaling",
+        *["Conv2D", "MaxPooling2D"] * 3,
+        "Flatten",
+        "Dense",
+        "Dropout",
+        "Dense",
+    ]
+    assert [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)] == [
+        32,
+        64,
+        128,
+    ]
+
+
+def test_multiply_adds_are_those_of_the_arithmetic_floor():
+    forward, training = multiply_adds("seed_cnn", 224, 3)
+    by_hand = 222**2 * 27 * 32 + 109**2 * 288 * 64 + 52**2 * 576 * 128 + 86528 * 128 + 128 * 3
+    assert forward == by_hand
+    assert training == 3 * by_hand - 222**2 * 27 * 32
+    # Issue 3's figure: 120 images x 20 epochs are 6.7 TFLOP.
+    assert 6.5e12 < 2 * training * 120 * 20 < 6.8e12
+
+
+@pytest.mark.parametrize("size", [40, 43])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_fast_form_is_the_same_function_of_the_same_weights(architecture, size):
+    images = pictures(6, size)[0].astype(np.float32)
+    plain = build_scratch(architecture, size, CLASSES, 0.5, seed=3)
+    fast = build_scratch(architecture, size, CLASSES, 0.5, seed=4, fast=True)
+    assert [w.shape for w in plain.get_weights()] == [w.shape for w in fast.get_weights()]
+    fast.set_weights(plain.get_weights())
+    np.testing.assert_allclose(fast.predict_on_batch(images), plain.predict_on_batch(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [40, 43])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_fast_form_learns_as_the_plain_one(architecture, size):
+    images, labels, _ = pictures(6, size)
+    after = []
+    for fast in (False, True):
+        model = build_scratch(architecture, size, CLASSES, 0.0, seed=3, fast=fast)
+        # Plain gradient descent: the change of the weights is the gradient itself.
+        model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy", jit_compile=False)
+        before = model.get_weights()
+        model.train_on_batch(images.astype(np.float32), labels)
+        after.append([new - old for new, old in zip(model.get_weights(), before, strict=True)])
+    for plain, fast in zip(*after, strict=True):
+        assert np.abs(plain).max() > 1e-6
+        np.testing.assert_allclose(fast, plain, atol=1e-3 * np.abs(plain).max())
+
+
+def test_a_tie_in_a_window_sends_its_gradient_to_the_first_alone():
+    # Noise of three values ties in most windows; bfloat16 activations tie in many.
+    x = np.random.default_rng(0).integers(-1, 2, (2, 9, 8, 4)).astype(np.float32)
+    kernel = np.eye(4, dtype=np.float32)[None, None]
+    weights = np.random.default_rng(1).normal(size=(2, 4, 4, 4)).astype(np.float32)
+    kernels = []
+    for pool in ([keras.layers.ReLU(), keras.layers.MaxPooling2D()], [PoolBiasRelu()]):
+        # A 1x1 convolution in front: its gradient is the pool's gradient, summed against the picture.
+        model = keras.Sequential([keras.Input((9, 8, 4)), keras.layers.Conv2D(4, 1, use_bias=False), *pool])
+        model.layers[0].set_weights([kernel])
+        model.compile(
+            keras.optimizers.SGD(1.0), lambda target, out: keras.ops.sum(out * target), jit_compile=False
+        )
+        model.train_on_batch(x, weights)
+        kernels.append(model.layers[0].get_weights()[0])
+    np.testing.assert_allclose(kernels[1], kernels[0], atol=1e-4)
+
+
+def test_weights_are_drawn_from_the_seed_as_keras_draws_them():
+    model = build_scratch("seed_cnn", SIZE, CLASSES, 0.5, seed=7)
+    for drawn, again in zip(model.get_weights(), initial_weights(model, 7), strict=True):
+        np.testing.assert_array_equal(drawn, again)
+    other = build_scratch("seed_cnn", SIZE, CLASSES, 0.5, seed=8).get_weights()
+    keras_kernel = np.asarray(keras.initializers.GlorotUniform(seed=1)((3, 3, 64, 128)))
+    kernel = model.get_weights()[4]
+    assert kernel.shape == keras_kernel.shape and not np.array_equal(kernel, other[4])
+    assert abs(kernel.mean()) < 1e-3
+    assert kernel.std() == pytest.approx(keras_kernel.std(), rel=0.02)
+    assert np.abs(kernel).max() == pytest.approx(np.abs(keras_kernel).max(), rel=0.01)
+    assert not model.get_weights()[1].any()  # biases
+
+
+def test_an_unknown_name_is_one_clear_line():
+    with pytest.raises(BatikError, match="no architecture 'sed_cnn'; there are seed_cnn, pooled_cnn"):
+        build_scratch("sed_cnn", SIZE, CLASSES, 0.5)
+    with pytest.raises(BatikError, match="float32 or bfloat16"):
+        build_scratch("seed_cnn", SIZE, CLASSES, 0.5, precision="float16")
+
+
+def test_a_fit_repeats_bit_by_bit_whatever_ran_before_it():
+    room._trainer.cache_clear()
+    first = fit()
+    fit(seed=1, hyper=Hyper(epochs=1, learning_rate=1e-2, dropout=0.5))
+    assert_same_bits(first, fit())
+
+
+def test_a_fit_in_a_fresh_process_is_the_fit_in_this_one(tmp_path):
+    fit(seed=1)
+    here = fit(seed=2)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import numpy as np; import test_scratch as t\n"
+        "r = t.fit(seed=2); np.savez(sys.argv[2], *r.weights, **r.probabilities)"
+    )
+    folder = str(__import__("pathlib").Path(__file__).parent)
+    subprocess.run(
+        [sys.executable, "-c", code, folder, str(tmp_path / "there.npz")], check=True, capture_output=True
+    )
+    there = np.load(tmp_path / "there.npz")
+    for i, weights in enumerate(here.weights):
+        np.testing.assert_array_equal(weights, there[f"arr_{i}"])
+    for name, said in here.probabilities.items():
+        np.testing.assert_array_equal(said, there[name])
+
+
+def test_seeds_differ():
+    assert not np.array_equal(fit(seed=0).probabilities["test"], fit(seed=1).probabilities["test"])
+
+
+def test_a_shorter_fit_is_the_beginning_of_a_longer_one():
+    long = fit(checkpoints=(1, 2))
+    short = fit(hyper=Hyper(epochs=2, learning_rate=1e-3, dropout=0.5))
+    assert sorted(long.checkpoints) == [1, 2]
+    for name in ("val", "test"):
+        np.testing.assert_array_equal(long.checkpoints[2][name], short.probabilities[name])
+    assert {name: values[:2] for name, values in long.history.items()} == short.history
+
+
+def test_what_a_fit_leaves_behind():
+    images = pictures()[0]
+    result = fit(probes={"inverted": 255 - images[25:30], "same": images[25:30]})
+    assert {name: len(values) for name, values in result.history.items()} == dict.fromkeys(
+        ["accuracy", "loss", "val_accuracy", "val_loss"], 3
+    )
+    for said in (*result.probabilities.values(), *result.probes.values()):
+        assert said.shape == (5, CLASSES) and said.dtype == np.float64
+        np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_array_equal(result.probes["same"], result.probabilities["test"])
+    assert not np.array_equal(result.probes["inverted"], result.probabilities["test"])
+    plain = build_scratch("seed_cnn", SIZE, CLASSES, 0.5)
+    plain.set_weights(result.weights)
+    assert result.parameters == plain.count_params()
+    said = plain.predict_on_batch(images[25:30].astype(np.float32))
+    np.testing.assert_allclose(said, result.probabilities["test"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "precision"),
+    [("seed_cnn", "float32"), ("seed_cnn", "bfloat16"), ("pooled_cnn", "float32")],
+)
+def test_it_learns_what_is_easy(architecture, precision):
+    spec = SPEC.model_copy(update={"architecture": architecture})
+    result = fit(spec, Hyper(epochs=15, learning_rate=2e-3, dropout=0.5), precision=precision)
+    assert result.history["loss"][-1] < 0.5 * result.history["loss"][0]
+    assert np.mean(result.probabilities["test"].argmax(axis=1) == np.arange(25, 30) % CLASSES) == 1
+
+
+def test_the_history_is_keras_own_running_mean():
+    """One epoch with nothing random in it, against keras.Model.fit on the plain network in the same order."""
+    still = SPEC.model_copy(update={"augmentation": Augmentation()})
+    hyper = Hyper(epochs=1, learning_rate=1e-3, dropout=0.0)
+    ours = fit(still, hyper)
+    images, labels, _ = pictures()
+    order = np.random.Generator(np.random.Philox(np.random.SeedSequence([0, 0]))).permutation(np.arange(20))
+    model = build_scratch("seed_cnn", SIZE, CLASSES, 0.0, seed=0)
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    held = (images[20:25].astype(np.float32), labels[20:25])
+    theirs = model.fit(
+        images[order].astype(np.float32), labels[order], 8, 1, 0, shuffle=False, validation_data=held
+    ).history
+    for name, values in ours.history.items():
+        assert values == pytest.approx(theirs[name], rel=1e-3), name
+
+
+def test_a_fit_that_diverges_says_where():
+    with pytest.raises(BatikError, match=r"Scratch CNN \(seed 0\) gave NaN at epoch \d"):
+        fit(hyper=Hyper(epochs=20, learning_rate=0.99e30, dropout=0.5))
+    assert np.isfinite(fit().history["loss"]).all()  # and leaves nothing behind

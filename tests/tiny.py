@@ -1,0 +1,180 @@
+"""A study that trains in seconds: 24 coloured squares, a backbone of six numbers. Workers import this by name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from batik_utils.experiment import Plan, Store, make_plan, run_plan
+from batik_utils.study import Study, parse_study
+from batik_utils.values import Dataset, Source
+
+MOTIFS = ("batik-one", "batik-two")
+SIZE = 32
+
+
+@dataclass(frozen=True)
+class TinyBackbone:
+    """As batik_utils.models.backbones.Backbone, with fixed weights; trouble says what goes wrong."""
+
+    name: str = "tiny"
+    label: str = "Tiny"
+    features: int = 6
+    parameters: int = 8 * 8 * 3 * 6
+    trouble: str = ""
+
+    def build(self, size: int) -> Any:
+        if self.trouble == "die":
+            return _Deadly(self)
+        return self._network(size, 1e38 if self.trouble == "nan" else 1.0)
+
+    def _network(self, size: int, scale: float) -> Any:
+        import batik_utils.backend  # noqa: F401  (before keras)
+
+        # isort: split
+        import keras
+
+        inputs = keras.Input((size, size, 3))
+        x = keras.layers.Conv2D(6, 8, strides=8, use_bias=False, activation="relu")(inputs)
+        model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
+        kernel = np.random.default_rng(0).normal(size=(8, 8, 3, 6)) / 1000
+        model.set_weights([kernel.astype(np.float32) * np.float32(scale)])
+        return model
+
+    def weights_sha256(self) -> str:
+        return "tiny"
+
+    def unavailable(self) -> str | None:
+        return "it was never trained" if self.trouble == "unavailable" else None
+
+
+class _Deadly:
+    """Takes its process with it when it sees the one picture that is not a plain square."""
+
+    def __init__(self, backbone: TinyBackbone) -> None:
+        self.network = backbone._network(SIZE, 1.0)
+
+    def predict_on_batch(self, batch):
+        if (np.asarray(batch)[:, 0, 0, 0] == 255).any():
+            die()
+        return self.network.predict_on_batch(batch)
+
+
+def die() -> None:
+    """What the kernel does to a process when memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def study(**changes: Any) -> Study:
+    """The tiny study; keys of changes replace its own."""
+    raw: dict[str, Any] = {
+        "name": "tiny",
+        "title": "Tiny",
+        "question": "Does it run?",
+        "motifs": list(MOTIFS),
+        "image": {"size": SIZE},
+        "models": {
+            "scratch": {
+                "kind": "scratch",
+                "label": "Scratch",
+                "architecture": "pooled_cnn",
+                "epochs": 2,
+                "batch_size": 8,
+                "augmentation": {"horizontal_flip": True},
+            },
+            "tiny": {
+                "kind": "pretrained",
+                "label": "Tiny",
+                "backbone": "tiny",
+                "hidden": 4,
+                "epochs": 3,
+                "batch_size": 8,
+                "augmentation": {"rotation": 40.0, "shift": 0.2},
+            },
+        },
+        "compare": ["tiny", "scratch"],
+        "published": {"split": "keras-validation-split", "seeds": 2},
+        "grouped": {
+            "folds": 2,
+            "pretrained": {"repeats": 2, "seeds": 2},
+            "scratch": {"repeats": 1, "seeds": 1},
+            "curve": [2],
+        },
+    }
+    return parse_study({**raw, **changes}, "tiny")
+
+
+def dataset(deadly: bool = False) -> Dataset:
+    """24 noisy squares, reddish or bluish."""
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 100, (24, SIZE, SIZE, 3))
+    labels = np.arange(24) % 2
+    images[labels == 0, :, :, 0] += 80
+    images[labels == 1, :, :, 2] += 80
+    if deadly:
+        images[5, 0, 0, 0] = 255
+    images = images.astype(np.uint8)
+    paths = tuple(f"{MOTIFS[label]}/{i}.jpg" for i, label in enumerate(labels))
+    facts = [
+        {
+            "format": "JPEG",
+            "mode": "RGB",
+            "width": 30 + i,
+            "height": 40,
+            "bytes": 1000 + 7 * i,
+            "orientation": 1,
+            "extension_agrees": True,
+            "status": "unlisted",
+        }
+        for i in range(24)
+    ]
+    return Dataset(
+        motifs=MOTIFS,
+        images=images,
+        labels=labels.astype(np.int64),
+        paths=paths,
+        sha256=tuple(hashlib.sha256(p.encode()).hexdigest() for p in paths),
+        groups=np.arange(24),
+        source=Source("folder", "tiny"),
+        facts=tuple(facts),
+    )
+
+
+def plan(trouble: str = "", **changes: Any) -> Plan:
+    """The tiny plan."""
+    return make_plan(
+        study(**changes), dataset(trouble == "die"), backbones={"tiny": TinyBackbone(trouble=trouble)}
+    )
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Every result file of a cache folder."""
+    return {p.name: p.read_bytes() for p in sorted((folder / "results" / "tiny").glob("*.json"))}
+
+
+def main() -> None:
+    """Run the tiny plan into BATIK_CACHE, and die with the third result half written."""
+    replace, count = os.replace, 0
+
+    def deadly(source: Any, target: Any) -> None:
+        nonlocal count
+        count += Path(target).parent.name == "tiny" and Path(target).suffix == ".json"
+        if count == 3:
+            die()
+        replace(source, target)
+
+    os.replace = deadly
+    run_plan(plan(), executor="serial", progress=False)
+
+
+__all__ = ["Store", "TinyBackbone", "dataset", "die", "double", "main", "plan", "results", "study"]

@@ -1,0 +1,82 @@
+"""Executed notebooks without a kernel: what display.py says is put where a kernel would have put it."""
+
+from unittest import mock
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from batik_utils.report import display
+
+
+def shown(show, *tags):
+    """A code cell with the outputs of calling show()."""
+    outputs = []
+
+    def catch(data, raw=False):
+        assert raw
+        outputs.append(new_output("display_data", data))
+
+    with mock.patch("IPython.display.display", catch):
+        show()
+    cell = new_code_cell("show()", outputs=outputs)
+    cell.metadata["tags"] = list(tags)
+    return cell
+
+
+def prose(text, *tags):
+    """A Markdown cell."""
+    cell = new_markdown_cell(text)
+    cell.metadata["tags"] = list(tags)
+    return cell
+
+
+def curve(label="fig-curve", caption="A curve; see @tbl-scores.", **options):
+    """Draw and show a small figure."""
+    fig, ax = plt.subplots(figsize=(4, 2))
+    ax.plot([0, 1, 2], [0.2, 0.5, 0.9])
+    display.figure(fig, label, caption, **options)
+
+
+def scores(label="tbl-scores", caption="Scores of two models.", rows=2):
+    """Show a small table."""
+    names = ["Scratch CNN", "**MobileNetV2**"] + [f"model {i}" for i in range(rows - 2)]
+    frame = pd.DataFrame({"model": names[:rows], "parameters": [11169347, 2422339] + [1] * (rows - 2)})
+    frame["accuracy"] = np.linspace(0.5, 0.9, rows)
+    frame["remark"] = "over the limit, see @fig-curve"
+    display.table(frame, label, caption)
+
+
+def notebooks():
+    """Two small executed notebooks that refer to each other."""
+    display.use_report_style()
+    first = new_notebook(
+        cells=[
+            prose("# For Jupyter only", "only-notebook"),
+            prose(
+                "# Introduction {#sec-intro}\n\nSee @fig-photo, @sec-deep and [@wilson1927].\n\n## Deep {#sec-deep}"
+            ),
+            shown(lambda: display.text(["27 of 30 images were right.", "Second."]), "abstract"),
+            shown(curve),
+            shown(scores),
+            shown(lambda: display.note("Mind the shuffle", "Labels were *shuffled*.")),
+        ]
+    )
+    picture = np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+
+    def photo():
+        fig, ax = plt.subplots(figsize=(2, 2))
+        display.draw_picture(ax, picture, "batik-bali/1.jpg", photos=True)
+        display.figure(fig, "fig-photo", "One picture.", photos=True)
+
+    second = new_notebook(
+        cells=[
+            prose(
+                "# Results\n\n$\\hat p \\le 1$\n\n| a | b |\n|---|--:|\n| x | 2 |\n\n: Typed by hand {#tbl-typed}"
+            ),
+            shown(photo),
+            shown(lambda: scores("tbl-long", "Many rows.", rows=70)),
+        ]
+    )
+    return [first, second]
