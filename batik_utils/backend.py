@@ -5,7 +5,9 @@ processes: a sum split over two threads rounds differently from one, and results
 cores a machine has or on where a fit happened to run.
 """
 
+import logging
 import os
+import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,3 +15,26 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
+
+# Retracing notices: crowds and folds differ in shape, and each shape is traced once on purpose.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def start() -> None:
+    """Import TensorFlow, where it is the backend, with its start-up lines turned off.
+
+    They come from native code before any setting is read, so the file descriptor itself is turned away meanwhile.
+    """
+    if os.environ["KERAS_BACKEND"] != "tensorflow" or "tensorflow" in sys.modules:
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow as tf
+
+        tf.zeros(1).numpy()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from batik_utils.errors import BatikError
+from batik_utils.study import ROOT
 
 app = typer.Typer(
     help="How well can a computer tell Indonesian batik motifs apart from 50 photographs each?",
@@ -21,6 +23,8 @@ app = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
+
+STATES = ("done", "missing", "stale", "failed")
 
 StudyName = Annotated[str, typer.Argument(help="A study's name, or a path to its YAML file.")]
 Data = Annotated[Path | None, typer.Option(help="Folder with one folder of pictures per motif.")]
@@ -53,15 +57,20 @@ def report(
 @app.command()
 def plan(study: StudyName = "bali-betawi-celup", data: Data = None, full: Full = False) -> None:
     """List the fits that are done, missing or stale, and why they are stale."""
-    from batik_utils.experiment import open_plan, status
+    from batik_utils.experiment import Store, open_plan, status
 
-    rows = status(open_plan(study, data, full))
+    opened = open_plan(study, data, full)
+    rows = status(opened, Store(opened.study.name))
     table = Table("state", "fits", "task", "why", box=None, header_style="bold")
     for row in rows:
-        table.add_row(row.state, str(row.fits), row.task, row.why)
+        table.add_row(row["state"], str(row["fits"]), row["task"], row["why"])
     out.print(table)
-    counts = {state: sum(r.fits for r in rows if r.state == state) for state in ("done", "missing", "stale")}
-    out.print(", ".join(f"{n} fits {state}" for state, n in counts.items()))
+    for model in opened.waiting:
+        out.print(f"waiting: the published fits of {model} are planned when its search is done")
+    for model, reason in opened.left_out.items():
+        out.print(f"left out: {model}: {reason}", highlight=False)
+    counts = {state: sum(r["fits"] for r in rows if r["state"] == state) for state in STATES}
+    out.print(", ".join(f"{n:,} fits {state}" for state, n in counts.items()))
 
 
 @app.command()
@@ -122,20 +131,13 @@ def predict(
     ] = None,
 ) -> None:
     """Say which motif each picture shows, with probabilities."""
-    from batik_utils.models.saved import default_model
+    from batik_utils.models.saved import newest_model
     from batik_utils.models.saved import predict as predict_images
 
-    bad = 0
-    for answer in predict_images(model or default_model(), images):
-        if "error" in answer:
-            bad += 1
-            err.print(answer["error"], highlight=False)
-            continue
-        out.print(f"[bold]{answer['path']}[/]: {answer['motif']}", highlight=False)
-        for motif, probability in answer["probabilities"].items():
+    for answer in predict_images(model or newest_model(ROOT / "reports"), images):
+        out.print(f"[bold]{escape(answer['path'])}[/]: {answer['motif']}", highlight=False)
+        for motif, probability in answer["probabilities"]:
             out.print(f"  {probability:6.1%}  {motif}", highlight=False)
-    if bad:
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -31,6 +31,21 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Two files that show one picture."""
+
+    a: str
+    """Path relative to the data folder, posix."""
+    b: str
+    kind: str
+    """How b differs from a: "exact", "re-encoded", "resized", "mirrored", "rotated" or "cropped"."""
+    labels_differ: bool
+    """Whether the two lie in different motifs' folders."""
+    reason: str
+    """One line with the measured numbers."""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Decoded images with everything that must never be separated from them; row i is one image."""
 
@@ -47,6 +62,8 @@ class Dataset:
     groups: NDArray[np.int64]
     """[n]; near-duplicates share one number."""
     source: Source
+    pairs: tuple[Pair, ...] = ()
+    """Near-duplicates that the audit found; groups are made of them."""
     skipped: tuple[tuple[str, str], ...] = ()
     """(path, reason) of each file that is not a usable image."""
     facts: tuple[dict[str, Any], ...] = ()

@@ -101,13 +101,15 @@ def _run(
     for process, (_, error) in zip(running, said, strict=True):
         if process.returncode:
             raise SystemExit(f"{what} failed:\n{error[-2000:]}")
-    return [json.loads(out.strip().splitlines()[-1]) for out, _ in said]
+    found = [json.loads(out.strip().splitlines()[-1]) for out, _ in said]
+    Console(stderr=True).print(f"[dim]  {found}[/dim]")
+    return found
 
 
 def main(run_engine: Callable[[], int] | None = None) -> None:
-    """Command line: python -m benchmarks [--study NAME] [--epochs N]."""
+    """Command line: python -m benchmarks [STUDY] [--epochs N]."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", default="bali-betawi-celup")
+    parser.add_argument("study", nargs="?", default="bali-betawi-celup")
     parser.add_argument("--epochs", type=int, default=3, help="epochs measured after the first")
     asked = parser.parse_args()
     found = measure(asked.study, asked.epochs, run_engine)

@@ -86,8 +86,8 @@ def test_every_size_shows_the_same_picture(motif):
 
 
 def test_colour_alone_does_not_tell_the_motifs_apart():
-    features = np.array([[_colours(draw(motif, i, 48)) for i in range(40)] for motif in SAMPLE_MOTIFS])
-    labels = np.repeat(np.arange(len(SAMPLE_MOTIFS)), 30)
+    features = np.array([[_colours(draw(motif, i, 48)) for i in range(30)] for motif in SAMPLE_MOTIFS])
+    labels = np.repeat(np.arange(len(SAMPLE_MOTIFS)), 20)
     held = np.repeat(np.arange(len(SAMPLE_MOTIFS)), 10)
     train, test = features[:, 10:].reshape(-1, 64), features[:, :10].reshape(-1, 64)
     regression = LogisticRegression(C=10, max_iter=2000).fit(train, labels).score(test, held)

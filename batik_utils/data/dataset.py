@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.data import decode
+from batik_utils.data.audit.grouping import grouping
 from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.data.integrity import check_files
 from batik_utils.data.obtain import NoPhotographs, find_photographs, motif_files
@@ -162,11 +163,5 @@ def _sample_code() -> list[str]:
 
 
 def _with_groups(study: Study, dataset: Dataset, folder: Path | None, progress: bool) -> Dataset:
-    try:
-        from batik_utils.data.audit import grouping
-    except ImportError as error:
-        if not (error.name or "").startswith("batik_utils.data.audit"):
-            raise
-        return dataset
-    groups, _ = grouping(study, dataset, folder, progress)
-    return replace(dataset, groups=groups)
+    groups, pairs = grouping(study, dataset, folder, progress)
+    return replace(dataset, groups=groups, pairs=pairs)

@@ -6,7 +6,18 @@ results = run_plan(plan)
 
 from batik_utils.experiment.choose import choose
 from batik_utils.experiment.plan import Plan, Task, make_plan, open_plan
-from batik_utils.experiment.run import final_weights, run_plan
+from batik_utils.experiment.run import clean_features, final_weights, run_plan
 from batik_utils.experiment.store import Store, status
 
-__all__ = ["Plan", "Store", "Task", "choose", "final_weights", "make_plan", "open_plan", "run_plan", "status"]
+__all__ = [
+    "Plan",
+    "Store",
+    "Task",
+    "choose",
+    "clean_features",
+    "final_weights",
+    "make_plan",
+    "open_plan",
+    "run_plan",
+    "status",
+]

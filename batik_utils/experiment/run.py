@@ -73,6 +73,21 @@ def final_weights(plan: Plan, model: str) -> dict[str, NDArray[np.float32]] | li
     raise BatikError(f"{plan.study.name} has no published fit of {model} (yet); run the study first.")
 
 
+def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:
+    """The frozen features of the untouched images under a pretrained model's backbone, [n, d], from the cache.
+
+    Raises BatikError where they have not been computed.
+    """
+    spec = next((t.features for t in plan.tasks if t.features and t.fits[0].model == model), None)
+    if spec is None:
+        raise BatikError(f"{model} has no frozen features in {plan.study.name}.")
+    kept = FeatureStore(cache_dir() / "features" / keys.feature_key(spec))
+    found = [kept.read(image, spec) for image in keys.image_keys(plan.dataset)]
+    if any(features is None for features in found):
+        raise BatikError(f"The features of {model} are not all there; run `batik run {plan.study.name}` first.")
+    return np.stack([features[0] for features in found])
+
+
 @dataclass
 class _Run:
     dataset: Dataset

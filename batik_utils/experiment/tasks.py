@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import batik_utils.backend  # noqa: F401  isort: skip  (before keras)
-
 import threading
 import time
 from collections.abc import Sequence
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from batik_utils import backend
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
 from batik_utils.experiment.plan import Task, training_seed
@@ -38,6 +37,7 @@ def work_features(
 ) -> NDArray[np.float32] | str:
     """The features of one image, or why there are none."""
     _same_code(code)
+    backend.start()
     with _ONE_AT_A_TIME, threadpool_limits(1):
         try:
             features = compute_features(spec, image, sha256)
@@ -60,6 +60,7 @@ def work(
     than the caller.
     """
     _same_code(code)
+    backend.start()
     start = time.perf_counter()
     with _ONE_AT_A_TIME, threadpool_limits(1):
         weights: list = []

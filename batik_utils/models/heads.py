@@ -232,7 +232,7 @@ class _Crowd:
         optimizer = self.model.optimizer
         optimizer.build(self.model.trainable_variables)
         for variable in optimizer.variables:
-            variable.assign(ops.zeros_like(variable))
+            variable.assign(np.zeros(variable.shape, keras.backend.standardize_dtype(variable.dtype)))
         optimizer.learning_rate = learning_rate
 
     def step(self, x, mask, y, weight) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -244,7 +244,7 @@ class _Crowd:
         return softmax(np.asarray(self.model.predict_on_batch([x, _no_mask(self.replicates)])))
 
     def weights(self, replicate: int) -> dict[str, NDArray[np.float32]]:
-        *hidden, kernel, bias = (np.asarray(w[replicate]) for w in self.model.get_weights())
+        *hidden, kernel, bias = (w[replicate] for w in self.model.get_weights())
         named = {"hidden_kernel": hidden[0], "hidden_bias": hidden[1][0]} if hidden else {}
         return {**named, "kernel": kernel, "bias": bias[0]}
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from batik_utils import backend
 from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.errors import BatikError
 from batik_utils.models.backbones import backbone
@@ -41,9 +42,7 @@ def assemble(
     kernel [h or d, motifs], bias [motifs]. Batch normalisation is not folded, so that its parameters count as
     published. Raises BatikError for an unknown backbone, weights that cannot be had, or a head that does not fit.
     """
-    import batik_utils.backend  # noqa: F401  (before keras)
-
-    # isort: split
+    backend.start()
     import keras
 
     found = backbone(backbone_name)
@@ -75,9 +74,7 @@ def save_model(path: Path, model: Any, motifs: Sequence[str], info: Mapping[str,
     out and nothing in the file tells the time. Raises BatikError if the path does not end in .keras or the model does
     not have one output per motif.
     """
-    import batik_utils.backend  # noqa: F401  (before keras)
-
-    # isort: split
+    backend.start()
     import keras
 
     path = Path(path)
@@ -115,9 +112,7 @@ def load_model(path: Path) -> tuple[Any, tuple[str, ...], dict[str, Any]]:
         raise BatikError(f"There is no model file {path}; make one with `make report`.")
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
         raise BatikError(f"{path.name} is not a .keras model file (pickles and other formats are not read).")
-    import batik_utils.backend  # noqa: F401  (before keras)
-
-    # isort: split
+    backend.start()
     import keras
 
     try:
@@ -131,6 +126,14 @@ def load_model(path: Path) -> tuple[Any, tuple[str, ...], dict[str, Any]]:
         raise BatikError(f"{path.name} cannot be loaded: {reason[:200]}") from None
     _check_shapes(path, model, motifs)
     return model, motifs, info
+
+
+def newest_model(reports: Path) -> Path:
+    """The model.keras that was saved last in a folder of reports; raises BatikError where there is none."""
+    found = sorted(reports.glob("*/model.keras"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise BatikError("There is no saved model yet: make one with `make report`, or name one with --model.")
+    return found[-1]
 
 
 def predict(model_file: Path, image_paths: Sequence[Path]) -> list[dict[str, Any]]:

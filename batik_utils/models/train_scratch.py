@@ -140,12 +140,14 @@ class _Trainer:
                 generator.state.assign(np.array([seed, 0], dtype=generator.state.dtype))
 
     def epoch(self, images, labels, order, transforms, batch_size) -> tuple[float, float]:
-        self.model.reset_metrics()
+        loss = accuracy = 0.0
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             part = [images[rows], transforms[start : start + batch_size]]
-            result = self.model.train_on_batch(part, labels[rows], return_dict=True)
-        return float(result["loss"]), float(result["accuracy"])
+            said = self.model.train_on_batch(part, labels[rows], return_dict=True)  # of this batch alone
+            loss += float(said["loss"]) * len(rows) / len(order)
+            accuracy += float(said["accuracy"]) * len(rows) / len(order)
+        return loss, accuracy
 
     def predict(self, images: NDArray[np.uint8], rows: Sequence[int]) -> NDArray[np.float64]:
         rows = np.asarray(rows, dtype=np.int64)

@@ -25,8 +25,10 @@ TEXT_WIDTH, TEXT_HEIGHT = 16.0, 20.5
 """Centimetres that a figure may take on the page of the PDF."""
 SCREEN_DPI = 124
 """CSS pixels per inch of a figure: one of the page's width fills the column of the HTML page."""
-TIED_SIZE = 7.5
-"""Points: rather than set a table smaller, its intervals are broken over lines."""
+TYPE_SIZE = 9.0
+"""Points, of the type in the PDF's tables; wide tables get less."""
+SHORT_CELL = 16
+"""Characters: cells up to this length are not broken over lines in a table that is too wide for the page."""
 LONG_TABLE = 16
 """A table of more rows may break over pages; a shorter one stays whole."""
 
@@ -164,33 +166,41 @@ def _html_piece(document: Document, piece: Piece) -> Node:
         return [["", [], []], set_]
 
     head = [["", [], []], [row(piece.part["head"])]]
-    body = [["", [], []], 0, [], [row(cells) for cells in _settled(piece)[1]]]
+    body = [["", [], []], 0, [], [row(cells) for cells in piece.part["cells"]]]
     foot = [["", [], []], []]
     table = {"t": "Table", "c": [[piece.label, [], []], said, columns, head, [body], foot]}
-    return {"t": "Div", "c": [["", ["table-wrap"], [["tabindex", "0"]]], [table]]}
-
-
-def _settled(piece: Piece) -> tuple[float, list[list[list[Node]]]]:
-    """(type size in points for the PDF, rows of cells); numbers are not broken over lines where there is room."""
-    rows, align = piece.part["cells"], piece.part["align"]
-    tied = [[_tied(cell) if a == "r" else cell for cell, a in zip(row, align, strict=True)] for row in rows]
-    size = _table_size([piece.part["head"], *tied])
-    return (size, tied) if size >= TIED_SIZE else (_table_size([piece.part["head"], *rows]), rows)
-
-
-def _tied(cell: list[Node]) -> list[Node]:
-    return replace(cell, lambda n: [{"t": "Str", "c": "\u00a0"}] if n["t"] == "Space" else None)
-
-
-def _table_size(rows: list[list[list[Node]]]) -> float:
-    """Type size, points, at which the longest unbreakable words of all columns fit side by side."""
-    longest = [
-        max(len(word) for cell in column for word in plain(cell).split(" "))
-        for column in zip(*rows, strict=True)
+    numbers = [
+        c for r in piece.part["cells"] for c, a in zip(r, piece.part["align"], strict=True) if a == "r"
     ]
+    # Numbers and their intervals stay on one line, unless that would make the table much too wide.
+    classes = ["table-wrap"] + (["tied"] if all(len(plain(cell)) <= 22 for cell in numbers) else [])
+    return {"t": "Div", "c": [["", classes, [["tabindex", "0"]]], [table]]}
+
+
+def _setting(piece: Piece) -> tuple[float, str, list[bool]]:
+    """How a table fits the page: type size (points), Typst's column widths, which columns are never broken.
+
+    A table that fits is as wide as its text. Otherwise columns of short cells stay whole, and the others share what
+    is left by the root of their longest cell: a text four times as long gets twice the width.
+    """
+    columns = list(zip(*[piece.part["head"], *piece.part["cells"]], strict=True))
+    longest = [max(len(plain(cell)) for cell in column) for column in columns]
+    words_ = [max(len(w) for cell in column for w in plain(cell).split(" ")) for column in columns]
+    if _size(longest) >= TYPE_SIZE:
+        return TYPE_SIZE, "auto, " * len(columns), [True] * len(columns)
+    whole = [length <= SHORT_CELL for length in longest]
+    size = _size([n if short else word for n, word, short in zip(longest, words_, whole, strict=True)])
+    shares = [
+        "auto" if short else f"{max(n, 36) ** 0.5:.2f}fr" for n, short in zip(longest, whole, strict=True)
+    ]
+    return max(6.0, size), ", ".join(shares) + ", ", whole
+
+
+def _size(longest: list[int]) -> float:
+    """Type size, points, at which columns of so many characters fit side by side."""
     # Half an em is the mean width of a digit or small letter in Libertinus; 8 points of padding per column.
     fits = (TEXT_WIDTH / 2.54 * 72 - 8 * len(longest)) / (0.5 * max(1, sum(longest)))
-    return max(6.0, min(9.0, int(fits * 2) / 2))
+    return min(TYPE_SIZE, int(fits * 2) / 2)
 
 
 # PDF --------------------------------------------------------------------------------------------------------
@@ -285,15 +295,20 @@ def _typst_piece(document: Document, piece: Piece) -> list[Node]:
         return [number, {"t": "Para", "c": [_inline(image), *caption]}]
     sides = {"l": "left", "r": "right", "c": "center"}
     align = "".join(f"{sides[a]}, " for a in piece.part["align"])
-    size, rows = _settled(piece)
-    out = [_inline(f"#figure(kind: table, report-table(size: {size}pt, align: ({align}), (")]
+    size, columns, whole = _setting(piece)
+    out = [
+        _inline(
+            f"#figure(kind: table, report-table(size: {size}pt, columns: ({columns}), align: ({align}), ("
+        )
+    ]
     for cell in piece.part["head"]:
         out += [_inline("["), *cell, _inline("], ")]
     out.append(_inline("), "))
-    for cell in (cell for row in rows for cell in row):
-        out += [_inline("["), *cell, _inline("], ")]
+    for row in piece.part["cells"]:
+        for cell, boxed in zip(row, whole, strict=True):
+            out += [_inline("[#box[" if boxed else "["), *cell, _inline("]], " if boxed else "], ")]
     set_ = {"t": "Para", "c": [*out, _inline(")"), *caption]}
-    if len(rows) > LONG_TABLE:
+    if len(piece.part["cells"]) > LONG_TABLE:
         return [number, set_]
     return [
         number,

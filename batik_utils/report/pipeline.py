@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -20,10 +21,14 @@ from rich.console import Console
 from batik_utils.data.dataset import load_dataset
 from batik_utils.data.obtain import NoPhotographs
 from batik_utils.errors import BatikError
+from batik_utils.evaluation.metrics_json import write_metrics
+from batik_utils.experiment import Plan, make_plan, run_plan
+from batik_utils.report import deploy
 from batik_utils.report.exporters import BatikHTMLExporter, BatikPDFExporter, merge
 from batik_utils.report.index import write_index
 from batik_utils.report.notebooks import run_notebook
 from batik_utils.report.provenance import run_record
+from batik_utils.report.story import Story
 from batik_utils.study import ROOT, Study, load_study
 from batik_utils.values import Dataset, Results
 
@@ -84,14 +89,18 @@ def build_report(
             dataset = load_dataset(study, None, progress=progress)
     stages.console.print(f"{study.title}\n  {len(dataset)} images, {dataset.source.description}")
     with stages("fits", spinner=False):
-        results = _results(study, dataset, full, dask, jobs)
+        plan, results = _results(study, dataset, full, dask, jobs)
     parameters = {"STUDY": _portable(chosen), "DATA": str(data.resolve()) if data else "", "FULL": full}
     parameters["PHOTOS"] = photos
     with stages("notebooks"):
         executed = run_notebooks(notebooks, parameters, tags(study, dataset, photos))
     with _together(out / study.name) as folder:
         with stages("metrics"):
-            _write_metrics(folder / "metrics.json", study, dataset, results)
+            write_metrics(
+                folder / "metrics.json", Story(study, dataset, results, full, plan.left_out).metrics
+            )
+        with stages("model"):
+            _save_model(plan, results, folder, out / study.name)
         merged = merge(executed, about(study, dataset))
         with stages("HTML"):
             page, _ = BatikHTMLExporter().from_notebook_node(merged)
@@ -105,21 +114,27 @@ def build_report(
     return out / study.name
 
 
-def _results(study: Study, dataset: Dataset, full: bool, dask: str | None, jobs: int | None) -> Results:
-    """The results of all fits; the ones that are in the cache are not done again."""
-    from batik_utils.experiment import make_plan, run_plan
-
-    results = run_plan(make_plan(study, dataset, full), jobs=jobs, executor=dask or "processes")
-    if not any(True for r in results if not r.missing):
+def _results(
+    study: Study, dataset: Dataset, full: bool, dask: str | None, jobs: int | None
+) -> tuple[Plan, Results]:
+    """The plan, and the results of all its fits; the ones that are in the cache are not done again."""
+    plan = make_plan(study, dataset, full)
+    results = run_plan(plan, jobs=jobs, executor=dask or "processes")
+    if all(r.missing for r in results):
         reasons = sorted({r.missing for r in results})
         raise BatikError(f"No fit of {study.name} succeeded: {'; '.join(reasons)[:500]}")
-    return results
+    return plan, results
 
 
-def _write_metrics(path: Path, study: Study, dataset: Dataset, results: Results) -> None:
-    from batik_utils.evaluation.metrics_json import build_metrics, write_metrics
-
-    write_metrics(path, build_metrics(study, dataset, results))
+def _save_model(plan: Plan, results: Results, folder: Path, target: Path) -> None:
+    """Save the best model, unless the one that is there was made from the very same results."""
+    made_from = hashlib.sha256("".join(sorted(t.key for t in plan.tasks)).encode()).hexdigest()
+    stamp = f"{deploy.FILE}.from"
+    old = target / stamp
+    if old.is_file() and (target / deploy.FILE).is_file() and old.read_text(encoding="utf-8") == made_from:
+        return
+    deploy.save_best(plan, results, folder)
+    (folder / stamp).write_text(made_from, encoding="utf-8")
 
 
 def run_notebooks(folder: Path, parameters: dict[str, Any], keep: set[str]) -> list[NotebookNode]:

@@ -66,7 +66,7 @@ def skipped(story: Story) -> str:
 
 def audit(story: Story) -> str:
     """How many pairs of near-duplicates there are."""
-    pairs = story.pairs
+    pairs = story.dataset.pairs
     if not pairs:
         return f"Among these {len(story.dataset)} {story.pictures} the audit finds no two that show the same picture."
     kinds = {}

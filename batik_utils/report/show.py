@@ -23,7 +23,7 @@ from batik_utils.report.story import Story
 
 def pairs(story: Story, photos: bool, most: int = 12) -> None:
     """The pairs that the audit found: a picture of the first ones and a table of all."""
-    found = story.pairs
+    found = story.dataset.pairs
     if not found:
         return
     shown = [
@@ -166,7 +166,9 @@ def map_points(story: Story) -> NDArray[np.float64]:
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(story.dataset) - 1) / 3)
-    return TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1).fit_transform(story.features)
+    return TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1).fit_transform(
+        story.clean_features(story.pretrained)
+    )
 
 
 def ten(story: Story, photos: bool) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from batik_utils.data.audit import Pair
 from batik_utils.evaluation import findings, remarks
 from batik_utils.evaluation.calibration import Calibration, calibrate
 from batik_utils.evaluation.claims import ClaimRow, claims_table
@@ -33,6 +32,7 @@ from batik_utils.evaluation.metrics import (
     out_of_fold,
     published_summary,
 )
+from batik_utils.evaluation.metrics_json import build_metrics
 from batik_utils.evaluation.mispairing import Mispaired, mispaired_fit
 from batik_utils.evaluation.power import power_statement
 from batik_utils.evaluation.tables import BASELINES, fitted, probe_table, ten_images, ten_score
@@ -51,7 +51,6 @@ class Story:
         results: Results,
         full: bool = False,
         left_out: Mapping[str, str] | None = None,
-        pairs: Sequence[Pair] = (),
     ) -> None:
         self.study = study
         self.dataset = dataset
@@ -59,8 +58,8 @@ class Story:
         self.full = full
         self.left_out = dict(left_out or {})
         """{model: why it could not be fitted}"""
-        self.pairs = tuple(pairs)
-        """Near-duplicates that the audit found."""
+        self.clean_features: Callable[[str], np.ndarray] | None = None
+        """Frozen features [n, d] of a pretrained model, where its plan is at hand."""
         self.models = fitted(study, results)
 
     # ----------------------------------------------------------------- the study in words
@@ -155,6 +154,11 @@ class Story:
         return Picture(self.image(path), path, title, bool(guess == true))
 
     # ----------------------------------------------------------------- pictures
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What metrics.json says."""
+        return build_metrics(self.study, self.dataset, self.results, expected=self.counted)
 
     def image(self, path: str) -> np.ndarray:
         """The decoded picture at a path, uint8 [size, size, 3]."""
@@ -366,7 +370,9 @@ class Story:
 
 def open_story(name: str, data: str = "", full: bool = False) -> Story:
     """Load a study, its data and its results; fits that are missing are done first, with a progress bar."""
-    from batik_utils.experiment import open_plan, run_plan
+    from batik_utils.experiment import clean_features, open_plan, run_plan
 
     plan = open_plan(name, Path(data) if data else None, full)
-    return Story(plan.study, plan.dataset, run_plan(plan), full)
+    story = Story(plan.study, plan.dataset, run_plan(plan), full, plan.left_out)
+    story.clean_features = partial(clean_features, plan)
+    return story

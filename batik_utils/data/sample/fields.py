@@ -52,7 +52,7 @@ def megamendung(pen: Pen, rng: np.random.Generator, palette: Palette, scale: flo
 
     `scale` is the width of a cloud in picture widths.
     """
-    layers, contour = int(rng.integers(4, 8)), rng.random() < 0.7
+    layers, contour = int(rng.integers(4, 8)), rng.random() < 0.85
     rim, core = (palette.main, palette.second) if rng.random() < 0.6 else (palette.accent, palette.main)
     shades = mix(rim, core, np.linspace(0, 1, layers))
     fill_ground(pen, rng, palette)

@@ -1,0 +1,53 @@
+"""The model that people can use: the best of a study, saved with what is known about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from batik_utils.evaluation.metrics import grouped_interval, published_summary
+from batik_utils.evaluation.tables import fitted
+from batik_utils.experiment import Plan, final_weights
+from batik_utils.study import Study
+from batik_utils.values import Results
+
+FILE = "model.keras"
+
+
+def best_model(study: Study, results: Results) -> str:
+    """The model of highest mean accuracy in grouped cross-validation: no published test image has a say."""
+    models = [m for m in fitted(study, results) if published_summary(results, m)]
+    intervals = {m: grouped_interval(results, m) for m in models}
+    return max(models, key=lambda m: intervals[m].value if intervals[m] else -1.0)
+
+
+def save_best(plan: Plan, results: Results, folder: Path) -> dict[str, Any]:
+    """Train the best model's published fit (seed 0) again and save it as folder/model.keras; returns its info."""
+    from batik_utils.models.saved import assemble, save_model
+    from batik_utils.models.scratch import build_scratch
+
+    study = plan.study
+    name = best_model(study, results)
+    model = study.models[name]
+    summary = published_summary(results, name)
+    hyper = summary.median.fit.hyper
+    weights = final_weights(plan, name)
+    if model.kind == "scratch":
+        network = build_scratch(model.architecture, study.image.size, len(study.motifs), hyper.dropout)
+        network.set_weights(weights)
+    else:
+        network = assemble(model.backbone, weights, study.image.size, study.motifs, hyper.dropout)
+    interval = grouped_interval(results, name)
+    info = {
+        "study": study.name,
+        "model": name,
+        "label": model.label,
+        "resize": study.image.resize,
+        "test_accuracy": round(summary.accuracy[summary.seeds.index(0)], 6),
+        "test_images": summary.n_test,
+        "grouped_accuracy": [round(v, 6) for v in (interval.value, interval.low, interval.high)]
+        if interval
+        else None,
+    }
+    save_model(folder / FILE, network, study.motifs, info)
+    return info

@@ -1,0 +1,83 @@
+"""Baselines learn what they are given, and nothing from what says nothing."""
+
+import numpy as np
+import pytest
+
+from batik_utils.errors import BatikError
+from batik_utils.models.baselines import BASELINES, baseline_inputs, chance_accuracy, fit_baseline
+from batik_utils.values import Dataset, Source, Split
+
+N = 30
+
+
+def data(facts: bool = True, telling: bool = True) -> Dataset:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], N // 3)
+    images = rng.integers(0, 80, (N, 16, 16, 3), dtype=np.uint8)
+    images[np.arange(N), :, :, labels] += 150  # Each class has its own colour.
+    width = 300 + 100 * labels * telling
+    rows = tuple(
+        {"format": "JPEG", "mode": "RGB", "width": int(w), "height": 200, "bytes": 30 * int(w)} for w in width
+    )
+    return Dataset(
+        ("a", "b", "c"),
+        images,
+        labels,
+        tuple(f"{'abc'[label]}/{i}.jpg" for i, label in enumerate(labels)),
+        tuple(f"{i:064x}" for i in range(N)),
+        np.arange(N),
+        Source("folder", "test"),
+        facts=rows if facts else (),
+    )
+
+
+SPLIT = Split("grouped", 0, 0, train=tuple(i for i in range(N) if i % 5), val=(), test=tuple(range(0, N, 5)))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_each_baseline_learns_from_what_it_sees(name):
+    dataset = data()
+    features = np.eye(3)[dataset.labels] + np.random.default_rng(1).normal(0, 0.1, (N, 3))
+    inputs = baseline_inputs(name, dataset, features)
+    y_prob = fit_baseline(inputs, dataset.labels, 3, SPLIT, seed=0)
+    assert y_prob.shape == (len(SPLIT.test), 3)
+    assert np.allclose(y_prob.sum(axis=1), 1)
+    assert (y_prob.argmax(axis=1) == dataset.labels[list(SPLIT.test)]).all()
+    assert (y_prob == fit_baseline(inputs, dataset.labels, 3, SPLIT, seed=0)).all()
+
+
+@pytest.mark.parametrize("dataset", [data(facts=False), data(telling=False)], ids=["no facts", "all alike"])
+def test_metadata_that_says_nothing_is_one_constant_column_and_chance(dataset):
+    inputs = baseline_inputs("metadata", dataset)
+    assert inputs.shape == (N, 1) and np.ptp(inputs) == 0
+    y_prob = fit_baseline(inputs, dataset.labels, 3, SPLIT, seed=0)
+    assert np.allclose(y_prob, 1 / 3, atol=1e-3)
+
+
+def test_metadata_never_opens_an_image():
+    dataset = data()
+    blind = Dataset(**{**dataset.__dict__, "images": None})
+    assert (baseline_inputs("metadata", blind) == baseline_inputs("metadata", dataset)).all()
+
+
+def test_colour_does_not_see_where_a_colour_is():
+    dataset = data()
+    turned = Dataset(**{**dataset.__dict__, "images": dataset.images[:, ::-1]})
+    assert (baseline_inputs("colour", turned) == baseline_inputs("colour", dataset)).all()
+
+
+def test_a_class_without_training_rows_gets_no_probability():
+    dataset = data()
+    split = Split("grouped", 0, 0, train=tuple(range(20)), val=(), test=(25, 26))
+    assert (fit_baseline(baseline_inputs("colour", dataset), dataset.labels, 3, split, 0)[:, 2] == 0).all()
+
+
+def test_chance_is_the_commonest_class():
+    assert chance_accuracy(np.array([0, 0, 1])) == pytest.approx(2 / 3)
+
+
+def test_unknown_baselines_and_missing_features_are_errors():
+    with pytest.raises(BatikError, match="metadata, colour, features"):
+        baseline_inputs("colours", data())
+    with pytest.raises(BatikError, match="features"):
+        baseline_inputs("features", data())

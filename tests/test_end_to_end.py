@@ -1,0 +1,174 @@
+"""One tiny study, from picture files to HTML and PDF, twice: everything is there, and the bytes are the same."""
+
+import hashlib
+import json
+import re
+
+import jsonschema
+import pypdfium2
+import pytest
+import yaml
+from PIL import Image
+
+from batik_utils.data.sample import draw
+from batik_utils.evaluation.metrics_json import SCHEMA
+from batik_utils.experiment import Store, open_plan
+from batik_utils.report.pipeline import build_report
+
+SIZE, EACH = 48, 12
+FLIP = {"horizontal_flip": True}
+SEARCH = {"epochs": [1, 2], "learning_rate": [0.001, 0.01], "dropout": [0.0]}
+TINY = {
+    "name": "tiny",
+    "title": "A tiny study",
+    "question": "Does the whole pipeline hold together?",
+    "motifs": ["batik-kawung", "batik-parang"],
+    "seed_study": {
+        "title": "A study that never was",
+        "authors": ["A. Nobody"],
+        "institution": "Nowhere",
+        "year": 2024,
+        "language": "English",
+        "framework": "TensorFlow",
+        "summary": "It compared two models.",
+    },
+    "image": {"size": SIZE, "resize": "bilinear"},
+    "models": {
+        "scratch": {
+            "kind": "scratch",
+            "label": "Scratch CNN",
+            "architecture": "pooled_cnn",
+            "epochs": 2,
+            "augmentation": FLIP,
+            "search": SEARCH,
+        },
+        "mobilenet_v2": {
+            "kind": "pretrained",
+            "label": "MobileNetV2",
+            "backbone": "mobilenet_v2",
+            "epochs": 3,
+            "augmentation": FLIP,
+        },
+        "absent": {
+            "kind": "pretrained",
+            "label": "EfficientNet-B2",
+            "backbone": "efficientnet_b2",
+            "epochs": 3,
+            "optional": True,
+        },
+    },
+    "compare": ["mobilenet_v2", "scratch"],
+    "published": {"split": "stratified-80-10-10", "seeds": 2},
+    "grouped": {
+        "folds": 3,
+        "pretrained": {"repeats": 2, "seeds": 2},
+        "scratch": {"repeats": 1, "seeds": 1},
+        "curve": [2, 4],
+    },
+    "claims": [
+        {
+            "id": "scratch",
+            "what": "accuracy of the scratch CNN",
+            "model": "scratch",
+            "metric": metric,
+            "value": 0.5,
+            "n": 4,
+            "where": "section 1",
+        }
+        for metric in ("accuracy", "paired_wrong_accuracy", "ten_images")
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A study file, and a folder of pictures in which one file is a copy and one is no picture."""
+    folder = tmp_path_factory.mktemp("workshop")
+    for motif in TINY["motifs"]:
+        (folder / "data" / motif).mkdir(parents=True)
+        for index in range(EACH):
+            picture = draw(motif.replace("batik", "sample"), index, 2 * SIZE)
+            Image.fromarray(picture).save(folder / "data" / motif / f"{index}.png")
+    first = folder / "data" / "batik-kawung"
+    (first / "copy.png").write_bytes((first / "0.png").read_bytes())
+    (first / "page.jpg").write_text("<html>not a picture</html>", encoding="utf-8")
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(workshop):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATIK_CACHE", str(workshop / "cache"))
+        patch.setenv("BATIK_OFFLINE", "1")
+        yield
+
+
+def build(workshop):
+    study, data = workshop / "tiny.yaml", workshop / "data"
+    return build_report(study, data=data, photos=False, out=workshop / "reports", progress=False)
+
+
+def digests(folder):
+    names = ("metrics.json", "report.html", "report.pdf")
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+
+@pytest.fixture(scope="module")
+def report(workshop, environment):
+    return build(workshop)
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return (report / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_metrics_follow_their_schema_and_name_every_model(report):
+    metrics = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    jsonschema.validate(metrics, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    assert set(metrics["models"]) >= {"scratch", "mobilenet_v2"}
+    assert metrics["models"]["scratch"]["grouped"]["n_test"] == 2 * EACH + 1
+
+
+def test_the_page_has_every_section_once_and_no_unresolved_reference(page):
+    for heading in ("Introduction", "Audit", "Method", "Hyperparameter search", "Published claims", "Conclusion"):
+        assert len(re.findall(rf"<h[1-3][^>]*>(?:<[^>]*>|[\d.\s])*{heading}", page)) == 1, heading
+    assert not re.search(r"@(?:fig|tbl|sec)-", page)
+    assert "??" not in page
+
+
+def test_the_page_says_what_the_audit_found_and_what_was_left_out(page):
+    assert "copy.png" in page and "page.jpg" in page
+    assert "EfficientNet-B2 is left out" in page
+
+
+def test_the_page_is_self_contained(page):
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']?https?:", page)
+
+
+def test_no_number_is_missing(page):
+    text = re.sub(r"<(script|style|svg).*?</\1>|<[^>]+>|data:[^\"']*", " ", page, flags=re.DOTALL)
+    assert not re.search(r"\b(?:nan|inf|None)\b", text)
+
+
+def test_the_pdf_has_pages_with_text(report):
+    pdf = pypdfium2.PdfDocument(report / "report.pdf")
+    texts = [page.get_textpage().get_text_range() for page in pdf]
+    assert len(texts) >= 8 and all(len(text.strip()) > 40 for text in texts)
+    assert "A tiny study" in texts[0]
+    pdf.close()
+
+
+def test_the_index_links_to_the_report(report):
+    assert "tiny/report.html" in (report.parent / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_second_build_computes_nothing_and_gives_the_same_bytes(report, workshop):
+    plan = open_plan(workshop / "tiny.yaml", workshop / "data")
+    stamp = {p: p.stat().st_mtime_ns for p in (workshop / "cache").rglob("*.json")}
+    before = digests(report)
+    assert len(Store("tiny").load(plan)) > 20
+    assert digests(build(workshop)) == before
+    after = {p: p.stat().st_mtime_ns for p in (workshop / "cache").rglob("*.json")}
+    assert {p: t for p, t in after.items() if p in stamp} == stamp
