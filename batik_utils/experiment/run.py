@@ -84,7 +84,9 @@ def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:
     kept = FeatureStore(cache_dir() / "features" / keys.feature_key(spec))
     found = [kept.read(image, spec) for image in keys.image_keys(plan.dataset)]
     if any(features is None for features in found):
-        raise BatikError(f"The features of {model} are not all there; run `batik run {plan.study.name}` first.")
+        raise BatikError(
+            f"The features of {model} are not all there; run `batik run {plan.study.name}` first."
+        )
     return np.stack([features[0] for features in found])
 
 

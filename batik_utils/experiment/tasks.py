@@ -200,7 +200,7 @@ def _checked(result: FitResult) -> FitResult:
 def _same_code(code: str) -> None:
     if code != keys.code_sha256():
         raise BatikError(
-            "A worker runs another version of batik_utils than the caller; install the same one on both."
+            "A worker runs other code than the caller; install the same batik_utils on both, edit none in a run."
         )
 
 

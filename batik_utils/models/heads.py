@@ -222,7 +222,7 @@ class _Crowd:
             # With weights that sum to 1 over each replicate's batch: the sum over replicates of their mean losses.
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
             weighted_metrics=[_PerReplicate("accuracy", replicates), _PerReplicate("mean_loss", replicates)],
-            # Compiled by XLA it is no faster on a processor (measured), and slower to start.
+            # Keras refuses XLA for this model under TensorFlow and warns if it is asked for.
             jit_compile=False,
         )
 
