@@ -7,24 +7,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from batik_utils.data.obtain import cache_dir
-from benchmarks import engine
 
 FIT_EPOCHS = 20
 PRECISIONS = ("float32", "bfloat16")
 
 
-def measure(study: str, epochs: int, run_engine: Callable[[], int] | None = None) -> dict[str, Any]:
-    """Measure everything, each part in its own process; seconds, per epoch and per 20-epoch fit.
-
-    run_engine does the study's pretrained fits from nothing and returns how many they were.
-    """
+def measure(study: str, epochs: int) -> dict[str, Any]:
+    """Measure everything, each part in its own process; seconds, per epoch and per 20-epoch fit."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Loads the pictures and counts; also fills the cache, so that no measurement below decodes anything.
     facts = _run("count", ["benchmarks.count", "--study", study])[0]
@@ -46,8 +41,7 @@ def measure(study: str, epochs: int, run_engine: Callable[[], int] | None = None
             "alone": alone["seconds_per_epoch"] * FIT_EPOCHS,
             "together": together * FIT_EPOCHS,
         }
-    if run_engine is not None:
-        found["engine"] = engine.measure(run_engine)
+    found["engine"] = _run("all pretrained fits", ["benchmarks.engine", "--study", study])[0]
     return found
 
 
@@ -72,17 +66,11 @@ def table(found: dict[str, Any]) -> Table:
         row(f"ours, {precision}, one fit on all cores", got["alone"], seed["scratch"], got["floor"])
         row(f"ours, {precision}, fits side by side", got["together"], seed["scratch"], got["floor"])
     row("seed's way, MobileNetV2 in the loop", seed["pretrained"], seed["pretrained"])
-    if "engine" in found:
-        crowd = found["engine"]
-        ratio = f"{seed['pretrained'] / crowd['seconds']:.2f}"
-        out.add_row(
-            f"ours, {crowd['fits']:.0f} pretrained fits together",
-            "",
-            f"{crowd['seconds']:.1f}",
-            ratio,
-            "",
-            "",
-        )
+    crowd = found["engine"]
+    ratio = f"{seed['pretrained'] / crowd['seconds']:.2f}"
+    out.add_row(
+        f"ours, {crowd['fits']} pretrained fits together", "", f"{crowd['seconds']:.1f}", ratio, "", ""
+    )
     return out
 
 
@@ -106,13 +94,13 @@ def _run(
     return found
 
 
-def main(run_engine: Callable[[], int] | None = None) -> None:
+def main() -> None:
     """Command line: python -m benchmarks [STUDY] [--epochs N]."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", nargs="?", default="bali-betawi-celup")
     parser.add_argument("--epochs", type=int, default=3, help="epochs measured after the first")
     asked = parser.parse_args()
-    found = measure(asked.study, asked.epochs, run_engine)
+    found = measure(asked.study, asked.epochs)
     Console().print(table(found))
     target = cache_dir() / "bench.json"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -91,19 +91,6 @@ def test_html_in_a_cell_is_text():
     assert "<script>" not in data["text/html"]
 
 
-def test_a_photograph_is_drawn_only_where_photographs_may_be_shown():
-    image = np.full((4, 4, 3), 200, dtype=np.uint8)
-    fig, (with_photo, without, missing) = plt.subplots(1, 3)
-    display.draw_picture(with_photo, image, "batik-bali/1.jpg", photos=True)
-    display.draw_picture(without, image, "batik-bali/1.jpg", photos=False)
-    display.draw_picture(missing, None, "batik-bali/1.jpg", photos=True)
-    assert len(with_photo.images) == 1
-    assert not without.images and not missing.images
-    assert "1.jpg" in without.texts[0].get_text()
-    assert "batik-bali" in missing.texts[0].get_text()
-    plt.close(fig)
-
-
 def test_a_note_and_text_keep_their_markdown():
     (note,) = parts(shown(lambda: display.note("Mind", ["One.", "*Two*."])))
     assert note[MIME] == {"kind": "note", "title": "Mind", "text": "One.\n\n*Two*."}

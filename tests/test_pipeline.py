@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -19,6 +18,15 @@ from batik_utils.report.index import write_index
 from batik_utils.report.provenance import code_sha256, provenance, run_record
 from batik_utils.values import Results, Source
 
+OUTPUTS = (
+    "metrics.json",
+    "model.keras",
+    "model.keras.from",
+    "report.html",
+    "report.pdf",
+    "run.json",
+    "verdict.svg",
+)
 PARAMETERS = 'STUDY = "bali-betawi-celup"\nDATA = ""\nFULL = False\nPHOTOS = True'
 FIRST = """
 from matplotlib.figure import Figure
@@ -52,7 +60,11 @@ def house(tmp_path, monkeypatch):
     write(notebooks / "01-first.ipynb", new_markdown_cell("# First\n\nSee @tbl-study."), new_code_cell(FIRST))
     write(notebooks / "02-second.ipynb", new_markdown_cell("# Second"), only, new_code_cell(SECOND))
     results = make_results({"scratch": 0.6, "efficientnet_lite2": 0.9}, published={"scratch": [15, 18]})
-    monkeypatch.setattr(pipeline, "_results", lambda *args: results)
+    plan = SimpleNamespace(tasks=(), left_out={})
+    monkeypatch.setattr(pipeline, "_results", lambda *args: (plan, results))
+    monkeypatch.setattr(
+        pipeline.deploy, "save_best", lambda plan, results, folder: (folder / "model.keras").touch()
+    )
     monkeypatch.setattr(pipeline, "load_study", lambda name: make_study(name=str(name)))
     monkeypatch.setattr(pipeline, "load_dataset", lambda study, data, progress: make_dataset())
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
@@ -78,7 +90,7 @@ def contents(folder):
 def test_a_report_is_complete_and_the_same_when_built_again(house):
     folder = house(photos=False)
     assert folder == house.reports / "bali-betawi-celup"
-    assert sorted(p.name for p in folder.iterdir()) == sorted(pipeline.OUTPUTS)
+    assert sorted(p.name for p in folder.iterdir()) == sorted(OUTPUTS)
     assert sorted(p.name for p in house.reports.iterdir()) == ["bali-betawi-celup", "index.html"]
     first, index = contents(folder), (house.reports / "index.html").read_bytes()
     page = first["report.html"].decode()
@@ -87,7 +99,7 @@ def test_a_report_is_complete_and_the_same_when_built_again(house):
     assert 'href="#fig-line"' in page and 'href="#tbl-study"' in page
     assert json.loads(first["metrics.json"])["study"] == "bali-betawi-celup"
     record = json.loads((folder / "run.json").read_text())
-    assert {"data", "fits", "notebooks", "metrics", "HTML", "PDF"} == set(record["minutes"])
+    assert {"data", "fits", "notebooks", "metrics", "model", "HTML", "PDF"} == set(record["minutes"])
     assert contents(house(photos=False)) == first
     assert (house.reports / "index.html").read_bytes() == index
 
@@ -95,12 +107,12 @@ def test_a_report_is_complete_and_the_same_when_built_again(house):
 def test_a_failure_leaves_the_old_report_as_it_was(house):
     old = house.reports / "bali-betawi-celup"
     old.mkdir(parents=True)
-    for name in pipeline.OUTPUTS:
+    for name in OUTPUTS:
         (old / name).write_text(f"old {name}")
     write(house.notebooks / "02-second.ipynb", new_code_cell(SECOND + 'text("See @fig-gone.")'))
     with pytest.raises(BatikError, match=r"02-second\.ipynb, cell 2: a reference to 'fig-gone'"):
         house()
-    assert {p.name: p.read_text() for p in old.iterdir()} == {n: f"old {n}" for n in pipeline.OUTPUTS}
+    assert {p.name: p.read_text() for p in old.iterdir()} == {n: f"old {n}" for n in OUTPUTS}
     assert [p.name for p in house.reports.iterdir()] == ["bali-betawi-celup"]
 
 
@@ -132,8 +144,8 @@ def test_without_photographs_the_sample_is_made_and_said_so(house, monkeypatch, 
 
 
 def test_no_fit_no_report(monkeypatch):
-    engine = SimpleNamespace(make_plan=lambda *args: None, run_plan=lambda *args, **kw: Results(()))
-    monkeypatch.setitem(sys.modules, "batik_utils.experiment", engine)
+    monkeypatch.setattr(pipeline, "make_plan", lambda *args: None)
+    monkeypatch.setattr(pipeline, "run_plan", lambda *args, **options: Results(()))
     with pytest.raises(BatikError, match="No fit of bali-betawi-celup succeeded"):
         pipeline._results(make_study(), make_dataset(), False, None, None)
 

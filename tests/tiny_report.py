@@ -67,7 +67,7 @@ def notebooks():
 
     def photo():
         fig, ax = plt.subplots(figsize=(2, 2))
-        display.draw_picture(ax, picture, "batik-bali/1.jpg", photos=True)
+        ax.imshow(picture)
         display.figure(fig, "fig-photo", "One picture.", photos=True)
 
     second = new_notebook(

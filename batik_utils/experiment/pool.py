@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky import process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from batik_utils.errors import BatikError
 from batik_utils.experiment.keys import code_sha256
+
+WORKER_GROWTH = 4_000_000_000
+"""Bytes by which a local worker may grow over its first job before it is replaced."""
 
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function that workers can import, and its arguments."""
@@ -110,6 +114,9 @@ def _noting(indices: list[int], sent: list[int]) -> Iterator[int]:
 
 
 def _indexed(index: int, function: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
+    # loky restarts a worker that grows by 300 MB, which it takes for a leak. Here it is a compiled network, kept on
+    # purpose for the next fit; a restart would compile it again. There is no public setting.
+    process_executor._MAX_MEMORY_LEAK_SIZE = WORKER_GROWTH
     return index, function(*arguments)
 
 

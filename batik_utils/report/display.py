@@ -15,20 +15,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from batik_utils.errors import BatikError
+from batik_utils.evaluation.figures.style import PALETTE, WIDTH
 from batik_utils.report.markdown import MIME
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
-# Okabe and Ito's colours, in an order in which neighbours differ in lightness too (black left for text).
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A6A00", "#4D4D4D")
 RASTER_DPI = 160
-PAGE_WIDTH = 6.3
-"""Inches of text width on the report's page: a figure of this width fills it."""
 
 _LABEL = re.compile(r"(fig|tbl)-[a-z0-9][a-z0-9-]*")
 # What counts as a number in a table cell: signs, digits, percent, intervals, ranges, dashes for "none".
@@ -59,7 +53,7 @@ def use_report_style() -> None:
             "axes.titleweight": "bold",
             "figure.constrained_layout.use": True,
             "figure.dpi": 100,
-            "figure.figsize": (PAGE_WIDTH, 3.2),
+            "figure.figsize": (WIDTH, 3.2),
             "figure.titlesize": 10,
             "font.family": ["DejaVu Sans"],
             "font.size": 8.5,
@@ -100,34 +94,40 @@ def figure(
     where photos or raster is set. Equal figures give equal bytes. Raises BatikError for a label or caption that
     is missing or malformed.
     """
-    import matplotlib as mpl
-    import matplotlib.pyplot as plt
     from IPython.display import display
 
     _check("figure", "fig", label, caption)
-    buffer = io.BytesIO()
-    inches: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.02}
-    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": label}):
-        if photos or raster:
-            fig.savefig(buffer, format="png", dpi=RASTER_DPI, metadata={"Software": None}, **inches)
-        else:
-            fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, **inches)
-    plt.close(fig)
+    raw = render(fig, label, "png" if photos or raster else "svg")
     part: dict[str, Any] = {"kind": "figure", "label": label, "caption": caption, "alt": alt or ""}
     data: dict[str, Any] = {"text/plain": f"Figure {label}: {caption}"}
     if photos or raster:
-        raw = buffer.getvalue()
         width, height = (int.from_bytes(raw[i : i + 4], "big") for i in (16, 20))
         part["inches"] = [round(width / RASTER_DPI, 3), round(height / RASTER_DPI, 3)]
         data["image/png"] = base64.b64encode(raw).decode()
     else:
-        svg = buffer.getvalue().decode()
+        svg = raw.decode()
         points = dict(re.findall(r'\b(width|height)="([\d.]+)pt"', svg[: svg.index("<defs")]))
         part["inches"] = [round(float(points[side]) / 72, 3) for side in ("width", "height")]
         data["image/svg+xml"] = svg
     data[MIME] = part
     display(data, raw=True)
     _show("caption", f"*{caption}*" if "*" not in caption else caption)
+
+
+def render(fig: Figure, salt: str, kind: str) -> bytes:
+    """A matplotlib figure as "svg" (text as paths) or "png", the same bytes each time; the figure is closed."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    inches: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.02}
+    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": salt}):
+        if kind == "png":
+            fig.savefig(buffer, format="png", dpi=RASTER_DPI, metadata={"Software": None}, **inches)
+        else:
+            fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, **inches)
+    plt.close(fig)
+    return buffer.getvalue()
 
 
 def table(
@@ -185,40 +185,6 @@ def note(title: str, text: str | Sequence[str]) -> None:
     body = text if isinstance(text, str) else "\n\n".join(text)
     quoted = "\n".join(f"> {line}" for line in f"**{title}**\n\n{body}".splitlines())
     _show("note", quoted, title=title, text=body)
-
-
-def draw_picture(
-    ax: Axes, image: NDArray[np.uint8] | None, title: str, photos: bool, colour: str = "#222222"
-) -> None:
-    """Draw one picture (uint8 [h, w, 3]) on an axis with its title in the given colour.
-
-    Where photos is False or there is no image, a hatched grey rectangle with the title stands for it: the report
-    then shows no photograph, and says which one belongs there.
-    """
-    from matplotlib.patches import Rectangle
-
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.grid(False)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    if photos and image is not None:
-        ax.imshow(image)
-        ax.set_title(title, fontsize=7, fontweight="normal", color=colour, loc="center")
-        return
-    ax.set_xlim(0, 1)
-    ax.set_ylim(0, 1)
-    ax.set_aspect("equal")
-    style: dict[str, Any] = {
-        "facecolor": "#f4f4f2",
-        "edgecolor": "#d8d8d4",
-        "hatch": "////",
-        "linewidth": 0.6,
-    }
-    ax.add_patch(Rectangle((0, 0), 1, 1, **style))
-    words = {"ha": "center", "va": "center", "fontsize": 6.5, "color": colour}
-    paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-    ax.text(0.5, 0.5, title.replace("/", "/\n", 1), bbox=paper, **words)
 
 
 def format_cell(value: Any, spec: str = "") -> str:

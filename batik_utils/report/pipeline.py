@@ -21,9 +21,11 @@ from rich.console import Console
 from batik_utils.data.dataset import load_dataset
 from batik_utils.data.obtain import NoPhotographs
 from batik_utils.errors import BatikError
+from batik_utils.evaluation.figures import fold_dots
 from batik_utils.evaluation.metrics_json import write_metrics
 from batik_utils.experiment import Plan, make_plan, run_plan
 from batik_utils.report import deploy
+from batik_utils.report.display import render, use_report_style
 from batik_utils.report.exporters import BatikHTMLExporter, BatikPDFExporter, merge
 from batik_utils.report.index import write_index
 from batik_utils.report.notebooks import run_notebook
@@ -33,7 +35,6 @@ from batik_utils.study import ROOT, Study, load_study
 from batik_utils.values import Dataset, Results
 
 SAMPLE_LINE = "Procedural sample, not batik photographs"
-OUTPUTS = ("metrics.json", "report.html", "report.pdf", "run.json")
 
 
 class Stages:
@@ -96,9 +97,9 @@ def build_report(
         executed = run_notebooks(notebooks, parameters, tags(study, dataset, photos))
     with _together(out / study.name) as folder:
         with stages("metrics"):
-            write_metrics(
-                folder / "metrics.json", Story(study, dataset, results, full, plan.left_out).metrics
-            )
+            story = Story(study, dataset, results, full, plan.left_out)
+            write_metrics(folder / "metrics.json", story.metrics)
+            (folder / "verdict.svg").write_bytes(verdict_figure(story))
         with stages("model"):
             _save_model(plan, results, folder, out / study.name)
         merged = merge(executed, about(study, dataset))
@@ -135,6 +136,14 @@ def _save_model(plan: Plan, results: Results, folder: Path, target: Path) -> Non
         return
     deploy.save_best(plan, results, folder)
     (folder / stamp).write_text(made_from, encoding="utf-8")
+
+
+def verdict_figure(story: Story) -> bytes:
+    """The fold scores as an SVG file, for a README or a slide."""
+    use_report_style()
+    bars = {label: (i.low, i.high) for label, i in story.grouped_intervals.items()}
+    scores = {label: story.fold_accuracies[label] for label in bars}
+    return render(fold_dots(scores, bars, story.chance), "verdict", "svg")
 
 
 def run_notebooks(folder: Path, parameters: dict[str, Any], keep: set[str]) -> list[NotebookNode]:
