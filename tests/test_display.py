@@ -3,7 +3,6 @@
 import base64
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import pytest
 from tiny_report import curve, shown

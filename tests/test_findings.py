@@ -267,7 +267,6 @@ def test_missing_fits_are_counted():
 
 def test_the_abstract_has_the_numbers_and_says_what_the_pictures_are():
     given = {
-        "question": "Which is better?",
         "data": "a folder of photographs",
         "n_images": 150,
         "motifs": MOTIFS,
@@ -290,10 +289,10 @@ def test_the_abstract_has_the_numbers_and_says_what_the_pictures_are():
 
 
 def test_the_conclusion_leaves_out_what_there_is_not():
-    assert findings.conclusion(verdict_sentence="V.", supports=["S.", ""], limits=[]) == ["V.", "S."]
+    assert findings.conclusion(verdict_sentence="V.", supports=["S.", ""], limits=[]) == ["V.", "- S."]
     assert findings.conclusion(verdict_sentence="V.", supports=["S.", "T."], limits=["L."]) == [
         "V.",
-        "S. T.",
+        "- S.\n- T.",
         "L.",
     ]
 

@@ -266,7 +266,6 @@ def missing_fits(got: int, expected: int, reasons: Sequence[str] = ()) -> str:
 
 def abstract(
     *,
-    question: str,
     data: str,
     n_images: int,
     motifs: Sequence[str],
@@ -277,7 +276,7 @@ def abstract(
     claims: Sequence[ClaimRow] = (),
     power_sentence: str = "",
 ) -> list[str]:
-    """The abstract's paragraphs: question and data, what each model gets, the verdict, what it is worth.
+    """The abstract's paragraphs: the data, what each model gets, the verdict, what it is worth.
 
     data is Source.description; accuracies maps a model's label to its interval across grouped folds.
     """
@@ -286,7 +285,7 @@ def abstract(
         if sample
         else "photographs"
     )
-    first = f"{question.strip()} {n_images:,} {kind} of {listed(list(motifs))} are used: {data.rstrip('.')}."
+    first = f"{n_images:,} {kind} of {listed(list(motifs))} are used ({data.rstrip('.')})."
     known = {label: i for label, i in accuracies.items() if i is not None}
     numbers = [f"{label} {percent(i.value)} ({percent_range(i)})" for label, i in known.items()]
     if numbers:
@@ -301,6 +300,6 @@ def abstract(
 
 
 def conclusion(*, verdict_sentence: str, supports: Sequence[str], limits: Sequence[str]) -> list[str]:
-    """The conclusion's paragraphs: the verdict, what supports or qualifies it, and what the data cannot say."""
-    paragraphs = [verdict_sentence, " ".join(s for s in supports if s), " ".join(s for s in limits if s)]
-    return [p for p in paragraphs if p]
+    """The conclusion in Markdown: the verdict, a list of what supports or qualifies it, what the data cannot say."""
+    listing = "\n".join(f"- {s}" for s in supports if s)
+    return [p for p in (verdict_sentence, listing, " ".join(s for s in limits if s)) if p]

@@ -243,7 +243,7 @@ def limits(story: Story) -> list[str]:
         "were not checked by an expert here; @sec-predictions lists those that the models doubt.",
         "The motifs are not of one kind: some name a place, some a technique, some a pattern. A classifier may "
         "separate them by how they were photographed; @sec-baselines measures part of that, not all of it.",
-        f"Few images leave wide intervals. {story.power_sentence}",
+        "Few images leave wide intervals; @sec-grouped says what differences they could have shown.",
     ]
     scratch = story.planned(story.scratch)
     if scratch < story.planned(story.pretrained):

@@ -27,7 +27,7 @@ def pairs(story: Story, photos: bool, most: int = 12) -> None:
     if not found:
         return
     shown = [
-        tuple(Picture(story.image(path), path, f"{path}\n{pair.kind}") for path in (pair.a, pair.b))
+        tuple(Picture(story.image(p), p, f"{p.partition('-')[2]}\n{pair.kind}") for p in (pair.a, pair.b))
         for pair in found[:most]
     ]
     which = "" if len(found) <= most else f" (the first {most})"

@@ -103,7 +103,7 @@ class Story:
 
     def published_fits(self, *models: str) -> dict[str, Sequence[FitResult]]:
         """{label: published fits over seeds}, for curves."""
-        names = models or self.study.compare
+        names = [m for m in self.models if m in (models or self.study.compare)]
         fits = {self.label(m): self.results.select(m, "published").items for m in names}
         return {label: group for label, group in fits.items() if group}
 
@@ -167,6 +167,18 @@ class Story:
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {path: i for i, path in enumerate(self.dataset.paths)}
+
+    def neighbour_sentence(self, k: int = 5) -> str:
+        """How often a picture's nearest neighbours among frozen features share its motif."""
+        from sklearn.neighbors import NearestNeighbors
+
+        found = NearestNeighbors(n_neighbors=k).fit(self.clean_features(self.pretrained))
+        labels = self.dataset.labels[found.kneighbors(return_distance=False)]  # without the picture itself
+        share = float((labels == self.dataset.labels[:, None]).mean())
+        return (
+            f"Of each picture's {k} nearest neighbours among the frozen features of {self.label(self.pretrained)}, "
+            f"{percent(share)} show the same motif; by chance it would be about {percent(self.chance)}."
+        )
 
     def examples(self, per_motif: int) -> list[Picture]:
         """The first pictures of every motif, evenly spread over its files."""
@@ -343,7 +355,6 @@ class Story:
         got, expected = self.counted
         pair = (self.label(self.pretrained), self.label(self.scratch))
         return findings.abstract(
-            question=self.study.question,
             data=self.dataset.source.description,
             n_images=len(self.dataset),
             motifs=self.motifs,
@@ -352,7 +363,6 @@ class Story:
             chance=self.chance,
             verdict_sentence=findings.short_verdict(self.head, *pair, got, expected),
             claims=self.claims,
-            power_sentence=self.power_sentence,
         )
 
     def conclusion(self) -> list[str]:
@@ -360,7 +370,6 @@ class Story:
         limits = [
             f"This holds for {len(self.dataset)} {self.pictures} of {listed(self.motifs)}, collected by others in a "
             "way that is not documented; how it carries over to other cloth, cameras and motifs is not known.",
-            self.power_sentence,
         ]
         supports = [self.cost_sentence(), *self.learnt_sentences(), *self.permutation_sentences()]
         if self.claims:

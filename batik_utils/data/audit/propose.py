@@ -20,7 +20,7 @@ DIHEDRAL: tuple[tuple[int, bool], ...] = tuple((turn, flip) for flip in (False, 
 
 HASH_BITS = 14
 """Of 64: two pictures whose phash and dhash differ by fewer on average are candidates (chance: 32)."""
-VOTERS = 150
+VOTERS = 200
 """Local features of each picture that vote."""
 VOTE_COSINE = 0.90
 """A feature votes for the picture that has one at least so similar."""

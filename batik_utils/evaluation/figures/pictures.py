@@ -39,7 +39,7 @@ def draw_picture(ax: Axes, picture: Picture, photos: bool) -> None:
         folder, _, file = picture.name.rpartition("/")
         ax.text(0.5, 0.5, f"{folder}/\n{file}", ha="center", va="center", fontsize=6, color=GREY)
     if picture.title:
-        ax.set_title(picture.title, fontsize=7, color=INK, pad=3)
+        ax.set_title(picture.title, fontsize=6.5, fontweight="normal", loc="center", color=INK, pad=3)
     colour = {None: "#CCCCCC", True: "#0072B2", False: "#D55E00"}[picture.good]
     for spine in ax.spines.values():
         spine.set(visible=True, color=colour, linewidth=0.6 if picture.good is None else 2.0)
