@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from batik_utils.errors import BatikError
-from batik_utils.study import ROOT
+from batik_utils.study import ROOT, Groups
 
 app = typer.Typer(
     help="How well can a computer tell Indonesian batik motifs apart from 50 photographs each?",
@@ -87,9 +87,8 @@ def run(
     """Do the missing fits, without a report."""
     from batik_utils.experiment import open_plan, run_plan
 
-    results = run_plan(
-        open_plan(study, data, full), jobs=jobs, executor=dask or "processes", shard=parse_shard(shard)
-    )
+    part = parse_shard(shard)
+    results = run_plan(open_plan(study, data, full), jobs=jobs, executor=dask or "processes", shard=part)
     for failed in results.missing:
         err.print(f"{failed.fit.name}: {failed.missing}", highlight=False)
     out.print(f"{len(results) - len(results.missing)} fits done, {len(results.missing)} missing")
@@ -99,20 +98,23 @@ def run(
 
 @app.command()
 def audit(
-    study: StudyName = "bali-betawi-celup",
+    study: Annotated[
+        str | None, typer.Argument(help="A study, or none: then every folder of --data is a motif.")
+    ] = None,
     data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List near-duplicates and files that are not what they should be."""
     from batik_utils.data.audit import audit_report
-    from batik_utils.data.obtain import find_photographs
     from batik_utils.study import load_study
 
-    loaded = load_study(study)
-    folder = None if loaded.data == "sample" else find_photographs(data, loaded.motifs)[0]
-    if folder is None and loaded.data != "sample":
-        raise BatikError(f"The photographs of {loaded.name} were not found; give their folder with --data.")
-    found = audit_report(loaded, folder)
+    chosen = load_study(study or "bali-betawi-celup")
+    if study is None and data is not None:
+        folders = sorted(p.name for p in data.iterdir() if p.is_dir()) if data.is_dir() else []
+        if len(folders) < 2:
+            raise BatikError(f"{data} must be a folder with two or more folders of pictures, one per motif.")
+        chosen = chosen.model_copy(update={"name": "audit", "motifs": tuple(folders), "groups": Groups()})
+    found = audit_report(chosen, data)
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return

@@ -19,6 +19,7 @@ from batik_utils.report.provenance import code_sha256, provenance, run_record
 from batik_utils.values import Results, Source
 
 OUTPUTS = (
+    "croissant.json",
     "metrics.json",
     "model.keras",
     "model.keras.from",
@@ -63,7 +64,7 @@ def house(tmp_path, monkeypatch):
     plan = SimpleNamespace(tasks=(), left_out={})
     monkeypatch.setattr(pipeline, "_results", lambda *args: (plan, results))
     monkeypatch.setattr(
-        pipeline.deploy, "save_best", lambda plan, results, folder: (folder / "model.keras").touch()
+        pipeline.deploy, "save_best", lambda plan, results, metrics, folder: (folder / "model.keras").touch()
     )
     monkeypatch.setattr(pipeline, "load_study", lambda name: make_study(name=str(name)))
     monkeypatch.setattr(pipeline, "load_dataset", lambda study, data, progress: make_dataset())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from batik_utils.evaluation.metrics import grouped_interval, published_summary
 from batik_utils.evaluation.tables import fitted
 from batik_utils.experiment import Plan, final_weights
+from batik_utils.report.cards import model_card
 from batik_utils.study import Study
 from batik_utils.values import Results
 
@@ -21,8 +23,8 @@ def best_model(study: Study, results: Results) -> str:
     return max(models, key=lambda m: intervals[m].value if intervals[m] else -1.0)
 
 
-def save_best(plan: Plan, results: Results, folder: Path) -> dict[str, Any]:
-    """Train the best model's published fit (seed 0) again and save it as folder/model.keras; returns its info."""
+def save_best(plan: Plan, results: Results, metrics: Mapping[str, Any], folder: Path) -> None:
+    """Train the best model's published fit (seed 0) again; save it as folder/model.keras, with model-card.md."""
     from batik_utils.models.saved import assemble, save_model
     from batik_utils.models.scratch import build_scratch
 
@@ -50,4 +52,6 @@ def save_best(plan: Plan, results: Results, folder: Path) -> dict[str, Any]:
         else None,
     }
     save_model(folder / FILE, network, study.motifs, info)
-    return info
+    (folder / "model-card.md").write_text(
+        model_card(study, name, info, metrics), encoding="utf-8", newline="\n"
+    )

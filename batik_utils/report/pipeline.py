@@ -25,6 +25,7 @@ from batik_utils.evaluation.figures import fold_dots
 from batik_utils.evaluation.metrics_json import write_metrics
 from batik_utils.experiment import Plan, make_plan, run_plan
 from batik_utils.report import deploy
+from batik_utils.report.cards import croissant
 from batik_utils.report.display import render, use_report_style
 from batik_utils.report.exporters import BatikHTMLExporter, BatikPDFExporter, merge
 from batik_utils.report.index import write_index
@@ -100,8 +101,10 @@ def build_report(
             story = Story(study, dataset, results, full, plan.left_out)
             write_metrics(folder / "metrics.json", story.metrics)
             (folder / "verdict.svg").write_bytes(verdict_figure(story))
+            card = json.dumps(croissant(study, dataset), indent=1, ensure_ascii=False) + "\n"
+            (folder / "croissant.json").write_text(card, encoding="utf-8", newline="\n")
         with stages("model"):
-            _save_model(plan, results, folder, out / study.name)
+            _save_model(plan, results, story.metrics, folder, out / study.name)
         merged = merge(executed, about(study, dataset))
         with stages("HTML"):
             page, _ = BatikHTMLExporter().from_notebook_node(merged)
@@ -127,14 +130,14 @@ def _results(
     return plan, results
 
 
-def _save_model(plan: Plan, results: Results, folder: Path, target: Path) -> None:
+def _save_model(plan: Plan, results: Results, metrics: dict[str, Any], folder: Path, target: Path) -> None:
     """Save the best model, unless the one that is there was made from the very same results."""
     made_from = hashlib.sha256("".join(sorted(t.key for t in plan.tasks)).encode()).hexdigest()
     stamp = f"{deploy.FILE}.from"
     old = target / stamp
     if old.is_file() and (target / deploy.FILE).is_file() and old.read_text(encoding="utf-8") == made_from:
         return
-    deploy.save_best(plan, results, folder)
+    deploy.save_best(plan, results, metrics, folder)
     (folder / stamp).write_text(made_from, encoding="utf-8")
 
 
