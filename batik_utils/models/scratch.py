@@ -34,7 +34,7 @@ def seed_cnn(x: Tensor, block: Block, classes: int, dropout: float, policy: str)
 
 def pooled_cnn(x: Tensor, block: Block, classes: int, dropout: float, policy: str) -> Tensor:
     """Study two's "CNN with dropout" (the seed gives no layers): four blocks, then the mean over positions."""
-    for filters in (32, 64, 128, 128):
+    for filters in (16, 32, 64, 128):
         x = block(x, filters, "same")
     x = layers.GlobalAveragePooling2D(dtype=policy)(x)
     return _classifier(x, classes, dropout, policy)
