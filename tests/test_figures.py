@@ -36,7 +36,11 @@ def test_a_grid_leaves_no_empty_frames():
 def test_every_seed_is_a_dot_even_where_two_are_equal():
     accuracies = {"A": np.array([0.5, 0.5, 0.6])}
     fig = figures.seed_dots(accuracies, {"A": (0.3, 0.7)}, {"A": 0.8}, chance=1 / 3)
-    dots = [line.get_xydata()[0] for line in fig.axes[0].lines if line.get_marker() == "o" and len(line.get_xdata())]
+    dots = [
+        line.get_xydata()[0]
+        for line in fig.axes[0].lines
+        if line.get_marker() == "o" and len(line.get_xdata())
+    ]
     assert len({tuple(d) for d in dots}) == 3
     claims = [line for line in fig.axes[0].lines if line.get_marker() == "D" and len(line.get_xdata())]
     assert [float(line.get_xdata()[0]) for line in claims] == [0.8]
@@ -57,7 +61,9 @@ def test_the_posterior_names_its_three_probabilities():
 
 def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():
     rows = [("A", k, 0.5, 0.4, 0.6) for k in (5, 10, 40)]
-    fig = figures.learning_curve(pd.DataFrame(rows, columns=["label", "images", "mean", "low", "high"]), 1 / 3)
+    fig = figures.learning_curve(
+        pd.DataFrame(rows, columns=["label", "images", "mean", "low", "high"]), 1 / 3
+    )
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["5", "10", "40"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -161,9 +160,11 @@ def holm(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     return tuple(replace(c, p_adjusted=float(p)) for c, p in zip(comparisons, adjusted, strict=True))
 
 
-def compare_all(results: Results, models: Sequence[str], protocol: str = "grouped") -> tuple[Comparison, ...]:
-    """Every pair of models that can be compared, Holm-corrected when there are more than two models."""
-    found = (compare(results, a, b, protocol) for a, b in combinations(models, 2))
+def compare_with(
+    results: Results, a: str, others: Sequence[str], protocol: str = "grouped"
+) -> tuple[Comparison, ...]:
+    """A against each of the others that it can be compared with: one family of tests, Holm-corrected."""
+    found = (compare(results, a, b, protocol) for b in others)
     return holm([c for c in found if c is not None])
 
 

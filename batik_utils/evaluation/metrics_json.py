@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from batik_utils.evaluation.claims import ClaimRow, claims_table
-from batik_utils.evaluation.compare import compare, compare_published
+from batik_utils.evaluation.compare import compare_published, compare_with
 from batik_utils.evaluation.findings import fit_counts, verdict
 from batik_utils.evaluation.intervals import Interval
 from batik_utils.evaluation.metrics import (
@@ -177,7 +177,8 @@ def _baselines(results: Results) -> dict[str, Any]:
 def _comparison(study: Study, results: Results, expected: tuple[int, int] | None) -> dict[str, Any]:
     a, b = study.compare
     got, planned = expected or fit_counts(results, study.compare)
-    found = compare(results, a, b)
+    others = [m for m in study.models if m != a]
+    found = next((c for c in compare_with(results, a, others) if c.b == b), None)
     judged = verdict(found, study.models[a].label, study.models[b].label, got, planned)
     published = compare_published(results, a, b)
     power = power_statement(results, a, b)

@@ -124,9 +124,11 @@ def _results(
     """The plan, and the results of all its fits; the ones that are in the cache are not done again."""
     plan = make_plan(study, dataset, full)
     results = run_plan(plan, jobs=jobs, executor=dask or "processes")
-    if all(r.missing for r in results):
-        reasons = sorted({r.missing for r in results})
-        raise BatikError(f"No fit of {study.name} succeeded: {'; '.join(reasons)[:500]}")
+    for model in study.compare:
+        if all(r.missing for r in results if r.fit.model == model):
+            reasons = sorted({r.missing for r in results if r.fit.model == model})
+            why = "; ".join(reasons)[:500] or "none was planned"
+            raise BatikError(f"No fit of {study.models[model].label} in {study.name} succeeded: {why}.")
     return plan, results
 
 

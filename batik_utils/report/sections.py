@@ -6,6 +6,7 @@ from batik_utils.evaluation.figures.style import motif_name
 from batik_utils.evaluation.tables import augmentation_words
 from batik_utils.evaluation.twins import accuracy_without, twins_across
 from batik_utils.evaluation.wording import count, listed, percent, upper_first
+from batik_utils.report import sentences
 from batik_utils.report.story import Story
 
 
@@ -111,7 +112,7 @@ def models_caption(story: Story) -> str:
 
 def models(story: Story) -> list[str]:
     """Parameter limit, and models that could not be had."""
-    out = [story.limit_sentence()]
+    out = [sentences.limit(story)]
     for model, reason in story.left_out.items():
         out.append(f"{story.study.models[model].label} is left out: {reason.rstrip('.')}.")
     wrong = [m for m in story.models if m.endswith("_as_published")]
@@ -202,7 +203,7 @@ def grouped(story: Story) -> list[str]:
 
     got, expected = story.counted
     reasons = [r.missing for r in story.results.missing]
-    return [f"{missing_fits(got, expected, reasons)} {story.cost_sentence()}".strip()]
+    return [f"{missing_fits(got, expected, reasons)} {sentences.cost(story)}".strip()]
 
 
 def folds_caption(story: Story) -> str:
@@ -214,7 +215,8 @@ def folds_caption(story: Story) -> str:
 
 def comparison_caption(story: Story) -> str:
     """Caption of the comparisons."""
-    return "Pairs of models on the same folds, differences in points of accuracy; *same* is within ±2 points."
+    label = story.label(story.pretrained)
+    return f"{label} (A) against each other model (B), differences in points; *same* is within ±2 points."
 
 
 def calibration_caption() -> str:

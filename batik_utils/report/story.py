@@ -10,19 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from batik_utils.evaluation import findings, remarks
+from batik_utils.evaluation import findings
 from batik_utils.evaluation.calibration import Calibration, calibrate
 from batik_utils.evaluation.claims import ClaimRow, claims_table
 from batik_utils.evaluation.compare import (
     Comparison,
     PublishedComparison,
-    compare,
-    compare_all,
     compare_published,
+    compare_with,
 )
 from batik_utils.evaluation.figures.pictures import Picture
 from batik_utils.evaluation.figures.style import motif_name
-from batik_utils.evaluation.intervals import variance_split
 from batik_utils.evaluation.metrics import (
     OutOfFold,
     PublishedSummary,
@@ -34,9 +32,8 @@ from batik_utils.evaluation.metrics import (
 )
 from batik_utils.evaluation.metrics_json import build_metrics
 from batik_utils.evaluation.mispairing import Mispaired, mispaired_fit
-from batik_utils.evaluation.power import power_statement
-from batik_utils.evaluation.tables import BASELINES, fitted, probe_table, ten_images, ten_score
-from batik_utils.evaluation.wording import listed, percent
+from batik_utils.evaluation.tables import BASELINES, fitted, ten_images, ten_score
+from batik_utils.evaluation.wording import percent
 from batik_utils.study import Study
 from batik_utils.values import Dataset, FitResult, Results
 
@@ -168,18 +165,6 @@ class Story:
     def _rows(self) -> dict[str, int]:
         return {path: i for i, path in enumerate(self.dataset.paths)}
 
-    def neighbour_sentence(self, k: int = 5) -> str:
-        """How often a picture's nearest neighbours among frozen features share its motif."""
-        from sklearn.neighbors import NearestNeighbors
-
-        found = NearestNeighbors(n_neighbors=k).fit(self.clean_features(self.pretrained))
-        labels = self.dataset.labels[found.kneighbors(return_distance=False)]  # without the picture itself
-        share = float((labels == self.dataset.labels[:, None]).mean())
-        return (
-            f"Of each picture's {k} nearest neighbours among the frozen features of {self.label(self.pretrained)}, "
-            f"{percent(share)} show the same motif; by chance it would be about {percent(self.chance)}."
-        )
-
     def examples(self, per_motif: int) -> list[Picture]:
         """The first pictures of every motif, evenly spread over its files."""
         chosen = []
@@ -234,15 +219,13 @@ class Story:
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """Every pair of models, Holm-corrected, the verdict's pretrained model first."""
-        order = [self.pretrained, *(m for m in self.models if m != self.pretrained)]
-        return compare_all(self.results, [m for m in order if m in self.models])
+        """The verdict's pretrained model against every other, Holm-corrected."""
+        return compare_with(self.results, self.pretrained, [m for m in self.models if m != self.pretrained])
 
     @cached_property
     def head(self) -> Comparison | None:
         """The comparison of the verdict."""
-        pair = (self.pretrained, self.scratch)
-        return next((c for c in self.comparisons if (c.a, c.b) == pair), None)
+        return next((c for c in self.comparisons if c.b == self.scratch), None)
 
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""
@@ -270,111 +253,9 @@ class Story:
         found = (calibrate(self.results, m) for m in self.models)
         return [c for c in found if c is not None]
 
-    @cached_property
-    def power_sentence(self) -> str:
-        """What the design can tell."""
-        found = power_statement(self.results, self.pretrained, self.scratch)
-        return remarks.power(found, self.label(self.pretrained), self.label(self.scratch))
-
-    # ----------------------------------------------------------------- sentences
-
-    def seed_sentences(self) -> list[str]:
-        """One sentence per model on the published split."""
-        return [findings.seed_range(self.label(m), s) for m, s in self.summaries.items()]
-
-    def published_sentences(self) -> list[str]:
-        """One sentence per McNemar comparison."""
-        pairs = self.published_comparisons
-        return [findings.published_comparison(c, self.label(c.a), self.label(c.b)) for c in pairs]
-
-    def cost_sentence(self) -> str:
-        """What the seed's preprocessing costs; empty where the study has no such pair of models."""
-        wrong = next((m for m in self.models if m.endswith("_as_published")), None)
-        if wrong is None:
-            return ""
-        own = wrong.removesuffix("_as_published")
-        found = compare(self.results, own, wrong)
-        return findings.preprocessing_cost(found, self.label(own), self.label(wrong))
-
     def parameters(self, model: str) -> int:
         """All parameters of a model, backbone included."""
         return next(r.parameters for r in self.results if r.fit.model == model and not r.missing)
-
-    def limit_sentence(self) -> str:
-        """Which of the verdict's models keeps the first seed's limit on parameters."""
-        scratch, pretrained = self.scratch, self.pretrained
-        counts = (self.parameters(scratch), self.label(pretrained), self.parameters(pretrained))
-        return findings.parameter_limit(self.label(scratch), *counts)
-
-    def variance_sentences(self) -> list[str]:
-        """Data against training seed, for the models with several seeds."""
-        splits = {m: variance_split(fold_scores(self.results, m)) for m in self.models}
-        return [findings.variance(self.label(m), s) for m, s in splits.items() if s is not None]
-
-    def learnt_sentences(self) -> list[str]:
-        """Each of the verdict's models against chance and baselines."""
-        out = []
-        for model in self.study.compare:
-            found = {n.lower(): compare(self.results, model, b) for b, n in BASELINES.items()}
-            gaps = {name: c.difference for name, c in found.items() if c is not None}
-            interval = grouped_interval(self.results, model)
-            out.append(findings.learnt(self.label(model), interval, self.chance, gaps))
-        return out
-
-    def probe_sentences(self) -> list[str]:
-        """How much each of the verdict's models loses when its images are tampered with."""
-        table = probe_table(self.study, self.results).set_index(["label", "probe"])["accuracy"]
-        out = []
-        for label in map(self.label, self.study.compare):
-            if label in table.index:
-                own = table[label].to_dict()
-                plain = own.pop("none")
-                out.append(remarks.probes(label, plain, own, self.chance, len(self.dataset)))
-        return out
-
-    def permutation_sentences(self) -> list[str]:
-        """The label-permutation control of every model that was run with shuffled labels."""
-        ran = [m for m in [*self.models, *BASELINES] if len(self.results.select(m, "permuted"))]
-        labels = {m: self.label(m) if m in self.study.models else BASELINES[m] for m in ran}
-        found = {m: grouped_interval(self.results, m, protocol="permuted") for m in ran}
-        return [remarks.permutation(labels[m], found[m], self.chance) for m in ran]
-
-    def curve_sentences(self) -> list[str]:
-        """Whether more images would help, per model with a learning curve."""
-        out = []
-        for model in self.models:
-            names = {r.fit.protocol for r in self.results if r.fit.protocol.startswith("curve-")}
-            found = {int(p[6:]): grouped_interval(self.results, model, protocol=p) for p in names}
-            steps = {k: i for k, i in found.items() if i is not None}
-            if steps:
-                out.append(remarks.learning_curve(self.label(model), steps))
-        return out
-
-    def abstract(self) -> list[str]:
-        """The abstract's paragraphs."""
-        got, expected = self.counted
-        pair = (self.label(self.pretrained), self.label(self.scratch))
-        return findings.abstract(
-            data=self.dataset.source.description,
-            n_images=len(self.dataset),
-            motifs=self.motifs,
-            sample=self.dataset.source.is_sample,
-            accuracies={self.label(m): grouped_interval(self.results, m) for m in self.models},
-            chance=self.chance,
-            verdict_sentence=findings.short_verdict(self.head, *pair, got, expected),
-            claims=self.claims,
-        )
-
-    def conclusion(self) -> list[str]:
-        """The conclusion's paragraphs."""
-        limits = [
-            f"This holds for {len(self.dataset)} {self.pictures} of {listed(self.motifs)}, collected by others in a "
-            "way that is not documented; how it carries over to other cloth, cameras and motifs is not known.",
-        ]
-        supports = [self.cost_sentence(), *self.learnt_sentences(), *self.permutation_sentences()]
-        if self.claims:
-            supports.append(findings.claims_summary(self.claims))
-        return findings.conclusion(verdict_sentence=self.verdict.sentence, supports=supports, limits=limits)
 
 
 def open_story(name: str, data: str = "", full: bool = False) -> Story:
