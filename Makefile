@@ -8,11 +8,13 @@ DASK   ?=
 FULL   ?=
 JOBS   ?=
 SHARD  ?=
+PRECISION ?=
 
 VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
-RUNS  := $(if $(DATA),--data "$(DATA)") $(if $(FULL),--full) $(if $(DASK),--dask "$(DASK)") $(if $(JOBS),--jobs $(JOBS))
+RUNS  := $(if $(DATA),--data "$(DATA)") $(if $(FULL),--full) $(if $(DASK),--dask "$(DASK)") $(if $(JOBS),--jobs $(JOBS)) \
+	$(if $(PRECISION),--precision $(PRECISION))
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -27,7 +29,7 @@ help: ## Print this help
 	@echo
 	@echo "Studies:"; ls studies | sed -n 's/\.yaml$$//; s/^/  /p'
 
-report: $(READY) ## Build a study's HTML and PDF: STUDY=… DATA=folder PHOTOS=0 FULL=1 DASK=tcp://… JOBS=n
+report: $(READY) ## Build a study's HTML and PDF: STUDY=… DATA=folder PHOTOS=0 FULL=1 DASK=tcp://… JOBS=n PRECISION=bfloat16
 	@$(BIN)/batik report "$(STUDY)" $(RUNS) $(if $(filter 0,$(PHOTOS)),--no-photos)
 
 plan: $(READY) ## List the fits that are done, missing or stale, and why: STUDY=…

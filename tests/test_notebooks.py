@@ -44,7 +44,7 @@ def test_parameters_are_in_one_tagged_cell_and_in_upper_case(notebook):
     tagged = [c for c in code_cells(notebook) if "parameters" in c.metadata.get("tags", [])]
     assert len(tagged) == 1
     names = [line.split(" = ")[0] for line in tagged[0].source.splitlines()]
-    assert names == ["STUDY", "DATA", "FULL", "PHOTOS"]
+    assert names == ["STUDY", "DATA", "FULL", "PHOTOS", "PRECISION"]
 
 
 def test_a_code_line_fits_the_page(notebook):

@@ -28,7 +28,7 @@ OUTPUTS = (
     "run.json",
     "verdict.svg",
 )
-PARAMETERS = 'STUDY = "bali-betawi-celup"\nDATA = ""\nFULL = False\nPHOTOS = True'
+PARAMETERS = 'STUDY = "bali-betawi-celup"\nDATA = ""\nFULL = False\nPHOTOS = True\nPRECISION = "float32"'
 FIRST = """
 from matplotlib.figure import Figure
 from batik_utils.report.display import figure, text, use_report_style
@@ -148,7 +148,7 @@ def test_no_fit_no_report(monkeypatch):
     monkeypatch.setattr(pipeline, "make_plan", lambda *args: None)
     monkeypatch.setattr(pipeline, "run_plan", lambda *args, **options: Results(()))
     with pytest.raises(BatikError, match=r"No fit of .* in bali-betawi-celup succeeded: none was planned"):
-        pipeline._results(make_study(), make_dataset(), False, None, None)
+        pipeline._results(make_study(), make_dataset(), False, None, None, "float32")
 
 
 def test_the_title_page_credits_the_seed_study():

@@ -85,13 +85,15 @@ class Plan:
         return make_plan(self.study, self.dataset, self.full, done, self.precision, self.backbones)
 
 
-def open_plan(name: str | Path, data: Path | None = None, full: bool = False) -> Plan:
+def open_plan(
+    name: str | Path, data: Path | None = None, full: bool = False, precision: str = "float32"
+) -> Plan:
     """The plan of a study by name or file, with its data loaded and the results so far taken into account."""
     from batik_utils.data.dataset import load_dataset
     from batik_utils.experiment.store import Store
 
     study = load_study(name)
-    plan = make_plan(study, load_dataset(study, data), full)
+    plan = make_plan(study, load_dataset(study, data), full, precision=precision)
     return plan.next(Store(study.name).load(plan)) if plan.waiting else plan
 
 

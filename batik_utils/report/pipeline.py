@@ -67,6 +67,7 @@ def build_report(
     photos: bool = True,
     dask: str | None = None,
     jobs: int | None = None,
+    precision: str = "float32",
     out: Path = ROOT / "reports",
     progress: bool = True,
     notebooks: Path = ROOT / "notebooks",
@@ -91,9 +92,9 @@ def build_report(
             dataset = load_dataset(study, None, progress=progress)
     stages.console.print(f"{study.title}\n  {len(dataset)} images, {dataset.source.description}")
     with stages("fits", spinner=False):
-        plan, results = _results(study, dataset, full, dask, jobs)
+        plan, results = _results(study, dataset, full, dask, jobs, precision)
     parameters = {"STUDY": _portable(chosen), "DATA": str(data.resolve()) if data else "", "FULL": full}
-    parameters["PHOTOS"] = photos
+    parameters |= {"PHOTOS": photos, "PRECISION": precision}
     with stages("notebooks"):
         executed = run_notebooks(notebooks, parameters, tags(study, dataset, photos))
     with _together(out / study.name) as folder:
@@ -112,17 +113,19 @@ def build_report(
         with stages("PDF"):
             pdf, _ = BatikPDFExporter().from_notebook_node(merged)
             (folder / "report.pdf").write_bytes(pdf)
-        record = run_record(study, dataset, stages.seconds, full=full, photos=photos, fits=len(results))
+        record = run_record(
+            study, dataset, stages.seconds, full=full, photos=photos, precision=precision, fits=len(results)
+        )
         (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     write_index(out)
     return out / study.name
 
 
 def _results(
-    study: Study, dataset: Dataset, full: bool, dask: str | None, jobs: int | None
+    study: Study, dataset: Dataset, full: bool, dask: str | None, jobs: int | None, precision: str
 ) -> tuple[Plan, Results]:
     """The plan, and the results of all its fits; the ones that are in the cache are not done again."""
-    plan = make_plan(study, dataset, full)
+    plan = make_plan(study, dataset, full, precision=precision)
     results = run_plan(plan, jobs=jobs, executor=dask or "processes")
     for model in study.compare:
         if all(r.missing for r in results if r.fit.model == model):

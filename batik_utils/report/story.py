@@ -258,11 +258,11 @@ class Story:
         return next(r.parameters for r in self.results if r.fit.model == model and not r.missing)
 
 
-def open_story(name: str, data: str = "", full: bool = False) -> Story:
+def open_story(name: str, data: str = "", full: bool = False, precision: str = "float32") -> Story:
     """Load a study, its data and its results; fits that are missing are done first, with a progress bar."""
     from batik_utils.experiment import clean_features, open_plan, run_plan
 
-    plan = open_plan(name, Path(data) if data else None, full)
+    plan = open_plan(name, Path(data) if data else None, full, precision)
     story = Story(plan.study, plan.dataset, run_plan(plan), full, plan.left_out)
     story.clean_features = partial(clean_features, plan)
     return story
