@@ -24,6 +24,7 @@ from batik_utils.errors import BatikError
 from batik_utils.evaluation.figures import fold_dots
 from batik_utils.evaluation.metrics_json import write_metrics
 from batik_utils.experiment import Plan, make_plan, run_plan
+from batik_utils.experiment.pool import release_workers
 from batik_utils.report import deploy
 from batik_utils.report.cards import croissant
 from batik_utils.report.display import render, use_report_style
@@ -127,6 +128,8 @@ def _results(
     """The plan, and the results of all its fits; the ones that are in the cache are not done again."""
     plan = make_plan(study, dataset, full, precision=precision)
     results = run_plan(plan, jobs=jobs, executor=dask or "processes")
+    if not dask:
+        release_workers()
     for model in study.compare:
         if all(r.missing for r in results if r.fit.model == model):
             reasons = sorted({r.missing for r in results if r.fit.model == model})

@@ -65,6 +65,18 @@ def skipped(story: Story) -> str:
     return f"{upper_first(count(len(bad), 'file'))} could not be used: {names}."
 
 
+def sizes(story: Story) -> str:
+    """How much the files' sizes differ."""
+    widths = [f["width"] for f in story.dataset.facts]
+    heights = [f["height"] for f in story.dataset.facts]
+    if min(widths) == max(widths) and min(heights) == max(heights):
+        return f"Every picture is {widths[0]} × {heights[0]} pixels."
+    return (
+        f"The files are between {min(widths):,} and {max(widths):,} pixels wide and between {min(heights):,} and "
+        f"{max(heights):,} pixels high."
+    )
+
+
 def audit(story: Story) -> str:
     """How many pairs of near-duplicates there are."""
     pairs = story.dataset.pairs
