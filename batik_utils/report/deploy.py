@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from batik_utils import backend
 from batik_utils.evaluation.metrics import grouped_interval, published_summary
 from batik_utils.evaluation.tables import fitted
 from batik_utils.experiment import Plan, final_weights
@@ -25,6 +26,7 @@ def best_model(study: Study, results: Results) -> str:
 
 def save_best(plan: Plan, results: Results, metrics: Mapping[str, Any], folder: Path) -> None:
     """Train the best model's published fit (seed 0) again; save it as folder/model.keras, with model-card.md."""
+    backend.start()
     from batik_utils.models.saved import assemble, save_model
     from batik_utils.models.scratch import build_scratch
 
