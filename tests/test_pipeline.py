@@ -145,7 +145,7 @@ def test_without_photographs_the_sample_is_made_and_said_so(house, monkeypatch, 
 
 
 def test_no_fit_no_report(monkeypatch):
-    monkeypatch.setattr(pipeline, "make_plan", lambda *args: None)
+    monkeypatch.setattr(pipeline, "make_plan", lambda *args, **options: None)
     monkeypatch.setattr(pipeline, "run_plan", lambda *args, **options: Results(()))
     with pytest.raises(BatikError, match=r"No fit of .* in bali-betawi-celup succeeded: none was planned"):
         pipeline._results(make_study(), make_dataset(), False, None, None, "float32")

@@ -201,7 +201,15 @@ def protocols(story: Story) -> list[str]:
         f"fits{few}. "
         "Hyperparameters are those of @tbl-models, fixed beforehand: nothing is tuned on these folds."
     )
-    return [first, second]
+    out = [first, second]
+    if story.study.minutes:
+        searched = any(model.search for model in story.study.models.values())
+        also = " and of settings in the search" if searched else ""
+        out.append(
+            f"The numbers of scratch fits{also} were chosen by time: with them, the whole study takes about "
+            f"{story.study.minutes} minutes on two processor cores."
+        )
+    return out
 
 
 def curves_caption(story: Story) -> str:
