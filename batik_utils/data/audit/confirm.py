@@ -32,6 +32,8 @@ LESS_OVERLAP = 0.30
 """two crops of one picture,"""
 LESS_WHOLE = 0.70
 """or one that was lit or toned anew."""
+TINT = 12.0
+"""Most mean difference of colour: copies differ by up to 9, like drawings in other dyes by 14 and more."""
 REFINED = 3
 """So many of the best poses are refined, if their grey values correlate by WORTH_REFINING."""
 WORTH_REFINING = 0.3
@@ -55,6 +57,8 @@ class Laid:
     """Share of a that b shows."""
     in_b: float
     """Share of b that a shows."""
+    tint: float
+    """Mean difference of colour over the overlap, levels of 255 (brightness left out)."""
 
     @property
     def agrees(self) -> bool:
@@ -63,7 +67,8 @@ class Laid:
         low, high = sorted((self.in_a, self.in_b))
         overlap = low >= PART and high >= (LESS_OVERLAP if certain else OVERLAP)
         whole = self.whole >= (LESS_WHOLE if certain else WHOLE)
-        return overlap and whole and self.detail >= DETAIL and self.patch >= PATCH
+        alike = self.detail >= DETAIL and self.patch >= PATCH and self.tint <= TINT
+        return overlap and whole and alike
 
     @property
     def mirrored(self) -> bool:
@@ -76,7 +81,7 @@ class Laid:
         return 90 * (round(_angle(self.matrix) / 90) % 4)
 
 
-NOTHING = Laid(np.eye(2, 3), 0.0, 0.0, 0.0, 0.0, 0.0)
+NOTHING = Laid(np.eye(2, 3), 0.0, 0.0, 0.0, 0.0, 0.0, 255.0)
 
 
 def lay_on(a: Picture, b: Picture) -> Laid:
@@ -181,7 +186,17 @@ def _measure(a: Picture, b: Picture, matrix: NDArray[np.float64]) -> Laid:
         _patches(*fine, inner),
         area / (wa * ha),
         min(1.0, area / (scale**2 * wb * hb)),
+        _tint(a, b, matrix),
     )
+
+
+def _tint(a: Picture, b: Picture, matrix: NDArray[np.float64]) -> float:
+    (ha, wa), (hb, wb) = a.chroma.shape[:2], b.chroma.shape[:2]
+    small = matrix.copy()
+    small[:, 2] /= 4
+    laid = cv2.warpAffine(b.chroma, small, (wa, ha))
+    seen = cv2.warpAffine(np.ones((hb, wb), np.float32), small, (wa, ha)) > 0.99
+    return float(np.abs(laid - a.chroma)[seen].mean()) if seen.any() else 255.0
 
 
 def _detail(x: NDArray[np.float32], mask: NDArray[np.bool_], side: int) -> NDArray[np.float32]:

@@ -38,6 +38,8 @@ class Picture:
     height: int
     grey: NDArray[np.uint8]
     """[h, w], longest side at most SIDE."""
+    chroma: NDArray[np.float32]
+    """[h, w, 2], red-green and yellow-blue (Cr, Cb; grey is 128), a quarter of grey's side."""
     points: NDArray[np.float32]
     """[k, 2], (x, y) in grey, pixels; k <= FEATURES, strongest first."""
     descriptors: NDArray[np.float32]
@@ -67,18 +69,22 @@ def look(source: Path | NDArray[np.uint8], name: str, sha256: str | None = None)
     if isinstance(source, Path):
         data = source.read_bytes()
         sha256 = sha256 or hashlib.sha256(data).hexdigest()
-        grey, width, height = _decode(data, name)
+        pixels, width, height = _decode(data, name)
     else:
         sha256 = sha256 or hashlib.sha256(np.ascontiguousarray(source).tobytes()).hexdigest()
-        grey, (height, width) = cv2.cvtColor(np.asarray(source), cv2.COLOR_RGB2GRAY), source.shape[:2]
+        pixels, (height, width) = np.asarray(source), source.shape[:2]
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     factor = SIDE / max(grey.shape)
     if factor < 1:
         size = (max(16, round(grey.shape[1] * factor)), max(16, round(grey.shape[0] * factor)))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    return Picture(name, sha256, width, height, grey, *_features(grey))
+    small = cv2.resize(pixels, (grey.shape[1] // 4, grey.shape[0] // 4), interpolation=cv2.INTER_AREA)
+    chroma = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
+    return Picture(name, sha256, width, height, grey, chroma, *_features(grey))
 
 
 def _decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], int, int]:
+    """RGB [h, w, 3] at a fraction of its size, and the full width and height."""
     try:
         image = Image.open(BytesIO(data))
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
@@ -91,7 +97,7 @@ def _decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], int, int]:
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return np.asarray(image.convert("RGB").convert("L")), width, height
+        return np.asarray(image.convert("RGB")), width, height
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise NotAnImage(name, f"it cannot be decoded ({error})") from None
 
