@@ -132,7 +132,9 @@ def newest_model(reports: Path) -> Path:
     """The model.keras that was saved last in a folder of reports; raises BatikError where there is none."""
     found = sorted(reports.glob("*/model.keras"), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise BatikError("There is no saved model yet: make one with `make report`, or name one with --model.")
+        raise BatikError(
+            "There is no saved model yet: make one with `make report`, or name one with --model."
+        )
     return found[-1]
 
 

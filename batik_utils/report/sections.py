@@ -191,9 +191,7 @@ def protocols(story: Story) -> list[str]:
         )
     g = story.study.grouped
     pre, own = g.pretrained, (g.pretrained if story.full else g.scratch)
-    few = (
-        "" if story.full else " (a scratch fit costs a thousand times as much; `FULL=1` gives both the same)"
-    )
+    few = "" if story.full else " (scratch fits take most of the time; `FULL=1` gives both the same)"
     second = (
         f"**Grouped.** {g.folds} folds, stratified by motif, groups never split. Pretrained models: "
         f"{pre.repeats} repeats × {pre.seeds} training seeds = {g.folds * pre.repeats * pre.seeds} fits; scratch "
