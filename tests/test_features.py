@@ -2,10 +2,10 @@
 
 import numpy as np
 import tiny
-from batik_utils.models.probes import tamper
 
 from batik_utils.experiment import keys
 from batik_utils.models.features import FeatureSpec, FeatureStore, compute_features
+from batik_utils.models.probes import tamper
 from batik_utils.study import Augmentation
 
 
