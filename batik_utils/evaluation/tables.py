@@ -152,10 +152,8 @@ def mcnemar_table(study: Study, comparisons: Sequence[PublishedComparison]) -> p
     for c in comparisons:
         m = c.median
         p = [t.p_value for t in c.per_seed]
-        span = f"{number(min(p), 3)} – {number(max(p), 3)}"
-        rows.append(
-            (label_of(study, c.a), label_of(study, c.b), m.only_a, m.only_b, number(m.p_value, 3), span)
-        )
+        span = f"{_p(min(p))} – {_p(max(p))}"
+        rows.append((label_of(study, c.a), label_of(study, c.b), m.only_a, m.only_b, _p(m.p_value), span))
     return pd.DataFrame(
         rows, columns=["A", "B", "only A right", "only B right", "p, median seeds", "p, over seeds"]
     )
@@ -184,9 +182,7 @@ def comparison_table(study: Study, comparisons: Sequence[Comparison]) -> pd.Data
         beliefs = (probability(c.p_a_better), probability(c.p_same), probability(c.p_b_better))
         pair = (label_of(study, c.a), label_of(study, c.b))
         difference = f"{signed_points(c.difference.value)} ({points_range(c.difference)})"
-        rows.append(
-            (*pair, difference, p_value(p).removeprefix("p\u00a0=\u00a0").removeprefix("p\u00a0"), *beliefs)
-        )
+        rows.append((*pair, difference, _p(p), *beliefs))
     p_name = "p (Holm)" if any(c.p_adjusted is not None for c in comparisons) else "p"
     columns = ["A", "B", "A − B, 95 % interval", p_name, "P(A better)", "P(same)", "P(B better)"]
     return pd.DataFrame(rows, columns=columns)
@@ -294,3 +290,7 @@ def confused_table(frame: pd.DataFrame, paths: bool = False) -> pd.DataFrame:
 
 def _images(protocol: str) -> int:
     return int(protocol.removeprefix("curve-"))
+
+
+def _p(value: float) -> str:
+    return p_value(value).removeprefix("p\u00a0=\u00a0").removeprefix("p\u00a0")

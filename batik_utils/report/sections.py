@@ -149,7 +149,7 @@ def training(story: Story) -> list[str]:
         f"Pictures are squeezed to {image.size} × {image.size} pixels {how}. Training images undergo "
         f"{augmentation_words(first.augmentation)}; where a picture is moved, its edge pixels are repeated."
     ]
-    if first.augmentation.shear and first.augmentation.shear < 1:
+    if story.study.seed_study and first.augmentation.shear and first.augmentation.shear < 1:
         out.append(
             f"The shear of {first.augmentation.shear:g} is in *degrees* to Keras' `ImageDataGenerator`, which is to "
             f"say none. The number of epochs is this project's choice ({first.epochs}): the seed study states none."
@@ -180,7 +180,7 @@ def protocols(story: Story) -> list[str]:
             "**Published.** `ImageDataGenerator(validation_split=0.2)` takes the first fifth of each folder's files, "
             f"in the order of their names, as validation images; so the {len(split.test)} test images are known, and "
             f"{len(split.train)} are left for training.{which} Every model is fitted with {seeds}. The test images "
-            "serve as validation images in the curves, as in the seed study, but nothing is chosen by them."
+            "serve as validation images in the curves, as in the seed studies, but nothing is chosen by them."
         )
     else:
         first = (

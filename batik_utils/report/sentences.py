@@ -120,10 +120,7 @@ def abstract(story: Story) -> list[str]:
 
 def conclusion(story: Story) -> list[str]:
     """The conclusion's paragraphs."""
-    limits = [
-        f"This holds for {len(story.dataset)} {story.pictures} of {listed(story.motifs)}, collected by others in a "
-        "way that is not documented; how it carries over to other cloth, cameras and motifs is not known.",
-    ]
+    limits = [_scope(story)]
     supports = [cost(story), *learnt(story), *permutation(story)]
     if story.claims:
         supports.append(findings.claims_summary(story.claims))
@@ -134,3 +131,13 @@ def power(story: Story) -> str:
     """What the design can tell."""
     found = power_statement(story.results, story.pretrained, story.scratch)
     return remarks.power(found, story.label(story.pretrained), story.label(story.scratch))
+
+
+def _scope(story: Story) -> str:
+    which = f"{len(story.dataset)} {story.pictures} of {listed(story.motifs)}"
+    if story.dataset.source.is_sample:
+        return f"This holds for {which}, drawn by a program: it tells how the pipeline works, and nothing about batik."
+    return (
+        f"This holds for {which}, collected by others in a way that is not documented; how it carries over to other "
+        "cloth, cameras and motifs is not known."
+    )
