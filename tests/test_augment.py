@@ -48,18 +48,18 @@ COMPONENTS = {
 
 
 def noise(size):
-    return np.random.default_rng(size).integers(0, 256, (size, size, 3)).astype(np.float32)
+    return np.random.default_rng(size).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
 
 def smooth(size):
     y, x = np.mgrid[:size, :size] / size
-    return np.stack([255 * x, 255 * y, 127.5 + 127.5 * np.sin(9 * x + 5 * y)], axis=-1).astype(np.float32)
+    return np.stack([255 * x, 255 * y, 127.5 + 127.5 * np.sin(9 * x + 5 * y)], axis=-1).astype(np.uint8)
 
 
 def by_keras_generator(image, parameters):
     # scipy keeps the name that Keras' legacy module calls, and says that it is old.
     with pytest.warns(DeprecationWarning) if _moves(parameters) else _no_warning():
-        return ImageDataGenerator(fill_mode="nearest").apply_transform(image, parameters)
+        return ImageDataGenerator(fill_mode="nearest").apply_transform(image.astype(np.float32), parameters)
 
 
 def by_layer(image, parameters):
@@ -87,7 +87,7 @@ def test_each_component_is_what_image_data_generator_does(component, picture, si
     theirs, ours = by_keras_generator(image, parameters), by_layer(image, parameters)
     np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
     if component != "nothing":
-        assert np.abs(ours - image).max() > 1
+        assert np.abs(ours - image.astype(np.float32)).max() > 1
 
 
 @pytest.mark.parametrize("spec", [SEED, STRONG_SHEAR])
@@ -113,6 +113,25 @@ def test_view_zero_is_the_untouched_image():
     np.testing.assert_array_equal(transforms, np.tile(np.float32(IDENTITY), (3, 1)))
     image = noise(57)
     np.testing.assert_array_equal(np.asarray(AffineAugmentation()([image[None], transforms[:1]]))[0], image)
+
+
+@pytest.mark.parametrize("side", [1, 30, 39])
+def test_a_side_gives_the_top_left_of_the_whole(side):
+    images, transforms = np.stack([noise(40), smooth(40)]), draw_transforms(SEED, HASHES[:2], [1, 2], 40)
+    whole, part = (
+        np.asarray(layer([images, transforms])) for layer in (AffineAugmentation(), AffineAugmentation(side))
+    )
+    assert part.shape == (2, side, side, 3)
+    np.testing.assert_allclose(part, whole[:, :side, :side], atol=1e-3)
+
+
+def test_a_picture_need_not_be_square():
+    wide = np.concatenate([noise(40), smooth(40)], axis=1)
+    transforms = draw_transforms(SEED, HASHES[:1], [1], 40)
+    theirs = keras.ops.image.affine_transform(
+        wide[None].astype(np.float32), transforms, interpolation="bilinear", fill_mode="nearest"
+    )
+    np.testing.assert_allclose(AffineAugmentation()([wide[None], transforms]), theirs, atol=TOLERANCE)
 
 
 def test_a_transform_depends_on_the_image_and_the_view_alone():
@@ -172,7 +191,7 @@ def test_hashes_and_views_must_agree_in_number():
 
 
 def test_the_layer_is_saved_and_loaded(tmp_path):
-    pictures, transforms = keras.Input((16, 16, 3)), keras.Input((8,))
+    pictures, transforms = keras.Input((16, 16, 3), dtype="uint8"), keras.Input((8,))
     model = keras.Model([pictures, transforms], AffineAugmentation()([pictures, transforms]))
     model.save(tmp_path / "a.keras")
     inputs = [noise(16)[None], draw_transforms(SEED, HASHES[:1], [1], 16)]

@@ -1,5 +1,6 @@
 """The plan names every fit of a study, and the store says what of it is done, missing or stale, and why."""
 
+import ast
 from collections import Counter
 
 import numpy as np
@@ -213,3 +214,17 @@ def test_other_data_makes_everything_stale(tmp_path):
     other = type(data)(**{**vars(data), "sha256": ("0" * 64, *data.sha256[1:])})
     rows = status(make_plan(plan.study, other, backbones={"tiny": tiny.TinyBackbone()}), store)
     assert {(r["state"], r["why"]) for r in rows} == {("stale", "data")}
+
+
+@pytest.mark.parametrize("kind", keys.CODE)
+def test_a_key_covers_every_module_that_its_models_are_made_of(kind):
+    def modules(name):
+        """The files of batik_utils/models that a source file imports."""
+        for node in ast.walk(ast.parse((keys.PACKAGE / name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("batik_utils.models."):
+                yield node.module.removeprefix("batik_utils.").replace(".", "/") + ".py"
+
+    # Weights are in the key by their own hash, however they were had.
+    needed = {found for name in keys.CODE[kind] if name.startswith("models/") for found in modules(name)}
+    assert needed - {"models/weights.py"} <= set(keys.CODE[kind])
+    assert all((keys.PACKAGE / name).exists() for name in keys.CODE[kind])

@@ -11,10 +11,10 @@ from batik_utils.errors import BatikError
 from batik_utils.models import train_scratch as room
 from batik_utils.models.scratch import (
     ARCHITECTURES,
-    PoolBiasRelu,
     build_scratch,
     initial_weights,
     multiply_adds,
+    side_seen,
 )
 from batik_utils.models.train_scratch import train_scratch
 from batik_utils.study import Augmentation, ScratchModel
@@ -115,22 +115,21 @@ def test_the_fast_form_learns_as_the_plain_one(architecture, size):
         np.testing.assert_allclose(fast, plain, atol=1e-3 * np.abs(plain).max())
 
 
-def test_a_tie_in_a_window_sends_its_gradient_to_the_first_alone():
-    # Noise of three values ties in most windows; bfloat16 activations tie in many.
-    x = np.random.default_rng(0).integers(-1, 2, (2, 9, 8, 4)).astype(np.float32)
-    kernel = np.eye(4, dtype=np.float32)[None, None]
-    weights = np.random.default_rng(1).normal(size=(2, 4, 4, 4)).astype(np.float32)
-    kernels = []
-    for pool in ([keras.layers.ReLU(), keras.layers.MaxPooling2D()], [PoolBiasRelu()]):
-        # A 1x1 convolution in front: its gradient is the pool's gradient, summed against the picture.
-        model = keras.Sequential([keras.Input((9, 8, 4)), keras.layers.Conv2D(4, 1, use_bias=False), *pool])
-        model.layers[0].set_weights([kernel])
-        model.compile(
-            keras.optimizers.SGD(1.0), lambda target, out: keras.ops.sum(out * target), jit_compile=False
-        )
-        model.train_on_batch(x, weights)
-        kernels.append(model.layers[0].get_weights()[0])
-    np.testing.assert_allclose(kernels[1], kernels[0], atol=1e-4)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("size", [40, 43, 48])
+def test_what_lies_beyond_the_side_seen_changes_nothing(architecture, size):
+    images = pictures(4, size)[0].astype(np.float32)
+    model, side = build_scratch(architecture, size, CLASSES, 0.0), side_seen(architecture, size)
+    said = model.predict_on_batch(images)
+    for edge, same in ((side, True), (side - 1, False)):
+        other = images.copy()
+        other[:, edge:] = other[:, :, edge:] = 255
+        assert np.array_equal(model.predict_on_batch(other), said) == (same or edge >= size)
+
+
+def test_the_seeds_network_never_sees_the_last_two_rows_and_columns():
+    assert side_seen("seed_cnn", 224) == 222
+    assert side_seen("pooled_cnn", 224) == 224
 
 
 def test_weights_are_drawn_from_the_seed_as_keras_draws_them():

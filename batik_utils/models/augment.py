@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
+from batik_utils.backend import compiled  # before keras: one thread, quiet logs
 
 # isort: split
 import keras
 import numpy as np
+from keras import ops
 from numpy.typing import NDArray
 
 from batik_utils.study import Augmentation
@@ -89,21 +90,72 @@ def transform_vector(parameters: dict[str, float], size: int) -> NDArray[np.floa
 class AffineAugmentation(keras.layers.Layer):
     """Apply drawn transforms to images: bilinear, the nearest border pixel outside; no state, no randomness.
 
-    Call with [images [b, h, w, 3] 0-255 of any number type, transforms float32 [b, 8]]; returns float32
-    [b, h, w, 3]. Always computes in float32: eight-bit mantissas (bfloat16) cannot hold a pixel's position.
+    Call with [images uint8 [b, h, w, 3], transforms float32 [b, 8]]; returns float32 [b, h, w, 3] of 0-255, or
+    its top left [b, side, side, 3] where a side is given. Always computes in float32: eight-bit mantissas
+    (bfloat16) cannot hold a pixel's position. It does what keras.ops.image.affine_transform does, on one core in
+    a third of the time: a pixel's three colours are fetched together, as one integer.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, side: int | None = None, **kwargs):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
+        self.side = side
+        self._stages = [compiled(stage) for stage in (_aim, _surround, _fetch, _mix)]
 
     def call(self, inputs):
         """See the class."""
+        aim, surround, fetch, mix = self._stages
         images, transforms = inputs
-        return keras.ops.image.affine_transform(
-            keras.ops.cast(images, "float32"), transforms, interpolation="bilinear", fill_mode="nearest"
-        )
+        height, width = (self.side or side for side in images.shape[1:3])
+        # Four passes on purpose. In one, every colour of every pixel would find its position again; and a
+        # position must be the same number, to the last bit, for the corners and for their weights.
+        x, y = aim(transforms, np.arange(height), np.arange(width), images.shape[1:3])
+        pixels, corners = surround(images, x, y)
+        return mix(fetch(pixels, corners), x, y)
 
     def compute_output_shape(self, input_shape):
-        """That of the images."""
-        return input_shape[0]
+        """That of the images, or of their top left."""
+        batch, height, width, channels = input_shape[0]
+        return batch, self.side or height, self.side or width, channels
+
+    def get_config(self):
+        """With the side."""
+        return super().get_config() | {"side": self.side}
+
+
+def _aim(transforms, rows, columns, shape):
+    """Say where each output pixel looks, inside an image of this shape: x and y, float32 [b, rows, columns]."""
+    a = [transforms[:, k, None, None] for k in range(6)]
+    x, y = ops.cast(columns, "float32")[None, None], ops.cast(rows, "float32")[None, :, None]
+    height, width = shape
+    return (
+        ops.clip(a[0] * x + a[1] * y + a[2], 0.0, width - 1.0),
+        ops.clip(a[3] * x + a[4] * y + a[5], 0.0, height - 1.0),
+    )
+
+
+def _surround(images, x, y):
+    """Number all pixels, int32 [b·h·w] with three colours each, and the four around each position, int32 [b, r, c]."""
+    height, width = images.shape[1:3]
+    wide = ops.cast(images, "int32")
+    pixels = ops.reshape(wide[..., 0] + 256 * wide[..., 1] + 65536 * wide[..., 2], (-1,))
+    left, upper = ops.cast(ops.floor(x), "int32"), ops.cast(ops.floor(y), "int32")
+    right, lower = ops.minimum(left + 1, width - 1), ops.minimum(upper + 1, height - 1)
+    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None] * (height * width)
+    return pixels, [first + row * width + column for row in (upper, lower) for column in (left, right)]
+
+
+def _fetch(pixels, corners):
+    return [ops.take(pixels, corner) for corner in corners]
+
+
+def _mix(corners, x, y):
+    across, down = (x - ops.floor(x))[..., None], (y - ops.floor(y))[..., None]
+    place = np.array([0, 8, 16], dtype=np.int32)
+    colours = [
+        ops.cast(ops.bitwise_and(ops.right_shift(corner[..., None], place), 255), "float32")
+        for corner in corners
+    ]
+    upper = colours[0] + (colours[1] - colours[0]) * across
+    lower = colours[2] + (colours[3] - colours[2]) * across
+    return upper + (lower - upper) * down

@@ -18,6 +18,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
+from batik_utils.models.pool import PoolBiasRelu
 
 Tensor = Any
 Block = Callable[[Tensor, int, str], Tensor]
@@ -110,6 +111,21 @@ def multiply_adds(architecture: str, size: int, classes: int) -> tuple[int, int]
     return sum(forward), 3 * sum(forward) - forward[0]
 
 
+def side_seen(architecture: str, size: int) -> int:
+    """The side in pixels of the top left part of a picture that a network of this size looks at.
+
+    Pooling drops an odd row and column, so the pixels that only they see need not be computed: of 224, the
+    seed's network sees 222. A convolution that pads sees everything, its zeros included.
+    """
+    side = None
+    for layer in reversed(build_scratch(architecture, size, 2, 0.0).layers):
+        if isinstance(layer, layers.MaxPooling2D):
+            side = 2 * (side or layer.output.shape[1])
+        elif isinstance(layer, layers.Conv2D):
+            side = layer.input.shape[1] if layer.padding == "same" else side + layer.kernel_size[0] - 1
+    return side
+
+
 def _classifier(x: Tensor, classes: int, dropout: float, policy: str) -> Tensor:
     x = layers.Dense(128, activation="relu", dtype=policy)(x)
     x = layers.Dropout(dropout, dtype=policy)(x)
@@ -130,74 +146,3 @@ def _fast_block(policy: str) -> Block:
         return PoolBiasRelu(dtype=policy)(x)
 
     return block
-
-
-class PoolBiasRelu(layers.Layer):
-    """relu(maxpool2x2(x) + bias), which equals maxpool2x2(relu(x + bias)) exactly, on a quarter of the pixels.
-
-    x is [b, h, w, c]; the result [b, h // 2, w // 2, c]. Its gradient goes to the first of a window's largest
-    values, as Keras' does, and is written from one byte per window that the forward pass keeps: TensorFlow's own
-    MaxPoolGrad took 39 % of a training step on one core, this takes 6 %.
-    """
-
-    def build(self, input_shape):
-        """One bias per channel."""
-        _, self.height, self.width, channels = input_shape
-        self.bias = self.add_weight(shape=(channels,), initializer="zeros", name="bias")
-        # XLA turns each of the two into one pass over memory. Under JAX the whole step is compiled already.
-        self._forward, self._backward = _compiled(self._pool), _compiled(self._unpool)
-
-    def call(self, x):
-        """See the class."""
-
-        @keras.ops.custom_gradient
-        def pool(x, bias):
-            pooled, where = self._forward(x, bias)
-
-            def gradient(*args, upstream=None):
-                (upstream,) = args if upstream is None else (upstream,)
-                return self._backward(where, upstream)
-
-            return pooled, gradient
-
-        return pool(x, keras.ops.convert_to_tensor(self.bias))
-
-    def compute_output_shape(self, input_shape):
-        """Half the sides, rounded down."""
-        batch, height, width, channels = input_shape
-        return (batch, height // 2, width // 2, channels)
-
-    def _pool(self, x, bias):
-        ops = keras.ops
-        rows, columns = self.height // 2, self.width // 2
-        windows = ops.reshape(x[:, : 2 * rows, : 2 * columns], (-1, rows, 2, columns, 2, x.shape[-1]))
-        a, b = windows[:, :, 0, :, 0], windows[:, :, 0, :, 1]
-        c, d = windows[:, :, 1, :, 0], windows[:, :, 1, :, 1]
-        largest = ops.maximum(ops.maximum(a, b), ops.maximum(c, d))
-        out = largest + bias
-        code = [ops.cast(i, "int8") for i in range(5)]
-        where = ops.where(b == largest, code[1], ops.where(c == largest, code[2], code[3]))
-        where = ops.where(a == largest, code[0], where)
-        # 4: ReLU lets no gradient through.
-        return ops.relu(out), ops.where(out > 0, where, code[4])
-
-    def _unpool(self, where, upstream):
-        ops = keras.ops
-        rows, columns, channels = self.height // 2, self.width // 2, upstream.shape[-1]
-        place = ops.cast(np.arange(4).reshape(1, 1, 2, 1, 2, 1), "int8")
-        nothing = ops.zeros((), upstream.dtype)
-        chosen = where[:, :, None, :, None, :] == place
-        spread = ops.where(chosen, upstream[:, :, None, :, None, :], nothing)
-        spread = ops.reshape(spread, (-1, 2 * rows, 2 * columns, channels))
-        rest = [[0, 0], [0, self.height - 2 * rows], [0, self.width - 2 * columns], [0, 0]]
-        passed = ops.where(where < 4, upstream, nothing)
-        bias = ops.sum(ops.cast(passed, "float32"), axis=(0, 1, 2))
-        return ops.pad(spread, rest), ops.cast(bias, upstream.dtype)
-
-
-def _compiled(function: Callable) -> Callable:
-    if keras.backend.backend() != "tensorflow":
-        return function
-    import tensorflow as tf
-
-    return tf.function(function, jit_compile=True)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
+from batik_utils.models.adam import FusedAdam
 from batik_utils.models.augment import AffineAugmentation, draw_transforms
-from batik_utils.models.scratch import build_scratch, initial_weights
+from batik_utils.models.scratch import build_scratch, initial_weights, side_seen
 from batik_utils.study import ScratchModel
 from batik_utils.values import Hyper
 
@@ -109,13 +110,16 @@ class _Trainer:
     """A compiled network with its augmentation in front, which can be put back to a seed's first state."""
 
     def __init__(self, architecture: str, size: int, classes: int, dropout: float, precision: str):
-        self.network = build_scratch(architecture, size, classes, dropout, fast=True, precision=precision)
+        self.side = side_seen(architecture, size)
+        self.network = build_scratch(
+            architecture, self.side, classes, dropout, fast=True, precision=precision
+        )
         pictures = keras.Input((size, size, 3), dtype="uint8", name="pictures")
         transforms = keras.Input((8,), name="transforms")
-        augmented = AffineAugmentation(name="augment")([pictures, transforms])
+        augmented = AffineAugmentation(self.side, name="augment")([pictures, transforms])
         self.model = keras.Model([pictures, transforms], self.network(augmented))
         self.model.compile(
-            optimizer=keras.optimizers.Adam(),
+            optimizer=FusedAdam(),
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
             # TensorFlow's own convolutions are faster than XLA's on a CPU; PoolBiasRelu compiles what gains by it.
@@ -127,7 +131,7 @@ class _Trainer:
             blank = np.zeros((length, size, size, 3), dtype=np.uint8)
             still = np.zeros((length, 8), dtype=np.float32)
             self.model.train_on_batch([blank, still], np.zeros(length, dtype=np.int64))
-            self.network.predict_on_batch(blank.astype(np.float32))
+            self.predict(blank, range(length))
 
     def reset(self, seed: int, learning_rate: float) -> None:
         self.network.set_weights(initial_weights(self.network, seed))
@@ -153,7 +157,9 @@ class _Trainer:
         rows = np.asarray(rows, dtype=np.int64)
         parts = [np.zeros((0, self.network.output_shape[-1]))]
         for start in range(0, len(rows), EVALUATION_BATCH):
-            batch = np.asarray(images[rows[start : start + EVALUATION_BATCH]], dtype=np.float32)
+            batch = images[rows[start : start + EVALUATION_BATCH], : self.side, : self.side].astype(
+                np.float32
+            )
             parts.append(np.asarray(self.network.predict_on_batch(batch), dtype=np.float64))
         said = np.concatenate(parts)
         return said / said.sum(axis=1, keepdims=True)
