@@ -39,7 +39,7 @@ def as_float(values):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_is_bias_relu_and_pooling(shape, kind, policy):
     x, bias = narrowed(drawn(shape, kind), policy), np.linspace(-1, 1, shape[-1])
-    theirs = ops.max_pool(ops.relu(x + ops.cast(bias, x.dtype)), 2)
+    theirs = ops.max_pool(ops.relu(x + ops.cast(bias, x.dtype)), (2, 2), (2, 2))
     np.testing.assert_array_equal(pooled(x, policy, bias), as_float(theirs))
 
 

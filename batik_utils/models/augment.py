@@ -109,7 +109,7 @@ class AffineAugmentation(keras.layers.Layer):
         height, width = (self.side or side for side in images.shape[1:3])
         # Four passes on purpose. In one, every colour of every pixel would find its position again; and a
         # position must be the same number, to the last bit, for the corners and for their weights.
-        x, y = aim(transforms, np.arange(height), np.arange(width), images.shape[1:3])
+        x, y = aim(transforms, np.arange(height), np.arange(width), tuple(images.shape[1:3]))
         pixels, corners = surround(images, x, y)
         return mix(fetch(pixels, corners), x, y)
 

@@ -46,7 +46,7 @@ def compute_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str) -
     drawn = draw_transforms(spec.augmentation, [sha256] * len(every), list(every), spec.size)
     # Flips alone make two different views, however many are asked for.
     distinct, where = np.unique(drawn, axis=0, return_inverse=True)
-    batch = _augmented(np.repeat(image[None].astype(np.float32), len(distinct), axis=0), distinct)
+    batch = _augmented(np.repeat(image[None], len(distinct), axis=0), distinct)
     probes = [tamper(image[None], probe, [sha256]).astype(np.float32) for probe in spec.probes]
     features = np.asarray(_built(spec.backbone, spec.size).predict_on_batch(np.concatenate([batch, *probes])))
     views, probed = features[: len(distinct)], features[len(distinct) :]
@@ -103,5 +103,5 @@ def _augmentation():
     return AffineAugmentation()
 
 
-def _augmented(images: NDArray[np.float32], transforms: NDArray[np.float32]) -> NDArray[np.float32]:
+def _augmented(images: NDArray[np.uint8], transforms: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(_augmentation()([images, transforms]))
