@@ -33,7 +33,8 @@ report: $(READY) ## Build a study's HTML and PDF: STUDY=… DATA=folder PHOTOS=0
 	@$(BIN)/batik report "$(STUDY)" $(RUNS) $(if $(filter 0,$(PHOTOS)),--no-photos)
 
 plan: $(READY) ## List the fits that are done, missing or stale, and why: STUDY=…
-	@$(BIN)/batik plan "$(STUDY)" $(if $(DATA),--data "$(DATA)") $(if $(FULL),--full)
+	@$(BIN)/batik plan "$(STUDY)" $(if $(DATA),--data "$(DATA)") $(if $(FULL),--full) \
+	  $(if $(PRECISION),--precision $(PRECISION))
 
 run: $(READY) ## Do the missing fits, without a report: STUDY=… SHARD=1/4
 	@$(BIN)/batik run "$(STUDY)" $(RUNS) $(if $(SHARD),--shard $(SHARD))

@@ -16,6 +16,9 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
+if os.environ["KERAS_BACKEND"] == "jax":
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share a GPU
 
 # Retracing notices: crowds and folds differ in shape, and each shape is traced once on purpose.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -34,6 +37,8 @@ def start() -> None:
         os.dup2(nowhere, 2)
         import tensorflow as tf
 
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)  # several processes share it
         tf.zeros(1).numpy()
     finally:
         os.dup2(kept, 2)

@@ -108,14 +108,23 @@ def run(
 ) -> None:
     """Do the missing fits, without a report."""
     from batik_utils.experiment import open_plan, run_plan
+    from batik_utils.experiment.run import own_tasks
 
     part = parse_shard(shard)
     opened = open_plan(study, data, full, precision.value)
     results = run_plan(opened, jobs=jobs, executor=dask or "processes", shard=part)
-    for failed in results.missing:
-        err.print(f"{failed.fit.name}: {failed.missing}", highlight=False)
-    out.print(f"{len(results) - len(results.missing)} fits done, {len(results.missing)} missing")
-    if results.missing:
+    after = opened.next(results, settle=True) if opened.waiting else opened
+    mine = {fit for task in (own_tasks(after, part) if part else after.tasks) for fit in task.fits}
+    failed = [r for r in results.missing if r.fit in mine]
+    for result in failed:
+        err.print(f"{result.fit.name}: {result.missing}", highlight=False)
+    done = sum(r.fit in mine and not r.missing for r in results)
+    out.print(f"{done:,} of {len(mine):,} fits done, {len(failed)} failed")
+    for model in after.waiting:
+        out.print(
+            f"waiting: the published fits of {model} are planned when all shards of its search are done"
+        )
+    if failed:
         raise typer.Exit(1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from batik_utils.errors import BatikError
 
@@ -17,12 +17,23 @@ ROOT = Path(__file__).resolve().parent.parent
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+
+Architecture = Literal["seed_cnn", "pooled_cnn"]
+"""The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
+
+
+def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    # Not Field(min_length=1): pydantic counts good values only, and would name a bad one's mistake twice.
+    if not values:
+        raise ValueError("needs one value or more")
+    return values
 
 
 class Strict(BaseModel):
-    """Base of every part of a study: frozen, no unknown keys, no coercion ("20" is not 20)."""
+    """Base of every part of a study: frozen, no unknown keys, no coercion ("20" is not 20), no .inf or .nan."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class SeedStudy(Strict):
@@ -64,9 +75,9 @@ class Augmentation(Strict):
 class Search(Strict):
     """Values to try; the choice is made on validation images only."""
 
-    epochs: tuple[Count, ...]
-    learning_rate: tuple[float, ...]
-    dropout: tuple[Fraction, ...]
+    epochs: Annotated[tuple[Count, ...], AfterValidator(_some)]
+    learning_rate: Annotated[tuple[Rate, ...], AfterValidator(_some)]
+    dropout: Annotated[tuple[Fraction, ...], AfterValidator(_some)]
     seeds: Count = 1
     """Training seeds per setting (a model whose fits are cheap can afford several)."""
 
@@ -76,7 +87,7 @@ class _Model(Strict):
     """The name that readers see."""
     epochs: Count
     batch_size: Count = 32
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    learning_rate: Rate = 1e-3
     dropout: Fraction = 0.5
     augmentation: Augmentation = Augmentation()
     search: Search | None = None
@@ -86,8 +97,7 @@ class ScratchModel(_Model):
     """A network trained from random weights."""
 
     kind: Literal["scratch"]
-    architecture: str
-    """A name in batik_utils.models.scratch.ARCHITECTURES."""
+    architecture: Architecture
 
 
 class PretrainedModel(_Model):
@@ -170,7 +180,7 @@ class Study(Strict):
     image: Image = Image()
     models: dict[str, Model]
     compare: tuple[str, str]
-    """The two models of the verdict: A, B (both keys of models); A is the pretrained one."""
+    """The two models of the verdict: A, B (both keys of models); A is pretrained, B trained from scratch."""
     published: Published
     grouped: Grouped = Grouped()
     claims: tuple[Claim, ...] = ()
@@ -187,6 +197,19 @@ class Study(Strict):
                     raise ValueError(f"{what} names the model {name!r}, {_nearest(name, self.models)}")
         if len(set(self.motifs)) != len(self.motifs):
             raise ValueError("motifs names one motif twice")
+        return self
+
+    @model_validator(mode="after")
+    def _models_suit(self) -> Study:
+        kinds = [f"{name} ({self.models[name].kind})" for name in self.compare]
+        if [self.models[name].kind for name in self.compare] != ["pretrained", "scratch"]:
+            raise ValueError(f"compare is a pretrained model, then a scratch one, not {' and '.join(kinds)}")
+        for name, model in self.models.items():
+            if model.search and self.published.split == "keras-validation-split":
+                raise ValueError(
+                    f"models.{name}.search chooses on validation images, and published.split "
+                    "keras-validation-split has none; use stratified-80-10-10, or no search"
+                )
         return self
 
 
@@ -236,7 +259,7 @@ def _explain(error: Any) -> str:
     if error["type"] == "missing":
         return f"{key!r} is missing."
     got = "" if isinstance(error.get("input"), dict) else f", not {error.get('input')!r}"
-    return f"{key!r}: {error['msg']}{got}."
+    return f"{key!r}: {error['msg'].removeprefix('Value error, ')}{got}."
 
 
 def _known_keys() -> list[str]:

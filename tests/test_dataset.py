@@ -18,7 +18,8 @@ BALI, CELUP = "batik-bali", "batik-celup"
 
 
 def study(*motifs, size=32, **more):
-    model = {"kind": "scratch", "label": "CNN", "architecture": "seed_cnn", "epochs": 1}
+    a = {"kind": "pretrained", "label": "Net", "backbone": "mobilenet_v2", "epochs": 1}
+    b = {"kind": "scratch", "label": "CNN", "architecture": "seed_cnn", "epochs": 1}
     return parse_study(
         {
             "name": "tiny",
@@ -26,7 +27,7 @@ def study(*motifs, size=32, **more):
             "question": "?",
             "motifs": list(motifs),
             "image": {"size": size},
-            "models": {"a": model, "b": model},
+            "models": {"a": a, "b": b},
             "compare": ["a", "b"],
             "published": {"split": "keras-validation-split"},
             **more,

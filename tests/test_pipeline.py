@@ -13,7 +13,7 @@ from results_factory import make_dataset, make_results, make_study
 from batik_utils.data.obtain import NoPhotographs
 from batik_utils.errors import BatikError
 from batik_utils.evaluation.metrics_json import build_metrics, write_metrics
-from batik_utils.report import pipeline
+from batik_utils.report import deploy, pipeline
 from batik_utils.report.index import write_index
 from batik_utils.report.provenance import code_sha256, provenance, run_record
 from batik_utils.values import Results, Source
@@ -142,6 +142,59 @@ def test_without_photographs_the_sample_is_made_and_said_so(house, monkeypatch, 
     assert len(captions) == 2
     assert all("Procedural sample, not batik photographs" in c for c in captions)
     assert "Procedural sample" in (house.reports / "index.html").read_text()
+
+
+def test_the_model_is_saved_anew_only_when_the_results_differ(tmp_path, monkeypatch):
+    whole = make_results({"scratch": 0.6}, published={"scratch": [15, 18]})
+    broken = Results((replace(whole.items[0], missing="it diverged"), *whole.items[1:]))
+    better = make_results({"scratch": 0.6}, published={"scratch": [15, 19]})
+    saved = []
+
+    def save(plan, results, metrics, folder):
+        saved.append(results)
+        (folder / "model.keras").touch()
+
+    monkeypatch.setattr(pipeline.deploy, "save_best", save)
+    for results in (broken, broken, whole, whole, better):
+        pipeline._save_model(SimpleNamespace(tasks=()), results, {}, tmp_path, tmp_path)
+    assert saved == [broken, whole, better]
+
+
+def test_a_model_that_cannot_be_saved_is_said_and_the_report_goes_on(house, monkeypatch, capsys):
+    def fail(*args):
+        raise BatikError("scratch/published/r0f0/s0 failed: it diverged")
+
+    monkeypatch.setattr(pipeline.deploy, "save_best", fail)
+    old = house.reports / "bali-betawi-celup"
+    old.mkdir(parents=True)
+    (old / "model.keras").write_text("old")
+    folder = house(progress=True)
+    said = "No model is saved; the one that is there is an older run's: scratch/published/r0f0/s0 failed: it diverged"
+    assert said in capsys.readouterr().err.splitlines()
+    assert {p.name for p in folder.iterdir()} == {*OUTPUTS} - {"model.keras.from"}
+    assert (folder / "model.keras").read_text() == "old"
+
+
+def test_the_best_model_is_one_whose_first_published_fit_succeeded():
+    results = make_results(
+        {"scratch": 0.6, "efficientnet_lite2": 0.9},
+        published={"scratch": [15, 18], "efficientnet_lite2": [25, 26]},
+    )
+    assert deploy.best_model(make_study(), results) == "efficientnet_lite2"
+
+    def without(*models):
+        return Results(
+            tuple(
+                replace(r, missing="it diverged")
+                if r.fit.model in models and r.fit.protocol == "published" and r.fit.seed == 0
+                else r
+                for r in results
+            )
+        )
+
+    assert deploy.best_model(make_study(), without("efficientnet_lite2")) == "scratch"
+    with pytest.raises(BatikError, match="no published fit with seed 0 succeeded in bali-betawi-celup"):
+        deploy.best_model(make_study(), without("efficientnet_lite2", "scratch"))
 
 
 def test_no_fit_no_report(monkeypatch):

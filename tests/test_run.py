@@ -8,14 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny
 
 from batik_utils.errors import BatikError
-from batik_utils.experiment import final_weights, pool, run_plan
+from batik_utils.experiment import cluster, final_weights, pool, run_plan
+from batik_utils.experiment.run import own_tasks
 
 TESTS = Path(__file__).parent
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
@@ -118,17 +121,18 @@ def test_a_dask_cluster_of_two_worker_processes_gives_the_same_bytes(reference, 
 
 
 @contextlib.contextmanager
-def _dask_cluster(folder: Path):
+def _dask_cluster(folder: Path, workers: int = 2):
     # The workers have a cache of their own: nothing may reach the caller except over the wire.
     env = {
         **ENV,
         "BATIK_CACHE": str(folder / "elsewhere"),
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
     }
     file, dask = folder / "scheduler.json", [sys.executable, "-m", "dask"]
     common = ["--no-dashboard", "--scheduler-file", str(file)]
     commands = [[*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", *common]]
     own = ["--host", "127.0.0.1", "--nthreads", "1", "--local-directory", str(folder)]
-    commands += [[*dask, "worker", *common, *own]] * 2
+    commands += [[*dask, "worker", *common, *own]] * workers
     with (folder / "log").open("wb") as log:
         started = []
         try:
@@ -181,18 +185,50 @@ def test_a_job_whose_process_dies_is_told_from_its_neighbours():
     jobs = [(tiny.double, (i,)) for i in range(8)]
     jobs[3] = (tiny.die, ())
     with pool.opened("processes", 2) as two:
-        done = dict(pool.run_jobs(jobs, two))
+        done = dict(two.run(jobs))
     assert isinstance(done[3], pool.WorkerDied) and "process died" in done[3].reason
     assert {i: v for i, v in done.items() if i != 3} == {i: 2 * i for i in range(8) if i != 3}
 
 
+def test_a_job_that_kills_its_dask_workers_is_told_from_its_neighbours(tmp_path):
+    pytest.importorskip("distributed")
+    large = np.ones(200_000)  # travels once, and is sent again where the worker that held it is gone
+    jobs = [(tiny.double, (large * i,)) for i in range(6)]
+    jobs[3] = (tiny.die, ())
+    with _dask_cluster(tmp_path) as address, pool.opened(address) as cluster:
+        done = dict(cluster.run(jobs))
+    assert isinstance(done[3], pool.WorkerDied) and "process died" in done[3].reason
+    assert {i: float(v[0]) for i, v in done.items() if i != 3} == {i: 2.0 * i for i in range(6) if i != 3}
+
+
+def test_a_dask_worker_of_another_version_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    own = cluster.identity()
+    monkeypatch.setattr(cluster, "identity", lambda: own | {"keras": "0.1"})
+    client = SimpleNamespace(run=lambda _: {"tcp://there": own})
+    with pytest.raises(BatikError, match="tcp://there has another keras than the caller"):
+        cluster._refuse_others(client)
+
+
+def test_a_scheduler_without_workers_is_one_clear_line(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster, "WAIT", 0.5)
+    with (
+        _dask_cluster(tmp_path, workers=0) as address,
+        pytest.raises(BatikError, match="No worker joined"),
+        pool.opened(address),
+    ):
+        pass
+
+
 def test_a_worker_that_dies_names_its_image_and_the_other_fits_go_on(cache, capsys):
     models = _models()
-    models["scratch"] = {**models["tiny"], "label": "Also tiny", "epochs": 2}
+    models["other"] = {**models["tiny"], "label": "Also tiny", "epochs": 2}
     results = run_plan(tiny.plan("die", models=models), jobs=2)
-    assert {r.fit.model for r in results.missing} == {"tiny", "scratch", "baseline_features"}
+    assert {r.fit.model for r in results.missing} == {"tiny", "other", "baseline_features"}
     assert all("no Tiny features of batik-two/5.jpg: its process died" in r.missing for r in results.missing)
-    assert {r.fit.model for r in results if not r.missing} == {"baseline_metadata", "baseline_colour"}
+    others = {r.fit.model for r in results if not r.missing}
+    assert others == {"scratch", "baseline_metadata", "baseline_colour"}
     assert "tiny/published/r0f0/s0" in capsys.readouterr().err
 
 
@@ -236,6 +272,51 @@ def test_a_search_is_run_and_chosen_from_in_one_go(cache):
     searched = results.select("tiny", "search")
     assert len(searched) == 4 and all(set(r.checkpoints) == {1, 3} for r in searched)
     assert len({r.fit.hyper for r in results.select("tiny", "published")}) == 1
+
+
+def test_a_search_of_which_a_fit_fails_is_settled_by_the_rest_and_tried_again(cache, monkeypatch):
+    from batik_utils.experiment import tasks
+
+    def run():
+        return run_plan(plan, executor="serial", progress=False)
+
+    models = _models()
+    models["tiny"]["search"] = {"epochs": [1], "learning_rate": [0.001, 0.1], "dropout": [0.0], "seeds": 1}
+    plan = tiny.plan(models=models, published={"split": "stratified-80-10-10", "seeds": 2})
+    honest, broken = tasks._DO["heads"], {0.001, 0.1}
+
+    def heads(task, *rest):
+        if task.fits[0].protocol == "search" and task.fits[0].hyper.learning_rate in broken:
+            raise MemoryError("too little")
+        return honest(task, *rest)
+
+    monkeypatch.setitem(tasks._DO, "heads", heads)
+    results = run()
+    # Nothing to choose from: the model has no published fit, and everything else is done.
+    assert {r.fit.protocol for r in results.missing} == {"search"}
+    assert not results.select("tiny", "published") and results.select("scratch", "published")
+    broken.remove(0.1)
+    assert {r.fit.hyper.learning_rate for r in run().select("tiny", "published")} == {0.1}
+    broken.clear()
+    healthy = run()
+    assert not healthy.missing and len(healthy.select("tiny", "search")) == 2
+    assert not list(cache.rglob("*.failed"))
+
+
+def test_results_that_failed_are_not_tried_again_by_who_only_looks(cache):
+    first = run_plan(tiny.plan("nan"), executor="serial", progress=False)
+    before = _stamps(cache)
+    again = run_plan(tiny.plan("nan"), executor="serial", progress=False, retry=False)
+    assert [r.fit for r in again.missing] == [r.fit for r in first.missing] and _stamps(cache) == before
+
+
+def test_whose_a_task_is_does_not_change_when_a_search_adds_others():
+    plan = tiny.plan()
+    parts = [[t.slug for t in own_tasks(plan, (i, 3))] for i in (1, 2, 3)]
+    assert sorted(slug for part in parts for slug in part) == sorted(t.slug for t in plan.tasks)
+    fewer = replace(plan, tasks=tuple(t for t in plan.tasks if t.fits[0].protocol != "published"))
+    for i, part in enumerate(parts, 1):
+        assert {t.slug for t in own_tasks(fewer, (i, 3))} == {s for s in part if ".published" not in s}
 
 
 def test_the_final_weights_are_those_of_the_published_fit_with_seed_0(reference):

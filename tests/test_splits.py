@@ -16,14 +16,15 @@ MOTIFS = ("batik-bali", "batik-betawi", "batik-celup")
 
 
 def study(split="keras-validation-split", folds=5, curve=(5, 10, 20)):
-    model = {"kind": "scratch", "label": "CNN", "architecture": "seed_cnn", "epochs": 1}
+    a = {"kind": "pretrained", "label": "Net", "backbone": "mobilenet_v2", "epochs": 1}
+    b = {"kind": "scratch", "label": "CNN", "architecture": "seed_cnn", "epochs": 1}
     return parse_study(
         {
             "name": "tiny",
             "title": "Tiny",
             "question": "?",
             "motifs": list(MOTIFS),
-            "models": {"a": model, "b": model},
+            "models": {"a": a, "b": b},
             "compare": ["a", "b"],
             "published": {"split": split},
             "grouped": {"folds": folds, "curve": list(curve)},

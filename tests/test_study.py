@@ -1,12 +1,13 @@
 """A study file is strict: what it does not know, it names, with the nearest right word."""
 
 import copy
+from typing import get_args
 
 import pytest
 import yaml
 
 from batik_utils.errors import BatikError
-from batik_utils.study import ROOT, load_study, parse_study, study_names
+from batik_utils.study import ROOT, Architecture, load_study, parse_study, study_names
 
 
 @pytest.fixture
@@ -57,6 +58,61 @@ def test_a_claim_about_a_model_that_is_not_there_is_an_error(raw):
     raw["claims"][0]["model"] = "scratsh"
     with pytest.raises(BatikError, match="'scratsh', did you mean 'scratch'"):
         parse_study(raw)
+
+
+@pytest.mark.parametrize("order", [["scratch", "mobilenet_v2"], ["scratch", "scratch"]])
+def test_the_verdict_is_of_a_pretrained_model_and_then_a_scratch_one(raw, order):
+    raw["compare"] = order
+    with pytest.raises(
+        BatikError, match=r"compare is a pretrained model, then a scratch one, not scratch"
+    ) as e:
+        parse_study(raw)
+    assert "\n" not in str(e.value)
+
+
+def test_a_search_needs_a_split_with_validation_images(raw):
+    raw["models"]["scratch"]["search"] = {"epochs": [5], "learning_rate": [0.001], "dropout": [0.5]}
+    with pytest.raises(BatikError, match=r"models\.scratch\.search .* keras-validation-split has none"):
+        parse_study(raw)
+    raw["published"]["split"] = "stratified-80-10-10"
+    assert parse_study(raw).models["scratch"].search.epochs == (5,)
+
+
+@pytest.mark.parametrize(
+    ("what", "values"),
+    [
+        *((what, []) for what in ("epochs", "learning_rate", "dropout")),
+        *(("epochs", [value]) for value in (0, -1)),
+        *(("learning_rate", [value]) for value in (0.0, -0.001, 1.0, float("inf"), float("nan"))),
+        *(("dropout", [value]) for value in (-0.1, 1.0, float("nan"))),
+    ],
+)
+def test_a_search_has_values_and_each_can_be_trained_with(raw, what, values):
+    raw["published"]["split"] = "stratified-80-10-10"
+    search = {"epochs": [5], "learning_rate": [0.001], "dropout": [0.5], what: values}
+    raw["models"]["scratch"]["search"] = search
+    with pytest.raises(BatikError, match=rf"'models\.scratch\.search\.{what}") as caught:
+        parse_study(raw)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_number_of_a_study_is_infinite_or_none(raw):
+    raw["models"]["scratch"]["augmentation"]["rotation"] = float("nan")
+    with pytest.raises(BatikError, match=r"models\.scratch\.augmentation\.rotation.*finite"):
+        parse_study(raw)
+
+
+def test_an_architecture_that_is_not_there_is_named_with_those_that_are(raw):
+    raw["models"]["scratch"]["architecture"] = "sed_cnn"
+    expected = r"models\.scratch\.architecture.*'seed_cnn' or 'pooled_cnn', not 'sed_cnn'"
+    with pytest.raises(BatikError, match=expected):
+        parse_study(raw)
+
+
+def test_the_architectures_of_a_study_are_those_that_can_be_built():
+    from batik_utils.models.scratch import ARCHITECTURES
+
+    assert set(get_args(Architecture)) == set(ARCHITECTURES)
 
 
 def test_an_unknown_study_names_the_nearest():

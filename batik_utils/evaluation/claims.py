@@ -196,7 +196,7 @@ def _judge(
     return NOT_REPRODUCED, f"{theirs} lies outside our {over} and the median seed's interval {band}.{split}"
 
 
-_UNKNOWN_SPLIT = "The seed's split is not known, only its proportions: other images, as many."
+_UNKNOWN_SPLIT = "Which images the seed study tested on is not known, only how many; ours are others."
 
 
 def _unavailable(claim: Claim, study: Study, results: Results) -> str:

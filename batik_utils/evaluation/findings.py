@@ -76,7 +76,7 @@ def short_verdict(comparison: Comparison | None, label_a: str, label_b: str, got
     if comparison is None or word == TOO_FEW:
         return f"{TOO_FEW_OPENING} {label_a} and {label_b}."
     means = (
-        f"{percent(comparison.mean_a)} against {percent(comparison.mean_b)}, a difference of "
+        f"{percent(comparison.mean_a)} against {percent(comparison.mean_b)} on the same folds, a difference of "
         f"{signed_points(comparison.difference.value)} (95{NBSP}% interval {points_range(comparison.difference)})"
     )
     opening = {
@@ -148,16 +148,16 @@ def parameter_limit(
 ) -> str:
     """Which of the two models keeps the limit on parameters."""
     counts = f"{scratch} has {scratch_parameters:,} parameters and {pretrained} {pretrained_parameters:,}"
-    millions = f"{limit / 1e6:g} million"
+    bound = f"the {limit / 1e6:g} million that the first seed study sets as its limit"
     over = [n for n, p in ((scratch, scratch_parameters), (pretrained, pretrained_parameters)) if p >= limit]
     if over == [scratch]:
         return (
-            f"{counts}: the model with limited parameters is the pretrained one, and the scratch model is over the "
-            f"limit of {millions}."
+            f"{counts}: the model with limited parameters is the pretrained one, and the scratch model is over "
+            f"{bound}."
         )
     if not over:
-        return f"{counts}: both are under the limit of {millions}."
-    return f"{counts}: {listed(over)} {'are' if len(over) > 1 else 'is'} over the limit of {millions}."
+        return f"{counts}: both are under {bound}."
+    return f"{counts}: {listed(over)} {'are' if len(over) > 1 else 'is'} over {bound}."
 
 
 def against_chance(label: str, accuracy: Interval | None, chance: float) -> str:
@@ -196,7 +196,7 @@ def learnt(label: str, accuracy: Interval | None, chance: float, over: Mapping[s
     if not parts:
         return opening
     more = "" if open_ or lost else ", so it has learnt more than these baselines can"
-    return f"{opening} {upper_first(listed(parts))}{more}."
+    return f"{opening} On the same folds, {listed(parts)}{more}."
 
 
 def variance(label: str, split: VarianceSplit | None) -> str:
@@ -238,12 +238,12 @@ def claims_summary(rows: Sequence[ClaimRow]) -> str:
     words = (REPRODUCED, WITHIN, NOT_REPRODUCED, NOT_COMPARABLE)
     shown = {
         REPRODUCED: "reproduced",
-        WITHIN: "within the interval that the images allow",
+        WITHIN: "inside the interval that the images allow",
         NOT_REPRODUCED: "not reproduced",
         NOT_COMPARABLE: "not comparable",
     }
     numbers = {w: sum(r.verdict == w for r in rows) for w in words}
-    parts = [f"{numbers[w]} {shown[w]}" for w in words if numbers[w]]
+    parts = [f"{numbers[w]} {'is' if numbers[w] == 1 else 'are'} {shown[w]}" for w in words if numbers[w]]
     sentence = f"Of {count(len(rows), 'published number')}, {listed(parts)}."
     failed = [r.what for r in rows if r.verdict == NOT_REPRODUCED]
     return f"{sentence} Not reproduced: {listed(failed)}." if failed else sentence

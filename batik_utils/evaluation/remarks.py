@@ -25,19 +25,24 @@ def calibration(label: str, found: Calibration | None) -> str:
     else:
         opening = f"{label} is too unsure of itself"
     means = f"mean confidence {percent(before.confidence)}, accuracy {percent(before.accuracy)}"
-    eces = f"{before.ece:.3f} to {after.ece:.3f}, Brier score {before.brier:.3f} to {after.brier:.3f}"
+    scores = (
+        f"loss {before.log_loss:.3f} to {after.log_loss:.3f}, ECE {before.ece:.3f} to {after.ece:.3f}, "
+        f"Brier score {before.brier:.3f} to {after.brier:.3f}"
+    )
     if after.log_loss < before.log_loss - 0.005:
-        helped = f"a temperature of {found.temperature:.2f}, fitted on other folds, improves it (ECE {eces})"
+        helped = (
+            f"a temperature of {found.temperature:.2f}, fitted on other folds, lowers the loss ({scores})"
+        )
     else:
-        helped = f"a temperature, fitted on other folds, does not improve it (ECE {eces})"
+        helped = f"a temperature, fitted on other folds, hardly changes the loss ({scores})"
     return f"{opening}: {means}; {helped}."
 
 
 PROBE_WORDS = {
-    "greyscale": "without colour",
+    "greyscale": "stripped of colour",
     "blur": "blurred",
-    "patches": "with patches shuffled",
-    "border": "with only its border",
+    "patches": "cut into patches and shuffled",
+    "border": "cut down to their border",
 }
 
 
@@ -57,13 +62,15 @@ def probes(label: str, accuracy: float, found: Mapping[str, float], chance: floa
     if worst <= noise:
         opening = f"{label} loses next to nothing on tampered images"
     else:
-        opening = f"{label} loses most on images {PROBE_WORDS.get(name, name)} ({points(worst)})"
+        opening = f"{label} loses most when images are {PROBE_WORDS.get(name, name)} ({points(worst)})"
     sentence = f"{opening}: {percent(accuracy)} untouched, {listed(shown)}."
     border = found.get("border")
-    if border is not None and border > chance + 2 * (chance * (1 - chance) / n) ** 0.5:
+    # A model that is near chance on whole images has nothing that a border could explain.
+    above = 2 * (chance * (1 - chance) / n) ** 0.5
+    if border is not None and border > chance + above and accuracy - chance > 2 * above:
         sentence += (
             f" The border alone is enough for {percent(border)} (chance {percent(chance)}): part of the accuracy "
-            "may come from margins, backgrounds or watermarks."
+            "may come from the margin and what is seen there."
         )
     return sentence
 

@@ -61,7 +61,8 @@ def data_table(dataset: Dataset) -> pd.DataFrame:
         rows.append(
             (motif_name(motif), int(own.sum()), len(set(dataset.groups[own].tolist())), skipped, identical)
         )
-    return pd.DataFrame(rows, columns=["motif", "pictures", "distinct", "skipped", "identical to published"])
+    table = pd.DataFrame(rows, columns=["motif", "pictures", "distinct", "skipped", "identical to published"])
+    return table.drop(columns="identical to published") if dataset.source.is_sample else table
 
 
 def facts_frame(dataset: Dataset) -> pd.DataFrame:
@@ -92,7 +93,9 @@ def model_table(study: Study, results: Results) -> pd.DataFrame:
         count = next(r.parameters for r in results if r.fit.model == name and not r.missing)
         start = "random" if model.kind == "scratch" else "ImageNet"
         rate = number(model.learning_rate, 4).rstrip("0")
-        rows.append((model.label, start, f"{count:,}", model.epochs, model.batch_size, rate, model.dropout))
+        rows.append(
+            (model.label, start, f"{count:,}", model.epochs, model.batch_size, rate, f"{model.dropout:g}")
+        )
     columns = ["model", "weights", "parameters", "epochs", "batch", "rate", "dropout"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -123,7 +126,7 @@ def published_table(study: Study, results: Results) -> pd.DataFrame:
             continue
         place = s.seeds.index(s.median.fit.seed)
         claimed = percent(claims[name]) if name in claims else None
-        seeds = f"{percent(s.low)} – {percent(s.high)}"
+        seeds = percent_range(s)
         right = fraction(s.correct[place], s.n_test)
         interval = percent_range(s.interval)
         row = (label_of(study, name), claimed, percent(s.median_accuracy), right, seeds, interval)
@@ -253,7 +256,10 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     for r in rows:
         counted = r.metric not in {"loss", "macro_f1"}
         show = percent if counted else (lambda v: number(v, 3))
-        ours = "–" if r.median is None else f"{show(r.median)} ({show(r.low)} – {show(r.high)})"
+        ours = "–"
+        if r.median is not None:
+            band = percent_range(r) if counted else f"{show(r.low)}–{show(r.high)}"
+            ours = f"{show(r.median)} ({band})"
         grouped = "–" if r.grouped is None else show(r.grouped.value)
         out.append((r.what, show(r.value), ours, grouped, f"**{r.verdict}**", r.reason))
     columns = ["claim", "published", "ours, same split", "ours, grouped", "verdict", "why"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 NBSP = "\u00a0"
@@ -20,6 +21,14 @@ class Range(Protocol):
     def high(self) -> float: ...
 
 
+@dataclass(frozen=True)
+class Band:
+    """The two ends of an interval, as fractions."""
+
+    low: float
+    high: float
+
+
 def number(value: float, decimals: int = 1, sign: bool = False) -> str:
     """A number with a true minus sign; a value that rounds to zero has no sign."""
     text = f"{abs(value):.{decimals}f}"
@@ -28,9 +37,9 @@ def number(value: float, decimals: int = 1, sign: bool = False) -> str:
     return (MINUS if value < 0 else "+" if sign else "") + text
 
 
-def percent(value: float) -> str:
+def percent(value: float, decimals: int = 1) -> str:
     """0.8667 as "86.7 %" (no-break space)."""
-    return f"{number(100 * value)}{NBSP}%"
+    return f"{number(100 * value, decimals)}{NBSP}%"
 
 
 def percent_range(band: Range) -> str:

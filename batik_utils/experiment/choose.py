@@ -6,18 +6,17 @@ from collections import defaultdict
 
 import numpy as np
 
-from batik_utils.errors import BatikError
 from batik_utils.values import Hyper, Results
 
 SEARCH = "search"
 """The protocol of fits that only serve a choice; they see the published split's rows."""
 
 
-def choose(results: Results, model: str) -> Hyper:
+def choose(results: Results, model: str) -> Hyper | None:
     """The setting with the best mean validation accuracy over seeds, among all settings and their checkpoints.
 
     Ties go to the lower mean validation loss, then fewer epochs, the lower learning rate, the lower dropout.
-    Settings of which a fit failed are passed over; raises BatikError where nothing is left.
+    Settings of which a fit failed are passed over; None where nothing is left.
     """
     scores: dict[Hyper, list[tuple[float, float]]] = defaultdict(list)
     failed = {r.fit.hyper for r in results.missing if r.fit.model == model and r.fit.protocol == SEARCH}
@@ -30,9 +29,7 @@ def choose(results: Results, model: str) -> Hyper:
             accuracy = np.mean(said["val"].argmax(1) == r.val_true)
             scores[hyper].append((accuracy, -np.mean(np.log(np.clip(right, 1e-7, None)))))
     if not scores:
-        raise BatikError(
-            f"The search of {model} has no setting whose fits all succeeded; nothing can be chosen."
-        )
+        return None
 
     def rank(hyper: Hyper) -> tuple[float, ...]:
         accuracy, loss = np.mean(scores[hyper], axis=0)

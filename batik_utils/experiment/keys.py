@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.metadata
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -21,6 +23,7 @@ PACKAGE = Path(batik_utils.backend.__file__).parent
 
 PIXELS = ("data/decode.py",)
 SAMPLE = ("data/sample",)
+TASKS = ("experiment/tasks.py", "values.py")
 FEATURES = (
     "backend.py",
     "models/features.py",
@@ -32,7 +35,7 @@ FEATURES = (
     "models/probes.py",
 )
 CODE = {
-    "heads": (*FEATURES, "models/heads.py", "experiment/tasks.py"),
+    "heads": (*FEATURES, "models/heads.py", *TASKS),
     "scratch": (
         "backend.py",
         "models/train_scratch.py",
@@ -41,9 +44,9 @@ CODE = {
         "models/adam.py",
         "models/augment.py",
         "models/probes.py",
-        "experiment/tasks.py",
+        *TASKS,
     ),
-    "baseline": ("backend.py", "models/baselines.py", "experiment/tasks.py"),
+    "baseline": ("backend.py", "models/baselines.py", *TASKS),
 }
 """The source files, or folders of them, that can change the numbers of each kind of task."""
 
@@ -72,6 +75,19 @@ def lock_sha256() -> str:
 def code_sha256() -> str:
     """One hash over all code that can change numbers: a worker's must equal the caller's."""
     return digest({name: _source(name) for names in CODE.values() for name in names})
+
+
+def identity() -> dict[str, str]:
+    """What a worker must have in common with its caller: code, backend and the versions of what computes."""
+    packages = ("keras", "numpy", os.environ["KERAS_BACKEND"])
+    return {"batik_utils": code_sha256()[:16], "backend": packages[-1]} | {p: _version(p) for p in packages}
+
+
+def _version(package: str) -> str:
+    for name in (package, f"{package}-cpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return "none"
 
 
 def sources(names: Iterable[str], dataset: Dataset) -> dict[str, str]:

@@ -9,8 +9,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from batik_utils.data.splits import curve_splits, grouped_splits, permuted, published_split
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
@@ -80,9 +78,9 @@ class Plan:
     """{optional model: why its weights cannot be had}."""
     backbones: Mapping[str, Backbone] = field(repr=False)
 
-    def next(self, done: Results) -> Plan:
-        """The plan again, knowing these results."""
-        return make_plan(self.study, self.dataset, self.full, done, self.precision, self.backbones)
+    def next(self, done: Results, settle: bool = False) -> Plan:
+        """The plan again, knowing these results; settle lets a search be decided although some of its fits failed."""
+        return make_plan(self.study, self.dataset, self.full, done, self.precision, self.backbones, settle)
 
 
 def open_plan(
@@ -104,11 +102,13 @@ def make_plan(
     done: Results = Results(()),  # noqa: B008  (frozen and empty)
     precision: str = "float32",
     backbones: Mapping[str, Backbone] = BACKBONES,
+    settle: bool = False,
 ) -> Plan:
     """List every task of the study; full gives scratch models the repetition of the pretrained ones.
 
-    A model with a search has its fits under the other protocols only where `done` holds the whole search (or where
-    they do not depend on it). Raises BatikError for a model that is not optional and whose weights cannot be had.
+    A model with a search has its fits under the other protocols only where `done` holds the whole search, every fit
+    of it a success (or, to settle it, at least one setting's), or where they do not depend on it. Raises BatikError
+    for a model that is not optional and whose weights cannot be had.
     """
     left_out = _left_out(study, backbones)
     make = _Maker(study, dataset, precision, backbones)
@@ -123,13 +123,12 @@ def make_plan(
         own = Hyper(model.epochs, model.learning_rate, model.dropout)
         searched = make.search(name, published) if model.search else []
         tasks += searched
-        known = {(r.fit.model, r.fit.protocol, r.fit.seed, r.fit.hyper) for r in done}
-        if all((f.model, f.protocol, f.seed, f.hyper) in known for t in searched for f in t.fits):
-            hyper = choose(done, name) if searched else own
+        hyper = own if not searched else choose(done, name) if _complete(searched, done, settle) else None
+        if hyper is None:
+            waiting.append(name)
+        else:
             seeds = range(study.published.seeds)
             tasks += make.tasks(name, hyper, [(published, s) for s in seeds], probes=True, history=True)
-        else:
-            waiting.append(name)
         pretrained = model.kind == "pretrained"
         often = study.grouped.pretrained if pretrained or full else study.grouped.scratch
         tasks += make.tasks(name, own, _pairs(grouped(often.repeats), often.seeds), probes=True)
@@ -147,6 +146,12 @@ def make_plan(
         if baseline != "features" or study.compare[0] not in left_out:
             tasks.append(make.baseline(baseline, grouped(study.grouped.pretrained.repeats)))
     return Plan(study, dataset, full, precision, tuple(tasks), tuple(waiting), left_out, backbones)
+
+
+def _complete(search: Sequence[Task], done: Results, settle: bool) -> bool:
+    known = {(r.fit.model, r.fit.protocol, r.fit.seed, r.fit.hyper): not r.missing for r in done}
+    said = [known.get((f.model, f.protocol, f.seed, f.hyper)) for task in search for f in task.fits]
+    return None not in said and (settle or all(said))
 
 
 class _Once:
@@ -263,6 +268,7 @@ class _Maker:
             "fits": [(f.protocol, f.repeat, f.fold, f.seed) for f in fits],
             "rows": keys.digest([(s.train, s.val, s.test) for s in splits])[:16],
             "labels": keys.digest(labels)[:16],
+            "backbone": features.backbone.name if features else "",
             "weights": features.backbone.weights_sha256() if features else "",
             "views": features.views if features else 0,
             "probes": probes,
@@ -330,8 +336,3 @@ def _left_out(study: Study, backbones: Mapping[str, Backbone]) -> dict[str, str]
                 raise BatikError(f"{study.name} needs the model {name}, but {reason}.")
             left_out[name] = reason
     return left_out
-
-
-def training_seed(fit: Fit) -> int:
-    """The seed of a fit's training, from its seed, repeat and fold: no two fits of one protocol share one."""
-    return int(np.random.SeedSequence([fit.seed, fit.repeat, fit.fold]).generate_state(1)[0])

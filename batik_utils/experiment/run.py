@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from batik_utils.data.obtain import cache_dir
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
+from batik_utils.experiment.cluster import Cluster
+from batik_utils.experiment.jobs import Job, WorkerDied
 from batik_utils.experiment.plan import Plan, Task
-from batik_utils.experiment.pool import Job, WorkerDied, opened, run_jobs
+from batik_utils.experiment.pool import Local, opened
 from batik_utils.experiment.progress import Progress
 from batik_utils.experiment.store import Store
 from batik_utils.experiment.tasks import Outcome, failed, work, work_features
@@ -27,30 +30,47 @@ def run_plan(
     shard: tuple[int, int] | None = None,
     progress: bool = True,
     store: Store | None = None,
+    retry: bool = True,
 ) -> Results:
     """Do every task of the plan that has no result, and those that wait for a search after it; return all results.
 
     executor is "serial", "processes" (jobs of them; one per core by default) or a Dask scheduler's "tcp://…".
     shard (i, n), from 1 to n, does every n-th task only, and gives only results that exist. A fit that failed is in
-    the results with its reason and is tried again by the next run. Raises BatikError for a wrong shard, or an
-    executor that does not answer.
+    the results with its reason and is tried again by the next run that may retry; a search is settled by those of
+    its settings that succeeded. Raises BatikError for a wrong shard, or an executor that does not answer.
     """
     if shard and not 1 <= shard[0] <= shard[1]:
         raise BatikError(f"A shard is i/n with i from 1 to n, not {shard[0]}/{shard[1]}.")
     store = store or Store(plan.study.name)
     fresh: dict[str, list[FitResult]] = {}
     while True:
-        # By place in the plan, not in what is missing: shards agree on whose a task is while others finish theirs.
-        mine = plan.tasks[shard[0] - 1 :: shard[1]] if shard else plan.tasks
-        missing = [task for task in mine if task.key not in fresh and not store.is_done(task)]
+        mine = own_tasks(plan, shard) if shard else plan.tasks
+        settled = store.is_done if retry else store.is_tried
+        missing = [task for task in mine if task.key not in fresh and not settled(task)]
         if missing:
-            with opened(executor, jobs) as side_by_side, Progress(_amount(plan, missing), progress) as bar:
-                fresh.update(_Run(plan.dataset, store, side_by_side, bar).run(missing))
+            bar = Progress(_amount(missing), progress, cost=sum(task.cost for task in missing))
+            with opened(executor, jobs) as workers, bar:
+                fresh.update(_Run(plan.dataset, store, workers, bar).run(missing))
         results = store.load(plan)
-        following = plan.next(results) if plan.waiting else plan
+        following = plan.next(results, settle=True) if plan.waiting else plan
         if len(following.waiting) == len(plan.waiting):
             return results
         plan = following
+
+
+def own_tasks(plan: Plan, shard: tuple[int, int]) -> list[Task]:
+    """The tasks of shard (i, n): of every model and protocol each n-th, whatever else is planned, done or missing.
+
+    So shards agree on whose a task is while others finish theirs, and while a search's choice adds new ones.
+    """
+    mine, seen = [], Counter()
+    for task in plan.tasks:
+        group = (task.fits[0].model, task.fits[0].protocol)
+        first = int(keys.digest(group)[:8], 16)
+        if (first + seen[group]) % shard[1] == shard[0] - 1:
+            mine.append(task)
+        seen[group] += 1
+    return mine
 
 
 def final_weights(plan: Plan, model: str) -> dict[str, NDArray[np.float32]] | list[NDArray[np.float32]]:
@@ -61,12 +81,12 @@ def final_weights(plan: Plan, model: str) -> dict[str, NDArray[np.float32]] | li
     """
     store = Store(plan.study.name)
     if model in plan.waiting:
-        plan = plan.next(store.load(plan))
+        plan = plan.next(store.load(plan), settle=True)
     for task in plan.tasks:
         for place, fit in enumerate(task.fits):
             if (fit.model, fit.protocol, fit.seed) == (model, "published", 0):
-                with opened("serial") as one, Progress(_amount(plan, [task]), False) as bar:
-                    outcome = _Run(plan.dataset, store, one, bar, keep_weights=True).outcome(task)
+                with opened("serial") as here, Progress(_amount([task]), False) as bar:
+                    outcome = _Run(plan.dataset, store, here, bar, keep_weights=True).outcome(task)
                 if outcome.results[place].missing:
                     raise BatikError(f"{fit.name} failed: {outcome.results[place].missing}")
                 return outcome.weights[place]
@@ -94,7 +114,7 @@ def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:
 class _Run:
     dataset: Dataset
     store: Store
-    side_by_side: int
+    workers: Local | Cluster
     bar: Progress
     keep_weights: bool = False
     _features: dict[FeatureSpec, NDArray[np.float32]] = field(default_factory=dict)
@@ -113,7 +133,7 @@ class _Run:
                 )
             else:
                 queue.append(task)
-        for index, outcome in run_jobs([self._job(task) for task in queue], self.side_by_side):
+        for index, outcome in self.workers.run([self._job(task) for task in queue]):
             task = queue[index]
             if isinstance(outcome, WorkerDied):
                 done[task.key] = self._keep(task, [failed(f, outcome.reason) for f in task.fits], 0.0)
@@ -126,7 +146,7 @@ class _Run:
         self._compute_features([task])
         if task.features in self._broken:
             raise BatikError(self._broken[task.features])
-        ((_, outcome),) = run_jobs([self._job(task)], 1)
+        ((_, outcome),) = self.workers.run([self._job(task)])
         return outcome
 
     def _keep(self, task: Task, results: list[FitResult], seconds: float) -> list[FitResult]:
@@ -134,7 +154,7 @@ class _Run:
         for result in results:
             if result.missing:
                 self.bar.say(f"{result.fit.name}: {result.missing}")
-        self.bar.advance(len(results))
+        self.bar.advance(len(results), task.cost)
         return results
 
     def _job(self, task: Task) -> Job:
@@ -179,7 +199,7 @@ class _Run:
             for spec, row in wanted
         ]
         self.bar.expect(len(queue))
-        for index, features in run_jobs(queue, self.side_by_side):
+        for index, features in self.workers.run(queue):
             spec, row = wanted[index]
             if isinstance(features, np.ndarray):
                 stores[spec].write(images[row], features)
@@ -200,5 +220,5 @@ def _rows_by_spec(tasks: Iterable[Task]) -> dict[FeatureSpec, list[int]]:
     return {spec: sorted(needed) for spec, needed in rows.items()}
 
 
-def _amount(plan: Plan, tasks: Sequence[Task]) -> int:
+def _amount(tasks: Sequence[Task]) -> int:
     return sum(len(task.fits) for task in tasks)

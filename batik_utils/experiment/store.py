@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ class Store:
 
     def read(self, task: Task) -> list[FitResult] | None:
         """The task's results, failed ones included; None if there are none. A damaged file counts as none."""
-        raw = _load(self._path(task))
+        raw = _load(self._path(task)) or _load(self._failed(task))
         if raw is None or raw.get("key") != task.key:
             return None
         try:
@@ -35,12 +36,25 @@ class Store:
         results = self.read(task)
         return results is not None and not any(r.missing for r in results)
 
+    def is_tried(self, task: Task) -> bool:
+        """Whether every fit of the task has a result, be it why it failed."""
+        return self.read(task) is not None
+
     def write(self, task: Task, results: Sequence[FitResult], seconds: float) -> None:
-        """Keep a task's results; failed fits are kept with their reason and are tried again by the next run."""
+        """Keep a task's results; failed fits are kept with their reason, in a file of another name.
+
+        So a merge of folders that never overwrites cannot keep a failure instead of a success.
+        """
         raw = {"key": task.key, "parts": task.parts, "results": [r.to_json() for r in results]}
-        path = self._path(task)
-        _write(self.folder / "timings" / path.name, {"fits": len(results), "seconds": round(seconds, 3)})
+        wrong = any(r.missing for r in results)
+        path = self._failed(task) if wrong else self._path(task)
+        _write(
+            self.folder / "timings" / self._path(task).name,
+            {"fits": len(results), "seconds": round(seconds, 3)},
+        )
         _write(path, raw)
+        if not wrong:
+            self._failed(task).unlink(missing_ok=True)
 
     def load(self, plan: Plan) -> Results:
         """Everything of the plan that has been run, in the plan's order."""
@@ -63,6 +77,9 @@ class Store:
 
     def _path(self, task: Task) -> Path:
         return self.folder / f"{task.slug}--{task.key[:16]}.json"
+
+    def _failed(self, task: Task) -> Path:
+        return self._path(task).with_suffix(".failed")
 
 
 def status(plan: Plan, store: Store) -> list[dict[str, Any]]:
@@ -90,6 +107,9 @@ def _load(path: Path) -> dict[str, Any] | None:
 
 def _write(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(value, sort_keys=True, allow_nan=False), encoding="utf-8")
+    # Processes of two machines that share a folder may have one number.
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(value, file, sort_keys=True, allow_nan=False)
+    os.chmod(part, 0o644)
     os.replace(part, path)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from batik_utils import backend
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
-from batik_utils.experiment.plan import Task, training_seed
+from batik_utils.experiment.plan import Task
 from batik_utils.models.features import FeatureSpec, compute_features
 from batik_utils.values import Fit, FitResult, Split
 
@@ -37,9 +37,9 @@ def work_features(
 ) -> NDArray[np.float32] | str:
     """The features of one image, or why there are none."""
     _same_code(code)
-    backend.start()
     with _ONE_AT_A_TIME, threadpool_limits(1):
         try:
+            backend.start()
             features = compute_features(spec, image, sha256)
         except Exception as error:
             return _reason(error)
@@ -60,16 +60,21 @@ def work(
     than the caller.
     """
     _same_code(code)
-    backend.start()
     start = time.perf_counter()
     with _ONE_AT_A_TIME, threadpool_limits(1):
         weights: list = []
         try:
+            backend.start()
             results = _DO[task.kind](task, paths, sha256s, arrays, weights if keep_weights else None)
             results = [_checked(r) for r in results]
         except Exception as error:
             results = [failed(fit, _reason(error)) for fit in task.fits]
     return Outcome(results, time.perf_counter() - start, weights)
+
+
+def training_seed(fit: Fit) -> int:
+    """The seed of a fit's training, from its seed, repeat and fold: no two fits of one protocol share one."""
+    return int(np.random.SeedSequence([fit.seed, fit.repeat, fit.fold]).generate_state(1)[0])
 
 
 def failed(fit: Fit, reason: str) -> FitResult:

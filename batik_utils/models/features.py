@@ -5,6 +5,7 @@ from __future__ import annotations
 import batik_utils.backend  # noqa: F401  isort: skip  (before keras)
 
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,16 +67,18 @@ class FeatureStore:
     def write(self, image: str, features: NDArray[np.float32]) -> None:
         """Write one image's features, wholly or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f".{image}.{os.getpid()}.part"
-        with part.open("wb") as file:
+        # Processes of two machines that share a folder may have one number.
+        handle, part = tempfile.mkstemp(prefix=f".{image}.", suffix=".part", dir=self.folder)
+        with os.fdopen(handle, "wb") as file:
             np.save(file, features)
+        os.chmod(part, 0o644)
         os.replace(part, self._path(image))
 
     def read(self, image: str, spec: FeatureSpec) -> NDArray[np.float32] | None:
         """One image's features, memory-mapped; None if they are not there or damaged."""
         try:
             found = np.load(self._path(image), mmap_mode="r")
-        except (OSError, ValueError):
+        except (OSError, ValueError, EOFError):
             return None
         return found if found.shape == spec.shape else None
 

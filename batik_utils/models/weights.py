@@ -321,10 +321,15 @@ class _landing:
 
     def __init__(self, weights: Weights, cached: Path) -> None:
         self.weights, self.cached = weights, cached
-        self.temporary = cached.with_name(f".{cached.name}.{os.getpid()}.part")
 
     def __enter__(self) -> Path:
         self.cached.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{self.cached.name}.", suffix=".part", dir=self.cached.parent
+        )
+        os.close(handle)
+        os.chmod(name, 0o644)
+        self.temporary = Path(name)
         return self.temporary
 
     def __exit__(self, kind: object, *_: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import mlcroissant as mlc
 import numpy as np
 
-from batik_utils.evaluation.wording import percent
+from batik_utils.evaluation.wording import Band, percent, percent_range
 from batik_utils.study import PretrainedModel, Study
 from batik_utils.values import Dataset
 
@@ -187,7 +187,7 @@ def _figures(found: Mapping[str, Any]) -> list[str]:
             out.append(f"| {protocol} | not measured | | | |")
             continue
         low, high = got.get("interval") or (None, None)
-        band = "not known" if low is None else f"{percent(low)} to {percent(high)}"
+        band = "not known" if low is None else f"{percent_range(Band(low, high))}"
         out.append(
             f"| {protocol} | {percent(got['accuracy'])} | {band} | {got['macro_f1']:.3f} | {got['n_test']} |"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batik_utils import backend
+from batik_utils.errors import BatikError
 from batik_utils.evaluation.metrics import grouped_interval, published_summary
 from batik_utils.evaluation.tables import fitted
 from batik_utils.experiment import Plan, final_weights
@@ -18,14 +19,24 @@ FILE = "model.keras"
 
 
 def best_model(study: Study, results: Results) -> str:
-    """The model of highest mean accuracy in grouped cross-validation: no published test image has a say."""
-    models = [m for m in fitted(study, results) if published_summary(results, m)]
+    """The model of highest mean accuracy in grouped cross-validation: no published test image has a say.
+
+    Only models whose published fit with seed 0 succeeded count, since that fit is the one that is saved; raises
+    BatikError where there is none.
+    """
+    summaries = {m: published_summary(results, m) for m in fitted(study, results)}
+    models = [m for m, summary in summaries.items() if summary and 0 in summary.seeds]
+    if not models:
+        raise BatikError(f"no published fit with seed 0 succeeded in {study.name}.")
     intervals = {m: grouped_interval(results, m) for m in models}
     return max(models, key=lambda m: intervals[m].value if intervals[m] else -1.0)
 
 
 def save_best(plan: Plan, results: Results, metrics: Mapping[str, Any], folder: Path) -> None:
-    """Train the best model's published fit (seed 0) again; save it as folder/model.keras, with model-card.md."""
+    """Train the best model's published fit (seed 0) again; save it as folder/model.keras, with model-card.md.
+
+    Raises BatikError where no such fit succeeded, or it cannot be trained again.
+    """
     backend.start()
     from batik_utils.models.saved import assemble, save_model
     from batik_utils.models.scratch import build_scratch

@@ -264,7 +264,7 @@ def typst_source(document: Document) -> str:
     settings = "".join(f"  {key}: {_string(about[key])},\n" for key in ("title", "subtitle", "header"))
     credit = "".join(f"{_string(line)}, " for line in about["credit"])
     return f'#import "report.typ": *\n#show: report.with(\n{settings}  credit: ({credit}),\n)\n\n' + pandoc(
-        tree(blocks), "json", "typst"
+        tree(blocks), "json", "typst-smart"
     )
 
 

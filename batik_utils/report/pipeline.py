@@ -98,7 +98,8 @@ def build_report(
     parameters |= {"PHOTOS": photos, "PRECISION": precision}
     with stages("notebooks"):
         executed = run_notebooks(notebooks, parameters, tags(study, dataset, photos))
-    with _together(out / study.name) as folder:
+    target = out / study.name
+    with _together(target) as folder:
         with stages("metrics"):
             story = Story(study, dataset, results, full, plan.left_out)
             write_metrics(folder / "metrics.json", story.metrics)
@@ -106,7 +107,12 @@ def build_report(
             card = json.dumps(croissant(study, dataset), indent=1, ensure_ascii=False) + "\n"
             (folder / "croissant.json").write_text(card, encoding="utf-8", newline="\n")
         with stages("model"):
-            _save_model(plan, results, story.metrics, folder, out / study.name)
+            try:
+                _save_model(plan, results, story.metrics, folder, target)
+            except BatikError as error:
+                # A report without a model is still a report, and its fits took minutes.
+                old = "; the one that is there is an older run's" if (target / deploy.FILE).is_file() else ""
+                stages.console.print(f"No model is saved{old}: {error}", markup=False, soft_wrap=True)
         merged = merge(executed, about(study, dataset))
         with stages("HTML"):
             page, _ = BatikHTMLExporter().from_notebook_node(merged)
@@ -119,7 +125,7 @@ def build_report(
         )
         (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     write_index(out)
-    return out / study.name
+    return target
 
 
 def _results(
@@ -140,13 +146,21 @@ def _results(
 
 def _save_model(plan: Plan, results: Results, metrics: dict[str, Any], folder: Path, target: Path) -> None:
     """Save the best model, unless the one that is there was made from the very same results."""
-    made_from = hashlib.sha256("".join(sorted(t.key for t in plan.tasks)).encode()).hexdigest()
+    made_from = _fingerprint(plan, results)
     stamp = f"{deploy.FILE}.from"
     old = target / stamp
     if old.is_file() and (target / deploy.FILE).is_file() and old.read_text(encoding="utf-8") == made_from:
         return
     deploy.save_best(plan, results, metrics, folder)
     (folder / stamp).write_text(made_from, encoding="utf-8")
+
+
+def _fingerprint(plan: Plan, results: Results) -> str:
+    # Keys alone would not do: they stay the same when a fit that had failed succeeds, and the best may then be another.
+    digest = hashlib.sha256("".join(sorted(t.key for t in plan.tasks)).encode())
+    for result in sorted(results, key=lambda r: r.fit.name):
+        digest.update(f"{result.fit.name}\n{result.missing}\n".encode() + result.y_prob.tobytes())
+    return digest.hexdigest()
 
 
 def verdict_figure(story: Story) -> bytes:

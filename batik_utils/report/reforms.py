@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from batik_utils.evaluation.wording import count, listed, percent
+from batik_utils.evaluation.wording import Band, count, listed, percent, percent_range
 from batik_utils.report.cards import KAGGLE
 from batik_utils.study import Study
 from batik_utils.values import Dataset
@@ -71,7 +71,9 @@ def _values(study: Study, dataset: Dataset, metrics: Mapping[str, Any]) -> dict[
     copies = len(dataset) - groups
     skipped = [path for path, _ in dataset.skipped]
     grouped = study.grouped
-    searched = [m.label for m in study.models.values() if m.search is not None]
+    known = metrics.get("models", {})
+    fitted = {name: m for name, m in study.models.items() if not known or name in known}
+    searched = [m.label for m in fitted.values() if m.search is not None]
     return {
         "study": study.name,
         "question": " ".join(study.question.split()),
@@ -87,7 +89,7 @@ def _values(study: Study, dataset: Dataset, metrics: Mapping[str, Any]) -> dict[
         "skipped": f"Not usable: {listed(skipped)}." if skipped else "Every file was usable.",
         "size": dataset.size,
         "resize": study.image.resize,
-        "models": listed([m.label for m in study.models.values()]),
+        "models": listed([m.label for m in fitted.values()]),
         "folds": grouped.folds,
         "repeats": (
             f"pretrained models {count(grouped.pretrained.repeats, 'repeat')} of "
@@ -99,7 +101,7 @@ def _values(study: Study, dataset: Dataset, metrics: Mapping[str, Any]) -> dict[
         "search_section": "sec-search" if searched else "sec-method",
         "search": (
             f"By a grid in the study's file, on validation images only, for {listed(searched)}; then one look at the "
-            "test set."
+            "test set. Grouped cross-validation uses the settings of the models' table, fixed beforehand."
             if searched
             else "Fixed beforehand in the study's file, after the seed study where it states them; none was tuned."
         ),
@@ -139,5 +141,5 @@ def _interval(study: Study, metrics: Mapping[str, Any]) -> str:
     for name in study.compare:
         band = (metrics.get("models", {}).get(name, {}).get("grouped") or {}).get("interval")
         if band:
-            parts.append(f"{study.models[name].label} {percent(band[0])} to {percent(band[1])}")
+            parts.append(f"{study.models[name].label} {percent_range(Band(*band))}")
     return f"; under the grouped protocol {listed(parts)}" if parts else ""

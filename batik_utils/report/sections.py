@@ -25,8 +25,9 @@ def introduction(story: Story) -> list[str]:
     authors = listed(list(seed.authors))
     out.append(
         f"**Where it comes from.** The study *{seed.title.strip()}* ({authors}; {seed.institution}{year}; "
-        f"{seed.framework}, in {seed.language}) is taken up here. {seed.summary.strip()} All that it does is done "
-        "again, on the same photographs, and what went wrong in it is shown and done right."
+        f"{seed.framework}, in {seed.language}), below called the seed study, is taken up here. "
+        f"{seed.summary.strip()} What it does is done again, on the same photographs and as far as its models can be "
+        "had, and what went wrong in it is shown and done right."
     )
     return out
 
@@ -67,12 +68,17 @@ def skipped(story: Story) -> str:
 
 def sizes(story: Story) -> str:
     """How much the files' sizes differ."""
+    if story.dataset.source.is_sample:
+        facts = story.dataset.facts[0]
+        return f"Every picture is {facts['width']} × {facts['height']} pixels: drawn pictures give nothing away by it."
     widths = [f["width"] for f in story.dataset.facts]
     heights = [f["height"] for f in story.dataset.facts]
     if min(widths) == max(widths) and min(heights) == max(heights):
         return f"Every picture is {widths[0]} × {heights[0]} pixels."
     return (
-        f"The files are between {min(widths):,} and {max(widths):,} pixels wide and between {min(heights):,} and "
+        "Sizes may differ between motifs because each motif was collected from other places. A classifier could use "
+        "that: @sec-baselines asks how far file facts alone would go. The files are "
+        f"between {min(widths):,} and {max(widths):,} pixels wide and between {min(heights):,} and "
         f"{max(heights):,} pixels high."
     )
 
@@ -88,7 +94,10 @@ def audit(story: Story) -> str:
     shown = listed([f"{n} {kind}" for kind, n in sorted(kinds.items())])
     differ = sum(p.labels_differ for p in pairs)
     labels = (
-        f" **{count(differ, 'pair')} under two different labels.**" if differ else " None has two labels."
+        f" **{upper_first(count(differ, 'pair'))} {'is' if differ == 1 else 'are'} under two different labels**, "
+        "and so counted as distinct under each of the two."
+        if differ
+        else " None has two labels."
     )
     groups = len(set(story.dataset.groups.tolist()))
     return (
@@ -145,9 +154,12 @@ def training(story: Story) -> list[str]:
         "nearest": "by nearest neighbour, as Keras' `flow_from_directory` does unless told otherwise",
         "bilinear": "by antialiased bilinear interpolation, as torchvision's `Resize` does",
     }[image.resize]
+    augmentation = first.augmentation
+    moved = augmentation.rotation or augmentation.shift or augmentation.shear or augmentation.zoom
+    edges = "; where a picture is moved, its edge pixels are repeated" if moved else ""
     out = [
         f"Pictures are squeezed to {image.size} × {image.size} pixels {how}. Training images undergo "
-        f"{augmentation_words(first.augmentation)}; where a picture is moved, its edge pixels are repeated."
+        f"{augmentation_words(augmentation)}{edges}."
     ]
     if story.study.seed_study and first.augmentation.shear and first.augmentation.shear < 1:
         out.append(
@@ -219,7 +231,7 @@ def grouped(story: Story) -> list[str]:
     """Which fits stand behind the verdict, and which are missing."""
     from batik_utils.evaluation.findings import missing_fits
 
-    got, expected = story.counted
+    got, expected = story.counted_of(story.models)
     reasons = [r.missing for r in story.results.missing]
     return [f"{missing_fits(got, expected, reasons)} {sentences.cost(story)}".strip()]
 
@@ -260,7 +272,7 @@ def limits(story: Story) -> list[str]:
     out = [
         f"The {n} photographs were collected from the web by others. How they were chosen, by whom they were labelled "
         "and what their licence is, is not documented, so that the population they stand for is unknown. Labels "
-        "were not checked by an expert here; @sec-predictions lists those that the models doubt.",
+        "were not checked by an expert here; @sec-wrong lists those that the models doubt.",
         "The motifs are not of one kind: some name a place, some a technique, some a pattern. A classifier may "
         "separate them by how they were photographed; @sec-baselines measures part of that, not all of it.",
         "Few images leave wide intervals; @sec-grouped says what differences they could have shown.",

@@ -212,7 +212,8 @@ def claims(story: Story) -> None:
 
     text(claims_summary(story.claims))
     caption = (
-        "Published numbers beside ours: median (range over training seeds), and the mean over grouped folds."
+        "Published numbers beside ours: the training seed of median accuracy (range over the seeds), and the "
+        "mean over grouped folds."
     )
     table(tables.claims_frame(story.claims), "tbl-claims", caption)
 

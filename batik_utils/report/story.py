@@ -147,7 +147,7 @@ class Story:
         path, true, guess = fit.paths[row], fit.y_true[row], int(fit.y_prob[row].argmax())
         names = [motif_name(m) for m in self.study.motifs]
         sign = "=" if guess == true else "≠"
-        title = f"true: {names[true]}\n{sign} {names[guess]}, {fit.y_prob[row, guess]:.0%}"
+        title = f"true: {names[true]}\n{sign} {names[guess]}, {percent(fit.y_prob[row, guess], 0)}"
         return Picture(self.image(path), path, title, bool(guess == true))
 
     # ----------------------------------------------------------------- pictures
@@ -181,7 +181,7 @@ class Story:
             Picture(
                 self.image(r.path),
                 r.path,
-                f"true: {motif_name(r.true)}\n≠ {motif_name(r.predicted)}, {r.p:.0%}",
+                f"true: {motif_name(r.true)}\n≠ {motif_name(r.predicted)}, {percent(r.p, 0)}",
             )
             for r in frame.rename(columns={"probability": "p"}).itertuples()
         ]
@@ -237,8 +237,11 @@ class Story:
     @cached_property
     def counted(self) -> tuple[int, int]:
         """Grouped fits (got, planned) of the verdict's two models."""
-        pair = (self.pretrained, self.scratch)
-        return sum(len(self.results.select(m, "grouped")) for m in pair), sum(map(self.planned, pair))
+        return self.counted_of((self.pretrained, self.scratch))
+
+    def counted_of(self, models: Sequence[str]) -> tuple[int, int]:
+        """Grouped fits (got, planned) of these models."""
+        return sum(len(self.results.select(m, "grouped")) for m in models), sum(map(self.planned, models))
 
     @cached_property
     def verdict(self) -> findings.Verdict:
@@ -259,10 +262,11 @@ class Story:
 
 
 def open_story(name: str, data: str = "", full: bool = False, precision: str = "float32") -> Story:
-    """Load a study, its data and its results; fits that are missing are done first, with a progress bar."""
+    """Load a study, its data and its results; fits never tried are done first, with a progress bar."""
     from batik_utils.experiment import clean_features, open_plan, run_plan
 
     plan = open_plan(name, Path(data) if data else None, full, precision)
-    story = Story(plan.study, plan.dataset, run_plan(plan), full, plan.left_out)
+    # A fit that failed stays failed here: the notebooks of one report must tell of the same results.
+    story = Story(plan.study, plan.dataset, run_plan(plan, retry=False), full, plan.left_out)
     story.clean_features = partial(clean_features, plan)
     return story

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from batik_utils.evaluation.figures.style import colours, motif_name, new
+from batik_utils.evaluation.figures.style import colours, motif_name, new, slant_labels
 from batik_utils.values import Dataset
 
 
@@ -53,6 +53,7 @@ def motif_colours(dataset: Dataset) -> Figure:
             body.set(facecolor=colour, alpha=0.5)
         for key in ("cbars", "cmins", "cmaxes", "cmedians"):
             parts[key].set(color="#444444", linewidth=0.9)
-        ax.set_xticks(range(1, len(names) + 1), names, rotation=35 if len(names) > 3 else 0, fontsize=7)
+        ax.set_xticks(range(1, len(names) + 1), names, fontsize=7)
+        slant_labels(ax, len(names))
         ax.set_ylabel(what)
     return fig

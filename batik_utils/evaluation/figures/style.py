@@ -32,9 +32,15 @@ def new(
 
 def percent_axis(axis, low: float = 0.0, high: float = 1.0) -> None:
     """Show fractions on a matplotlib axis (ax.xaxis or ax.yaxis) as percentages, from low to high."""
-    axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol="\u00a0%"))
     limits = axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim
     limits(low, high)
+
+
+def slant_labels(ax, count: int) -> None:
+    """Slant the labels under a plot where there are more than three, each ending at its own tick."""
+    if count > 3:
+        plt.setp(ax.get_xticklabels(), rotation=35, ha="right", rotation_mode="anchor")
 
 
 def motif_name(motif: str) -> str:

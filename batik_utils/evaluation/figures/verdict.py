@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from batik_utils.evaluation.figures.style import GREY, INK, PALETTE, colours, motif_name, new, percent_axis
+from batik_utils.evaluation.figures.style import (
+    GREY,
+    INK,
+    PALETTE,
+    colours,
+    motif_name,
+    new,
+    percent_axis,
+    slant_labels,
+)
+from batik_utils.evaluation.wording import percent
 
 
 def fold_dots(
@@ -55,7 +65,7 @@ def posterior_figure(
     names = (f"{labels[0]} better", f"practically the same (±{100 * rope:g} points)", f"{labels[1]} better")
     for (where, colour), name, p in zip(parts, names, probabilities, strict=True):
         ax.fill_between(
-            x, density, where=where, color=colour, alpha=0.45, linewidth=0, label=f"{name}: {p:.1%}"
+            x, density, where=where, color=colour, alpha=0.45, linewidth=0, label=f"{name}: {percent(p)}"
         )
     ax.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
     ax.set(xlabel=f"Difference in accuracy, {labels[0]} − {labels[1]} (points)", yticks=[], ylim=(0, None))
@@ -84,7 +94,7 @@ def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequ
         )  # fmt: skip
         ax.set_title(label, fontsize=8.5)
         ax.tick_params(labelsize=7, length=0)
-        ax.tick_params(axis="x", rotation=35 if len(names) > 3 else 0)
+        slant_labels(ax, len(names))
         ax.tick_params(axis="y", rotation=0)
         ax.set_xlabel("Predicted", fontsize=8)
         ax.set_ylabel("True" if ax in axes[:, 0] else "", fontsize=8)
