@@ -137,14 +137,22 @@ def _dask_cluster(folder: Path, workers: int = 2):
         started = []
         try:
             for command in commands:
-                started.append(subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log))
+                started.append(
+                    subprocess.Popen(
+                        command, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True
+                    )
+                )
                 _wait_for(file.is_file)
             yield json.loads(file.read_text())["address"]
         finally:
             for process in reversed(started):
                 process.terminate()
             for process in started:
-                process.wait(30)
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:  # a nanny whose worker was killed may wait for it in vain
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait(10)
 
 
 def test_a_dask_address_where_nobody_answers_is_one_clear_line(monkeypatch, cache):
