@@ -56,7 +56,11 @@ def test_confusion_shows_whole_counts_as_they_are_and_means_with_a_decimal():
 def test_the_posterior_names_its_three_probabilities():
     fig = figures.posterior_figure(0.1, 0.02, 9, 0.02, ("A", "B"), (0.9, 0.08, 0.02))
     labels = [text.get_text() for text in fig.legends[0].get_texts()]
-    assert labels == ["A better: 90.0%", "practically the same (±2 points): 8.0%", "B better: 2.0%"]
+    assert labels == [
+        "A better: 90.0\u00a0%",
+        "practically the same (±2 points): 8.0\u00a0%",
+        "B better: 2.0\u00a0%",
+    ]
 
 
 def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():

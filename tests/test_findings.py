@@ -133,7 +133,9 @@ def test_what_a_model_learnt_beyond_its_baselines():
     def sentence(colour):
         return findings.learnt("A", _band(0.8), 1 / 3, {"file metadata": _band(0.3), "colour": colour})
 
-    assert "It beats file metadata (by 30.0\u00a0points) and colour" in sentence(_band(0.1))
+    assert "On the same folds, it beats file metadata (by 30.0\u00a0points) and colour" in sentence(
+        _band(0.1)
+    )
     assert "learnt more than these baselines can" in sentence(_band(0.1))
     undecided = sentence(_band(-0.02))
     assert "cannot be shown to beat colour (−2.0\u00a0points)" in undecided and "learnt more" not in undecided
@@ -174,10 +176,10 @@ def test_calibration_in_words():
     assert "too sure of itself" in remarks.calibration("A", _calibration(0.95, 0.15))
     assert "too unsure of itself" in remarks.calibration("A", _calibration(0.6, 0.2))
     assert "well calibrated" in remarks.calibration("A", _calibration(0.81, 0.03))
-    assert "a temperature of 1.50, fitted on other folds, improves it" in remarks.calibration(
+    assert "a temperature of 1.50, fitted on other folds, lowers the loss" in remarks.calibration(
         "A", _calibration(0.95, 0.15)
     )
-    assert "does not improve it" in remarks.calibration("A", _calibration(0.81, 0.03, after_loss=0.6))
+    assert "hardly changes the loss" in remarks.calibration("A", _calibration(0.81, 0.03, after_loss=0.6))
     assert "cannot be measured" in remarks.calibration("A", None)
 
 
@@ -185,9 +187,13 @@ def test_shortcuts():
     def sentence(**found):
         return remarks.probes("A", 0.85, found, 1 / 3, 150)
 
-    assert "loses most on images without colour (30.0\u00a0points)" in sentence(greyscale=0.55, blur=0.8)
+    assert "loses most when images are stripped of colour (30.0\u00a0points)" in sentence(
+        greyscale=0.55, blur=0.8
+    )
     assert "next to nothing" in sentence(greyscale=0.84, blur=0.83)
-    assert "margins" in sentence(border=0.6) and "margins" not in sentence(border=0.35)
+    assert "margin" in sentence(border=0.6) and "margin" not in sentence(border=0.35)
+    # Near chance on whole pictures there is nothing for a border to explain.
+    assert "margin" not in remarks.probes("A", 0.4, {"border": 0.6}, 1 / 3, 150)
     assert "not tested" in sentence()
 
 
@@ -241,7 +247,8 @@ def _row(verdict, what="it"):
 def test_claims_in_one_sentence():
     rows = [_row("reproduced"), _row("not reproduced", "the loss"), _row("not comparable")]
     assert findings.claims_summary(rows) == (
-        "Of 3 published numbers, 1 reproduced, 1 not reproduced and 1 not comparable. Not reproduced: the loss."
+        "Of 3 published numbers, 1 is reproduced, 1 is not reproduced and 1 is not comparable. "
+        "Not reproduced: the loss."
     )
     assert "Not reproduced:" not in findings.claims_summary(rows[:1])
     assert "no published number" in findings.claims_summary([])
@@ -281,7 +288,7 @@ def test_the_abstract_has_the_numbers_and_says_what_the_pictures_are():
     assert len(paragraphs) == 3
     assert "150 photographs" in paragraphs[0] and "procedural" not in paragraphs[0]
     assert "A 80.0\u00a0% (75.0–85.0\u00a0%); chance is 33.3\u00a0%. A is better." in paragraphs[1]
-    assert "1 reproduced" in paragraphs[2] and "Thirty images" in paragraphs[2]
+    assert "1 is reproduced" in paragraphs[2] and "Thirty images" in paragraphs[2]
     sample = findings.abstract(
         **(given | {"sample": True, "accuracies": {}, "claims": (), "power_sentence": ""})
     )

@@ -68,7 +68,7 @@ def test_answers_follow_the_run():
         "models": {"mobilenet_v2": {"grouped": {"interval": [0.7, 0.9]}, "permuted": {"accuracy": 0.34}}},
     }
     found = answers("bali-betawi-celup", metrics)
-    assert "colour 50.0\u00a0%" in found["5f"] and "70.0\u00a0% to 90.0\u00a0%" in found["7b"]
+    assert "colour 50.0\u00a0%" in found["5f"] and "70.0–90.0\u00a0%" in found["7b"]
     assert "MobileNetV2 34.0\u00a0%" in found["6a"]
 
 

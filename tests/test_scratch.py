@@ -1,7 +1,10 @@
 """Scratch networks: the seed's architecture, a fast form that is the same function, and fits that repeat bit by bit."""
 
+import importlib.util
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -167,7 +170,7 @@ def test_a_fit_in_a_fresh_process_is_the_fit_in_this_one(tmp_path):
         "import sys; sys.path.insert(0, sys.argv[1]); import numpy as np; import test_scratch as t\n"
         "r = t.fit(seed=2); np.savez(sys.argv[2], *r.weights, **r.probabilities)"
     )
-    folder = str(__import__("pathlib").Path(__file__).parent)
+    folder = str(Path(__file__).parent)
     subprocess.run(
         [sys.executable, "-c", code, folder, str(tmp_path / "there.npz")], check=True, capture_output=True
     )
@@ -247,3 +250,20 @@ def test_the_history_is_keras_own_running_mean():
     ).history
     for name, values in ours.history.items():
         assert values == pytest.approx(theirs[name], rel=1e-3), name
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_jax_trains_the_same_network_up_to_rounding(precision):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_scratch as t\n"
+        "h = t.Hyper(epochs=2, learning_rate=1e-3, dropout=0.0)\n"  # dropout is drawn otherwise in each backend
+        "print(*t.fit(hyper=h, precision=sys.argv[2]).history['loss'])"
+    )
+    losses = []
+    for backend in ("tensorflow", "jax"):
+        env = {**os.environ, "KERAS_BACKEND": backend}
+        command = [sys.executable, "-c", code, str(Path(__file__).parent), precision]
+        said = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+        losses.append([float(loss) for loss in said.split()])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3 if precision == "float32" else 0.05)
