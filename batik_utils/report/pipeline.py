@@ -101,7 +101,7 @@ def build_report(
     target = out / study.name
     with _together(target) as folder:
         with stages("metrics"):
-            story = Story(study, dataset, results, full, plan.left_out)
+            story = Story(study, dataset, results, full, plan.left_out, precision)
             write_metrics(folder / "metrics.json", story.metrics)
             (folder / "verdict.svg").write_bytes(verdict_figure(story))
             card = json.dumps(croissant(study, dataset), indent=1, ensure_ascii=False) + "\n"

@@ -161,6 +161,11 @@ def training(story: Story) -> list[str]:
         f"Pictures are squeezed to {image.size} × {image.size} pixels {how}. Training images undergo "
         f"{augmentation_words(augmentation)}{edges}."
     ]
+    if story.precision != "float32":
+        out.append(
+            f"Scratch networks compute in {story.precision} here (weights, optimiser and softmax in float32), which is "
+            "faster; this project's comparison over ten seeds could show no loss of accuracy, nor exclude a small one."
+        )
     if story.study.seed_study and first.augmentation.shear and first.augmentation.shear < 1:
         out.append(
             f"The shear of {first.augmentation.shear:g} is in *degrees* to Keras' `ImageDataGenerator`, which is to "

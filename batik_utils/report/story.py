@@ -48,6 +48,7 @@ class Story:
         results: Results,
         full: bool = False,
         left_out: Mapping[str, str] | None = None,
+        precision: str = "float32",
     ) -> None:
         self.study = study
         self.dataset = dataset
@@ -55,6 +56,8 @@ class Story:
         self.full = full
         self.left_out = dict(left_out or {})
         """{model: why it could not be fitted}"""
+        self.precision = precision
+        """Arithmetic of the scratch networks."""
         self.clean_features: Callable[[str], np.ndarray] | None = None
         """Frozen features [n, d] of a pretrained model, where its plan is at hand."""
         self.models = fitted(study, results)
@@ -267,6 +270,6 @@ def open_story(name: str, data: str = "", full: bool = False, precision: str = "
 
     plan = open_plan(name, Path(data) if data else None, full, precision)
     # A fit that failed stays failed here: the notebooks of one report must tell of the same results.
-    story = Story(plan.study, plan.dataset, run_plan(plan, retry=False), full, plan.left_out)
+    story = Story(plan.study, plan.dataset, run_plan(plan, retry=False), full, plan.left_out, precision)
     story.clean_features = partial(clean_features, plan)
     return story
