@@ -98,3 +98,8 @@ def test_a_damaged_file_counts_as_missing(tmp_path):
     assert not store.has("a", _spec())
     store.write("b", np.zeros((2, 2), np.float32))
     assert not store.has("b", _spec())
+
+
+def test_an_empty_file_counts_as_missing(tmp_path):
+    FeatureStore(tmp_path)._path("image").write_bytes(b"")  # a full disk leaves such a thing
+    assert not FeatureStore(tmp_path).has("image", _spec())

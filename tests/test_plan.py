@@ -227,3 +227,14 @@ def test_a_key_covers_every_module_that_its_models_are_made_of(kind):
     needed = {found for name in keys.CODE[kind] if name.startswith("models/") for found in modules(name)}
     assert needed - {"models/weights.py"} <= set(keys.CODE[kind])
     assert all((keys.PACKAGE / name).exists() for name in keys.CODE[kind])
+
+
+def test_two_backbones_with_the_same_weights_share_no_key():
+    # One network with two preprocessings: what is computed of its features differs, its weights do not.
+    both = [
+        make_plan(tiny.study(), tiny.dataset(), backbones={"tiny": tiny.TinyBackbone(name=name)})
+        for name in ("tiny", "unit")
+    ]
+    found = [{t.slug: t.key for t in plan.tasks if t.features} for plan in both]
+    assert "baseline_features.grouped" in found[0] and found[0].keys() == found[1].keys()
+    assert all(found[0][slug] != found[1][slug] for slug in found[0])
