@@ -14,9 +14,10 @@ import keras
 from batik_utils.errors import BatikError
 from batik_utils.models import weights
 from batik_utils.models.backbones import BACKBONES, backbone
+from batik_utils.models.catalogue import WEIGHTS, Weights
 from batik_utils.models.efficientnet_lite import lite_features, load_lite
 from batik_utils.models.folding import fold_batch_norm
-from batik_utils.models.weights import WEIGHTS, Weights, weights_file
+from batik_utils.models.weights import weights_file
 
 needs_index = pytest.mark.skipif(os.environ.get("BATIK_OFFLINE") == "1", reason="BATIK_OFFLINE=1")
 DISTINCT = sorted(set(BACKBONES) - {"mobilenet_v2_unit_range"})

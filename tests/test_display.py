@@ -1,10 +1,12 @@
 """What notebooks show: deterministic pictures, tables that read well, placeholders instead of photographs."""
 
 import base64
+import io
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from PIL import Image
 from tiny_report import curve, shown
 
 from batik_utils.errors import BatikError
@@ -28,12 +30,13 @@ def test_a_figure_is_svg_with_text_as_paths_and_the_same_bytes_each_time():
     assert not plt.get_fignums()
 
 
-def test_photographs_are_png_at_160_dots_per_inch():
+def test_photographs_are_jpeg_at_160_dots_per_inch():
     first, _ = parts(shown(lambda: curve(photos=True)))
     again, _ = parts(shown(lambda: curve(photos=True)))
-    assert first["image/png"] == again["image/png"]
-    raw = base64.b64decode(first["image/png"])
-    assert int.from_bytes(raw[16:20], "big") == pytest.approx(4 * 160, abs=10)
+    assert first["image/jpeg"] == again["image/jpeg"]
+    picture = Image.open(io.BytesIO(base64.b64decode(first["image/jpeg"])))
+    assert picture.format == "JPEG" and picture.width == pytest.approx(4 * 160, abs=10)
+    assert first[MIME]["inches"] == pytest.approx([4, 2], abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ import pytest
 
 from batik_utils.errors import BatikError
 from batik_utils.models import weights
+from batik_utils.models.catalogue import WEIGHTS, Weights, Wheel
 from batik_utils.models.pth import MAGIC, PROTOCOL, read_pth
-from batik_utils.models.weights import WEIGHTS, Weights, Wheel, drop_top, weights_file
+from batik_utils.models.weights import drop_top, weights_file
 
 needs_index = pytest.mark.skipif(os.environ.get("BATIK_OFFLINE") == "1", reason="BATIK_OFFLINE=1")
 

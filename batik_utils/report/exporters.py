@@ -152,7 +152,7 @@ def _html_piece(document: Document, piece: Piece) -> Node:
     ]
     said = [None, [{"t": "Plain", "c": caption}]]
     if piece.kind == "figure":
-        kind = "image/svg+xml" if isinstance(piece.image, str) else "image/png"
+        kind = "image/svg+xml" if isinstance(piece.image, str) else "image/jpeg"
         raw = piece.image.encode() if isinstance(piece.image, str) else piece.image
         url = f"data:{kind};base64,{base64.b64encode(raw).decode()}"
         style = [["style", f"width:{piece.part['inches'][0] * SCREEN_DPI:.0f}px"]]
@@ -269,7 +269,7 @@ def typst_source(document: Document) -> str:
 
 
 def _file(piece: Piece) -> str:
-    return piece.label + (".svg" if isinstance(piece.image, str) else ".png")
+    return piece.label + (".svg" if isinstance(piece.image, str) else ".jpg")
 
 
 def _string(text: str) -> str:

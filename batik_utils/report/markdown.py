@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,19 +177,13 @@ def _displayed(data: Any, part: dict[str, Any], where: str, pieces: dict[str, Pi
         # JSON inside a notebook may come back as NotebookNode; captions are strings either way.
         piece = Piece(kind, label, where, dict(part))
         if kind == "figure":
-            piece.image = data["image/svg+xml"] if "image/svg+xml" in data else _png(data["image/png"])
+            piece.image = data["image/svg+xml"] if "image/svg+xml" in data else b64decode(data["image/jpeg"])
             if isinstance(piece.image, list):
                 piece.image = "".join(piece.image)
         pieces[label] = piece
         yield fenced("hole", part["caption"], label)
     elif kind != "caption":
         raise BatikError(f"{where}: an output of the unknown kind {kind!r}.")
-
-
-def _png(encoded: str) -> bytes:
-    import base64
-
-    return base64.b64decode(encoded)
 
 
 def _code(text: str) -> str:
