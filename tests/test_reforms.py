@@ -72,6 +72,14 @@ def test_answers_follow_the_run():
     assert "MobileNetV2 34.0\u00a0%" in found["6a"]
 
 
+def test_a_model_that_was_not_fitted_is_not_listed():
+    models = {name: {"grouped": {}} for name in load_study("sidoluhur-tambal-betawi").models}
+    models["efficientnet_b2"] = {"label": "EfficientNet-B2"}
+    found = answers("sidoluhur-tambal-betawi", {"models": models})
+    assert "EfficientNet-Lite2" in found["5a"] and "EfficientNet-Lite2" in found["5e"]
+    assert "EfficientNet-B2" not in found["5a"] + found["5e"]
+
+
 def test_a_search_is_told_where_there_is_one():
     rows = {
         row[0]: row

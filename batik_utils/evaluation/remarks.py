@@ -91,7 +91,7 @@ def permutation(label: str, accuracy: Interval | None, chance: float) -> str:
 
 
 def learning_curve(label: str, accuracies: Mapping[int, Interval], rise: float = 0.02) -> str:
-    """Whether more photographs would help; accuracies maps training images per motif to an interval."""
+    """Whether more images would help; accuracies maps training images per motif to an interval."""
     steps = sorted(accuracies)
     if len(steps) < 2:
         return f"There are too few points for a learning curve of {label}."
@@ -99,10 +99,10 @@ def learning_curve(label: str, accuracies: Mapping[int, Interval], rise: float =
     start = f"{percent(accuracies[steps[0]].value)} with {steps[0]} training images per motif"
     path = f"from {start} to {percent(last)} with {steps[-1]}"
     if last - before >= rise:
-        return f"{label} is still rising, {path}: more photographs would probably help."
+        return f"{label} is still rising, {path}: more images would probably help."
     if before - last >= rise:
         return f"{label} goes {path} and does not rise at the end: the curve is too noisy to be read."
-    return f"{label} has levelled off, {path}: more photographs of this kind would help little."
+    return f"{label} has levelled off, {path}: more images of this kind would help little."
 
 
 def search(label: str, choice: Choice | None) -> str:

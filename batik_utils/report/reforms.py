@@ -71,7 +71,8 @@ def _values(study: Study, dataset: Dataset, metrics: Mapping[str, Any]) -> dict[
     copies = len(dataset) - groups
     skipped = [path for path, _ in dataset.skipped]
     grouped = study.grouped
-    known = metrics.get("models", {})
+    # A model whose weights could not be had is named in the metrics, with no protocol's figures.
+    known = {name for name, m in metrics.get("models", {}).items() if "grouped" in m or "published" in m}
     fitted = {name: m for name, m in study.models.items() if not known or name in known}
     searched = [m.label for m in fitted.values() if m.search is not None]
     return {

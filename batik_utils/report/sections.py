@@ -259,6 +259,11 @@ def calibration_caption() -> str:
     return "Calibration out of fold, before → after temperature scaling (a temperature over 1: too sure of itself)."
 
 
+def reliability_caption() -> str:
+    """Caption of the reliability diagram."""
+    return "Confidence against accuracy, out of fold; the larger a dot, the more predictions it stands for."
+
+
 def map_caption(story: Story) -> str:
     """Caption of the feature map."""
     label = story.label(story.pretrained)

@@ -21,7 +21,7 @@ from batik_utils.evaluation.figures.style import (
     percent_axis,
     slant_labels,
 )
-from batik_utils.evaluation.wording import percent
+from batik_utils.evaluation.wording import number, percent
 
 
 def fold_dots(
@@ -69,7 +69,7 @@ def posterior_figure(
         )
     ax.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
     ax.set(xlabel=f"Difference in accuracy, {labels[0]} − {labels[1]} (points)", yticks=[], ylim=(0, None))
-    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}".replace("-", "−"))
+    ax.xaxis.set_major_formatter(lambda value, _: number(100 * value, 0, sign=True))
     ax.spines["left"].set_visible(False)
     fig.legend(loc="outside lower center", ncols=3, fontsize=7, frameon=False)
     return fig
