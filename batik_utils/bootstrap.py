@@ -27,9 +27,7 @@ def main(folder: Path) -> None:
     lock = str(ROOT / "requirements.txt")
     own_lock = folder / "uv.txt"
     own_lock.write_text(_locked("uv", Path(lock).read_text(encoding="utf-8")), encoding="utf-8")
-    subprocess.run(
-        [*pip, "install", "--require-hashes", "--no-deps", "--requirement", str(own_lock)], check=False
-    )
+    subprocess.run([*pip, "install", "--require-hashes", "--no-deps", "--requirement", str(own_lock)], check=False)
     uv = [python, "-m", "uv", "pip"]
     sync = [*uv, "sync", "--python", python, "--quiet", "--require-hashes", "--compile-bytecode", lock]
     if subprocess.run(sync, env={**os.environ, **_index(pip)}).returncode:

@@ -39,12 +39,9 @@ StudyName = Annotated[str, typer.Argument(help="A study's name, or a path to its
 Data = Annotated[Path | None, typer.Option(help="Folder with one folder of pictures per motif.")]
 Full = Annotated[bool, typer.Option("--full", help="Give scratch models as many fits as pretrained ones.")]
 DaskAddress = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:port.")]
-Jobs = Annotated[
-    int | None, typer.Option(min=1, help="Local processes; as many as there are cores if not given.")
-]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Local processes; as many as there are cores if not given.")]
 Arithmetic = Annotated[
-    Precision,
-    typer.Option(help="Of scratch networks; bfloat16 is faster on processors that have it, and less exact."),
+    Precision, typer.Option(help="Of scratch networks; bfloat16 is faster on processors that have it, and less exact.")
 ]
 
 
@@ -60,7 +57,7 @@ def report(
     reports: Annotated[Path | None, typer.Option(help="Where reports go; reports/ if not given.")] = None,
 ) -> None:
     """Build a study's report: HTML, PDF and metrics.json."""
-    from batik_utils.report.pipeline import build_report
+    from batik_utils.report.build import build_report
 
     options = {"out": reports} if reports else {}
     folder = build_report(
@@ -102,9 +99,7 @@ def run(
     dask: DaskAddress = None,
     jobs: Jobs = None,
     precision: Arithmetic = Precision.float32,
-    shard: Annotated[
-        str | None, typer.Option(help="i/n: do only every n-th task, for any scheduler.")
-    ] = None,
+    shard: Annotated[str | None, typer.Option(help="i/n: do only every n-th task, for any scheduler.")] = None,
 ) -> None:
     """Do the missing fits, without a report."""
     from batik_utils.experiment import open_plan, run_plan
@@ -121,9 +116,7 @@ def run(
     done = sum(r.fit in mine and not r.missing for r in results)
     out.print(f"{done:,} of {len(mine):,} fits done, {len(failed)} failed")
     for model in after.waiting:
-        out.print(
-            f"waiting: the published fits of {model} are planned when all shards of its search are done"
-        )
+        out.print(f"waiting: the published fits of {model} are planned when all shards of its search are done")
     if failed:
         raise typer.Exit(1)
 
@@ -137,7 +130,7 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List near-duplicates and files that are not what they should be."""
-    from batik_utils.data.audit import audit_report
+    from batik_utils.audit import audit_report
     from batik_utils.study import load_study
 
     chosen = load_study(study or "bali-betawi-celup")
@@ -160,9 +153,7 @@ def audit(
 @app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(help="Pictures of cloth.")],
-    model: Annotated[
-        Path | None, typer.Option(help="A saved .keras model; the newest report's if not given.")
-    ] = None,
+    model: Annotated[Path | None, typer.Option(help="A saved .keras model; the newest report's if not given.")] = None,
 ) -> None:
     """Say which motif each picture shows, with probabilities."""
     from batik_utils.models.saved import newest_model

@@ -83,7 +83,7 @@ class Search(Strict):
 
 
 class _Model(Strict):
-    label: str
+    title: str
     """The name that readers see."""
     epochs: Count
     batch_size: Count = 32

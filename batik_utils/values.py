@@ -150,7 +150,7 @@ class FitResult:
     val_prob: NDArray[np.float64] | None = None
     checkpoints: dict[int, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     """{epochs: {"val": [n_val, classes], "test": [n, classes]}} for the epoch counts that a search considers."""
-    probes: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    corruptions: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """{"greyscale" | "blur" | "patches" | "border": [n, classes]}: the same test images, tampered with."""
     missing: str = ""
     """Why there is no result (the fit failed); every array is then empty."""
@@ -165,7 +165,7 @@ class FitResult:
         out["checkpoints"] = {
             str(e): {k: _listed(v) for k, v in c.items()} for e, c in sorted(self.checkpoints.items())
         }
-        out["probes"] = {k: _listed(v) for k, v in sorted(self.probes.items())}
+        out["corruptions"] = {k: _listed(v) for k, v in sorted(self.corruptions.items())}
         return out
 
     @classmethod
@@ -188,10 +188,8 @@ class FitResult:
             val_paths=tuple(raw["val_paths"]),
             val_true=None if raw["val_true"] is None else np.asarray(raw["val_true"], dtype=np.int64),
             val_prob=probabilities(raw["val_prob"]),
-            checkpoints={
-                int(e): {k: probabilities(v) for k, v in c.items()} for e, c in raw["checkpoints"].items()
-            },
-            probes={k: probabilities(v) for k, v in raw["probes"].items()},
+            checkpoints={int(e): {k: probabilities(v) for k, v in c.items()} for e, c in raw["checkpoints"].items()},
+            corruptions={k: probabilities(v) for k, v in raw["corruptions"].items()},
             missing=raw["missing"],
         )
 

@@ -48,9 +48,7 @@ def measure(study: str, epochs: int) -> dict[str, Any]:
 def table(found: dict[str, Any]) -> Table:
     """The measurements as a table: seconds, ratio to the seed's way, share of the arithmetic floor."""
     seed = found["seed_way"]
-    title = (
-        f"{found['study']}: a fit of {FIT_EPOCHS} epochs on {found['train']} pictures, {found['cores']} cores"
-    )
+    title = f"{found['study']}: a fit of {FIT_EPOCHS} epochs on {found['train']} pictures, {found['cores']} cores"
     out = Table(title=title)
     for column in ("", "seconds per epoch", "seconds per fit", "× faster", "floor, s", "floor / measured"):
         out.add_column(column, justify="left" if not column else "right")
@@ -68,9 +66,7 @@ def table(found: dict[str, Any]) -> Table:
     row("seed's way, MobileNetV2 in the loop", seed["pretrained"], seed["pretrained"])
     crowd = found["engine"]
     ratio = f"{seed['pretrained'] / crowd['seconds']:.2f}"
-    out.add_row(
-        f"ours, {crowd['fits']} pretrained fits together", "", f"{crowd['seconds']:.1f}", ratio, "", ""
-    )
+    out.add_row(f"ours, {crowd['fits']} pretrained fits together", "", f"{crowd['seconds']:.1f}", ratio, "", "")
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batik_utils.data.dataset import load_dataset
+from batik_utils.data.load import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.study import Study, load_study
 from batik_utils.values import Dataset
@@ -16,9 +16,7 @@ def load(name: str) -> tuple[Study, Dataset]:
     except BatikError:
         sample = load_study("sample")
         # The same arithmetic as the study that was asked for: its size of picture.
-        sample = sample.model_copy(
-            update={"image": study.image, "motifs": sample.motifs[: len(study.motifs)]}
-        )
+        sample = sample.model_copy(update={"image": study.image, "motifs": sample.motifs[: len(study.motifs)]})
         return sample, load_dataset(sample)
 
 

@@ -13,8 +13,8 @@ from unittest.mock import patch
 from rich.console import Console
 from rich.table import Table
 
-from batik_utils.data.dataset import load_dataset
-from batik_utils.data.integrity import published_files
+from batik_utils.data.listing import published_files
+from batik_utils.data.load import load_dataset
 from batik_utils.experiment import make_plan, run_plan
 from batik_utils.study import Study, load_study
 from batik_utils.values import Dataset
@@ -31,9 +31,7 @@ def bigger_study(motifs: list[str], repeats: int) -> Study:
         }
     )
     models = {name: one.models[name] for name in one.compare}
-    return one.model_copy(
-        update={"motifs": tuple(motifs), "grouped": grouped, "models": models, "claims": ()}
-    )
+    return one.model_copy(update={"motifs": tuple(motifs), "grouped": grouped, "models": models, "claims": ()})
 
 
 def measure(study: Study, dataset: Dataset) -> tuple[int, float]:
@@ -53,12 +51,7 @@ def main() -> None:
     asked = parser.parse_args().motifs
     names = sorted({path.split("/")[0] for path in published_files()})
     out = Table(
-        "motifs",
-        "images",
-        "features and 25 fits, s",
-        "per image, s",
-        "225 more fits, s",
-        "largest process, GB",
+        "motifs", "images", "features and 25 fits, s", "per image, s", "225 more fits, s", "largest process, GB"
     )
     for count in asked:
         few, many = (bigger_study(names[:count], repeats) for repeats in (1, 10))
@@ -66,10 +59,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as empty, patch.dict(os.environ, BATIK_CACHE=empty):
             _, first = measure(few, dataset)
             _, more = measure(many, dataset)
-        peak = (
-            max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-            / 1e6
-        )
+        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e6
         cells = (f"{first:.1f}", f"{first / len(dataset):.3f}", f"{more:.1f}", f"{peak:.2f}")
         out.add_row(str(count), str(len(dataset)), *cells)
     Console().print(out)

@@ -77,9 +77,7 @@ class Clock(keras.callbacks.Callback):
 def _flow(pictures: ImageDataGenerator, dataset: Dataset, rows: list[int], batch_size: int) -> Any:
     if dataset.source.is_sample:
         targets = np.eye(len(dataset.motifs), dtype=np.float32)[dataset.labels[rows]]
-        return pictures.flow(
-            np.asarray(dataset.images[rows], dtype=np.float32), targets, batch_size=batch_size
-        )
+        return pictures.flow(np.asarray(dataset.images[rows], dtype=np.float32), targets, batch_size=batch_size)
     folder, _, _ = find_photographs(None, dataset.motifs)
     files = pandas.DataFrame(
         {
@@ -89,12 +87,7 @@ def _flow(pictures: ImageDataGenerator, dataset: Dataset, rows: list[int], batch
     )
     side = (dataset.size, dataset.size)
     return pictures.flow_from_dataframe(
-        files,
-        folder,
-        target_size=side,
-        batch_size=batch_size,
-        classes=list(dataset.motifs),
-        validate_filenames=False,
+        files, folder, target_size=side, batch_size=batch_size, classes=list(dataset.motifs), validate_filenames=False
     )
 
 

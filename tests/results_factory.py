@@ -20,9 +20,7 @@ def paths_and_labels(per_class: int, motifs: Sequence[str] = MOTIFS) -> tuple[tu
     return paths, np.repeat(np.arange(len(motifs)), per_class)
 
 
-def probabilities(
-    y_true: np.ndarray, right: np.ndarray, classes: int, sure: float | np.ndarray = 0.8
-) -> np.ndarray:
+def probabilities(y_true: np.ndarray, right: np.ndarray, classes: int, sure: float | np.ndarray = 0.8) -> np.ndarray:
     """[n, classes]: the true class gets `sure` where right, else the next class does; the rest is shared."""
     y_pred = np.where(right, y_true, (y_true + 1) % classes)
     sure = np.broadcast_to(np.asarray(sure, dtype=np.float64), y_true.shape)
@@ -87,16 +85,8 @@ def make_results(
             for fold, rows in enumerate(np.array_split(order, folds)):
                 for seed in range(n_seeds):
                     right = rng.random(len(rows)) < accuracy
-                    where = {
-                        "protocol": protocol,
-                        "repeat": repeat,
-                        "fold": fold,
-                        "seed": seed,
-                        "classes": len(motifs),
-                    }
-                    items.append(
-                        make_fit(model, right, labels[rows], [paths[i] for i in rows], sure=sure, **where)
-                    )
+                    where = {"protocol": protocol, "repeat": repeat, "fold": fold, "seed": seed, "classes": len(motifs)}
+                    items.append(make_fit(model, right, labels[rows], [paths[i] for i in rows], sure=sure, **where))
     test_paths, test_labels = paths_and_labels(published_per_class, motifs)
     for model, counts in (published or {}).items():
         for seed, correct in enumerate(counts):
@@ -104,9 +94,7 @@ def make_results(
             right[rng.permutation(len(test_paths))[:correct]] = True
             history = {"accuracy": [0.5, 0.7 + 0.1 * seed], "loss": [1.0, 0.5]}
             items.append(
-                make_fit(
-                    model, right, test_labels, test_paths, seed=seed, history=history, classes=len(motifs)
-                )
+                make_fit(model, right, test_labels, test_paths, seed=seed, history=history, classes=len(motifs))
             )
     return Results(tuple(items))
 
@@ -136,16 +124,16 @@ def make_study(**changes: Any) -> Study:
         "question": "Which?",
         "motifs": list(MOTIFS),
         "models": {
-            "scratch": {"kind": "scratch", "label": "Scratch CNN", "epochs": 20, "architecture": "seed_cnn"},
+            "scratch": {"kind": "scratch", "title": "Scratch CNN", "epochs": 20, "architecture": "seed_cnn"},
             "efficientnet_lite2": {
                 "kind": "pretrained",
-                "label": "EfficientNet-Lite2",
+                "title": "EfficientNet-Lite2",
                 "epochs": 20,
                 "backbone": "efficientnet_lite2",
             },
             "efficientnet_b2": {
                 "kind": "pretrained",
-                "label": "EfficientNet-B2",
+                "title": "EfficientNet-B2",
                 "epochs": 20,
                 "backbone": "efficientnet_b2",
                 "optional": True,

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from batik_utils.models.adam import FusedAdam
+from batik_utils.models.fast.adam import FusedAdam
 
 
 def steps(optimizer, count=5):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batik_utils.data.audit import audit_report, find_pairs, grouping, groups_from_pairs
-from batik_utils.data.audit.pairs import Pair
-from batik_utils.data.audit.pictures import look
-from batik_utils.data.sample import SAMPLE_MOTIFS, draw
+from batik_utils.audit import audit_report, find_pairs, grouping, groups_from_pairs
+from batik_utils.audit.look import look
+from batik_utils.audit.pairs import Pair
 from batik_utils.errors import BatikError
-from batik_utils.evaluation.twins import accuracy_without, twins_across
+from batik_utils.sample import SAMPLE_MOTIFS, draw
+from batik_utils.stats.twins import accuracy_without, twins_across
 from batik_utils.study import load_study
 from batik_utils.values import Dataset, Fit, FitResult, Hyper, Source, Split
 
@@ -116,9 +116,7 @@ def test_overrides_that_cannot_be_are_errors():
     with pytest.raises(BatikError, match="'x'"):
         groups_from_pairs(["a", "b"], [], together=[("a", "x")])
     with pytest.raises(BatikError, match="joined through other"):
-        groups_from_pairs(
-            ["a", "b", "c"], [pair("a", "b"), pair("b", "c"), pair("a", "c")], apart=[("a", "c")]
-        )
+        groups_from_pairs(["a", "b", "c"], [pair("a", "b"), pair("b", "c"), pair("a", "c")], apart=[("a", "c")])
 
 
 def dataset_of(images: list[np.ndarray], names: list[str]) -> Dataset:
@@ -148,9 +146,7 @@ def test_grouping_is_kept_in_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
     assert str(tmp_path) not in file.read_text()
 
 
-def test_audit_report_is_plain_and_names_paths_inside_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_audit_report_is_plain_and_names_paths_inside_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "photographs"
     study = load_study("bali-betawi-celup")

@@ -6,13 +6,7 @@ import pytest
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from scipy import stats
 
-from batik_utils.models.augment import (
-    IDENTITY,
-    AffineAugmentation,
-    draw_parameters,
-    draw_transforms,
-    transform_vector,
-)
+from batik_utils.models.augment import IDENTITY, AffineAugmentation, draw_parameters, draw_transforms, transform_vector
 from batik_utils.study import Augmentation
 
 SEED = Augmentation(rotation=40, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True)
@@ -35,15 +29,7 @@ COMPONENTS = {
     "zoom in x": {"zx": 0.83},
     "zoom out y": {"zy": 1.19},
     "flip": {"flip_horizontal": True},
-    "all": {
-        "theta": -21.0,
-        "tx": 5.5,
-        "ty": -3.2,
-        "shear": 14.0,
-        "zx": 0.9,
-        "zy": 1.15,
-        "flip_horizontal": True,
-    },
+    "all": {"theta": -21.0, "tx": 5.5, "ty": -3.2, "shear": 14.0, "zx": 0.9, "zy": 1.15, "flip_horizontal": True},
 }
 
 
@@ -95,9 +81,7 @@ def test_drawn_views_at_full_size_are_what_image_data_generator_does(spec):
     image = noise(224)
     for view in range(1, 9):
         parameters = draw_parameters(spec, HASHES[0], view, 224)
-        np.testing.assert_allclose(
-            by_layer(image, parameters), by_keras_generator(image, parameters), atol=TOLERANCE
-        )
+        np.testing.assert_allclose(by_layer(image, parameters), by_keras_generator(image, parameters), atol=TOLERANCE)
 
 
 def test_a_batch_gets_each_image_its_own_transform():

@@ -72,9 +72,7 @@ def test_mobilenet_v2_is_the_official_one(size):
     """Same features as the official with-top file, loaded by Keras' own code, before its classifier."""
     whole = keras.applications.MobileNetV2(weights=None)
     whole.load_weights(str(weights_file("mobilenet_v2")))
-    bare = keras.applications.MobileNetV2(
-        weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg"
-    )
+    bare = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg")
     bare.set_weights(whole.get_weights()[:-2])
     x = pictures(2, size)
     expected = bare.predict_on_batch(keras.applications.mobilenet_v2.preprocess_input(x.copy()))

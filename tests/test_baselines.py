@@ -16,9 +16,7 @@ def data(facts: bool = True, telling: bool = True) -> Dataset:
     images = rng.integers(0, 80, (N, 16, 16, 3), dtype=np.uint8)
     images[np.arange(N), :, :, labels] += 150  # Each class has its own colour.
     width = 300 + 100 * labels * telling
-    rows = tuple(
-        {"format": "JPEG", "mode": "RGB", "width": int(w), "height": 200, "bytes": 30 * int(w)} for w in width
-    )
+    rows = tuple({"format": "JPEG", "mode": "RGB", "width": int(w), "height": 200, "bytes": 30 * int(w)} for w in width)
     return Dataset(
         ("a", "b", "c"),
         images,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from results_factory import make_fit, make_results
 
-from batik_utils.evaluation.calibration import brier, calibrate, ece, fit_temperature, reliability, scale
+from batik_utils.stats.calibration import brier, calibrate, ece, fit_temperature, reliability, scale
 from batik_utils.values import Results
 
 

@@ -78,6 +78,4 @@ def test_the_model_card_fills_figures_and_says_which_are_missing():
     card = model_card(load_study("bali-betawi-celup"), "mobilenet_v2", {"resize": "nearest"}, metrics)
     assert "| grouped | 80.0\u00a0% | 70.0–90.0\u00a0% | 0.790 | 150 |" in card
     assert "| published | not measured |" in card
-    assert (
-        "2,422,339 parameters" in card and "licence is unverified" in card and "| resize | nearest |" in card
-    )
+    assert "2,422,339 parameters" in card and "licence is unverified" in card and "| resize | nearest |" in card

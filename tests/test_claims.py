@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from results_factory import MOTIFS, make_fit, make_results, make_study, paths_and_labels
 
-from batik_utils.evaluation.claims import claims_table, offline_twin
+from batik_utils.stats.claims import claims_table, offline_twin
 from batik_utils.values import Results
 
 

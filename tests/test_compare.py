@@ -8,7 +8,7 @@ from results_factory import make_fit, make_results, paths_and_labels
 from scipy import stats
 
 from batik_utils.errors import BatikError
-from batik_utils.evaluation.compare import (
+from batik_utils.stats.compare import (
     compare,
     compare_published,
     compare_with,
@@ -44,9 +44,7 @@ def test_the_corrected_test_by_hand():
     gaps = x - y
     t = gaps.mean() / np.sqrt(gaps.var(ddof=1) * (1 / 5 + 1 / 4))
     assert corrected_test(x, y, 5)[1] == pytest.approx(2 * stats.t.sf(t, 4))
-    assert posterior(x, y, repeats=1)[0] == pytest.approx(
-        stats.t.sf(0.02, 4, gaps.mean(), gaps.mean() / t), rel=1e-6
-    )
+    assert posterior(x, y, repeats=1)[0] == pytest.approx(stats.t.sf(0.02, 4, gaps.mean(), gaps.mean() / t), rel=1e-6)
 
 
 def test_identical_scores_are_the_same_for_certain():

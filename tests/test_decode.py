@@ -182,9 +182,7 @@ def test_cmyk_becomes_the_colours_it_stands_for(tmp_path):
     quarters("CMYK").save(path, "JPEG", quality=95)
     pixels, facts = read_image(path, 20, "nearest")
     assert facts["mode"] == "CMYK"
-    assert all(
-        close(got, want, 25) for got, want in zip(corners(pixels)[:3], (RED, GREEN, BLUE), strict=True)
-    )
+    assert all(close(got, want, 25) for got, want in zip(corners(pixels)[:3], (RED, GREEN, BLUE), strict=True))
 
 
 @pytest.mark.parametrize("what", ["junk", "profile of another colour space"])
@@ -204,9 +202,7 @@ def test_a_web_page_is_not_an_image(tmp_path):
     assert "web page (HTML)" in refusal(path)
 
 
-@pytest.mark.parametrize(
-    "content", [b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg/>"]
-)
+@pytest.mark.parametrize("content", [b"hello", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg/>"])
 def test_what_is_no_photograph_format_is_not_an_image(tmp_path, content):
     path = tmp_path / "3.jpg"
     path.write_bytes(content)

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from batik_utils.data.sample import draw
-from batik_utils.evaluation.metrics_json import SCHEMA
 from batik_utils.experiment import Store, open_plan
-from batik_utils.report.pipeline import build_report
+from batik_utils.report.build import build_report
+from batik_utils.report.metrics_json import SCHEMA
+from batik_utils.sample import draw
 
 SIZE, EACH = 48, 12
 FLIP = {"horizontal_flip": True}
@@ -36,7 +36,7 @@ TINY = {
     "models": {
         "scratch": {
             "kind": "scratch",
-            "label": "Scratch CNN",
+            "title": "Scratch CNN",
             "architecture": "pooled_cnn",
             "epochs": 2,
             "augmentation": FLIP,
@@ -44,14 +44,14 @@ TINY = {
         },
         "mobilenet_v2": {
             "kind": "pretrained",
-            "label": "MobileNetV2",
+            "title": "MobileNetV2",
             "backbone": "mobilenet_v2",
             "epochs": 3,
             "augmentation": FLIP,
         },
         "absent": {
             "kind": "pretrained",
-            "label": "EfficientNet-B2",
+            "title": "EfficientNet-B2",
             "backbone": "efficientnet_b2",
             "epochs": 3,
             "optional": True,
@@ -132,14 +132,7 @@ def test_the_metrics_follow_their_schema_and_name_every_model(report):
 
 
 def test_the_page_has_every_section_once_and_no_unresolved_reference(page):
-    for heading in (
-        "Introduction",
-        "Audit",
-        "Method",
-        "Hyperparameter search",
-        "Published claims",
-        "Conclusion",
-    ):
+    for heading in ("Introduction", "Audit", "Method", "Hyperparameter search", "Published claims", "Conclusion"):
         assert len(re.findall(rf"<h[1-3][^>]*>(?:<[^>]*>|[\d.\s])*{heading}", page)) == 1, heading
     assert not re.search(r"@(?:fig|tbl|sec)-", page)
     assert "??" not in page

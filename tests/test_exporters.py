@@ -58,9 +58,7 @@ def words(html):
 
 
 def broken(*cells):
-    return read(
-        manuscript(merge([new_notebook(cells=list(cells))], {"title": "T", "names": ["01-try.ipynb"]}))
-    )
+    return read(manuscript(merge([new_notebook(cells=list(cells))], {"title": "T", "names": ["01-try.ipynb"]})))
 
 
 def test_both_exporters_are_known_to_nbconvert():
@@ -152,23 +150,14 @@ def test_merging_leaves_the_notebooks_as_they_were():
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (
-            lambda: [prose("See @fig-none.")],
-            "01-try.ipynb, cell 1: a reference to 'fig-none', which is not there",
-        ),
+        (lambda: [prose("See @fig-none.")], "01-try.ipynb, cell 1: a reference to 'fig-none', which is not there"),
         (lambda: [prose("See @fig-curv."), shown(curve), shown(scores)], "did you mean 'fig-curve'"),
         (lambda: [prose("[@wilson1928]")], "refs.bib has no entry 'wilson1928' (did you mean 'wilson1927'?)"),
-        (
-            lambda: [shown(curve), shown(curve)],
-            "cell 2: the label 'fig-curve' is taken already (01-try.ipynb, cell 1)",
-        ),
+        (lambda: [shown(curve), shown(curve)], "cell 2: the label 'fig-curve' is taken already (01-try.ipynb, cell 1)"),
         (lambda: [prose("# A {#sec-a}"), prose("# B {#sec-a}")], "the label 'sec-a' is used twice"),
         (lambda: [prose("| a |\n|---|\n| 1 |\n\n: Cap")], "A table (Cap) has no label"),
         (lambda: [prose("![x](x.png)")], "A picture in the text (x.png)"),
-        (
-            lambda: [prose("[@wilson1927; @sec-a]\n\n# A {#sec-a}")],
-            "A citation and a reference in one bracket",
-        ),
+        (lambda: [prose("[@wilson1927; @sec-a]\n\n# A {#sec-a}")], "A citation and a reference in one bracket"),
         (lambda: [raw_output({"image/png": "AA=="})], "01-try.ipynb, cell 1: a figure without a label"),
         (lambda: [raw_output({"text/html": "<table></table>"})], "cell 1: a table without a label"),
     ],
@@ -180,9 +169,7 @@ def test_a_document_that_does_not_hold_together_is_refused(cells, message):
 
 
 def test_a_notebook_by_itself_may_refer_to_another():
-    alone = new_notebook(
-        cells=[prose("# 2 · Results", "only-notebook"), prose("As @sec-audit says.\n\n# Method")]
-    )
+    alone = new_notebook(cells=[prose("# 2 · Results", "only-notebook"), prose("As @sec-audit says.\n\n# Method")])
     html = BatikHTMLExporter().from_notebook_node(alone)[0]
     assert "<title>2 · Results</title>" in html
     assert "As <code>sec-audit</code> says." in html
@@ -193,12 +180,7 @@ def raw_output(data):
 
 
 def test_printed_text_is_kept_and_stderr_is_not(page):
-    streams = [
-        new_output("stream", name="stdout", text="said\n"),
-        new_output("stream", name="stderr", text="noise\n"),
-    ]
-    html = BatikHTMLExporter().from_notebook_node(new_notebook(cells=[new_code_cell("x", outputs=streams)]))[
-        0
-    ]
+    streams = [new_output("stream", name="stdout", text="said\n"), new_output("stream", name="stderr", text="noise\n")]
+    html = BatikHTMLExporter().from_notebook_node(new_notebook(cells=[new_code_cell("x", outputs=streams)]))[0]
     assert "said" in html
     assert "noise" not in html

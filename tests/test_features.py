@@ -4,8 +4,8 @@ import numpy as np
 import tiny
 
 from batik_utils.experiment import keys
+from batik_utils.models.corruptions import tamper
 from batik_utils.models.features import FeatureSpec, FeatureStore, compute_features
-from batik_utils.models.probes import tamper
 from batik_utils.study import Augmentation
 
 
@@ -15,7 +15,7 @@ def _spec(**changes) -> FeatureSpec:
         size=tiny.SIZE,
         augmentation=Augmentation(rotation=40.0, shift=0.2),
         views=5,
-        probes=("greyscale", "border"),
+        corruptions=("greyscale", "border"),
     )
     return FeatureSpec(**{**parts, **changes})
 
@@ -35,9 +35,9 @@ def test_view_0_is_the_untouched_image_and_probes_come_last():
         return np.asarray(network.predict_on_batch(images.astype(np.float32)))[0]
 
     np.testing.assert_allclose(found[0], by_hand(data.images[:1]), rtol=1e-5)
-    for place, probe in ((6, "greyscale"), (7, "border")):
+    for place, corruption in ((6, "greyscale"), (7, "border")):
         np.testing.assert_allclose(
-            found[place], by_hand(tamper(data.images[:1], probe, data.sha256[:1])), rtol=1e-5
+            found[place], by_hand(tamper(data.images[:1], corruption, data.sha256[:1])), rtol=1e-5
         )
 
 
@@ -62,7 +62,7 @@ def test_the_folder_is_named_by_everything_that_the_features_depend_on(monkeypat
         keys.feature_key(_spec()),
         keys.feature_key(_spec(views=6)),
         keys.feature_key(_spec(size=64)),
-        keys.feature_key(_spec(probes=())),
+        keys.feature_key(_spec(corruptions=())),
         keys.feature_key(_spec(augmentation=Augmentation())),
     }
     monkeypatch.setattr(tiny.TinyBackbone, "weights_sha256", lambda self: "other")

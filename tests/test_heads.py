@@ -16,10 +16,10 @@ CLASSES, VIEWS, BATCH = 3, 4, 8
 HYPER = Hyper(epochs=3, learning_rate=1e-3, dropout=0.5)
 
 
-def _features(rows: int = 30, d: int = 16, probes: int = 0) -> np.ndarray:
+def _features(rows: int = 30, d: int = 16, corruptions: int = 0) -> np.ndarray:
     draw = np.random.default_rng(1)
     kinds = np.arange(rows)[:, None, None] % CLASSES == np.arange(d) % CLASSES
-    return (np.abs(draw.normal(size=(rows, 1 + VIEWS + probes, d))) + kinds).astype(np.float32)
+    return (np.abs(draw.normal(size=(rows, 1 + VIEWS + corruptions, d))) + kinds).astype(np.float32)
 
 
 def _labels(rows: int = 30) -> np.ndarray:
@@ -34,15 +34,7 @@ def _replicates(count: int = 4) -> list[Replicate]:
 
 def _train(replicates: list[Replicate], hidden: int, **more):
     return train_heads(
-        _features(),
-        _labels(),
-        replicates,
-        HYPER,
-        CLASSES,
-        hidden=hidden,
-        batch_size=BATCH,
-        views=VIEWS,
-        **more,
+        _features(), _labels(), replicates, HYPER, CLASSES, hidden=hidden, batch_size=BATCH, views=VIEWS, **more
     )
 
 
@@ -73,9 +65,7 @@ def test_a_replicate_equals_an_ordinary_keras_model_fed_the_same_batches(hidden)
     x = keras.layers.Dense(hidden, activation="relu")(inputs) if hidden else inputs
     outputs = keras.layers.Dense(CLASSES, activation="softmax")(keras.layers.multiply([x, mask]))
     plain = keras.Model([inputs, mask], outputs)
-    plain.compile(
-        keras.optimizers.Adam(HYPER.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    plain.compile(keras.optimizers.Adam(HYPER.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     steps = steps_per_epoch(len(replicate.train), BATCH)
     stream = _Stream(replicate, VIEWS, BATCH, steps)
     plain.set_weights(
@@ -115,13 +105,11 @@ def test_every_epoch_shows_a_fresh_view_and_every_row_once():
 
 
 def test_probes_and_checkpoints_come_from_their_own_columns():
-    features = _features(probes=2)
+    features = _features(corruptions=2)
     features[:, 1 + VIEWS] = features[:, 0]
-    head, *_ = train_heads(
-        features, _labels(), _replicates(), HYPER, CLASSES, 5, BATCH, VIEWS, ("same", "other"), (3,)
-    )
-    assert np.array_equal(head.probes["same"], head.probabilities["test"])
-    assert not np.array_equal(head.probes["other"], head.probabilities["test"])
+    head, *_ = train_heads(features, _labels(), _replicates(), HYPER, CLASSES, 5, BATCH, VIEWS, ("same", "other"), (3,))
+    assert np.array_equal(head.corruptions["same"], head.probabilities["test"])
+    assert not np.array_equal(head.corruptions["other"], head.probabilities["test"])
     assert np.array_equal(head.checkpoints[3]["test"], head.probabilities["test"])
 
 
@@ -153,8 +141,6 @@ def test_jax_learns_the_same_up_to_rounding():
     said = {}
     for backend in ("tensorflow", "jax"):
         env = {**os.environ, "KERAS_BACKEND": backend}
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
         said[backend] = np.array(json.loads(done.stdout))
     np.testing.assert_allclose(said["jax"], said["tensorflow"], rtol=1e-4)

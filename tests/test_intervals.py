@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from batik_utils.errors import BatikError
-from batik_utils.evaluation.intervals import nadeau_bengio, variance_split, wilson
+from batik_utils.stats.intervals import nadeau_bengio, variance_split, wilson
 
 
 def test_wilson_of_the_published_counts_is_as_wide_as_30_images_allow():

@@ -10,10 +10,10 @@ from results_factory import HYPER, MOTIFS, make_fit, make_results, paths_and_lab
 from sklearn.metrics import classification_report
 
 from batik_utils.errors import BatikError
-from batik_utils.evaluation import metrics
-from batik_utils.evaluation.label_issues import label_issues
-from batik_utils.evaluation.mispairing import mispaired_accuracy
-from batik_utils.evaluation.search import choose, settings_table
+from batik_utils.stats import metrics
+from batik_utils.stats.label_issues import label_issues
+from batik_utils.stats.mispairing import mispaired_accuracy
+from batik_utils.stats.search import choose, settings_table
 from batik_utils.values import Results
 
 PATHS, LABELS = paths_and_labels(10)
@@ -34,9 +34,7 @@ def test_scores_of_one_fit_by_hand():
 
 
 def test_a_probability_of_zero_for_the_truth_is_a_large_loss_not_an_infinite_one():
-    assert metrics.log_loss(np.array([0]), np.array([[0.0, 1.0, 0.0]])) == pytest.approx(
-        -np.log(1e-7), rel=1e-3
-    )
+    assert metrics.log_loss(np.array([0]), np.array([[0.0, 1.0, 0.0]])) == pytest.approx(-np.log(1e-7), rel=1e-3)
 
 
 def test_the_classification_table_says_what_scikit_learn_says():
@@ -80,9 +78,7 @@ def test_out_of_fold_keeps_every_image_with_its_label():
     results = make_results({"m": 0.8}, repeats=3, seeds=2)
     found = metrics.out_of_fold(results, "m")
     paths, labels = paths_and_labels(50)
-    assert dict(zip(found.paths, found.y_true.tolist(), strict=True)) == dict(
-        zip(paths, labels.tolist(), strict=True)
-    )
+    assert dict(zip(found.paths, found.y_true.tolist(), strict=True)) == dict(zip(paths, labels.tolist(), strict=True))
     assert found.fits == 30 and sorted(found.per_repeat) == [0, 1, 2]
     assert np.allclose(found.y_prob.sum(axis=1), 1)
     fold_mean = metrics.fold_scores(results, "m")["value"].mean()
@@ -131,10 +127,8 @@ def test_the_interval_across_folds_never_promises_more_than_everything():
 
 def test_probes_are_scored_like_the_images_they_came_from():
     fit = _fit(correct=30, protocol="grouped")
-    fit = replace(fit, probes={"blur": np.roll(fit.y_prob, 1, axis=1)})
-    scores = metrics.fold_scores(
-        Results((fit, _fit(correct=30, protocol="grouped", seed=1))), "m", probe="blur"
-    )
+    fit = replace(fit, corruptions={"blur": np.roll(fit.y_prob, 1, axis=1)})
+    scores = metrics.fold_scores(Results((fit, _fit(correct=30, protocol="grouped", seed=1))), "m", corruption="blur")
     assert scores["value"].tolist() == [0.0] and scores["seed"].tolist() == [0]
 
 
@@ -286,8 +280,8 @@ def test_the_order_that_images_came_in_does_not_matter_to_the_mistake():
 
 def test_reading_results_never_loads_a_deep_learning_library():
     code = (
-        "import sys, batik_utils.evaluation.metrics_json, batik_utils.evaluation.remarks;"
-        "import batik_utils.evaluation.label_issues; import cleanlab.filter;"
+        "import sys, batik_utils.report.metrics_json, batik_utils.report.remarks;"
+        "import batik_utils.stats.label_issues; import cleanlab.filter;"
         "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'jax', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

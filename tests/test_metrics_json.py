@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from results_factory import make_dataset, make_results
 
-from batik_utils.evaluation.metrics_json import SCHEMA, build_metrics, write_metrics
+from batik_utils.report.metrics_json import SCHEMA, build_metrics, write_metrics
 from batik_utils.study import load_study, study_names
 from batik_utils.values import Results
 

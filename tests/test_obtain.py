@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from batik_utils.data import integrity, obtain
-from batik_utils.data.integrity import check_files, published_files
+from batik_utils.data import listing, obtain
+from batik_utils.data.listing import check_files, published_files
 from batik_utils.data.obtain import cache_dir, find_photographs, motif_files
 from batik_utils.errors import BatikError
 
@@ -130,9 +130,7 @@ def test_kaggle_is_asked_quietly_and_its_failure_stops_nothing(project, tmp_path
 
     monkeypatch.setattr(kagglehub, "dataset_download", refuse)
     folder, _, looked = find_photographs(None, [BALI])
-    assert (
-        folder is None and "the download failed with RuntimeError" in looked and str(tmp_path) not in looked
-    )
+    assert folder is None and "the download failed with RuntimeError" in looked and str(tmp_path) not in looked
     assert capfd.readouterr() == ("", "")
 
 
@@ -178,7 +176,7 @@ def test_every_file_is_identical_altered_missing_or_unlisted(tmp_path, monkeypat
     (folder / BALI / "new.jpg").write_bytes(b"n")
     right = hashlib.md5(b"x").hexdigest()
     listed = {f"{BALI}/1.jpg": (right, 1), f"{BALI}/9.jpg": (right, 1), f"{CELUP}/1.jpg": ("0" * 32, 1)}
-    monkeypatch.setattr(integrity, "published_files", lambda: {**listed, "batik-tambal/1.jpg": (right, 1)})
+    monkeypatch.setattr(listing, "published_files", lambda: {**listed, "batik-tambal/1.jpg": (right, 1)})
     assert check_files(folder, [BALI, CELUP]) == [
         (f"{BALI}/1.jpg", "identical"),
         (f"{BALI}/9.jpg", "missing"),

@@ -31,9 +31,7 @@ def _split() -> dict:
 
 
 def _results(task, missing: str = "") -> list[FitResult]:
-    return [
-        FitResult(f, ("a",), np.array([0]), np.array([[0.25, 0.75]]), 1, missing=missing) for f in task.fits
-    ]
+    return [FitResult(f, ("a",), np.array([0]), np.array([[0.25, 0.75]]), 1, missing=missing) for f in task.fits]
 
 
 def _searched(fit_of, scores: dict[tuple[int, float], tuple[float, float]]) -> Results:
@@ -93,7 +91,7 @@ def test_the_published_fits_carry_probes_and_history():
         protocol = task.fits[0].protocol
         assert task.history == (protocol == "published")
         if task.kind != "baseline":
-            assert bool(task.probes) == (protocol in {"published", "grouped"})
+            assert bool(task.corruptions) == (protocol in {"published", "grouped"})
 
 
 def test_permuted_tasks_have_shuffled_labels_and_splits_of_the_shuffled_labels():
@@ -122,9 +120,7 @@ def test_models_with_a_search_wait_for_it_and_then_take_its_choice():
         )
         for t in plan.tasks for f in t.fits if f.protocol == "search"
     ]  # fmt: skip
-    after = make_plan(
-        plan.study, plan.dataset, done=Results(tuple(done)), backbones={"tiny": tiny.TinyBackbone()}
-    )
+    after = make_plan(plan.study, plan.dataset, done=Results(tuple(done)), backbones={"tiny": tiny.TinyBackbone()})
     assert not after.waiting
     hypers = {f.hyper for t in after.tasks for f in t.fits if (f.model, f.protocol) == ("tiny", "published")}
     assert hypers == {Hyper(1, 0.001, 0.0)}

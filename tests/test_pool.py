@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from batik_utils.models.pool import PoolBiasRelu
+from batik_utils.models.fast.pool import PoolBiasRelu
 
 PRECISIONS = ["float32", "mixed_bfloat16"]
 SHAPES = [(2, 9, 8, 4), (3, 6, 7, 32), (1, 5, 5, 3)]
@@ -57,9 +57,7 @@ def test_its_gradient_goes_to_the_first_of_a_windows_largest(shape, kind, policy
         model = keras.Sequential([keras.Input(shape[1:]), *layers])
         model.set_weights([kernel, bias])
         model.compile(
-            keras.optimizers.SGD(1.0),
-            lambda target, out: ops.sum(ops.cast(out, "float32") * target),
-            jit_compile=False,
+            keras.optimizers.SGD(1.0), lambda target, out: ops.sum(ops.cast(out, "float32") * target), jit_compile=False
         )
         model.train_on_batch(x, weights)
         after.append(model.get_weights())

@@ -7,8 +7,8 @@ import pytest
 from results_factory import make_results
 from scipy import stats
 
-from batik_utils.evaluation.compare import corrected_test
-from batik_utils.evaluation.power import (
+from batik_utils.stats.compare import corrected_test
+from batik_utils.stats.power import (
     detectable_difference,
     images_needed,
     mcnemar_power,
@@ -85,9 +85,7 @@ def test_power_grows_with_the_difference_with_images_and_with_repeats():
 def test_for_one_repeat_it_is_the_textbook_non_central_t():
     shift = 0.1 / (0.45 / np.sqrt(150))
     edge = stats.t.ppf(0.975, 4) * np.sqrt(5 * (1 / 5 + 1 / 4))
-    assert power_of_corrected_test(150, 0.1, 0.45, 5, 1) == pytest.approx(
-        stats.nct.sf(edge, 4, shift), abs=1e-4
-    )
+    assert power_of_corrected_test(150, 0.1, 0.45, 5, 1) == pytest.approx(stats.nct.sf(edge, 4, shift), abs=1e-4)
 
 
 def test_the_size_of_the_corrected_test_is_under_its_level():
@@ -122,9 +120,7 @@ def test_thirty_images_seldom_find_ten_points():
     results = make_results({"a": 0.8, "b": 0.7}, repeats=3, seeds=2, published={"a": (24,), "b": (20,)})
     found = power_statement(results, "a", "b")
     assert (found.n_images, found.folds, found.repeats, found.published_n) == (150, 5, 3, 30)
-    assert found.only_a == pytest.approx(0.8 * 0.3, abs=0.04) and found.only_b == pytest.approx(
-        0.14, abs=0.04
-    )
+    assert found.only_a == pytest.approx(0.8 * 0.3, abs=0.04) and found.only_b == pytest.approx(0.14, abs=0.04)
     assert found.published_found < 0.3 < found.found < 1
     # Images are right independently in each repeat of these results, so nothing persists; two seeds halve the noise.
     assert found.persistence < 0.1

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from batik_utils.evaluation.wording import percent, percent_range, points_range, signed_points
 from batik_utils.study import ROOT, load_study, study_names
+from batik_utils.wording import percent, percent_range, points_range, signed_points
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -24,7 +24,7 @@ def answer_row(name):
     cells = [f"[{name}](reports/{name}/report.pdf)"]
     for model in load_study(name).compare:
         grouped = metrics["models"][model]["grouped"]
-        label = metrics["models"][model]["label"]
+        label = metrics["models"][model]["title"]
         cells.append(f"{label}: {percent(grouped['accuracy'])} ({percent_range(Band(grouped['interval']))})")
     found = metrics["comparison"]["grouped"]
     cells.append(f"{signed_points(found['difference'])} ({points_range(Band(found['interval']))})")

@@ -74,7 +74,7 @@ def test_answers_follow_the_run():
 
 def test_a_model_that_was_not_fitted_is_not_listed():
     models = {name: {"grouped": {}} for name in load_study("sidoluhur-tambal-betawi").models}
-    models["efficientnet_b2"] = {"label": "EfficientNet-B2"}
+    models["efficientnet_b2"] = {"title": "EfficientNet-B2"}
     found = answers("sidoluhur-tambal-betawi", {"models": models})
     assert "EfficientNet-Lite2" in found["5a"] and "EfficientNet-Lite2" in found["5e"]
     assert "EfficientNet-B2" not in found["5a"] + found["5e"]
@@ -82,8 +82,7 @@ def test_a_model_that_was_not_fitted_is_not_listed():
 
 def test_a_search_is_told_where_there_is_one():
     rows = {
-        row[0]: row
-        for row in reforms_table(load_study("sidoluhur-tambal-betawi"), data("sidoluhur-tambal-betawi"), {})
+        row[0]: row for row in reforms_table(load_study("sidoluhur-tambal-betawi"), data("sidoluhur-tambal-betawi"), {})
     }
     assert rows["5e"][4] == "sec-search" and "validation images only" in rows["5e"][3]
     assert "none was tuned" in answers("bali-betawi-celup")["5e"]

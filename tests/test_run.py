@@ -17,7 +17,8 @@ import pytest
 import tiny
 
 from batik_utils.errors import BatikError
-from batik_utils.experiment import cluster, final_weights, pool, run_plan
+from batik_utils.experiment import cluster, final_weights, run_plan
+from batik_utils.experiment import workers as pool
 from batik_utils.experiment.run import own_tasks
 
 TESTS = Path(__file__).parent
@@ -78,7 +79,7 @@ def test_every_fit_of_the_plan_has_a_result_that_keeps_labels_and_paths_together
         if result.fit.protocol != "permuted":
             assert [truth[p] for p in result.paths] == result.y_true.tolist()
     for result in results.select("tiny", "published"):
-        assert set(result.probes) == {"greyscale", "blur", "patches", "border"}
+        assert set(result.corruptions) == {"greyscale", "blur", "patches", "border"}
         assert {len(values) for values in result.history.values()} == {3}
         assert set(result.history) == {"accuracy", "loss", "val_accuracy", "val_loss"}
         assert result.parameters == tiny.TinyBackbone().parameters + 6 * 4 + 4 + 4 * 2 + 2
@@ -123,11 +124,7 @@ def test_a_dask_cluster_of_two_worker_processes_gives_the_same_bytes(reference, 
 @contextlib.contextmanager
 def _dask_cluster(folder: Path, workers: int = 2):
     # The workers have a cache of their own: nothing may reach the caller except over the wire.
-    env = {
-        **ENV,
-        "BATIK_CACHE": str(folder / "elsewhere"),
-        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
-    }
+    env = {**ENV, "BATIK_CACHE": str(folder / "elsewhere"), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
     file, dask = folder / "scheduler.json", [sys.executable, "-m", "dask"]
     common = ["--no-dashboard", "--scheduler-file", str(file)]
     commands = [[*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", *common]]
@@ -138,9 +135,7 @@ def _dask_cluster(folder: Path, workers: int = 2):
         try:
             for command in commands:
                 started.append(
-                    subprocess.Popen(
-                        command, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True
-                    )
+                    subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True)
                 )
                 _wait_for(file.is_file)
             yield json.loads(file.read_text())["address"]
@@ -231,7 +226,7 @@ def test_a_scheduler_without_workers_is_one_clear_line(tmp_path, monkeypatch):
 
 def test_a_worker_that_dies_names_its_image_and_the_other_fits_go_on(cache, capsys):
     models = _models()
-    models["other"] = {**models["tiny"], "label": "Also tiny", "epochs": 2}
+    models["other"] = {**models["tiny"], "title": "Also tiny", "epochs": 2}
     results = run_plan(tiny.plan("die", models=models), jobs=2)
     assert {r.fit.model for r in results.missing} == {"tiny", "other", "baseline_features"}
     assert all("no Tiny features of batik-two/5.jpg: its process died" in r.missing for r in results.missing)
@@ -263,9 +258,7 @@ def test_a_worker_with_other_code_is_refused(cache, monkeypatch):
 
     plan = tiny.plan()
     monkeypatch.setattr("batik_utils.experiment.run.keys.code_sha256", lambda: "other")
-    monkeypatch.setattr(
-        "batik_utils.experiment.tasks.keys", type("Keys", (), {"code_sha256": lambda: "mine"})
-    )
+    monkeypatch.setattr("batik_utils.experiment.tasks.keys", type("Keys", (), {"code_sha256": lambda: "mine"}))
     with pytest.raises(BatikError, match="other code"):
         run_plan(plan, executor="serial", progress=False)
     assert keys.code_sha256() == "other" and not tiny.results(cache)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from batik_utils.data.sample import SAMPLE_MOTIFS, draw
 from batik_utils.errors import BatikError
+from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.study import load_study
 
 
@@ -42,7 +42,7 @@ def test_the_sample_study_names_these_motifs():
 
 def test_a_picture_is_the_same_bytes_twice_and_in_another_process():
     script = (
-        "import hashlib\nfrom batik_utils.data.sample import SAMPLE_MOTIFS, draw\n"
+        "import hashlib\nfrom batik_utils.sample import SAMPLE_MOTIFS, draw\n"
         "print(hashlib.sha256(b''.join(draw(m, 7, 64).tobytes() for m in SAMPLE_MOTIFS)).hexdigest())"
     )
     other = subprocess.run(
@@ -78,9 +78,7 @@ def test_every_size_shows_the_same_picture(motif):
     for index in range(3):
         small = draw(motif, index, 64).mean(axis=2)
         same = np.corrcoef(small.ravel(), _shrink(draw(motif, index, 128), 64).mean(axis=2).ravel())[0, 1]
-        other = np.corrcoef(small.ravel(), _shrink(draw(motif, index + 1, 128), 64).mean(axis=2).ravel())[
-            0, 1
-        ]
+        other = np.corrcoef(small.ravel(), _shrink(draw(motif, index + 1, 128), 64).mean(axis=2).ravel())[0, 1]
         assert same > 0.98
         assert other < 0.5
 

@@ -63,9 +63,7 @@ def test_a_model_comes_back_with_its_motifs_and_facts(saved):
 def test_plain_keras_loads_the_file_too(saved):
     path, model = saved
     loaded = keras.saving.load_model(path)
-    np.testing.assert_array_equal(
-        loaded.predict_on_batch(pixels(2, 32)), model.predict_on_batch(pixels(2, 32))
-    )
+    np.testing.assert_array_equal(loaded.predict_on_batch(pixels(2, 32)), model.predict_on_batch(pixels(2, 32)))
 
 
 def test_the_same_model_gives_the_same_bytes(saved, tmp_path):
@@ -126,9 +124,7 @@ def test_anything_but_a_saved_model_is_refused_in_one_line(saved, tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "foreign.keras")
     rewritten(path, tmp_path / "broken.keras", model=b"not HDF5")
     rewritten(path, tmp_path / "config.keras", config=b'{"class_name": "Nonsense", "config": {}}')
-    rewritten(
-        path, tmp_path / "motifs.keras", metadata=b'{"batik": {"format": 1, "motifs": ["a"], "info": {}}}'
-    )
+    rewritten(path, tmp_path / "motifs.keras", metadata=b'{"batik": {"format": 1, "motifs": ["a"], "info": {}}}')
     rewritten(path, tmp_path / "future.keras", metadata=b'{"batik": {"format": 2}}')
     files = sorted(tmp_path.iterdir())
     assert len(files) == 9
@@ -170,10 +166,7 @@ def test_a_pretrained_model_is_its_backbone_and_its_head(hidden, tmp_path):
     rng = np.random.default_rng(3)
     head = {"kernel": rng.normal(0, 0.1, (hidden or 1280, 3)), "bias": rng.normal(0, 0.1, 3)}
     if hidden:
-        head |= {
-            "hidden_kernel": rng.normal(0, 0.1, (1280, hidden)),
-            "hidden_bias": rng.normal(0, 0.1, hidden),
-        }
+        head |= {"hidden_kernel": rng.normal(0, 0.1, (1280, hidden)), "hidden_bias": rng.normal(0, 0.1, hidden)}
     model = assemble("mobilenet_v2", head, 96, MOTIFS, dropout=0.5)
     if hidden:
         assert model.count_params() == 2_422_339

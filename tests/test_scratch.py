@@ -12,13 +12,7 @@ import pytest
 
 from batik_utils.errors import BatikError
 from batik_utils.models import train_scratch as room
-from batik_utils.models.scratch import (
-    ARCHITECTURES,
-    build_scratch,
-    initial_weights,
-    multiply_adds,
-    side_seen,
-)
+from batik_utils.models.scratch import ARCHITECTURES, build_scratch, initial_weights, multiply_adds, side_seen
 from batik_utils.models.train_scratch import train_scratch
 from batik_utils.study import Augmentation, ScratchModel
 from batik_utils.values import Hyper
@@ -26,7 +20,7 @@ from batik_utils.values import Hyper
 SIZE, CLASSES = 40, 3
 SPEC = ScratchModel(
     kind="scratch",
-    label="Scratch CNN",
+    title="Scratch CNN",
     architecture="seed_cnn",
     epochs=3,
     batch_size=8,
@@ -65,20 +59,8 @@ def test_the_seeds_network_counts_11_169_347_parameters():
 def test_the_seeds_network_is_the_seeds_layer_by_layer():
     model = build_scratch("seed_cnn", 224, 3, 0.5)
     kinds = [type(layer).__name__ for layer in model.layers]
-    assert kinds == [
-        "InputLayer",
-        "Rescaling",
-        *["Conv2D", "MaxPooling2D"] * 3,
-        "Flatten",
-        "Dense",
-        "Dropout",
-        "Dense",
-    ]
-    assert [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)] == [
-        32,
-        64,
-        128,
-    ]
+    assert kinds == ["InputLayer", "Rescaling", *["Conv2D", "MaxPooling2D"] * 3, "Flatten", "Dense", "Dropout", "Dense"]
+    assert [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)] == [32, 64, 128]
 
 
 def test_multiply_adds_are_those_of_the_arithmetic_floor():
@@ -171,9 +153,7 @@ def test_a_fit_in_a_fresh_process_is_the_fit_in_this_one(tmp_path):
         "r = t.fit(seed=2); np.savez(sys.argv[2], *r.weights, **r.probabilities)"
     )
     folder = str(Path(__file__).parent)
-    subprocess.run(
-        [sys.executable, "-c", code, folder, str(tmp_path / "there.npz")], check=True, capture_output=True
-    )
+    subprocess.run([sys.executable, "-c", code, folder, str(tmp_path / "there.npz")], check=True, capture_output=True)
     there = np.load(tmp_path / "there.npz")
     for i, weights in enumerate(here.weights):
         np.testing.assert_array_equal(weights, there[f"arr_{i}"])
@@ -196,15 +176,15 @@ def test_a_shorter_fit_is_the_beginning_of_a_longer_one():
 
 def test_what_a_fit_leaves_behind():
     images = pictures()[0]
-    result = fit(probes={"inverted": 255 - images[25:30], "same": images[25:30]})
+    result = fit(corruptions={"inverted": 255 - images[25:30], "same": images[25:30]})
     assert {name: len(values) for name, values in result.history.items()} == dict.fromkeys(
         ["accuracy", "loss", "val_accuracy", "val_loss"], 3
     )
-    for said in (*result.probabilities.values(), *result.probes.values()):
+    for said in (*result.probabilities.values(), *result.corruptions.values()):
         assert said.shape == (5, CLASSES) and said.dtype == np.float64
         np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-12)
-    np.testing.assert_array_equal(result.probes["same"], result.probabilities["test"])
-    assert not np.array_equal(result.probes["inverted"], result.probabilities["test"])
+    np.testing.assert_array_equal(result.corruptions["same"], result.probabilities["test"])
+    assert not np.array_equal(result.corruptions["inverted"], result.probabilities["test"])
     plain = build_scratch("seed_cnn", SIZE, CLASSES, 0.5)
     plain.set_weights(result.weights)
     assert result.parameters == plain.count_params()
@@ -219,8 +199,7 @@ def test_a_fit_that_diverges_says_where():
 
 
 @pytest.mark.parametrize(
-    ("architecture", "precision"),
-    [("seed_cnn", "float32"), ("seed_cnn", "bfloat16"), ("pooled_cnn", "float32")],
+    ("architecture", "precision"), [("seed_cnn", "float32"), ("seed_cnn", "bfloat16"), ("pooled_cnn", "float32")]
 )
 def test_it_learns_what_is_easy(architecture, precision):
     spec = SPEC.model_copy(update={"architecture": architecture})
@@ -239,10 +218,7 @@ def test_the_history_is_keras_own_running_mean():
     order = np.random.Generator(np.random.Philox(np.random.SeedSequence([0, 0]))).permutation(np.arange(20))
     model = build_scratch("seed_cnn", SIZE, CLASSES, 0.0, seed=0)
     model.compile(
-        keras.optimizers.Adam(1e-3),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,
+        keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
     )
     held = (images[20:25].astype(np.float32), labels[20:25])
     theirs = model.fit(

@@ -17,18 +17,13 @@ def test_bfloat16_is_said_where_it_was_used():
     assert "bfloat16" not in training("bali-betawi-celup")
 
 
-@pytest.mark.parametrize(
-    ("study", "moves"), [("bali-betawi-celup", True), ("sidoluhur-tambal-betawi", False)]
-)
+@pytest.mark.parametrize(("study", "moves"), [("bali-betawi-celup", True), ("sidoluhur-tambal-betawi", False)])
 def test_edges_are_spoken_of_where_pictures_are_moved(study, moves):
     assert ("its edge pixels are repeated" in training(study)) == moves
 
 
 def test_a_pair_under_two_labels_is_said():
-    pairs = [
-        SimpleNamespace(kind="exact", labels_differ=True),
-        SimpleNamespace(kind="mirrored", labels_differ=False),
-    ]
+    pairs = [SimpleNamespace(kind="exact", labels_differ=True), SimpleNamespace(kind="mirrored", labels_differ=False)]
     groups = SimpleNamespace(tolist=lambda: [0, 0, 1, 1, 2])
     dataset = type("Data", (), {"pairs": pairs, "groups": groups, "__len__": lambda self: 5})()
     said = sections.audit(SimpleNamespace(dataset=dataset, pictures="photographs"))

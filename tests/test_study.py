@@ -24,12 +24,7 @@ def test_the_first_study_is_the_seeds(raw):
     study = parse_study(raw)
     assert study.motifs == ("batik-bali", "batik-betawi", "batik-celup")
     augmentation = study.models["scratch"].augmentation
-    assert (augmentation.rotation, augmentation.shift, augmentation.shear, augmentation.zoom) == (
-        40,
-        0.2,
-        0.2,
-        0.2,
-    )
+    assert (augmentation.rotation, augmentation.shift, augmentation.shear, augmentation.zoom) == (40, 0.2, 0.2, 0.2)
     assert study.models["scratch"].batch_size == 32
 
 
@@ -63,9 +58,7 @@ def test_a_claim_about_a_model_that_is_not_there_is_an_error(raw):
 @pytest.mark.parametrize("order", [["scratch", "mobilenet_v2"], ["scratch", "scratch"]])
 def test_the_verdict_is_of_a_pretrained_model_and_then_a_scratch_one(raw, order):
     raw["compare"] = order
-    with pytest.raises(
-        BatikError, match=r"compare is a pretrained model, then a scratch one, not scratch"
-    ) as e:
+    with pytest.raises(BatikError, match=r"compare is a pretrained model, then a scratch one, not scratch") as e:
         parse_study(raw)
     assert "\n" not in str(e.value)
 

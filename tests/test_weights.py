@@ -64,11 +64,7 @@ def test_a_wrong_file_is_not_used_and_is_named(home, monkeypatch):
         weights_file("tiny")
     text = str(error.value)
     assert "\n" not in text
-    for part in (
-        "'tiny'",
-        "Keras' cache: tiny.h5 is there with another sha256",
-        "../shared/weights: not there",
-    ):
+    for part in ("'tiny'", "Keras' cache: tiny.h5 is there with another sha256", "../shared/weights: not there"):
         assert part in text
     assert "Keras' download: not tried, BATIK_OFFLINE=1" in text
     assert f"Put tiny.h5 with sha256 {entry.digest} into $KERAS_HOME/models" in text
@@ -257,9 +253,7 @@ def test_both_layouts_of_a_pth_give_their_tensors(tmp_path, layout):
 
 
 @pytest.mark.parametrize("layout", ["legacy", "zip"])
-@pytest.mark.parametrize(
-    "name", [("os", "system"), ("builtins", "eval"), ("torch", "load"), ("posix", "system")]
-)
+@pytest.mark.parametrize("name", [("os", "system"), ("builtins", "eval"), ("torch", "load"), ("posix", "system")])
 def test_a_pickle_that_asks_for_anything_else_is_refused_and_not_run(tmp_path, layout, name):
     proof = tmp_path / "proof"
     evil = {"a": _Named(*name, f"touch {proof}")}

@@ -24,7 +24,7 @@ class TinyBackbone:
     """As batik_utils.models.backbones.Backbone, with fixed weights; trouble says what goes wrong."""
 
     name: str = "tiny"
-    label: str = "Tiny"
+    title: str = "Tiny"
     features: int = 6
     parameters: int = 8 * 8 * 3 * 6
     trouble: str = ""
@@ -86,7 +86,7 @@ def study(**changes: Any) -> Study:
         "models": {
             "scratch": {
                 "kind": "scratch",
-                "label": "Scratch",
+                "title": "Scratch",
                 "architecture": "pooled_cnn",
                 "epochs": 2,
                 "batch_size": 8,
@@ -94,7 +94,7 @@ def study(**changes: Any) -> Study:
             },
             "tiny": {
                 "kind": "pretrained",
-                "label": "Tiny",
+                "title": "Tiny",
                 "backbone": "tiny",
                 "hidden": 4,
                 "epochs": 3,
@@ -152,9 +152,7 @@ def dataset(deadly: bool = False) -> Dataset:
 
 def plan(trouble: str = "", **changes: Any) -> Plan:
     """The tiny plan."""
-    return make_plan(
-        study(**changes), dataset(trouble == "die"), backbones={"tiny": TinyBackbone(trouble=trouble)}
-    )
+    return make_plan(study(**changes), dataset(trouble == "die"), backbones={"tiny": TinyBackbone(trouble=trouble)})
 
 
 def results(folder: Path) -> dict[str, bytes]:

@@ -54,9 +54,7 @@ def notebooks():
     first = new_notebook(
         cells=[
             prose("# For Jupyter only", "only-notebook"),
-            prose(
-                "# Introduction {#sec-intro}\n\nSee @fig-photo, @sec-deep and [@wilson1927].\n\n## Deep {#sec-deep}"
-            ),
+            prose("# Introduction {#sec-intro}\n\nSee @fig-photo, @sec-deep and [@wilson1927].\n\n## Deep {#sec-deep}"),
             shown(lambda: display.text(["27 of 30 images were right.", "Second."]), "abstract"),
             shown(curve),
             shown(scores),
@@ -72,9 +70,7 @@ def notebooks():
 
     second = new_notebook(
         cells=[
-            prose(
-                "# Results\n\n$\\hat p \\le 1$\n\n| a | b |\n|---|--:|\n| x | 2 |\n\n: Typed by hand {#tbl-typed}"
-            ),
+            prose("# Results\n\n$\\hat p \\le 1$\n\n| a | b |\n|---|--:|\n| x | 2 |\n\n: Typed by hand {#tbl-typed}"),
             shown(photo),
             shown(lambda: scores("tbl-long", "Many rows.", rows=70)),
         ]

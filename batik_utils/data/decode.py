@@ -155,9 +155,7 @@ def _srgb() -> ImageCms.ImageCmsProfile:
 
 def _too_large(width: int | None = None, height: int | None = None) -> str:
     shape = f" ({width} × {height})" if width else ""
-    return (
-        f"its header claims more than {MAX_PIXELS // 1_000_000} million pixels{shape}, so it was not decoded"
-    )
+    return f"its header claims more than {MAX_PIXELS // 1_000_000} million pixels{shape}, so it was not decoded"
 
 
 def _what_is_it(path: Path) -> str:

@@ -44,9 +44,7 @@ def find_photographs(data: Path | None = None, motifs: Sequence[str] = ()) -> tu
     """
     for motif in motifs:
         if Path(motif).name != motif or motif in {"", ".", ".."}:
-            raise BatikError(
-                f"The motif {motif!r} is not a folder's name; use a plain name such as batik-bali."
-            )
+            raise BatikError(f"The motif {motif!r} is not a folder's name; use a plain name such as batik-bali.")
     if data is not None:
         folder, complaint = _motif_root(Path(data).expanduser(), motifs)
         if folder is None:
@@ -75,9 +73,7 @@ def motif_files(folder: Path, motif: str) -> tuple[list[Path], list[tuple[str, s
     if not place.is_dir():
         raise BatikError(f"There is no folder {motif} in the data folder; give one with DATA= that has it.")
     if not place.resolve().is_relative_to(root):
-        raise BatikError(
-            f"The folder {motif} is a link out of the data folder; put the files themselves there."
-        )
+        raise BatikError(f"The folder {motif} is a link out of the data folder; put the files themselves there.")
     files, skipped = [], []
     for name in sorted(os.listdir(place)):
         path = place / name
@@ -144,7 +140,7 @@ def _folders(base: Path) -> Iterator[tuple[Path, set[str]]]:
 
 
 def _published_motifs() -> set[str]:
-    from batik_utils.data.integrity import published_files
+    from batik_utils.data.listing import published_files
 
     return {path.split("/")[0] for path in published_files()}
 

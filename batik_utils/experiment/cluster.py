@@ -68,9 +68,7 @@ class Cluster:
             for index, future in self._finished(jobs, [suspect], held):
                 yield index, future.result() if future.status == "finished" else _death(future)
 
-    def _finished(
-        self, jobs: Sequence[Job], indices: Sequence[int], held: dict[int, Any]
-    ) -> Iterator[tuple[int, Any]]:
+    def _finished(self, jobs: Sequence[Job], indices: Sequence[int], held: dict[int, Any]) -> Iterator[tuple[int, Any]]:
         from distributed import as_completed
 
         waiting = list(indices)[::-1]

@@ -22,7 +22,7 @@ from batik_utils.values import Dataset
 PACKAGE = Path(batik_utils.backend.__file__).parent
 
 PIXELS = ("data/decode.py",)
-SAMPLE = ("data/sample",)
+SAMPLE = ("sample",)
 TASKS = ("experiment/tasks.py", "values.py")
 FEATURES = (
     "backend.py",
@@ -32,7 +32,7 @@ FEATURES = (
     "models/pth.py",
     "models/folding.py",
     "models/augment.py",
-    "models/probes.py",
+    "models/corruptions.py",
 )
 CODE = {
     "heads": (*FEATURES, "models/heads.py", *TASKS),
@@ -40,10 +40,10 @@ CODE = {
         "backend.py",
         "models/train_scratch.py",
         "models/scratch.py",
-        "models/pool.py",
-        "models/adam.py",
+        "models/fast/pool.py",
+        "models/fast/adam.py",
         "models/augment.py",
-        "models/probes.py",
+        "models/corruptions.py",
         *TASKS,
     ),
     "baseline": ("backend.py", "models/baselines.py", *TASKS),
@@ -96,9 +96,7 @@ def sources(names: Iterable[str], dataset: Dataset) -> dict[str, str]:
     return {name: _source(name)[:16] for name in (*names, *pixels)}
 
 
-def task_parts(
-    kind: str, dataset: Dataset, parameters: Mapping[str, Any], more: Iterable[str] = ()
-) -> dict[str, Any]:
+def task_parts(kind: str, dataset: Dataset, parameters: Mapping[str, Any], more: Iterable[str] = ()) -> dict[str, Any]:
     """Everything a task's results depend on: {"code": {file: sha}, "parameters": {...}, "data": ..., "lock": ...}."""
     backend = {"backend": os.environ["KERAS_BACKEND"]}
     return {
@@ -114,7 +112,7 @@ def feature_key(spec: FeatureSpec) -> str:
     """Names the folder of a backbone's features; each file in it is named by its image's own content."""
     parts = [
         {name: _source(name) for name in FEATURES},
-        [spec.backbone.name, spec.backbone.weights_sha256(), spec.size, spec.views, list(spec.probes)],
+        [spec.backbone.name, spec.backbone.weights_sha256(), spec.size, spec.views, list(spec.corruptions)],
         [spec.augmentation.model_dump(), os.environ["KERAS_BACKEND"], lock_sha256()],
     ]
     return f"{spec.backbone.name}-{spec.size}-{digest(parts)[:16]}"
@@ -136,9 +134,7 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         reasons.append("code " + ", ".join(changed))
     before, after = old.get("parameters", {}), new["parameters"]
     if changed := _changed(before, after):
-        reasons.append(
-            "parameters " + ", ".join(_told(name, before.get(name), after.get(name)) for name in changed)
-        )
+        reasons.append("parameters " + ", ".join(_told(name, before.get(name), after.get(name)) for name in changed))
     reasons += [name for name in ("data", "lock") if old.get(name) != new[name]]
     return "; ".join(reasons)
 

@@ -9,14 +9,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from batik_utils.data.splits import curve_splits, grouped_splits, permuted, published_split
+from batik_utils.data.split import curve_splits, grouped_splits, permuted, published_split
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
 from batik_utils.experiment.choose import SEARCH, choose
 from batik_utils.models.backbones import BACKBONES, Backbone
 from batik_utils.models.baselines import BASELINES
+from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.probes import PROBES
 from batik_utils.study import PretrainedModel, Repetition, ScratchModel, Study, load_study
 from batik_utils.values import Dataset, Fit, Hyper, Results, Split
 
@@ -43,7 +43,7 @@ class Task:
     model: ScratchModel | PretrainedModel | None
     features: FeatureSpec | None
     baseline: str
-    probes: tuple[str, ...]
+    corruptions: tuple[str, ...]
     checkpoints: tuple[int, ...]
     history: bool
     precision: str
@@ -83,11 +83,9 @@ class Plan:
         return make_plan(self.study, self.dataset, self.full, done, self.precision, self.backbones, settle)
 
 
-def open_plan(
-    name: str | Path, data: Path | None = None, full: bool = False, precision: str = "float32"
-) -> Plan:
+def open_plan(name: str | Path, data: Path | None = None, full: bool = False, precision: str = "float32") -> Plan:
     """The plan of a study by name or file, with its data loaded and the results so far taken into account."""
-    from batik_utils.data.dataset import load_dataset
+    from batik_utils.data.load import load_dataset
     from batik_utils.experiment.store import Store
 
     study = load_study(name)
@@ -128,10 +126,10 @@ def make_plan(
             waiting.append(name)
         else:
             seeds = range(study.published.seeds)
-            tasks += make.tasks(name, hyper, [(published, s) for s in seeds], probes=True, history=True)
+            tasks += make.tasks(name, hyper, [(published, s) for s in seeds], corruptions=True, history=True)
         pretrained = model.kind == "pretrained"
         often = study.grouped.pretrained if pretrained or full else study.grouped.scratch
-        tasks += make.tasks(name, own, _pairs(grouped(often.repeats), often.seeds), probes=True)
+        tasks += make.tasks(name, own, _pairs(grouped(often.repeats), often.seeds), corruptions=True)
         if pretrained or full:
             for k in study.grouped.curve:
                 some = [s for s in curves(study.grouped.pretrained.repeats) if s.protocol == f"curve-{k}"]
@@ -170,9 +168,7 @@ class _Once:
 class _Maker:
     """Makes tasks of one study on one dataset."""
 
-    def __init__(
-        self, study: Study, dataset: Dataset, precision: str, backbones: Mapping[str, Backbone]
-    ) -> None:
+    def __init__(self, study: Study, dataset: Dataset, precision: str, backbones: Mapping[str, Backbone]) -> None:
         self.study, self.dataset, self.precision, self.backbones = study, dataset, precision, backbones
 
     def search(self, name: str, split: Split) -> list[Task]:
@@ -191,7 +187,7 @@ class _Maker:
         name: str,
         hyper: Hyper,
         pairs: Sequence[tuple[Split, int]],
-        probes: bool = False,
+        corruptions: bool = False,
         history: bool = False,
         checkpoints: tuple[int, ...] = (),
         labels: Iterable[int] | None = None,
@@ -199,8 +195,7 @@ class _Maker:
         """The (split, seed) pairs of one model and setting, cut into tasks."""
         model = self.study.models[name]
         fits = [
-            Fit(self.study.name, name, split.protocol, split.repeat, split.fold, seed, hyper)
-            for split, seed in pairs
+            Fit(self.study.name, name, split.protocol, split.repeat, split.fold, seed, hyper) for split, seed in pairs
         ]
         both = [(fit, split) for fit, (split, _) in zip(fits, pairs, strict=True)]
         spec = self._features(model) if model.kind == "pretrained" else None
@@ -213,7 +208,7 @@ class _Maker:
                 labels=labels,
                 model=model,
                 features=spec,
-                probes=tuple(PROBES) if probes else (),
+                corruptions=tuple(CORRUPTIONS) if corruptions else (),
                 checkpoints=checkpoints,
                 history=history,
             )
@@ -237,7 +232,7 @@ class _Maker:
             self.study.image.size,
             model.augmentation,
             views if changed else 0,
-            tuple(PROBES),
+            tuple(CORRUPTIONS),
         )
 
     def _task(
@@ -249,7 +244,7 @@ class _Maker:
         model: ScratchModel | PretrainedModel | None = None,
         features: FeatureSpec | None = None,
         baseline: str = "",
-        probes: tuple[str, ...] = (),
+        corruptions: tuple[str, ...] = (),
         checkpoints: tuple[int, ...] = (),
         history: bool = False,
     ) -> Task:
@@ -257,7 +252,7 @@ class _Maker:
         labels = tuple(int(i) for i in (self.dataset.labels if labels is None else labels))
         hyper = fits[0].hyper
         # The label, the search's values and what the fit's own setting replaces change no number.
-        unused = {"label", "search", "optional", "epochs", "learning_rate", "dropout"}
+        unused = {"title", "search", "optional", "epochs", "learning_rate", "dropout"}
         parameters = {
             "study": self.study.name,
             "image": self.study.image.model_dump(),
@@ -271,7 +266,7 @@ class _Maker:
             "backbone": features.backbone.name if features else "",
             "weights": features.backbone.weights_sha256() if features else "",
             "views": features.views if features else 0,
-            "probes": probes,
+            "corruptions": corruptions,
             "checkpoints": checkpoints,
             "history": history,
             "precision": self.precision if kind == "scratch" else "float32",
@@ -287,13 +282,11 @@ class _Maker:
             model=model,
             features=features,
             baseline=baseline,
-            probes=probes,
+            corruptions=corruptions,
             checkpoints=checkpoints,
             history=history,
             precision=parameters["precision"],
-            parts=keys.task_parts(
-                kind, self.dataset, parameters, keys.FEATURES if features and baseline else ()
-            ),
+            parts=keys.task_parts(kind, self.dataset, parameters, keys.FEATURES if features and baseline else ()),
             # A crowd's images pass through one small matrix, a scratch network's through all of it.
             cost=images * (1000.0 if kind == "scratch" else 1.0),
         )
@@ -309,9 +302,7 @@ def _crowds(pairs: Sequence[tuple[Fit, Split]], batch_size: int) -> list[list[tu
     by_steps: dict[int, list[tuple[Fit, Split]]] = defaultdict(list)
     for pair in pairs:
         by_steps[-(-len(pair[1].train) // batch_size)].append(pair)
-    return [
-        group[i : i + CROWD] for _, group in sorted(by_steps.items()) for i in range(0, len(group), CROWD)
-    ]
+    return [group[i : i + CROWD] for _, group in sorted(by_steps.items()) for i in range(0, len(group), CROWD)]
 
 
 def _slug(group: Sequence[tuple[Fit, Split]], several: bool) -> str:

@@ -72,10 +72,7 @@ class Progress:
                 self._open()
             if self._bar:
                 self._bar.update(
-                    self._rows[what],
-                    completed=self._spent[what],
-                    count=self._count(what),
-                    rate=self._rate(what, now),
+                    self._rows[what], completed=self._spent[what], count=self._count(what), rate=self._rate(what, now)
                 )
         elif now - self._spoken > LINE_SECONDS:
             self._spoken = now

@@ -15,10 +15,10 @@ from batik_utils.experiment import keys
 from batik_utils.experiment.cluster import Cluster
 from batik_utils.experiment.jobs import Job, WorkerDied
 from batik_utils.experiment.plan import Plan, Task
-from batik_utils.experiment.pool import Local, opened
 from batik_utils.experiment.progress import Progress
 from batik_utils.experiment.store import Store
 from batik_utils.experiment.tasks import Outcome, failed, work, work_features
+from batik_utils.experiment.workers import Local, opened
 from batik_utils.models.features import FeatureSpec, FeatureStore
 from batik_utils.values import Dataset, FitResult, Results
 
@@ -104,9 +104,7 @@ def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:
     kept = FeatureStore(cache_dir() / "features" / keys.feature_key(spec))
     found = [kept.read(image, spec) for image in keys.image_keys(plan.dataset)]
     if any(features is None for features in found):
-        raise BatikError(
-            f"The features of {model} are not all there; run `batik run {plan.study.name}` first."
-        )
+        raise BatikError(f"The features of {model} are not all there; run `batik run {plan.study.name}` first.")
     return np.stack([features[0] for features in found])
 
 
@@ -128,9 +126,7 @@ class _Run:
         queue = []
         for task in sorted(tasks, key=lambda t: (-t.cost, t.slug)):
             if task.features in self._broken:
-                done[task.key] = self._keep(
-                    task, [failed(f, self._broken[task.features]) for f in task.fits], 0.0
-                )
+                done[task.key] = self._keep(task, [failed(f, self._broken[task.features]) for f in task.fits], 0.0)
             else:
                 queue.append(task)
         for index, outcome in self.workers.run([self._job(task) for task in queue]):
@@ -159,14 +155,7 @@ class _Run:
 
     def _job(self, task: Task) -> Job:
         data = self.dataset
-        return work, (
-            task,
-            data.paths,
-            data.sha256,
-            self._arrays(task),
-            keys.code_sha256(),
-            self.keep_weights,
-        )
+        return work, (task, data.paths, data.sha256, self._arrays(task), keys.code_sha256(), self.keep_weights)
 
     def _arrays(self, task: Task) -> NDArray:
         if task.kind == "scratch":
@@ -186,10 +175,7 @@ class _Run:
         rows = _rows_by_spec(tasks)
         stores = {spec: FeatureStore(cache_dir() / "features" / keys.feature_key(spec)) for spec in rows}
         wanted = [
-            (spec, row)
-            for spec, needed in rows.items()
-            for row in needed
-            if not stores[spec].has(images[row], spec)
+            (spec, row) for spec, needed in rows.items() for row in needed if not stores[spec].has(images[row], spec)
         ]
         # The same picture twice is computed once.
         wanted = list({(spec, images[row]): (spec, row) for spec, row in wanted}.values())
@@ -205,7 +191,7 @@ class _Run:
                 stores[spec].write(images[row], features)
             else:
                 reason = features.reason if isinstance(features, WorkerDied) else features
-                self._broken[spec] = f"no {spec.backbone.label} features of {data.paths[row]}: {reason}"
+                self._broken[spec] = f"no {spec.backbone.title} features of {data.paths[row]}: {reason}"
             self.bar.advance_features()
         for spec, needed in rows.items():
             if spec not in self._broken:

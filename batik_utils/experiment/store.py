@@ -48,10 +48,7 @@ class Store:
         raw = {"key": task.key, "parts": task.parts, "results": [r.to_json() for r in results]}
         wrong = any(r.missing for r in results)
         path = self._failed(task) if wrong else self._path(task)
-        _write(
-            self.folder / "timings" / self._path(task).name,
-            {"fits": len(results), "seconds": round(seconds, 3)},
-        )
+        _write(self.folder / "timings" / self._path(task).name, {"fits": len(results), "seconds": round(seconds, 3)})
         _write(path, raw)
         if not wrong:
             self._failed(task).unlink(missing_ok=True)

@@ -32,9 +32,7 @@ class Outcome:
     """Per fit, where they were asked for: a head's by name, or a scratch network's in order."""
 
 
-def work_features(
-    spec: FeatureSpec, image: NDArray[np.uint8], sha256: str, code: str
-) -> NDArray[np.float32] | str:
+def work_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str, code: str) -> NDArray[np.float32] | str:
     """The features of one image, or why there are none."""
     _same_code(code)
     with _ONE_AT_A_TIME, threadpool_limits(1):
@@ -47,12 +45,7 @@ def work_features(
 
 
 def work(
-    task: Task,
-    paths: Sequence[str],
-    sha256s: Sequence[str],
-    arrays: NDArray,
-    code: str,
-    keep_weights: bool = False,
+    task: Task, paths: Sequence[str], sha256s: Sequence[str], arrays: NDArray, code: str, keep_weights: bool = False
 ) -> Outcome:
     """Do a task; arrays are images (scratch), features (heads) or a baseline's inputs, one row per image.
 
@@ -88,16 +81,13 @@ def _heads(task: Task, paths, sha256s, features, weights) -> list[FitResult]:
     heads = train_heads(
         features,
         np.asarray(task.labels),
-        [
-            Replicate(s.train, _asked(task, s), training_seed(f))
-            for f, s in zip(task.fits, task.splits, strict=True)
-        ],
+        [Replicate(s.train, _asked(task, s), training_seed(f)) for f, s in zip(task.fits, task.splits, strict=True)],
         task.fits[0].hyper,
         task.classes,
         task.model.hidden,
         task.model.batch_size,
         task.features.views,
-        task.probes,
+        task.corruptions,
         task.checkpoints,
         task.history,
     )
@@ -105,9 +95,7 @@ def _heads(task: Task, paths, sha256s, features, weights) -> list[FitResult]:
     for fit, split, head in zip(task.fits, task.splits, heads, strict=True):
         size = task.features.backbone.parameters + sum(w.size for w in head.weights.values())
         results.append(
-            _result(
-                task, fit, split, paths, head.probabilities, size, head.checkpoints, head.probes, head.history
-            )
+            _result(task, fit, split, paths, head.probabilities, size, head.checkpoints, head.corruptions, head.history)
         )
         if weights is not None:
             weights.append(head.weights)
@@ -115,7 +103,7 @@ def _heads(task: Task, paths, sha256s, features, weights) -> list[FitResult]:
 
 
 def _scratch(task: Task, paths, sha256s, images, weights) -> list[FitResult]:
-    from batik_utils.models.probes import tamper
+    from batik_utils.models.corruptions import tamper
     from batik_utils.models.train_scratch import train_scratch
 
     (fit,), (split,) = task.fits, task.splits
@@ -134,7 +122,7 @@ def _scratch(task: Task, paths, sha256s, images, weights) -> list[FitResult]:
         eval_sets=asked,
         seed=training_seed(fit),
         classes=task.classes,
-        probes={probe: tamper(images[test], probe, hashes) for probe in task.probes},
+        corruptions={corruption: tamper(images[test], corruption, hashes) for corruption in task.corruptions},
         precision=task.precision,
         checkpoints=task.checkpoints,
     )
@@ -143,9 +131,7 @@ def _scratch(task: Task, paths, sha256s, images, weights) -> list[FitResult]:
     history = trained.history if task.history else {}
     size = sum(w.size for w in trained.weights)
     return [
-        _result(
-            task, fit, split, paths, trained.probabilities, size, trained.checkpoints, trained.probes, history
-        )
+        _result(task, fit, split, paths, trained.probabilities, size, trained.checkpoints, trained.corruptions, history)
     ]
 
 
@@ -169,7 +155,7 @@ def _asked(task: Task, split: Split) -> dict[str, Sequence[int]]:
 
 
 def _result(
-    task: Task, fit: Fit, split: Split, paths, said, parameters, checkpoints, probes, history
+    task: Task, fit: Fit, split: Split, paths, said, parameters, checkpoints, corruptions, history
 ) -> FitResult:
     labels = np.asarray(task.labels)
     test, val = np.asarray(split.test), np.asarray(split.val, np.int64)
@@ -184,16 +170,12 @@ def _result(
         val_true=labels[val] if split.val else None,
         val_prob=said["val"] if split.val else None,
         checkpoints=checkpoints,
-        probes=probes,
+        corruptions=corruptions,
     )
 
 
 def _checked(result: FitResult) -> FitResult:
-    said = [
-        result.y_prob,
-        *result.probes.values(),
-        *(a for c in result.checkpoints.values() for a in c.values()),
-    ]
+    said = [result.y_prob, *result.corruptions.values(), *(a for c in result.checkpoints.values() for a in c.values())]
     said += [np.asarray(values) for values in result.history.values()]
     said += [] if result.val_prob is None else [result.val_prob]
     if all(np.isfinite(array).all() for array in said):

@@ -25,9 +25,7 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 """The transform that changes nothing."""
 
 
-def draw_transforms(
-    spec: Augmentation, sha256s: Sequence[str], views: Sequence[int], size: int
-) -> NDArray[np.float32]:
+def draw_transforms(spec: Augmentation, sha256s: Sequence[str], views: Sequence[int], size: int) -> NDArray[np.float32]:
     """Draw one affine transform per (image, view): a pure function of the image's hash and the view's number.
 
     sha256s and views are [b]; size is the side in pixels. View 0 is always the untouched image. Returns
@@ -153,8 +151,7 @@ def _mix(corners, x, y):
     across, down = (x - ops.floor(x))[..., None], (y - ops.floor(y))[..., None]
     place = np.array([0, 8, 16], dtype=np.int32)
     colours = [
-        ops.cast(ops.bitwise_and(ops.right_shift(corner[..., None], place), 255), "float32")
-        for corner in corners
+        ops.cast(ops.bitwise_and(ops.right_shift(corner[..., None], place), 255), "float32") for corner in corners
     ]
     upper = colours[0] + (colours[1] - colours[0]) * across
     lower = colours[2] + (colours[3] - colours[2]) * across

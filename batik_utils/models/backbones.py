@@ -22,7 +22,7 @@ class Backbone:
     """A network trained on ImageNet, without its top, frozen."""
 
     name: str
-    label: str
+    title: str
     """The name that readers see."""
     family: Literal["keras.applications", "efficientnet_lite"]
     network: str
@@ -110,7 +110,7 @@ class Backbone:
         except BatikError:
             # The error's text tells of this machine's network; a report must read the same everywhere.
             filename = weight_files.WEIGHTS[self.weights].filename
-            return f"the weights of {self.label} ({filename}) could not be had from any source"
+            return f"the weights of {self.title} ({filename}) could not be had from any source"
         return None
 
 
@@ -162,7 +162,7 @@ _LITE_NOTE = "PyTorch weights trained with TensorFlow's padding, put into a Kera
 def _efficientnet(letter: str, size: int, features: int, parameters: int) -> Backbone:
     return Backbone(
         name=f"efficientnet_{letter}",
-        label=f"EfficientNet-{letter.upper()}",
+        title=f"EfficientNet-{letter.upper()}",
         family="keras.applications",
         network=f"EfficientNet{letter.upper()}",
         native_size=size,
@@ -177,7 +177,7 @@ def _efficientnet(letter: str, size: int, features: int, parameters: int) -> Bac
 def _efficientnet_lite(variant: str, size: int, parameters: int) -> Backbone:
     return Backbone(
         name=f"efficientnet_{variant}",
-        label=f"EfficientNet-{variant.capitalize()}",
+        title=f"EfficientNet-{variant.capitalize()}",
         family="efficientnet_lite",
         network=variant,
         native_size=size,
@@ -193,7 +193,7 @@ def _efficientnet_lite(variant: str, size: int, parameters: int) -> Backbone:
 def _mobilenet_v3(kind: str, features: int, parameters: int) -> Backbone:
     return Backbone(
         name=f"mobilenet_v3_{kind}",
-        label=f"MobileNetV3 {kind}",
+        title=f"MobileNetV3 {kind}",
         family="keras.applications",
         network=f"MobileNetV3{kind.capitalize()}",
         native_size=224,
@@ -207,7 +207,7 @@ def _mobilenet_v3(kind: str, features: int, parameters: int) -> Backbone:
 
 _MOBILENET_V2 = Backbone(
     name="mobilenet_v2",
-    label="MobileNetV2",
+    title="MobileNetV2",
     family="keras.applications",
     network="MobileNetV2",
     native_size=224,
@@ -225,7 +225,7 @@ BACKBONES: dict[str, Backbone] = {
         replace(
             _MOBILENET_V2,
             name="mobilenet_v2_unit_range",
-            label="MobileNetV2 fed [0, 1]",
+            title="MobileNetV2 fed [0, 1]",
             preprocessing="scaled from [0, 255] to [0, 1], which is not what it was trained on",
             rescale=(1 / 255, 0.0),
             note="a seed study's mistake, kept to show what it costs",
@@ -237,7 +237,7 @@ BACKBONES: dict[str, Backbone] = {
         replace(
             _MOBILENET_V2,
             name="mobilenet",
-            label="MobileNet",
+            title="MobileNet",
             network="MobileNet",
             features=1024,
             parameters=3_228_864,

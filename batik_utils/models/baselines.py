@@ -56,9 +56,7 @@ def fit_baseline(
     if len(known) == 1:
         out[:, known] = 1.0
         return out
-    model = make_pipeline(
-        StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=2000, random_state=seed)
-    )
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=2000, random_state=seed))
     model.fit(inputs[rows], labels[rows])
     out[:, known] = model.predict_proba(inputs[list(split.test)])
     return out
@@ -73,9 +71,7 @@ def _metadata(dataset: Dataset) -> NDArray[np.float64]:
     facts = dataset.facts
     if not facts:
         return np.ones((len(dataset), 1))
-    width, height, size = (
-        np.array([f[key] for f in facts], dtype=np.float64) for key in ("width", "height", "bytes")
-    )
+    width, height, size = (np.array([f[key] for f in facts], dtype=np.float64) for key in ("width", "height", "bytes"))
     columns = [np.log(width), np.log(height), np.log(size / (width * height)), np.log(width / height)]
     for key in ("format", "mode"):
         values = [str(f[key]) for f in facts]

@@ -63,9 +63,7 @@ def lite_features(x: Any, variant: str) -> Any:
             if expansion != 1:
                 x = convolve(x, channels * expansion, f"{name}_expand_conv", f"{name}_bn0")
                 x = relu6(x, f"{name}_expand_relu")
-            x = layers.DepthwiseConv2D(
-                kernel, stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv"
-            )(x)
+            x = layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv")(x)
             x = layers.BatchNormalization(epsilon=_EPSILON, name=f"{name}_bn1")(x)
             x = relu6(x, f"{name}_depthwise_relu")
             x = convolve(x, filters, f"{name}_project_conv", f"{name}_bn2")

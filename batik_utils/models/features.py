@@ -1,4 +1,4 @@
-"""Features of a frozen backbone, computed once per image: untouched, augmented views, and probes."""
+"""Features of a frozen backbone, computed once per image: untouched, augmented views, and corruptions."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from batik_utils.study import Augmentation
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """What is computed of each image, in this order along axis 0: view 0 (untouched), views 1 … views, probes."""
+    """What is computed of each image, in this order along axis 0: view 0 (untouched), views 1 … views, corruptions."""
 
     backbone: Backbone
     size: int
     """Side of the images, pixels."""
     augmentation: Augmentation
     views: int
-    probes: tuple[str, ...]
+    corruptions: tuple[str, ...]
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of one image's features: (1 + views + probes, d)."""
-        return 1 + self.views + len(self.probes), self.backbone.features
+        """Of one image's features: (1 + views + corruptions, d)."""
+        return 1 + self.views + len(self.corruptions), self.backbone.features
 
 
 def compute_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str) -> NDArray[np.float32]:
@@ -41,17 +41,17 @@ def compute_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str) -
     The batch holds one image's views and nothing else, so that the numbers do not depend on how the work was cut.
     """
     from batik_utils.models.augment import draw_transforms
-    from batik_utils.models.probes import tamper
+    from batik_utils.models.corruptions import tamper
 
     every = range(1 + spec.views)
     drawn = draw_transforms(spec.augmentation, [sha256] * len(every), list(every), spec.size)
     # Flips alone make two different views, however many are asked for.
     distinct, where = np.unique(drawn, axis=0, return_inverse=True)
     batch = _augmented(np.repeat(image[None], len(distinct), axis=0), distinct)
-    probes = [tamper(image[None], probe, [sha256]).astype(np.float32) for probe in spec.probes]
-    features = np.asarray(_built(spec.backbone, spec.size).predict_on_batch(np.concatenate([batch, *probes])))
-    views, probed = features[: len(distinct)], features[len(distinct) :]
-    return np.concatenate([views[where.reshape(-1)], probed]).astype(np.float32)
+    corruptions = [tamper(image[None], corruption, [sha256]).astype(np.float32) for corruption in spec.corruptions]
+    features = np.asarray(_built(spec.backbone, spec.size).predict_on_batch(np.concatenate([batch, *corruptions])))
+    views, corrupted = features[: len(distinct)], features[len(distinct) :]
+    return np.concatenate([views[where.reshape(-1)], corrupted]).astype(np.float32)
 
 
 class FeatureStore:
@@ -83,7 +83,7 @@ class FeatureStore:
         return found if found.shape == spec.shape else None
 
     def gather(self, images: Sequence[str], rows: Sequence[int], spec: FeatureSpec) -> NDArray[np.float32]:
-        """Features of the images at rows, [n, 1 + views + probes, d]; zero at all others."""
+        """Features of the images at rows, [n, 1 + views + corruptions, d]; zero at all others."""
         out = np.zeros((len(images), *spec.shape), np.float32)
         for row in rows:
             out[row] = self.read(images[row], spec)

@@ -42,8 +42,8 @@ class TrainedHead:
     """Per set of Replicate.evaluate: [rows, classes]; rows sum to 1; NaN where training diverged."""
     checkpoints: dict[int, dict[str, NDArray[np.float64]]]
     """The same after fewer epochs, for the epoch counts asked for."""
-    probes: dict[str, NDArray[np.float64]]
-    """Per probe: the test rows, tampered with, [rows, classes]."""
+    corruptions: dict[str, NDArray[np.float64]]
+    """Per corruption: the test rows, tampered with, [rows, classes]."""
     history: dict[str, list[float]]
     """Per epoch: accuracy, loss (training mode, as Keras reports them), val_accuracy, val_loss; or empty."""
     weights: dict[str, NDArray[np.float32]] = field(repr=False)
@@ -59,13 +59,13 @@ def train_heads(
     hidden: int = 128,
     batch_size: int = 32,
     views: int = 0,
-    probes: Sequence[str] = (),
+    corruptions: Sequence[str] = (),
     checkpoints: Sequence[int] = (),
     history: bool = False,
 ) -> list[TrainedHead]:
     """Train every replicate of one head together and return them in order.
 
-    features is [n, 1 + views + probes, d]: of each image the untouched view, the augmented views and the probes, in
+    features is [n, 1 + views + corruptions, d]: of each image the untouched view, the augmented views and the corruptions, in
     that order; labels is [n]. Each epoch shows a replicate all its rows through the next view of its own order (the
     untouched one where views is 0). All replicates must have as many steps per epoch as each other, because Adam
     counts steps: ValueError otherwise.
@@ -93,25 +93,19 @@ def train_heads(
             means.append(crowd.step(features[rows, view], mask, labels[rows], weight[:, part]))
         if history:
             _remember(
-                curves,
-                means,
-                weight.reshape(len(replicates), steps, batch_size),
-                crowd,
-                features,
-                labels,
-                replicates,
+                curves, means, weight.reshape(len(replicates), steps, batch_size), crowd, features, labels, replicates
             )
         if epoch + 1 in checkpoints:
             for head, answer in zip(kept, _ask(crowd, features, replicates), strict=True):
                 head[epoch + 1] = answer
     answers = _ask(crowd, features, replicates)
-    probed = {
+    corrupted = {
         name: [a["test"] for a in _ask(crowd, features, replicates, ("test",), 1 + views + i)]
-        for i, name in enumerate(probes)
+        for i, name in enumerate(corruptions)
     }
     return [
         TrainedHead(
-            answers[r], kept[r], {name: rows[r] for name, rows in probed.items()}, curves[r], crowd.weights(r)
+            answers[r], kept[r], {name: rows[r] for name, rows in corrupted.items()}, curves[r], crowd.weights(r)
         )
         for r in range(len(replicates))
     ]
@@ -134,9 +128,7 @@ class _Stream:
 
     def __init__(self, replicate: Replicate, views: int, batch_size: int, steps: int) -> None:
         kinds = np.random.SeedSequence(replicate.seed).spawn(4)
-        self._initial, self._order, self._masks, shuffle = (
-            np.random.Generator(np.random.PCG64(k)) for k in kinds
-        )
+        self._initial, self._order, self._masks, shuffle = (np.random.Generator(np.random.PCG64(k)) for k in kinds)
         self._views = 1 + shuffle.permutation(views) if views else np.zeros(1, np.int64)
         self._train = np.asarray(replicate.train, np.int64)
         self._slots = steps * batch_size

@@ -104,9 +104,7 @@ def read_pth(path: Path) -> dict[str, NDArray[Any]]:
     # A damaged pickle may raise nearly anything, from EOFError to UnicodeDecodeError and TypeError.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise BatikError(
-            f"{path.name} is not a PyTorch weights file that can be read safely: {reason}."
-        ) from None
+        raise BatikError(f"{path.name} is not a PyTorch weights file that can be read safely: {reason}.") from None
 
 
 def _read_stream(stream: BinaryIO) -> tuple[Any, dict[str, NDArray[Any]]]:

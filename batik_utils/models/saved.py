@@ -30,11 +30,7 @@ _METADATA_LIMIT = 1 << 20
 
 
 def assemble(
-    backbone_name: str,
-    head_weights: Mapping[str, NDArray[Any]],
-    size: int,
-    motifs: Sequence[str],
-    dropout: float = 0.0,
+    backbone_name: str, head_weights: Mapping[str, NDArray[Any]], size: int, motifs: Sequence[str], dropout: float = 0.0
 ) -> Any:
     """The whole pretrained model as a keras.Model: float32 [b, size, size, 3] RGB 0-255 → [b, motifs], softmax.
 
@@ -53,7 +49,7 @@ def assemble(
         shapes |= {"hidden_kernel": (found.features, width), "hidden_bias": (width,)}
     given = {name: tuple(value.shape) for name, value in head_weights.items()}
     if given != shapes:
-        raise BatikError(f"This head does not fit {found.label}: it has {given}, not {shapes}.")
+        raise BatikError(f"This head does not fit {found.title}: it has {given}, not {shapes}.")
     base = found.build(size, fold=False)
     x = base.output
     if hidden is not None:
@@ -132,9 +128,7 @@ def newest_model(reports: Path) -> Path:
     """The model.keras that was saved last in a folder of reports; raises BatikError where there is none."""
     found = sorted(reports.glob("*/model.keras"), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise BatikError(
-            "There is no saved model yet: make one with `make report`, or name one with --model."
-        )
+        raise BatikError("There is no saved model yet: make one with `make report`, or name one with --model.")
     return found[-1]
 
 
@@ -163,12 +157,7 @@ def predict(model_file: Path, image_paths: Sequence[Path]) -> list[dict[str, Any
         order = np.argsort(-row, kind="stable")
         ranked = [(motifs[i], float(row[i])) for i in order]
         answers.append(
-            {
-                "path": str(image),
-                "motif": ranked[0][0],
-                "probability": ranked[0][1],
-                "probabilities": ranked,
-            }
+            {"path": str(image), "motif": ranked[0][0], "probability": ranked[0][1], "probabilities": ranked}
         )
     return answers
 

@@ -18,7 +18,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
-from batik_utils.models.pool import PoolBiasRelu
+from batik_utils.models.fast.pool import PoolBiasRelu
 
 Tensor = Any
 Block = Callable[[Tensor, int, str], Tensor]
@@ -70,9 +70,7 @@ def build_scratch(
     images = keras.Input((size, size, 3), name="images")
     block = _fast_block(policy) if fast else _plain_block(policy)
     x = layers.Rescaling(1 / 255, dtype="float32", name="rescale")(images)
-    model = keras.Model(
-        images, ARCHITECTURES[architecture](x, block, classes, dropout, policy), name=architecture
-    )
+    model = keras.Model(images, ARCHITECTURES[architecture](x, block, classes, dropout, policy), name=architecture)
     model.set_weights(initial_weights(model, seed))
     return model
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
-from batik_utils.models.adam import FusedAdam
 from batik_utils.models.augment import AffineAugmentation, draw_transforms
+from batik_utils.models.fast.adam import FusedAdam
 from batik_utils.models.scratch import build_scratch, initial_weights, side_seen
 from batik_utils.study import ScratchModel
 from batik_utils.values import Hyper
@@ -37,8 +37,8 @@ class TrainedScratch:
     """Per evaluation set, after the last epoch: [m, c], rows sum to 1."""
     checkpoints: dict[int, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     """{epochs: the same, after that many epochs}."""
-    probes: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Per probe: [m, c]."""
+    corruptions: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Per corruption: [m, c]."""
     weights: list[NDArray[np.float32]] = field(default_factory=list)
     """In the order of build_scratch(...).get_weights()."""
     parameters: int = 0
@@ -54,7 +54,7 @@ def train_scratch(
     eval_sets: Mapping[str, Sequence[int]],
     seed: int,
     classes: int,
-    probes: Mapping[str, NDArray[np.uint8]] | None = None,
+    corruptions: Mapping[str, NDArray[np.uint8]] | None = None,
     precision: str = "float32",
     checkpoints: Sequence[int] = (),
 ) -> TrainedScratch:
@@ -78,9 +78,7 @@ def train_scratch(
         transforms = draw_transforms(spec.augmentation, hashes, [view] * len(order), size)
         loss, accuracy = trainer.epoch(images, labels, order, transforms, spec.batch_size)
         if not np.isfinite(loss):
-            raise BatikError(
-                f"{spec.label} (seed {seed}) gave NaN at epoch {epoch + 1}; try a lower learning rate."
-            )
+            raise BatikError(f"{spec.title} (seed {seed}) gave NaN at epoch {epoch + 1}; try a lower learning rate.")
         history["accuracy"].append(accuracy)
         history["loss"].append(loss)
         said: dict[str, NDArray[np.float64]] = {}
@@ -98,8 +96,8 @@ def train_scratch(
         history=history,
         probabilities=kept[hyper.epochs],
         checkpoints={epochs: kept[epochs] for epochs in checkpoints if epochs in kept},
-        probes={
-            name: trainer.predict(pictures, range(len(pictures))) for name, pictures in (probes or {}).items()
+        corruptions={
+            name: trainer.predict(pictures, range(len(pictures))) for name, pictures in (corruptions or {}).items()
         },
         weights=trainer.network.get_weights(),
         parameters=trainer.network.count_params(),
@@ -111,9 +109,7 @@ class _Trainer:
 
     def __init__(self, architecture: str, size: int, classes: int, dropout: float, precision: str):
         self.side = side_seen(architecture, size)
-        self.network = build_scratch(
-            architecture, self.side, classes, dropout, fast=True, precision=precision
-        )
+        self.network = build_scratch(architecture, self.side, classes, dropout, fast=True, precision=precision)
         pictures = keras.Input((size, size, 3), dtype="uint8", name="pictures")
         transforms = keras.Input((8,), name="transforms")
         augmented = AffineAugmentation(self.side, name="augment")([pictures, transforms])
@@ -157,9 +153,7 @@ class _Trainer:
         rows = np.asarray(rows, dtype=np.int64)
         parts = [np.zeros((0, self.network.output_shape[-1]))]
         for start in range(0, len(rows), EVALUATION_BATCH):
-            batch = images[rows[start : start + EVALUATION_BATCH], : self.side, : self.side].astype(
-                np.float32
-            )
+            batch = images[rows[start : start + EVALUATION_BATCH], : self.side, : self.side].astype(np.float32)
             parts.append(np.asarray(self.network.predict_on_batch(batch), dtype=np.float64))
         said = np.concatenate(parts)
         return said / said.sum(axis=1, keepdims=True)

@@ -229,9 +229,7 @@ class _landing:
 
     def __enter__(self) -> Path:
         self.cached.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{self.cached.name}.", suffix=".part", dir=self.cached.parent
-        )
+        handle, name = tempfile.mkstemp(prefix=f".{self.cached.name}.", suffix=".part", dir=self.cached.parent)
         os.close(handle)
         os.chmod(name, 0o644)
         self.temporary = Path(name)

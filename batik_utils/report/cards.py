@@ -8,21 +8,15 @@ from typing import Any
 import mlcroissant as mlc
 import numpy as np
 
-from batik_utils.evaluation.wording import Band, percent, percent_range
 from batik_utils.study import PretrainedModel, Study
 from batik_utils.values import Dataset
+from batik_utils.wording import Band, percent, percent_range
 
 KAGGLE = "https://www.kaggle.com/datasets/dionisiusdh/indonesian-batik-motifs"
 LICENCE = "unverified"
 """Of the photographs: the publisher collected them from the web, and many carry watermarks."""
 
-_MIME = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "GIF": "image/gif",
-    "WEBP": "image/webp",
-}
+_MIME = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp"}
 
 
 def croissant(study: Study, dataset: Dataset) -> dict[str, Any]:
@@ -35,12 +29,7 @@ def croissant(study: Study, dataset: Dataset) -> dict[str, Any]:
     sample = dataset.source.is_sample
     files = [] if sample else _files(dataset)
     rows = [
-        {
-            "images/path": path,
-            "images/motif": path.split("/")[0],
-            "images/group": int(group),
-            "images/sha256": sha256,
-        }
+        {"images/path": path, "images/motif": path.split("/")[0], "images/group": int(group), "images/sha256": sha256}
         for path, group, sha256 in zip(dataset.paths, dataset.groups, dataset.sha256, strict=True)
     ]
     fields = [
@@ -102,7 +91,7 @@ def model_card(study: Study, model: str, info: Mapping[str, Any], metrics: Mappi
         else f"Photographs from {KAGGLE}, collected from the web by its publisher; their licence is {LICENCE}."
     )
     lines = [
-        f"# {spec.label} ({study.name})",
+        f"# {spec.title} ({study.name})",
         "",
         f"A classifier of {len(study.motifs)} motifs ({motifs}): {kind}"
         + (f"; {parameters:,} parameters in all." if parameters else "."),
@@ -188,9 +177,7 @@ def _figures(found: Mapping[str, Any]) -> list[str]:
             continue
         low, high = got.get("interval") or (None, None)
         band = "not known" if low is None else f"{percent_range(Band(low, high))}"
-        out.append(
-            f"| {protocol} | {percent(got['accuracy'])} | {band} | {got['macro_f1']:.3f} | {got['n_test']} |"
-        )
+        out.append(f"| {protocol} | {percent(got['accuracy'])} | {band} | {got['macro_f1']:.3f} | {got['n_test']} |")
     return out
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from batik_utils import backend
 from batik_utils.errors import BatikError
-from batik_utils.evaluation.metrics import grouped_interval, published_summary
-from batik_utils.evaluation.tables import fitted
 from batik_utils.experiment import Plan, final_weights
 from batik_utils.report.cards import model_card
+from batik_utils.report.tables import fitted
+from batik_utils.stats.metrics import grouped_interval, published_summary
 from batik_utils.study import Study
 from batik_utils.values import Results
 
@@ -56,15 +56,11 @@ def save_best(plan: Plan, results: Results, metrics: Mapping[str, Any], folder: 
     info = {
         "study": study.name,
         "model": name,
-        "label": model.label,
+        "title": model.title,
         "resize": study.image.resize,
         "test_accuracy": round(summary.accuracy[summary.seeds.index(0)], 6),
         "test_images": summary.n_test,
-        "grouped_accuracy": [round(v, 6) for v in (interval.value, interval.low, interval.high)]
-        if interval
-        else None,
+        "grouped_accuracy": [round(v, 6) for v in (interval.value, interval.low, interval.high)] if interval else None,
     }
     save_model(folder / FILE, network, study.motifs, info)
-    (folder / "model-card.md").write_text(
-        model_card(study, name, info, metrics), encoding="utf-8", newline="\n"
-    )
+    (folder / "model-card.md").write_text(model_card(study, name, info, metrics), encoding="utf-8", newline="\n")

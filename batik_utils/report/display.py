@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from batik_utils.errors import BatikError
-from batik_utils.evaluation.figures.style import PALETTE, WIDTH
+from batik_utils.figures.style import PALETTE, WIDTH
 from batik_utils.report.markdown import MIME
 
 if TYPE_CHECKING:
@@ -83,13 +83,7 @@ def use_report_style() -> None:
     )
 
 
-def figure(
-    fig: Figure,
-    label: str = "",
-    caption: str = "",
-    alt: str | None = None,
-    photos: bool = False,
-) -> None:
+def figure(fig: Figure, label: str = "", caption: str = "", alt: str | None = None, photos: bool = False) -> None:
     """Show a matplotlib figure with its caption, and close it.
 
     label "fig-..." is what @fig-... in the text refers to; caption is Markdown; alt (plain text, for screen
@@ -154,25 +148,13 @@ def table(
         if name not in frame.columns:
             raise BatikError(f"The table {label!r} has no column {name!r} to format.")
     columns = [str(c) for c in frame.columns]
-    cells = [
-        [format_cell(value, formats.get(name, "")) for value in frame[name].tolist()]
-        for name in frame.columns
-    ]
+    cells = [[format_cell(value, formats.get(name, "")) for value in frame[name].tolist()] for name in frame.columns]
     if align is None:
         align = "".join("r" if _numeric(column) else "l" for column in cells)
     if len(align) != len(columns) or set(align) - set("lrc"):
-        raise BatikError(
-            f"The table {label!r} has {len(columns)} columns; align {align!r} does not fit them."
-        )
+        raise BatikError(f"The table {label!r} has {len(columns)} columns; align {align!r} does not fit them.")
     rows = [list(row) for row in zip(*cells, strict=True)]
-    part = {
-        "kind": "table",
-        "label": label,
-        "caption": caption,
-        "align": align,
-        "columns": columns,
-        "rows": rows,
-    }
+    part = {"kind": "table", "label": label, "caption": caption, "align": align, "columns": columns, "rows": rows}
     plain = "\n".join("  ".join(row) for row in [columns, *rows])
     display({"text/plain": plain, "text/html": _html_table(part), MIME: part}, raw=True)
 

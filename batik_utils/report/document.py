@@ -282,15 +282,9 @@ def resolve(node: Node, numbers: dict[str, str], keys: set[str], manuscript: Man
             out += (words(", ") if out else []) + [{"t": "Code", "c": [["", [], []], label]}]
             continue
         if label not in numbers:
-            raise BatikError(
-                f"{where}: a reference to {label!r}, which is not there{_near(label, set(numbers))}."
-            )
+            raise BatikError(f"{where}: a reference to {label!r}, which is not there{_near(label, set(numbers))}.")
         word = _WORDS[label.split("-")[0]]
-        shown = (
-            numbers[label]
-            if citation["citationMode"]["t"] == "SuppressAuthor"
-            else f"{word}\u00a0{numbers[label]}"
-        )
+        shown = numbers[label] if citation["citationMode"]["t"] == "SuppressAuthor" else f"{word}\u00a0{numbers[label]}"
         link = {"t": "Link", "c": [["", ["ref"], []], [{"t": "Str", "c": shown}], ["#" + label, ""]]}
         out += (words(", ") if out else []) + citation["citationPrefix"]
         out += ([{"t": "Space"}] if citation["citationPrefix"] else []) + [link]

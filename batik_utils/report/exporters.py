@@ -90,9 +90,7 @@ def to_html(document: Document) -> str:
     def change(node: Node) -> list[Node] | None:
         if node["t"] == "Header":
             number = document.numbers.get(node["c"][1][0])
-            label = (
-                [{"t": "Span", "c": [["", ["secnum"], []], words(number)]}, {"t": "Space"}] if number else []
-            )
+            label = [{"t": "Span", "c": [["", ["secnum"], []], words(number)]}, {"t": "Space"}] if number else []
             return [{"t": "Header", "c": [node["c"][0], node["c"][1], label + node["c"][2]]}]
         if node["t"] != "Div":
             return None
@@ -100,10 +98,7 @@ def to_html(document: Document) -> str:
         if "batik-hole" in classes:
             return [_html_piece(document, document.pieces[label])]
         if "batik-note" in classes:
-            title = {
-                "t": "Div",
-                "c": [["", ["note-title"], []], [{"t": "Plain", "c": words(dict(pairs)["title"])}]],
-            }
+            title = {"t": "Div", "c": [["", ["note-title"], []], [{"t": "Plain", "c": words(dict(pairs)["title"])}]]}
             return [{"t": "Div", "c": [["", ["note"], [["role", "note"]]], [title, *node["c"][1]]]}]
         return None
 
@@ -145,11 +140,7 @@ def to_html(document: Document) -> str:
 def _html_piece(document: Document, piece: Piece) -> Node:
     word = "Figure" if piece.kind == "figure" else "Table"
     number = words(f"{word}\u00a0{document.numbers[piece.label]}.")
-    caption = [
-        {"t": "Span", "c": [["", ["number"], []], number]},
-        {"t": "Space"},
-        *_caption(document, piece.label),
-    ]
+    caption = [{"t": "Span", "c": [["", ["number"], []], number]}, {"t": "Space"}, *_caption(document, piece.label)]
     said = [None, [{"t": "Plain", "c": caption}]]
     if piece.kind == "figure":
         kind = "image/svg+xml" if isinstance(piece.image, str) else "image/jpeg"
@@ -169,9 +160,7 @@ def _html_piece(document: Document, piece: Piece) -> Node:
     body = [["", [], []], 0, [], [row(cells) for cells in piece.part["cells"]]]
     foot = [["", [], []], []]
     table = {"t": "Table", "c": [[piece.label, [], []], said, columns, head, [body], foot]}
-    numbers = [
-        c for r in piece.part["cells"] for c, a in zip(r, piece.part["align"], strict=True) if a == "r"
-    ]
+    numbers = [c for r in piece.part["cells"] for c, a in zip(r, piece.part["align"], strict=True) if a == "r"]
     # Numbers and their intervals stay on one line, unless that would make the table much too wide.
     classes = ["table-wrap"] + (["tied"] if all(len(plain(cell)) <= 22 for cell in numbers) else [])
     return {"t": "Div", "c": [["", classes, [["tabindex", "0"]]], [table]]}
@@ -190,9 +179,7 @@ def _setting(piece: Piece) -> tuple[float, str, list[bool]]:
         return TYPE_SIZE, "auto, " * len(columns), [True] * len(columns)
     whole = [length <= SHORT_CELL for length in longest]
     size = _size([n if short else word for n, word, short in zip(longest, words_, whole, strict=True)])
-    shares = [
-        "auto" if short else f"{max(n, 36) ** 0.5:.2f}fr" for n, short in zip(longest, whole, strict=True)
-    ]
+    shares = ["auto" if short else f"{max(n, 36) ** 0.5:.2f}fr" for n, short in zip(longest, whole, strict=True)]
     return max(6.0, size), ", ".join(shares) + ", ", whole
 
 
@@ -230,11 +217,7 @@ def typst_source(document: Document) -> str:
     def change(node: Node) -> list[Node] | None:
         if node["t"] == "Header":
             number = document.numbers.get(node["c"][1][0])
-            rule = (
-                f"#set heading(numbering: (..n) => {_string(number)})"
-                if number
-                else "#set heading(numbering: none)"
-            )
+            rule = f"#set heading(numbering: (..n) => {_string(number)})" if number else "#set heading(numbering: none)"
             return [_raw(rule), node]
         if node["t"] != "Div":
             return None
@@ -252,13 +235,7 @@ def typst_source(document: Document) -> str:
     about = _about(document)
     blocks = replace(document.blocks, change)
     if document.abstract:
-        blocks = [
-            _raw("#abstract["),
-            *replace(document.abstract, change),
-            _raw("]"),
-            _raw("#contents()"),
-            *blocks,
-        ]
+        blocks = [_raw("#abstract["), *replace(document.abstract, change), _raw("]"), _raw("#contents()"), *blocks]
     else:
         blocks = [_raw("#contents()"), *blocks]
     settings = "".join(f"  {key}: {_string(about[key])},\n" for key in ("title", "subtitle", "header"))
@@ -296,11 +273,7 @@ def _typst_piece(document: Document, piece: Piece) -> list[Node]:
     sides = {"l": "left", "r": "right", "c": "center"}
     align = "".join(f"{sides[a]}, " for a in piece.part["align"])
     size, columns, whole = _setting(piece)
-    out = [
-        _inline(
-            f"#figure(kind: table, report-table(size: {size}pt, columns: ({columns}), align: ({align}), ("
-        )
-    ]
+    out = [_inline(f"#figure(kind: table, report-table(size: {size}pt, columns: ({columns}), align: ({align}), (")]
     for cell in piece.part["head"]:
         out += [_inline("["), *cell, _inline("], ")]
     out.append(_inline("), "))
@@ -310,9 +283,4 @@ def _typst_piece(document: Document, piece: Piece) -> list[Node]:
     set_ = {"t": "Para", "c": [*out, _inline(")"), *caption]}
     if len(piece.part["cells"]) > LONG_TABLE:
         return [number, set_]
-    return [
-        number,
-        _raw("#block(breakable: false, width: 100%, above: 1.6em, below: 1.6em)["),
-        set_,
-        _raw("]"),
-    ]
+    return [number, _raw("#block(breakable: false, width: 100%, above: 1.6em, below: 1.6em)["), set_, _raw("]")]

@@ -35,27 +35,19 @@ def index_page(reports: Path) -> str:
         try:
             metrics = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            raise BatikError(
-                f"{path.parent.name}/metrics.json is not JSON; build that report again."
-            ) from None
+            raise BatikError(f"{path.parent.name}/metrics.json is not JSON; build that report again.") from None
         studies.append((metrics["data"]["sample"], path.parent.name, metrics))
-    cards = "\n".join(
-        _card(reports / name, metrics) for _, name, metrics in sorted(studies, key=lambda s: s[:2])
-    )
+    cards = "\n".join(_card(reports / name, metrics) for _, name, metrics in sorted(studies, key=lambda s: s[:2]))
     page = (TEMPLATES / "index.html").read_text(encoding="utf-8")
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    return page.replace("/* report.css */", style).replace(
-        "<!-- studies -->", cards or "<p>No report yet.</p>"
-    )
+    return page.replace("/* report.css */", style).replace("<!-- studies -->", cards or "<p>No report yet.</p>")
 
 
 def _card(folder: Path, metrics: dict[str, Any]) -> str:
     data = metrics["data"]
     kind = '<p class="kind">Procedural sample, not batik photographs</p>\n' if data["sample"] else ""
     files = [("report.html", "Read the report"), ("report.pdf", "PDF"), ("metrics.json", "metrics.json")]
-    links = " · ".join(
-        f'<a href="{folder.name}/{f}">{label}</a>' for f, label in files if (folder / f).is_file()
-    )
+    links = " · ".join(f'<a href="{folder.name}/{f}">{label}</a>' for f, label in files if (folder / f).is_file())
     motifs = ", ".join(m.removeprefix("batik-").removeprefix("sample-") for m in metrics["motifs"])
     sentence = (metrics.get("comparison") or {}).get("sentence") or ""
     rows = "\n".join(_row(model) for model in sorted(metrics["models"].values(), key=_rank))
@@ -77,12 +69,12 @@ def _row(model: dict[str, Any]) -> str:
     count = model.get("parameters")
     cells = [f"{count:,}" if count else "–", _score(model.get("published")), _score(model.get("grouped"))]
     numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
-    return f"<tr><td>{html.escape(model['label'])}</td>{numbers}</tr>"
+    return f"<tr><td>{html.escape(model['title'])}</td>{numbers}</tr>"
 
 
 def _rank(model: dict[str, Any]) -> tuple[float, str]:
     """Best in cross-validation first, those without results last."""
-    return -((model.get("grouped") or {}).get("accuracy") or 0.0), model["label"]
+    return -((model.get("grouped") or {}).get("accuracy") or 0.0), model["title"]
 
 
 def _score(protocol: dict[str, Any] | None) -> str:

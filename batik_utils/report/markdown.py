@@ -151,13 +151,9 @@ def _outputs(cell: NotebookNode, where: str, pieces: dict[str, Piece]) -> Iterat
         if part is not None:
             yield from _displayed(data, part, where, pieces)
         elif any(kind.startswith("image/") for kind in data):
-            raise BatikError(
-                f"{where}: a figure without a label; show it with batik_utils.report.display.figure."
-            )
+            raise BatikError(f"{where}: a figure without a label; show it with batik_utils.report.display.figure.")
         elif "<table" in data.get("text/html", ""):
-            raise BatikError(
-                f"{where}: a table without a label; show it with batik_utils.report.display.table."
-            )
+            raise BatikError(f"{where}: a table without a label; show it with batik_utils.report.display.table.")
         elif "text/markdown" in data:
             yield data["text/markdown"]
         elif data.get("text/plain", "").strip():

@@ -16,17 +16,7 @@ from typing import Any
 from batik_utils.study import ROOT, PretrainedModel, Study
 from batik_utils.values import Dataset
 
-PACKAGES = (
-    "keras",
-    "numpy",
-    "scikit-learn",
-    "scipy",
-    "pandas",
-    "matplotlib",
-    "pillow",
-    "pypandoc-binary",
-    "typst",
-)
+PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "pandas", "matplotlib", "pillow", "pypandoc-binary", "typst")
 _BINARY = {".woff", ".png"}
 
 
@@ -100,7 +90,7 @@ def _weights(study: Study) -> list[tuple[str, str]]:
         if isinstance(model, PretrainedModel):
             backbone = BACKBONES[model.backbone]
             reason = backbone.unavailable()
-            out.append((model.label, "not to be had" if reason else f"sha256 `{backbone.weights_sha256()}`"))
+            out.append((model.title, "not to be had" if reason else f"sha256 `{backbone.weights_sha256()}`"))
     return out
 
 

@@ -10,39 +10,21 @@ from typing import Any
 import numpy as np
 import yaml
 
-from batik_utils.evaluation.wording import Band, count, listed, percent, percent_range
 from batik_utils.report.cards import KAGGLE
 from batik_utils.study import Study
 from batik_utils.values import Dataset
+from batik_utils.wording import Band, count, listed, percent, percent_range
 
 FILE = Path(__file__).with_name("reforms.yaml")
 SECTIONS = (
-    *(
-        "sec-introduction",
-        "sec-data",
-        "sec-audit",
-        "sec-method",
-        "sec-protocols",
-        "sec-published",
-        "sec-mispaired",
-    ),
-    *(
-        "sec-search",
-        "sec-grouped",
-        "sec-baselines",
-        "sec-calibration",
-        "sec-curve",
-        "sec-predictions",
-        "sec-claims",
-    ),
+    *("sec-introduction", "sec-data", "sec-audit", "sec-method", "sec-protocols", "sec-published", "sec-mispaired"),
+    *("sec-search", "sec-grouped", "sec-baselines", "sec-calibration", "sec-curve", "sec-predictions", "sec-claims"),
     *("sec-limits", "sec-conclusion", "sec-provenance"),
 )
 """Every id that an answer may point to."""
 
 
-def reforms_table(
-    study: Study, dataset: Dataset, metrics: Mapping[str, Any]
-) -> list[tuple[str, str, str, str, str]]:
+def reforms_table(study: Study, dataset: Dataset, metrics: Mapping[str, Any]) -> list[tuple[str, str, str, str, str]]:
     """(number, module, item, answer, section id) of all 32 items, in the checklist's order.
 
     metrics is what metrics.json holds; what it lacks is left out of an answer, never made up.
@@ -74,7 +56,7 @@ def _values(study: Study, dataset: Dataset, metrics: Mapping[str, Any]) -> dict[
     # A model whose weights could not be had is named in the metrics, with no protocol's figures.
     known = {name for name, m in metrics.get("models", {}).items() if "grouped" in m or "published" in m}
     fitted = {name: m for name, m in study.models.items() if not known or name in known}
-    searched = [m.label for m in fitted.values() if m.search is not None]
+    searched = [m.title for m in fitted.values() if m.search is not None]
     return {
         "study": study.name,
         "question": " ".join(study.question.split()),
@@ -90,7 +72,7 @@ def _values(study: Study, dataset: Dataset, metrics: Mapping[str, Any]) -> dict[
         "skipped": f"Not usable: {listed(skipped)}." if skipped else "Every file was usable.",
         "size": dataset.size,
         "resize": study.image.resize,
-        "models": listed([m.label for m in fitted.values()]),
+        "models": listed([m.title for m in fitted.values()]),
         "folds": grouped.folds,
         "repeats": (
             f"pretrained models {count(grouped.pretrained.repeats, 'repeat')} of "
@@ -98,7 +80,7 @@ def _values(study: Study, dataset: Dataset, metrics: Mapping[str, Any]) -> dict[
             f"{count(grouped.scratch.repeats, 'repeat')} of {count(grouped.scratch.seeds, 'training seed')} "
             "unless all are asked for"
         ),
-        "compare": listed([study.models[m].label for m in study.compare]),
+        "compare": listed([study.models[m].title for m in study.compare]),
         "search_section": "sec-search" if searched else "sec-method",
         "search": (
             f"By a grid in the study's file, on validation images only, for {listed(searched)}; then one look at the "
@@ -130,7 +112,7 @@ def _baselines(metrics: Mapping[str, Any]) -> str:
 
 def _permuted(study: Study, metrics: Mapping[str, Any]) -> str:
     got = {
-        study.models[name].label: model["permuted"]["accuracy"]
+        study.models[name].title: model["permuted"]["accuracy"]
         for name, model in metrics.get("models", {}).items()
         if name in study.models and "accuracy" in (model.get("permuted") or {})
     }
@@ -142,5 +124,5 @@ def _interval(study: Study, metrics: Mapping[str, Any]) -> str:
     for name in study.compare:
         band = (metrics.get("models", {}).get(name, {}).get("grouped") or {}).get("interval")
         if band:
-            parts.append(f"{study.models[name].label} {percent_range(Band(*band))}")
+            parts.append(f"{study.models[name].title} {percent_range(Band(*band))}")
     return f"; under the grouped protocol {listed(parts)}" if parts else ""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from batik_utils.evaluation.figures.style import motif_name
-from batik_utils.evaluation.tables import augmentation_words
-from batik_utils.evaluation.twins import accuracy_without, twins_across
-from batik_utils.evaluation.wording import count, listed, percent, upper_first
+from batik_utils.figures.style import motif_name
 from batik_utils.report import sentences
-from batik_utils.report.story import Story
+from batik_utils.report.analysis import Analysis
+from batik_utils.report.tables import augmentation_words
+from batik_utils.stats.twins import accuracy_without, twins_across
+from batik_utils.wording import count, listed, percent, upper_first
 
 
-def introduction(story: Story) -> list[str]:
+def introduction(analysis: Analysis) -> list[str]:
     """The question, and the seed study that it comes from."""
-    seed = story.study.seed_study
-    out = [f"**The question.** {story.study.question.strip()}"]
+    seed = analysis.study.seed_study
+    out = [f"**The question.** {analysis.study.question.strip()}"]
     if seed is None:
         out.append(
             "The pictures of this report are **procedural samples, not batik photographs**: this project draws them "
@@ -32,18 +32,14 @@ def introduction(story: Story) -> list[str]:
     return out
 
 
-def source(story: Story) -> list[str]:
+def source(analysis: Analysis) -> list[str]:
     """Where the pictures came from and how they compare with the published list."""
-    s = story.dataset.source
-    n = count(len(story.dataset), "picture")
+    s = analysis.dataset.source
+    n = count(len(analysis.dataset), "picture")
     if s.is_sample:
-        return [
-            f"{n} drawn by this project's own code ({s.description}); each is a pure function of motif and number."
-        ]
+        return [f"{n} drawn by this project's own code ({s.description}); each is a pure function of motif and number."]
     listed_files = s.identical + s.altered
-    agreement = (
-        f"{s.identical} are identical to the published files by MD5, {s.altered} altered, {s.missing} missing"
-    )
+    agreement = f"{s.identical} are identical to the published files by MD5, {s.altered} altered, {s.missing} missing"
     extra = f", and {s.unlisted} not on the list" if s.unlisted else ""
     return [
         f"The photographs are those of the public collection *Indonesian Batik Motifs* [@batikmotifs], taken from: "
@@ -52,27 +48,27 @@ def source(story: Story) -> list[str]:
     ]
 
 
-def data_caption(story: Story) -> str:
+def data_caption(analysis: Analysis) -> str:
     """Caption of the table of motifs."""
-    return f"{upper_first(story.pictures)} per motif: {len(story.dataset)} in all."
+    return f"{upper_first(analysis.pictures)} per motif: {len(analysis.dataset)} in all."
 
 
-def skipped(story: Story) -> str:
+def skipped(analysis: Analysis) -> str:
     """The files that are not usable pictures, each with its reason."""
-    bad = story.dataset.skipped
+    bad = analysis.dataset.skipped
     if not bad:
         return "Every file of these motifs could be read as a picture."
     names = "; ".join(f"`{path}` ({reason})" for path, reason in bad)
     return f"{upper_first(count(len(bad), 'file'))} could not be used: {names}."
 
 
-def sizes(story: Story) -> str:
+def sizes(analysis: Analysis) -> str:
     """How much the files' sizes differ."""
-    if story.dataset.source.is_sample:
-        facts = story.dataset.facts[0]
+    if analysis.dataset.source.is_sample:
+        facts = analysis.dataset.facts[0]
         return f"Every picture is {facts['width']} × {facts['height']} pixels: drawn pictures give nothing away by it."
-    widths = [f["width"] for f in story.dataset.facts]
-    heights = [f["height"] for f in story.dataset.facts]
+    widths = [f["width"] for f in analysis.dataset.facts]
+    heights = [f["height"] for f in analysis.dataset.facts]
     if min(widths) == max(widths) and min(heights) == max(heights):
         return f"Every picture is {widths[0]} × {heights[0]} pixels."
     return (
@@ -83,11 +79,11 @@ def sizes(story: Story) -> str:
     )
 
 
-def audit(story: Story) -> str:
+def audit(analysis: Analysis) -> str:
     """How many pairs of near-duplicates there are."""
-    pairs = story.dataset.pairs
+    pairs = analysis.dataset.pairs
     if not pairs:
-        return f"Among these {len(story.dataset)} {story.pictures} the audit finds no two that show the same picture."
+        return f"Among these {len(analysis.dataset)} {analysis.pictures} the audit finds no two that show the same picture."
     kinds = {}
     for pair in pairs:
         kinds[pair.kind] = kinds.get(pair.kind, 0) + 1
@@ -99,57 +95,57 @@ def audit(story: Story) -> str:
         if differ
         else " None has two labels."
     )
-    groups = len(set(story.dataset.groups.tolist()))
+    groups = len(set(analysis.dataset.groups.tolist()))
     return (
         f"The audit finds {count(len(pairs), 'pair')} of pictures that are copies of one another ({shown}), so that "
-        f"{len(story.dataset)} files show {groups} distinct pictures.{labels}"
+        f"{len(analysis.dataset)} files show {groups} distinct pictures.{labels}"
     )
 
 
-def twins(story: Story) -> str:
+def twins(analysis: Analysis) -> str:
     """How many published test images have a twin in training, and what accuracy is left without them."""
-    from batik_utils.data.splits import published_split
+    from batik_utils.data.split import published_split
 
-    split = published_split(story.study, story.dataset)
-    rows = twins_across(split, story.dataset.groups)
+    split = published_split(analysis.study, analysis.dataset)
+    rows = twins_across(split, analysis.dataset.groups)
     total = count(len(split.test), "test image")
     if not len(rows):
         return f"None of its {total} has a near-duplicate among the training images."
-    paths = {story.dataset.paths[r] for r in rows}
+    paths = {analysis.dataset.paths[r] for r in rows}
     parts = []
-    for model, summary in story.summaries.items():
+    for model, summary in analysis.summaries.items():
         without = accuracy_without(summary.median, paths)
-        parts.append(f"{story.label(model)} {percent(without)} instead of {percent(summary.median_accuracy)}")
+        parts.append(f"{analysis.title(model)} {percent(without)} instead of {percent(summary.median_accuracy)}")
     return (
         f"{len(rows)} of its {total} have a near-duplicate among the training images. Without them, the median seed "
         f"reaches: {'; '.join(parts)}."
     )
 
 
-def models_caption(story: Story) -> str:
+def models_caption(analysis: Analysis) -> str:
     """Caption of the table of models."""
     return "The models: where their weights start, how many parameters they have, how they are trained."
 
 
-def models(story: Story) -> list[str]:
+def models(analysis: Analysis) -> list[str]:
     """Parameter limit, and models that could not be had."""
-    out = [sentences.limit(story)]
-    for model, reason in story.left_out.items():
-        out.append(f"{story.study.models[model].label} is left out: {reason.rstrip('.')}.")
-    wrong = [m for m in story.models if m.endswith("_as_published")]
+    out = [sentences.limit(analysis)]
+    for model, reason in analysis.left_out.items():
+        out.append(f"{analysis.study.models[model].title} is left out: {reason.rstrip('.')}.")
+    wrong = [m for m in analysis.models if m.endswith("_as_published")]
     if wrong:
         out.append(
             "The seed study fed its backbone values from 0 to 1, where MobileNetV2 [@sandler2018] was trained on "
-            f"−1 to 1. *{story.label(wrong[0])}* repeats that, *{story.label(wrong[0].removesuffix('_as_published'))}* "
+            f"−1 to 1. *{analysis.title(wrong[0])}* repeats that, *{analysis.title(wrong[0].removesuffix('_as_published'))}* "
             "scales as it should be: the difference is what the mistake costs."
         )
     return out
 
 
-def training(story: Story) -> list[str]:
+def training(analysis: Analysis) -> list[str]:
     """Image size, resizing, augmentation and what the seed study leaves unsaid."""
-    image = story.study.image
-    first = next(iter(story.study.models.values()))
+    image = analysis.study.image
+    first = next(iter(analysis.study.models.values()))
     how = {
         "nearest": "by nearest neighbour, as Keras' `flow_from_directory` does unless told otherwise",
         "bilinear": "by antialiased bilinear interpolation, as torchvision's `Resize` does",
@@ -161,12 +157,12 @@ def training(story: Story) -> list[str]:
         f"Pictures are squeezed to {image.size} × {image.size} pixels {how}. Training images undergo "
         f"{augmentation_words(augmentation)}{edges}."
     ]
-    if story.precision != "float32":
+    if analysis.precision != "float32":
         out.append(
-            f"Scratch networks compute in {story.precision} here (weights, optimiser and softmax in float32), which is "
+            f"Scratch networks compute in {analysis.precision} here (weights, optimiser and softmax in float32), which is "
             "faster; this project's comparison over ten seeds could show no loss of accuracy, nor exclude a small one."
         )
-    if story.study.seed_study and first.augmentation.shear and first.augmentation.shear < 1:
+    if analysis.study.seed_study and first.augmentation.shear and first.augmentation.shear < 1:
         out.append(
             f"The shear of {first.augmentation.shear:g} is in *degrees* to Keras' `ImageDataGenerator`, which is to "
             f"say none. The number of epochs is this project's choice ({first.epochs}): the seed study states none."
@@ -174,25 +170,21 @@ def training(story: Story) -> list[str]:
     return out
 
 
-def augmentation_caption(story: Story) -> str:
+def augmentation_caption(analysis: Analysis) -> str:
     """Caption of the augmentation figure."""
     return "One training image of each motif and five of its augmented views, as the networks see them."
 
 
-def protocols(story: Story) -> list[str]:
+def protocols(analysis: Analysis) -> list[str]:
     """The published split and the grouped protocol in numbers."""
-    from batik_utils.data.splits import published_split
+    from batik_utils.data.split import published_split
 
-    split = published_split(story.study, story.dataset)
-    seeds = count(story.study.published.seeds, "training seed")
-    if story.study.published.split == "keras-validation-split":
-        names = ", ".join(
-            f"`{story.dataset.paths[i].split('/')[-1]}`" for i in split.test[: len(split.test) // 3]
-        )
-        same = len({story.dataset.paths[i].split("/")[-1] for i in split.test}) == len(split.test) // 3
-        which = (
-            f" They are, in each motif's folder, {names}." if same and len(story.study.motifs) == 3 else ""
-        )
+    split = published_split(analysis.study, analysis.dataset)
+    seeds = count(analysis.study.published.seeds, "training seed")
+    if analysis.study.published.split == "keras-validation-split":
+        names = ", ".join(f"`{analysis.dataset.paths[i].split('/')[-1]}`" for i in split.test[: len(split.test) // 3])
+        same = len({analysis.dataset.paths[i].split("/")[-1] for i in split.test}) == len(split.test) // 3
+        which = f" They are, in each motif's folder, {names}." if same and len(analysis.study.motifs) == 3 else ""
         first = (
             "**Published.** `ImageDataGenerator(validation_split=0.2)` takes the first fifth of each folder's files, "
             f"in the order of their names, as validation images; so the {len(split.test)} test images are known, and "
@@ -206,9 +198,9 @@ def protocols(story: Story) -> list[str]:
             f"Hyperparameters are chosen on the validation images, and the chosen setting of every model is fitted "
             f"with {seeds}."
         )
-    g = story.study.grouped
-    pre, own = g.pretrained, (g.pretrained if story.full else g.scratch)
-    few = "" if story.full else " (scratch fits take most of the time; `FULL=1` gives both the same)"
+    g = analysis.study.grouped
+    pre, own = g.pretrained, (g.pretrained if analysis.full else g.scratch)
+    few = "" if analysis.full else " (scratch fits take most of the time; `FULL=1` gives both the same)"
     second = (
         f"**Grouped.** {g.folds} folds, stratified by motif, groups never split. Pretrained models: "
         f"{pre.repeats} repeats × {pre.seeds} training seeds = {g.folds * pre.repeats * pre.seeds} fits; scratch "
@@ -217,40 +209,38 @@ def protocols(story: Story) -> list[str]:
         "Hyperparameters are those of @tbl-models, fixed beforehand: nothing is tuned on these folds."
     )
     out = [first, second]
-    if story.study.minutes:
-        searched = any(model.search for model in story.study.models.values())
+    if analysis.study.minutes:
+        searched = any(model.search for model in analysis.study.models.values())
         also = " and of settings in the search" if searched else ""
         out.append(
             f"The numbers of scratch fits{also} were chosen by time: with them, the whole study takes about "
-            f"{story.study.minutes} minutes on two processor cores."
+            f"{analysis.study.minutes} minutes on two processor cores."
         )
     return out
 
 
-def curves_caption(story: Story) -> str:
+def curves_caption(analysis: Analysis) -> str:
     """Caption of the training curves."""
     return "Accuracy and loss per epoch; thin lines are training seeds, thick lines their median."
 
 
-def grouped(story: Story) -> list[str]:
+def grouped(analysis: Analysis) -> list[str]:
     """Which fits stand behind the verdict, and which are missing."""
-    from batik_utils.evaluation.findings import missing_fits
+    from batik_utils.report.verdicts import missing_fits
 
-    got, expected = story.counted_of(story.models)
-    reasons = [r.missing for r in story.results.missing]
-    return [f"{missing_fits(got, expected, reasons)} {sentences.cost(story)}".strip()]
+    got, expected = analysis.counted_of(analysis.models)
+    reasons = [r.missing for r in analysis.results.missing]
+    return [f"{missing_fits(got, expected, reasons)} {sentences.cost(analysis)}".strip()]
 
 
-def folds_caption(story: Story) -> str:
+def folds_caption(analysis: Analysis) -> str:
     """Caption of the fold scores."""
-    return (
-        "Accuracy on every held-out fold, mean (diamond) and corrected 95 % interval (bar); dotted: chance."
-    )
+    return "Accuracy on every held-out fold, mean (diamond) and corrected 95 % interval (bar); dotted: chance."
 
 
-def comparison_caption(story: Story) -> str:
+def comparison_caption(analysis: Analysis) -> str:
     """Caption of the comparisons."""
-    label = story.label(story.pretrained)
+    label = analysis.title(analysis.pretrained)
     return f"{label} (A) against each other model (B), differences in points; *same* is within ±2 points."
 
 
@@ -264,20 +254,20 @@ def reliability_caption() -> str:
     return "Confidence against accuracy, out of fold; the larger a dot, the more predictions it stands for."
 
 
-def map_caption(story: Story) -> str:
+def map_caption(analysis: Analysis) -> str:
     """Caption of the feature map."""
-    label = story.label(story.pretrained)
+    label = analysis.title(analysis.pretrained)
     return f"Every picture as a point: t-SNE [@vandermaaten2008] of the frozen features of {label}."
 
 
-def limits(story: Story) -> list[str]:
+def limits(analysis: Analysis) -> list[str]:
     """What the study cannot say."""
-    n = len(story.dataset)
-    names = listed([motif_name(m) for m in story.study.motifs])
-    if story.dataset.source.is_sample:
+    n = len(analysis.dataset)
+    names = listed([motif_name(m) for m in analysis.study.motifs])
+    if analysis.dataset.source.is_sample:
         return [
             f"These {n} pictures of {names} are drawn by a program. They share geometry with the cloth whose names "
-            "they bear and nothing else: no conclusion about batik, dyers or photographs can be drawn from them.",
+            "they bear and nothing else: no conclusion about batik, dyers or photographs can be drawn from them."
         ]
     out = [
         f"The {n} photographs were collected from the web by others. How they were chosen, by whom they were labelled "
@@ -287,10 +277,10 @@ def limits(story: Story) -> list[str]:
         "separate them by how they were photographed; @sec-baselines measures part of that, not all of it.",
         "Few images leave wide intervals; @sec-grouped says what differences they could have shown.",
     ]
-    scratch = story.planned(story.scratch)
-    if scratch < story.planned(story.pretrained):
+    scratch = analysis.planned(analysis.scratch)
+    if scratch < analysis.planned(analysis.pretrained):
         out.append(
             f"The scratch model was fitted {count(scratch, 'time')} in grouped cross-validation, the pretrained one "
-            f"{count(story.planned(story.pretrained), 'time')}; the comparison uses the folds that both have."
+            f"{count(analysis.planned(analysis.pretrained), 'time')}; the comparison uses the folds that both have."
         )
     return out

@@ -1,0 +1,111 @@
+"""What the audit looks at: one small grey picture per file, with its local features."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
+
+from batik_utils.data.decode import MAX_PIXELS, NotAnImage
+
+SIDE = 384
+"""Longest side of the grey picture, pixels: motifs stay legible, a pair is confirmed in milliseconds."""
+FEATURES = 500
+"""Most local features kept per picture, strongest first."""
+
+# Mirroring a picture reorders a SIFT descriptor's 4 × 4 cells × 8 directions, in the frame of its own
+# orientation: rows upside down, directions the other way round. So no mirrored picture need be described.
+_MIRROR = np.array([((3 - row) * 4 + col) * 8 + (8 - d) % 8 for row in range(4) for col in range(4) for d in range(8)])
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture as the audit sees it."""
+
+    name: str
+    """Path relative to the data folder, posix; its folder is the label."""
+    sha256: str
+    width: int
+    """Of the full picture, upright, pixels."""
+    height: int
+    grey: NDArray[np.uint8]
+    """[h, w], longest side at most SIDE."""
+    chroma: NDArray[np.float32]
+    """[h, w, 2], red-green and yellow-blue (Cr, Cb; grey is 128), a quarter of grey's side."""
+    points: NDArray[np.float32]
+    """[k, 2], (x, y) in grey, pixels; k <= FEATURES, strongest first."""
+    descriptors: NDArray[np.float32]
+    """[k, 128], RootSIFT, unit length."""
+    angles: NDArray[np.float32]
+    """[k], degrees."""
+    sizes: NDArray[np.float32]
+    """[k], pixels of grey."""
+
+    @property
+    def label(self) -> str:
+        """The folder that the picture lies in."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def mirrored(self) -> NDArray[np.float32]:
+        """[k, 128], the descriptors that the mirrored picture would have at the mirrored points."""
+        return self.descriptors[:, _MIRROR]
+
+
+def look(source: Path | NDArray[np.uint8], name: str, sha256: str | None = None) -> Picture:
+    """Describe one file, or one RGB array [h, w, 3] uint8; raises NotAnImage where a file is not an image.
+
+    Larger pictures are decoded to a fraction of their size (decode.read_image makes squares, and a pair is
+    compared with its aspect kept). Pillow's remarks are the caller's to silence: this runs in threads.
+    """
+    if isinstance(source, Path):
+        data = source.read_bytes()
+        sha256 = sha256 or hashlib.sha256(data).hexdigest()
+        pixels, width, height = _decode(data, name)
+    else:
+        sha256 = sha256 or hashlib.sha256(np.ascontiguousarray(source).tobytes()).hexdigest()
+        pixels, (height, width) = np.asarray(source), source.shape[:2]
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    factor = SIDE / max(grey.shape)
+    if factor < 1:
+        size = (max(16, round(grey.shape[1] * factor)), max(16, round(grey.shape[0] * factor)))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(pixels, (grey.shape[1] // 4, grey.shape[0] // 4), interpolation=cv2.INTER_AREA)
+    chroma = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
+    return Picture(name, sha256, width, height, grey, chroma, *_features(grey))
+
+
+def _decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], int, int]:
+    """RGB [h, w, 3] at a fraction of its size, and the full width and height."""
+    try:
+        image = Image.open(BytesIO(data))
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        width, height = image.size[::-1] if turned else image.size
+        if width * height > MAX_PIXELS:
+            raise NotAnImage(name, f"more than {MAX_PIXELS // 1_000_000} million pixels")
+        # A JPEG decodes to an eighth, quarter or half of its size for a fraction of the time.
+        image.draft(None, (2 * SIDE, 2 * SIDE))
+        image = ImageOps.exif_transpose(image)
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.asarray(image.convert("RGB")), width, height
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise NotAnImage(name, f"it cannot be decoded ({error})") from None
+
+
+def _features(grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    found, descriptors = cv2.SIFT_create(nfeatures=FEATURES, contrastThreshold=0.02).detectAndCompute(grey, None)
+    if descriptors is None:
+        return tuple(np.zeros(shape, np.float32) for shape in ((0, 2), (0, 128), (0,), (0,)))
+    order = np.argsort([-k.response for k in found], kind="stable")[:FEATURES]
+    # RootSIFT (Arandjelović & Zisserman 2012): the Hellinger kernel, which bursts of one direction cannot dominate.
+    roots = np.sqrt(descriptors[order] / np.maximum(descriptors[order].sum(axis=1, keepdims=True), 1e-9))
+    points, angles, sizes = zip(*((found[i].pt, found[i].angle, found[i].size) for i in order), strict=True)
+    return tuple(np.array(v, dtype=np.float32) for v in (points, roots, angles, sizes))

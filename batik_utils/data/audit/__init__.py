@@ -1,6 +1,0 @@
-"""Which files show one picture: exact copies, and re-encoded, resized, mirrored, turned and cropped ones."""
-
-from batik_utils.data.audit.grouping import audit_report, grouping
-from batik_utils.data.audit.pairs import Pair, find_pairs, groups_from_pairs
-
-__all__ = ["Pair", "audit_report", "find_pairs", "grouping", "groups_from_pairs"]

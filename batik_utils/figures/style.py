@@ -1,0 +1,46 @@
+"""What all figures share: widths, colours and small habits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+WIDTH = 6.3
+"""Inches: the text width of an A4 page with the report's margins."""
+
+# Okabe & Ito's palette, safe for the colour-blind, without its yellow (too light on white paper).
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B")
+GREY = "#8A8A8A"
+INK = "#222222"
+
+
+def colours(names: Sequence[str]) -> dict[str, str]:
+    """One colour for each name, in the order given (repeating after seven)."""
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+
+
+def new(rows: int = 1, columns: int = 1, height: float = 3.0, width: float = WIDTH, **options) -> tuple[Figure, Axes]:
+    """A figure with constrained layout: (figure, axes) as plt.subplots gives them; inches."""
+    return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", **options)
+
+
+def percent_axis(axis, low: float = 0.0, high: float = 1.0) -> None:
+    """Show fractions on a matplotlib axis (ax.xaxis or ax.yaxis) as percentages, from low to high."""
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol="\u00a0%"))
+    limits = axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim
+    limits(low, high)
+
+
+def slant_labels(ax, count: int) -> None:
+    """Slant the labels under a plot where there are more than three, each ending at its own tick."""
+    if count > 3:
+        plt.setp(ax.get_xticklabels(), rotation=35, ha="right", rotation_mode="anchor")
+
+
+def motif_name(motif: str) -> str:
+    """A folder's name as people say it: "batik-bali" is Bali, "sample-kawung" is Kawung."""
+    return motif.split("-", 1)[-1].replace("-", " ").capitalize()

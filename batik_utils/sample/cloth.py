@@ -1,0 +1,97 @@
+"""What happens to a drawn motif on its way to a photograph: wax crackle, weave, folds, light, wear and noise."""
+
+import numpy as np
+
+from . import shapes
+from .palette import Palette
+from .pen import Pen, View, enlarge, reduce, soften
+
+
+def crackle(view: View, rng: np.random.Generator, n: int) -> np.ndarray:
+    """Where dye crept through cracked wax: fine branching lines, uint8 [n, n], 255 on a crack."""
+    pen = Pen(view, n, (0, 0, 0))
+    open_ends = [
+        (rng.uniform(-0.7, 0.7, 2), rng.uniform(0, 2 * np.pi), rng.uniform(0.25, 0.8), rng.uniform(0.0022, 0.005))
+        for _ in range(int(rng.integers(3, 16)))
+    ]
+    lines = 0
+    while open_ends and lines < 60:
+        start, heading, length, width = open_ends.pop(0)
+        lines += 1
+        line = start + shapes.bend(heading + np.cumsum(rng.uniform(-0.34, 0.34, 14)), length)
+        pen.fill(shapes.ribbon(line, width * np.linspace(1, 0.35, 15)), (255, 255, 255))
+        for k in rng.integers(2, 13, int(rng.integers(0, 4))):
+            if length > 0.12:
+                aside = heading + rng.choice([-1, 1]) * rng.uniform(0.5, 1.2)
+                open_ends.append((line[k], aside, length * rng.uniform(0.3, 0.6), width * 0.7))
+    return pen.canvas[..., 0]
+
+
+def _profile(rng: np.random.Generator, knots: int) -> np.ndarray:
+    """A smooth random curve through [0, 1], values about ±1, tabulated float32 [1024]."""
+    grid = np.repeat(rng.uniform(-1, 1, knots + 2)[:, None], 3, axis=1)
+    cells = (np.arange(1024) + 0.5) / 1024 * knots
+    left = np.minimum(cells.astype(int), knots - 1)
+    t = cells - left
+    values = grid[:, 0]
+    curve = values[left] * (1 - t) ** 2 / 2 + values[left + 1] * (0.5 + t * (1 - t)) + values[left + 2] * t * t / 2
+    return curve.astype(np.float32)
+
+
+def light(rng: np.random.Generator, n: int) -> np.ndarray:
+    """How bright each place is: slope, vignette, folds and shadows, float32 [n, n] about 1."""
+    axis = (np.arange(n, dtype=np.float32) + np.float32(0.5)) / np.float32(n) - np.float32(0.5)
+    x, y = axis[None, :], axis[:, None]
+    slope, dark = rng.uniform(-0.22, 0.22, 2).astype(np.float32), np.float32(rng.uniform(0, 0.45))
+    middle = rng.uniform(-0.25, 0.25, 2).astype(np.float32)
+    field = 1 + slope[0] * x + slope[1] * y
+    field = field - dark * ((x - middle[0]) * (x - middle[0]) + (y - middle[1]) * (y - middle[1]))
+    sway = enlarge(rng.uniform(-0.06, 0.06, (5, 5)), n)
+    for _ in range(int(rng.integers(1, 4))):
+        turn, depth = rng.uniform(0, 2 * np.pi), np.float32(rng.uniform(0.03, 0.14))
+        across = np.float32(np.cos(turn)) * x + np.float32(np.sin(turn)) * y + sway
+        fold = _profile(rng, int(rng.integers(3, 11)))
+        field = field + depth * fold[np.clip((across + np.float32(0.85)) * 600, 0, 1023).astype(int)]
+    return np.maximum(field, np.float32(0.25))
+
+
+def weave(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Threads of uneven thickness in two directions: float32 [n, n] about 1."""
+    turn, threads = rng.uniform(-0.5, 0.5), rng.uniform(60, 150)
+    strength = rng.uniform(0.03, 0.12)
+    axis = (np.arange(n, dtype=np.float32) + np.float32(0.5)) / np.float32(n)
+    cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
+    field = np.ones((n, n), np.float32)
+    for u in (cos * axis[None, :] + sin * axis[:, None], cos * axis[:, None] - sin * axis[None, :]):
+        yarn = rng.uniform(-1, 1, 1024).astype(np.float32)
+        place = (u + 1) * np.float32(threads)
+        left = place.astype(int)
+        t = place - left
+        field += np.float32(strength) * (yarn[left & 1023] * (1 - t) + yarn[(left + 1) & 1023] * t)
+    return field
+
+
+def finish(canvas: np.ndarray, view: View, rng: np.random.Generator, palette: Palette, size: int) -> np.ndarray:
+    """The photograph of a drawn cloth: `canvas` uint8 [n, n, 3] to uint8 [size, size, 3]."""
+    n = canvas.shape[0]
+    wax = crackle(view, rng, n)
+    crack_strength, crack_share = rng.uniform(0.25, 0.85), rng.random()
+    dye = palette.line if rng.random() < 0.6 else palette.deep
+    image = reduce(canvas, size).astype(np.float32)
+    if crack_share < 0.8:
+        cracks = reduce(wax[..., None], size).astype(np.float32) * np.float32(crack_strength / 255)
+        image = image + (dye.astype(np.float32) - image) * cracks
+    stain = enlarge(rng.uniform(-1, 1, (7, 7, 3)), size)
+    image = image + stain * np.float32(rng.uniform(2, 16))
+    image = image * (light(rng, size) * weave(rng, size))[..., None]
+    fade, haze = rng.random(), rng.uniform(90, 200)
+    if fade < 0.2:  # worn or badly exposed
+        image = image + (np.float32(haze) - image) * np.float32(rng.uniform(0.1, 0.4))
+    tint = rng.uniform(0.88, 1.1, 3).astype(np.float32)
+    image = image * tint
+    focus = rng.uniform(0, 1) ** 3 * 0.007 + 0.0016
+    image = soften(image, (focus * size) ** 2)
+    grain = rng.integers(0, 256, (2, 256, 256, 3), dtype=np.uint8).astype(np.float32)
+    index = np.arange(size) * 256 // size if size <= 256 else np.arange(size) % 256
+    grain = (grain[0] + grain[1] - 255)[index][:, index] * np.float32(rng.uniform(0.01, 0.06))
+    return np.clip(np.rint(image + grain), 0, 255).astype(np.uint8)

@@ -1,0 +1,144 @@
+"""A vector pen: closed shapes in cloth coordinates, seen through a camera, filled on a canvas of any size.
+
+Cloth coordinates are in picture widths, origin in the middle. Everything random is drawn before a size is
+known, so that the same picture comes out at every size. Only polygon filling is left to OpenCV (fixed-point
+integers, one thread); all other pixel arithmetic is elementwise NumPy, which rounds alike on every machine.
+"""
+
+import cv2
+import numpy as np
+
+_SHIFT = 6  # polygon corners are given to OpenCV in 1/64 pixel
+
+
+class View:
+    """A camera on the cloth: rotation, unequal scale, perspective and a hand's slight waver.
+
+    `rng` draws the camera.
+    """
+
+    def __init__(self, rng: np.random.Generator):
+        turn = rng.uniform(-0.45, 0.45)
+        stretch = rng.uniform(0.86, 1.16)
+        cos, sin = np.cos(turn), np.sin(turn)
+        shear = rng.uniform(-0.12, 0.12)
+        self.linear = np.array([[cos, -sin], [sin, cos]]) @ np.array([[stretch, shear], [0.0, 1 / stretch]])
+        self.vanish = rng.uniform(-0.2, 0.2, 2)
+        self.offset = rng.uniform(-0.06, 0.06, 2)
+        self.waves = rng.uniform(-1, 1, (2, 4)) * [7, 9, 26, 38]  # radians per picture width
+        self.phases = rng.uniform(0, 2 * np.pi, 4)
+        self.sways = rng.uniform(-1, 1, (4, 2)) * [[0.016], [0.012], [0.0026], [0.0018]]
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Cloth points float [..., 2] to picture points [..., 2]; the picture is the unit square."""
+        waver = np.sin(points @ self.waves + self.phases) @ self.sways
+        x = (points + waver) @ self.linear.T + self.offset
+        return x / np.maximum(1 + x @ self.vanish, 0.25)[..., None] + 0.5
+
+    def lattice(self, a, b, reach: float) -> tuple[np.ndarray, np.ndarray]:
+        """Points i·a + j·b whose picture may come within `reach` of it: integers [n, 2] and cloth points [n, 2]."""
+        basis = np.array([a, b], dtype=float)
+        # 1.3 widths from the middle is outside the picture for every camera that can be drawn.
+        span = np.ceil(1.3 * np.abs(np.linalg.inv(basis)).sum(axis=0)).astype(int)
+        i, j = np.meshgrid(np.arange(-span[0], span[0] + 1), np.arange(-span[1], span[1] + 1), indexing="ij")
+        cells = np.stack([i.ravel(), j.ravel()], axis=1)
+        points = cells @ basis
+        seen = self.project(points)
+        near = ((seen > -1.6 * reach) & (seen < 1 + 1.6 * reach)).all(axis=1) & (np.abs(points) < 1.3).all(axis=1)
+        return cells[near], points[near]
+
+
+class Pen:
+    """Fills shapes on an RGB canvas uint8 [n, n, 3] through a `View`.
+
+    With a `mask` (bool [n, n]) shapes whose middle and corners all miss it are left out: a cheap way to draw
+    only what a patch will show.
+    """
+
+    def __init__(self, view: View, n: int, ground):
+        self.view, self.n = view, n
+        self.canvas = np.empty((n, n, 3), np.uint8)
+        self.canvas[:] = np.asarray(ground, dtype=np.uint8)
+        self.mask: np.ndarray | None = None
+
+    def fill(self, shape: np.ndarray, colour, at: np.ndarray | None = None) -> None:
+        """Fill `shape` [m, 2] (moved to each of `at` [k, 2] when given) or shapes [k, m, 2].
+
+        `colour` is one RGB triple or one per shape [k, 3], values 0..255.
+        """
+        shapes = np.asarray(shape, dtype=float)
+        if at is not None:
+            shapes = shapes[None] + np.asarray(at, dtype=float).reshape(-1, 1, 2)
+        elif shapes.ndim == 2:
+            shapes = shapes[None]
+        if not len(shapes):
+            return
+        pixels = self.view.project(shapes) * self.n - 0.5
+        low, high = pixels.min(axis=1), pixels.max(axis=1)
+        seen = ((high > -1) & (low < self.n)).all(axis=1)
+        if self.mask is not None:
+            corruptions = np.concatenate([pixels[:, :: max(1, pixels.shape[1] // 6)], pixels.mean(1, keepdims=True)], 1)
+            x, y = np.moveaxis(np.clip(corruptions, 0, self.n - 1).astype(int), -1, 0)
+            seen &= self.mask[y, x].any(axis=1)
+        corners = np.rint(pixels * (1 << _SHIFT)).astype(np.int32)
+        colours = np.broadcast_to(np.asarray(colour, dtype=float).reshape(-1, 3), (len(shapes), 3)).tolist()
+        for k in np.flatnonzero(seen).tolist():
+            cv2.fillPoly(self.canvas, [corners[k]], colours[k], cv2.LINE_AA, _SHIFT)
+
+
+def canvas_size(size: int) -> int:
+    """The side of the canvas that a picture of `size` pixels is drawn on: `size` doubled until it is fine enough.
+
+    OpenCV's smooth edges are about a pixel fat, which on a coarse canvas would thicken the lines of small pictures.
+    """
+    n = 2 * size
+    while n < 384:
+        n *= 2
+    return n
+
+
+def mix(a, b, share) -> np.ndarray:
+    """The colour `share` of the way from `a` to `b`, float."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    return a + (b - a) * np.asarray(share, dtype=float)[..., None]
+
+
+def enlarge(grid: np.ndarray, n: int) -> np.ndarray:
+    """A smooth float32 [n, n, ...] field through the values of `grid` [g, g, ...] (quadratic B-spline).
+
+    The grid's outermost rows lie half a cell outside the picture.
+    """
+    cells = grid.shape[0] - 2
+    place = (np.arange(n) + 0.5) / n * cells
+    left = np.minimum(place.astype(int), cells - 1)
+    t = (place - left).astype(np.float32)
+    weights = (0.5 * (1 - t) * (1 - t), 0.5 + t * (1 - t), 0.5 * t * t)
+    field = grid.astype(np.float32)
+    for axis in (0, 1):
+        shape = [1] * field.ndim
+        shape[axis] = n
+        taps = [np.take(field, left + k, axis=axis) * w.reshape(shape) for k, w in enumerate(weights)]
+        field = taps[0] + taps[1] + taps[2]
+    return field
+
+
+def reduce(canvas: np.ndarray, size: int) -> np.ndarray:
+    """Area average of an even-sided canvas uint8 [n, n, c], n = size·2^k: uint8 [size, size, c]."""
+    while canvas.shape[0] > size:
+        wide = canvas.astype(np.uint16)
+        total = wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2]
+        canvas = ((total + 2) >> 2).astype(np.uint8)
+    return canvas
+
+
+def soften(image: np.ndarray, variance: float) -> np.ndarray:
+    """Float32 `image` [n, n, ...] blurred by about a Gaussian of `variance` pixels², edges held."""
+    steps = int(np.ceil(variance / 0.6))
+    for _ in range(steps):
+        side = np.float32(variance / (2 * steps))
+        for axis in (0, 1):
+            first, last = np.take(image, [0], axis), np.take(image, [-1], axis)
+            padded = np.concatenate([first, image, last], axis)
+            before, after = (padded[:-2], padded[2:]) if axis == 0 else (padded[:, :-2], padded[:, 2:])
+            image = image * (1 - 2 * side) + (before + after) * side
+    return image

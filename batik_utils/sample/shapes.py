@@ -1,0 +1,79 @@
+"""The closed outlines that motifs are built of, as float arrays [m, 2] in the units of their arguments."""
+
+import numpy as np
+
+
+def rotate(points: np.ndarray, angle: float) -> np.ndarray:
+    """`points` [..., 2] turned by `angle` radians about the origin."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return points @ np.array([[cos, sin], [-sin, cos]])
+
+
+def around(shape: np.ndarray, count: int, start: float = 0.0) -> np.ndarray:
+    """`shape` [m, 2] turned to `count` even angles: [count, m, 2]."""
+    return np.stack([rotate(shape, start + 2 * np.pi * k / count) for k in range(count)])
+
+
+def ellipse(rx: float, ry: float | None = None, corners: int = 18) -> np.ndarray:
+    """An ellipse (a circle without `ry`) about the origin."""
+    angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    return np.stack([rx * np.cos(angle), (rx if ry is None else ry) * np.sin(angle)], axis=1)
+
+
+def leaf(length: float, width: float, roundness: float = 0.8, lean: float = 0.5) -> np.ndarray:
+    """A petal from (0, 0) to (length, 0): `roundness` 1 is pointed, 0.5 oval; `lean` 0.5 is widest in the middle."""
+    t = (1 - np.cos(np.linspace(0, np.pi, 11))) / 2
+    half = width / 2 * np.sin(np.pi * t ** (np.log(0.5) / np.log(lean))) ** roundness
+    half[[0, -1]] = 0
+    upper = np.stack([t * length, half], axis=1)
+    return np.concatenate([upper, (upper * [1, -1])[-2:0:-1]])
+
+
+def star(points: int, outer: float, inner: float, start: float = 0.0) -> np.ndarray:
+    """A star; with `inner` = outer·cos(pi/points) a regular polygon."""
+    angle = start + np.arange(2 * points) * np.pi / points
+    radius = np.where(np.arange(2 * points) % 2 == 0, outer, inner)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+def polygon(sides: int, radius: float, start: float = 0.0) -> np.ndarray:
+    """A regular polygon of circumradius `radius`."""
+    angle = start + np.arange(sides) * 2 * np.pi / sides
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+def box(width: float, height: float) -> np.ndarray:
+    """A rectangle about the origin."""
+    return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, height / 2]
+
+
+def ribbon(line: np.ndarray, width) -> np.ndarray:
+    """The outline of a stroke along `line` [m, 2], `width` everywhere or [m]."""
+    step = np.gradient(line, axis=0)
+    norm = np.sqrt((step * step).sum(axis=1, keepdims=True)) + 1e-12
+    side = np.stack([-step[:, 1], step[:, 0]], axis=1) / norm * np.broadcast_to(width, len(line))[:, None] / 2
+    return np.concatenate([line + side, (line - side)[::-1]])
+
+
+def bend(headings: np.ndarray, length: float) -> np.ndarray:
+    """The curve that starts at (0, 0) and takes equal steps along `headings` [m] (radians): [m + 1, 2]."""
+    steps = np.stack([np.cos(headings), np.sin(headings)], axis=1) * length / len(headings)
+    return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+
+
+def curl(radius: float, turns: float, steps: int = 18) -> np.ndarray:
+    """An ukel: a spiral [steps, 2] from (radius, 0) towards the origin."""
+    t = np.linspace(0, 1, steps)
+    angle = 2 * np.pi * turns * t
+    reach = radius * (1 - 0.85 * t)
+    return np.stack([reach * np.cos(angle), reach * np.sin(angle)], axis=1)
+
+
+def blob(rng: np.random.Generator, corners: int = 40, rough: float = 0.06, pleats: float = 0.03) -> np.ndarray:
+    """An uneven closed curve of about unit radius: `rough` slow unevenness, `pleats` the fine gathers of a tie."""
+    angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    radius = np.ones(corners)
+    for k in range(2, 6):
+        radius += rough / k * 2 * rng.uniform(-1, 1) * np.cos(k * angle + rng.uniform(0, 6.3))
+    radius += pleats * rng.uniform(-1, 1, corners)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)

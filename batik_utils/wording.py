@@ -1,0 +1,113 @@
+"""Numbers as the report writes them: 86.7 %, +12.3 points, −3.1 to 4.2, p = 0.012."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+NBSP = "\u00a0"
+MINUS = "\u2212"
+EN_DASH = "\u2013"
+
+
+class Range(Protocol):
+    """Anything with a low and a high end, as fractions."""
+
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Band:
+    """The two ends of an interval, as fractions."""
+
+    low: float
+    high: float
+
+
+def number(value: float, decimals: int = 1, sign: bool = False) -> str:
+    """A number with a true minus sign; a value that rounds to zero has no sign."""
+    text = f"{abs(value):.{decimals}f}"
+    if float(text) == 0:
+        return text
+    return (MINUS if value < 0 else "+" if sign else "") + text
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """0.8667 as "86.7 %" (no-break space)."""
+    return f"{number(100 * value, decimals)}{NBSP}%"
+
+
+def percent_range(band: Range) -> str:
+    """Two ends as "62.7–90.5 %", or "−3.0 to 4.0 %" where one is negative."""
+    if band.low < 0:
+        return f"{number(100 * band.low)} to {percent(band.high)}"
+    return f"{number(100 * band.low)}{EN_DASH}{percent(band.high)}"
+
+
+def points(value: float) -> str:
+    """A size of a difference as "12.3 points", without sign."""
+    return f"{number(abs(100 * value))}{NBSP}points"
+
+
+def signed_points(value: float) -> str:
+    """A difference as "+12.3 points" or "−3.1 points"."""
+    return f"{number(100 * value, sign=True)}{NBSP}points"
+
+
+def points_range(band: Range) -> str:
+    """Two ends of a difference as "−3.1 to +4.2 points"."""
+    return f"{number(100 * band.low, sign=True)} to {signed_points(band.high)}"
+
+
+def p_value(value: float) -> str:
+    """ "p = 0.012", or "p < 0.001"."""
+    return f"p{NBSP}<{NBSP}0.001" if value < 0.001 else f"p{NBSP}={NBSP}{value:.3f}"
+
+
+def probability(value: float) -> str:
+    """A probability with two decimals that never claims certainty: "0.97", "> 0.99", "< 0.01"."""
+    if value > 0.99:
+        return f">{NBSP}0.99"
+    return f"<{NBSP}0.01" if value < 0.01 else f"{value:.2f}"
+
+
+def count(n: int, thing: str) -> str:
+    """ "1 seed", "5 seeds", "1,200 images"."""
+    return f"{n:,} {thing if n == 1 else thing + 's'}"
+
+
+def fraction(correct: int, n: int) -> str:
+    """ "26 of 30"."""
+    return f"{correct} of {n}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "A", "A and B", "A, B and C"."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def upper_first(text: str) -> str:
+    """The text with its first letter in upper case, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def motif_names(motifs: Sequence[str]) -> list[str]:
+    """Folders' names as people say them: ["batik-bali", "batik-celup"] are ["Bali", "Celup"].
+
+    A first word that all share ("batik-", "sample-") says nothing and is left out; a lone motif keeps it.
+    """
+    first = {motif.partition("-")[0] for motif in motifs}
+    shared = len(motifs) > 1 and len(first) == 1 and all(motif.partition("-")[2] for motif in motifs)
+    rest = [motif.partition("-")[2] if shared else motif for motif in motifs]
+    names = [
+        " ".join(name.replace("_", " ").replace("-", " ").split()) or motif
+        for name, motif in zip(rest, motifs, strict=True)
+    ]
+    return [upper_first(name) for name in names]

@@ -1,0 +1,108 @@
+"""A notebook runs with its parameters, or says in one message what is wrong with it."""
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from batik_utils.errors import BatikError
+from batik_utils.report.execute import check_parameters, drop_cells, run_notebook
+
+PARAMETERS = 'STUDY = "bali"\nPHOTOS = True\nRATE = 0.5\nDATA = None'
+
+
+def notebook(*cells, parameters=PARAMETERS):
+    first = new_code_cell(parameters)
+    first.metadata["tags"] = ["parameters"]
+    return new_notebook(cells=[first, *cells])
+
+
+def tagged(cell, *tags):
+    cell.metadata["tags"] = list(tags)
+    return cell
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(*cells, name="01-try.ipynb"):
+        path = tmp_path / name
+        nbformat.write(notebook(*cells), path)
+        return path
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"STUDI": "x"}, "no parameter 'STUDI', did you mean 'STUDY'"),
+        ({"study": "x"}, "no parameter 'study', did you mean 'STUDY'"),
+        ({"PHOTOS": 1}, "'PHOTOS' is 1 (int), it must be bool"),
+        ({"STUDY": True}, "it must be str"),
+        ({"RATE": True}, "it must be float"),
+    ],
+)
+def test_a_wrong_parameter_is_named(parameters, message):
+    with pytest.raises(BatikError, match="01-try") as error:
+        check_parameters(notebook(), parameters, "01-try.ipynb")
+    assert message in str(error.value)
+
+
+def test_right_parameters_pass_and_none_takes_anything():
+    check_parameters(notebook(), {"STUDY": "x", "PHOTOS": False, "RATE": 1, "DATA": "folder"}, "x")
+
+
+def test_a_notebook_needs_one_parameters_cell():
+    with pytest.raises(BatikError, match="exactly one cell tagged 'parameters', it has 0"):
+        check_parameters(new_notebook(), {}, "x.ipynb")
+
+
+def test_cells_of_other_studies_are_dropped():
+    nb = notebook(tagged(new_markdown_cell("search"), "only-search"), tagged(new_markdown_cell("s"), "only-sample"))
+    assert [c.source for c in drop_cells(nb, {"sample"}).cells][1:] == ["s"]
+    assert len(nb.cells) == 3
+
+
+def test_a_run_takes_parameters_and_leaves_no_trace_of_the_machine(saved, tmp_path):
+    code = "import os, sys\nprint(STUDY, PHOTOS, os.environ['TF_CPP_MIN_LOG_LEVEL'], os.environ['PYTHONHASHSEED'])"
+    noise = "import warnings; warnings.warn('loud'); print('noise', file=sys.stderr); print(os.getcwd() == HERE)"
+    here = new_code_cell(f"HERE = {str(tmp_path)!r}")
+    path = saved(new_code_cell(code), here, new_code_cell(noise))
+    executed = run_notebook(path, {"STUDY": "sample", "PHOTOS": False})
+    said = "".join(o.text for c in executed.cells for o in c.get("outputs", []))
+    assert said == "sample False 3 0\nTrue\n"
+    assert "injected" not in nbformat.writes(executed)
+    assert "start_time" not in nbformat.writes(executed)
+    assert [c.metadata.batik["cell"] for c in executed.cells] == [1, 2, 3, 4]
+
+
+def test_a_users_error_is_shown_as_it_is(saved):
+    code = "from batik_utils.errors import BatikError\nraise BatikError('There is no study x.')"
+    with pytest.raises(BatikError, match=r"^There is no study x\. \(01-try\.ipynb, cell 3\)$"):
+        run_notebook(saved(new_markdown_cell("prose"), new_code_cell(code)), {})
+
+
+def test_any_other_failure_names_cell_and_exception_and_keeps_the_notebook(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
+    cells = [tagged(new_code_cell("0"), "only-claims"), new_code_cell("print('before')"), new_code_cell("1 / 0")]
+    with pytest.raises(BatikError, match=r"01-try\.ipynb, cell 4 failed: ZeroDivisionError: division by zero") as error:
+        run_notebook(saved(*cells), {}, keep=set())
+    kept = Path(str(error.value).rsplit("notebook, with the whole error, is ")[-1].rstrip("."))
+    assert kept.parent.name == "failed"
+    assert "before" in kept.read_text()
+    assert os.listdir(kept.parent) == [kept.name]
+
+
+def test_no_notebook(tmp_path):
+    with pytest.raises(BatikError, match=r"There is no notebook 09-none\.ipynb"):
+        run_notebook(tmp_path / "09-none.ipynb", {})
+    (tmp_path / "text.ipynb").write_text("hello")
+    with pytest.raises(BatikError, match=r"text\.ipynb is not a notebook"):
+        run_notebook(tmp_path / "text.ipynb", {})
+
+
+def test_a_kernel_that_dies_is_named(saved):
+    with pytest.raises(BatikError, match=r"01-try\.ipynb: its kernel died"):
+        run_notebook(saved(new_code_cell("import os, sys; print('bye', file=sys.stderr); os._exit(3)")), {})

@@ -1,0 +1,216 @@
+"""From a folder of whatever people have to one Dataset, decoded once."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from batik_utils.data import load as rooms
+from batik_utils.data import listing, obtain, pixels
+from batik_utils.data.load import load_dataset
+from batik_utils.data.obtain import NoPhotographs
+from batik_utils.errors import BatikError
+from batik_utils.study import parse_study
+
+BALI, CELUP = "batik-bali", "batik-celup"
+
+
+def study(*motifs, size=32, **more):
+    a = {"kind": "pretrained", "title": "Net", "backbone": "mobilenet_v2", "epochs": 1}
+    b = {"kind": "scratch", "title": "CNN", "architecture": "seed_cnn", "epochs": 1}
+    return parse_study(
+        {
+            "name": "tiny",
+            "title": "Tiny",
+            "question": "?",
+            "motifs": list(motifs),
+            "image": {"size": size},
+            "models": {"a": a, "b": b},
+            "compare": ["a", "b"],
+            "published": {"split": "keras-validation-split"},
+            **more,
+        }
+    )
+
+
+def photograph(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize((60, 48), Image.Resampling.BICUBIC).save(path, "PNG")
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Two motifs, four pictures each (PNG named .jpg), a cache of their own, nothing else around."""
+    monkeypatch.setattr(obtain, "ROOT", tmp_path / "here" / "project")
+    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kagglehub"))
+    monkeypatch.setenv("BATIK_OFFLINE", "1")
+    for k, motif in enumerate((BALI, CELUP)):
+        for i in (1, 2, 10, 11):
+            photograph(tmp_path / "data" / motif / f"{i}.jpg", 100 * k + i)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache" / "images"
+
+
+def left_in(folder):
+    return sorted(p.name for p in folder.glob("*"))
+
+
+def test_rows_keep_pictures_labels_paths_hashes_and_facts_together(data):
+    got = load_dataset(study(CELUP, BALI), data)
+    names = ["1.jpg", "10.jpg", "11.jpg", "2.jpg"]
+    assert got.motifs == (CELUP, BALI) and got.labels.tolist() == [0] * 4 + [1] * 4
+    assert got.paths == tuple(f"{m}/{n}" for m in (CELUP, BALI) for n in names)
+    assert got.images.shape == (8, 32, 32, 3) and got.images.dtype == np.uint8
+    assert isinstance(got.images, np.memmap) and not got.images.flags.writeable
+    for image, path, sha, facts in zip(got.images, got.paths, got.sha256, got.facts, strict=True):
+        file = data / path
+        assert sha == hashlib.sha256(file.read_bytes()).hexdigest()
+        with Image.open(file) as picture:
+            assert np.array_equal(image, np.asarray(picture.resize((32, 32), Image.Resampling.NEAREST)))
+        assert (facts["format"], facts["extension_agrees"], facts["bytes"]) == ("PNG", False, file.stat().st_size)
+    assert got.groups.dtype == np.int64 and len(got.groups) == 8 and got.skipped == ()
+    assert got.source.kind == "folder" and str(data) not in got.source.description
+
+
+def test_what_is_not_an_image_is_skipped_and_listed(data, tmp_path):
+    (data / BALI / "12.jpg").write_text("<html>not found</html>")
+    (data / BALI / "3.jpg").write_bytes((data / BALI / "1.jpg").read_bytes()[:200])
+    (tmp_path / "private.jpg").write_bytes((data / BALI / "2.jpg").read_bytes())
+    (data / BALI / "out.jpg").symlink_to(tmp_path / "private.jpg")
+    (data / BALI / "deeper").mkdir()
+    got = load_dataset(study(BALI, CELUP), data)
+    assert [path for path, _ in got.skipped] == [f"{BALI}/{n}" for n in ("12.jpg", "3.jpg", "deeper", "out.jpg")]
+    reasons = dict(got.skipped)
+    assert "web page" in reasons[f"{BALI}/12.jpg"] and "link" in reasons[f"{BALI}/out.jpg"]
+    assert len(got) == 8 and got.images.shape[0] == 8
+    with Image.open(data / got.paths[-1]) as last:
+        assert np.array_equal(got.images[-1], np.asarray(last.resize((32, 32), Image.Resampling.NEAREST)))
+
+
+def test_names_with_spaces_and_any_letters_are_fine(data):
+    folder = "batik Jawa Timur ✿ 蠟染"
+    for i in range(2):
+        photograph(data / folder / f"foto ke {i} – é.jpg", 500 + i)
+    got = load_dataset(study(folder, BALI), data)
+    assert got.paths[0] == f"{folder}/foto ke 0 – é.jpg"
+    assert load_dataset(study(folder, BALI), data).fingerprint == got.fingerprint
+
+
+def test_counts_against_the_published_list(data, monkeypatch):
+    def md5(path):
+        return hashlib.md5((data / path).read_bytes()).hexdigest()
+
+    listed = {f"{BALI}/1.jpg": (md5(f"{BALI}/1.jpg"), 1), f"{BALI}/2.jpg": ("0" * 32, 1), f"{BALI}/3.jpg": ("", 1)}
+    monkeypatch.setattr(listing, "published_files", lambda: listed)
+    got = load_dataset(study(BALI, CELUP), data)
+    source = got.source
+    assert (source.identical, source.altered, source.missing, source.unlisted) == (1, 1, 1, 6)
+    assert [f["status"] for f in got.facts[:4]] == ["identical", "unlisted", "unlisted", "altered"]
+
+
+def test_pictures_are_decoded_once(data, cache, monkeypatch):
+    first = load_dataset(study(BALI, CELUP), data)
+    assert len(left_in(cache)) == 2
+    monkeypatch.setattr(rooms, "read_image", lambda *a: pytest.fail("decoded again"))
+    again = load_dataset(study(BALI, CELUP), data)
+    assert np.array_equal(first.images, again.images)
+    assert again.fingerprint == first.fingerprint and again.facts == first.facts
+
+
+def test_another_size_another_file_or_another_byte_is_another_cache(data, cache):
+    load_dataset(study(BALI, CELUP), data)
+    assert load_dataset(study(BALI, CELUP, size=40), data).size == 40
+    assert len(left_in(cache)) == 4
+    photograph(data / BALI / "2.jpg", 999)
+    load_dataset(study(BALI, CELUP), data)
+    assert len(left_in(cache)) == 6
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+@pytest.mark.parametrize("how", ["cut", "flipped", "gone"])
+def test_a_damaged_cache_is_computed_again(data, cache, suffix, how):
+    whole = np.array(load_dataset(study(BALI, CELUP), data).images)
+    (file,) = cache.glob(f"*{suffix}")
+    content = bytearray(file.read_bytes())
+    if how == "flipped":
+        content[-2] ^= 1
+    file.unlink()
+    if how != "gone":
+        file.write_bytes(content[: len(content) // 2] if how == "cut" else content)
+    assert np.array_equal(load_dataset(study(BALI, CELUP), data).images, whole)
+    (notes,) = cache.glob("*.json")
+    assert len(json.loads(notes.read_text())["outcomes"]) == 8 and len(left_in(cache)) == 2
+
+
+@pytest.mark.parametrize(("kept", "says"), [(0, "no usable image"), (1, "only one usable image")])
+@pytest.mark.parametrize("others", ["gone", "web pages"])
+def test_a_motif_needs_two_images_and_nothing_is_left_behind(data, cache, kept, says, others):
+    for path in sorted((data / CELUP).iterdir())[kept:]:
+        path.unlink() if others == "gone" else path.write_text("<html>")
+    with pytest.raises(BatikError, match=f"{CELUP} has {says}") as caught:
+        load_dataset(study(BALI, CELUP), data)
+    assert "\n" not in str(caught.value) and ("web page" in str(caught.value)) == (others == "web pages")
+    assert left_in(cache) == []
+
+
+def test_an_interruption_leaves_no_cache(data, cache, monkeypatch):
+    real, calls = rooms.read_image, []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(rooms, "read_image", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load_dataset(study(BALI, CELUP), data)
+    assert left_in(cache) == []
+
+
+def test_a_cache_folder_that_cannot_be_written_is_one_line(data, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "file"))
+    with pytest.raises(BatikError, match="BATIK_CACHE"):
+        load_dataset(study(BALI, CELUP), data)
+
+
+def test_processes_side_by_side_give_the_same_pictures(data, tmp_path, monkeypatch):
+    alone = load_dataset(study(BALI, CELUP), data)
+    monkeypatch.setattr(pixels, "_SERIAL", 0)
+    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "second"))
+    together = load_dataset(study(BALI, CELUP), data, progress=True)
+    assert np.array_equal(alone.images, together.images) and alone.fingerprint == together.fingerprint
+
+
+def test_without_photographs_the_error_says_where_was_looked(data):
+    with pytest.raises(NoPhotographs, match=r"data folder .* shared folder .* Kaggle .*DATA="):
+        load_dataset(study(BALI, CELUP))
+
+
+def test_a_drawn_study_takes_no_photographs_and_no_unknown_motif(data):
+    with pytest.raises(BatikError, match="draws its own pictures"):
+        load_dataset(study("sample-kawung", "sample-parang", data="sample"), data)
+    with pytest.raises(BatikError, match="no motif 'sample-kawun'"):
+        load_dataset(study("sample-kawun", "sample-parang", data="sample"))
+
+
+def test_the_sample_is_drawn_once_and_says_what_it_is(data, cache, monkeypatch):
+    monkeypatch.setattr(rooms, "SAMPLE_PER_MOTIF", 3)
+    drawn = study("sample-kawung", "sample-parang", data="sample")
+    got = load_dataset(drawn)
+    assert got.source.is_sample and "not batik photographs" in got.source.description
+    assert got.paths[:2] == ("sample-kawung/01.png", "sample-kawung/02.png") and len(got) == 6
+    assert got.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert got.sha256[4] == hashlib.sha256(np.array(got.images[4]).tobytes()).hexdigest()
+    assert len(set(got.sha256)) == 6
+    monkeypatch.setattr(rooms, "_draw", lambda *a: pytest.fail("drawn again"))
+    assert load_dataset(drawn).fingerprint == got.fingerprint and len(left_in(cache)) == 2

@@ -1,0 +1,181 @@
+"""Who trains and who tests."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from batik_utils.data.split import curve_splits, grouped_splits, permuted, published_split
+from batik_utils.errors import BatikError
+from batik_utils.study import parse_study
+from batik_utils.values import Dataset, Source
+
+MOTIFS = ("batik-bali", "batik-betawi", "batik-celup")
+
+
+def study(split="keras-validation-split", folds=5, curve=(5, 10, 20)):
+    a = {"kind": "pretrained", "title": "Net", "backbone": "mobilenet_v2", "epochs": 1}
+    b = {"kind": "scratch", "title": "CNN", "architecture": "seed_cnn", "epochs": 1}
+    return parse_study(
+        {
+            "name": "tiny",
+            "title": "Tiny",
+            "question": "?",
+            "motifs": list(MOTIFS),
+            "models": {"a": a, "b": b},
+            "compare": ["a", "b"],
+            "published": {"split": split},
+            "grouped": {"folds": folds, "curve": list(curve)},
+        }
+    )
+
+
+def dataset(per_motif=50, groups=None, names=None, motifs=MOTIFS):
+    names = sorted(names or [f"{i}.jpg" for i in range(1, per_motif + 1)])
+    n = len(names) * len(motifs)
+    return Dataset(
+        motifs=motifs,
+        images=np.zeros((n, 2, 2, 3), np.uint8),
+        labels=np.repeat(np.arange(len(motifs)), len(names)),
+        paths=tuple(f"{m}/{name}" for m in motifs for name in names),
+        sha256=tuple(f"{i:064x}" for i in range(n)),
+        groups=np.arange(n) if groups is None else np.asarray(groups),
+        source=Source("folder", "a folder"),
+    )
+
+
+def pairs(per_motif=50):
+    """Neighbours are near-duplicates of each other, two and two."""
+    return np.arange(3 * per_motif) // 2
+
+
+def whole(split, n):
+    return sorted((*split.train, *split.val, *split.test)) == list(range(n))
+
+
+def labels(data, rows):
+    return Counter(data.labels[list(rows)].tolist())
+
+
+def test_the_published_split_of_study_one_is_the_first_fifth_of_the_names():
+    data = dataset()
+    split = published_split(study(), data)
+    assert whole(split, 150) and (len(split.train), len(split.val), len(split.test)) == (120, 0, 30)
+    first = ["1.jpg", *(f"{i}.jpg" for i in range(10, 19))]
+    assert [data.paths[i] for i in split.test] == [f"{m}/{name}" for m in MOTIFS for name in first]
+
+
+@pytest.mark.parametrize("count", [5, 9, 14])
+def test_the_published_split_is_what_keras_itself_does(tmp_path, count):
+    from batik_utils import backend  # noqa: F401  (before keras)
+
+    image = pytest.importorskip("keras.src.legacy.preprocessing.image")
+    names = [f"{i}.jpg" for i in range(1, count + 1)]
+    names += ["Ämne 1.PNG", "b 2.jpeg", "tied.gif", "web.webp", "Z.TIF", "_a.bmp"]
+    for motif in MOTIFS:
+        (tmp_path / motif).mkdir()
+        for name in names:
+            Image.new("RGB", (4, 4)).save(tmp_path / motif / name)
+    keras = image.ImageDataGenerator(validation_split=0.2)
+
+    def flow(subset):
+        return keras.flow_from_directory(tmp_path, (4, 4), classes=list(MOTIFS), subset=subset, shuffle=False)
+
+    data = dataset(names=names)
+    split = published_split(study(), data)
+    assert [data.paths[i] for i in split.test] == flow("validation").filenames
+    assert [data.paths[i] for i in split.train] == flow("training").filenames
+
+
+def test_the_published_split_of_study_two_is_stratified_tenths():
+    data = dataset()
+    split = published_split(study("stratified-80-10-10"), data)
+    assert whole(split, 150)
+    for rows, each in ((split.train, 40), (split.val, 5), (split.test, 5)):
+        assert labels(data, rows) == dict.fromkeys(range(3), each)
+    assert split == published_split(study("stratified-80-10-10"), data)
+    assert list(split.test) != list(range(0, 150, 10))
+
+
+def test_the_published_splits_ignore_groups_on_purpose():
+    for kind in ("keras-validation-split", "stratified-80-10-10"):
+        alone = published_split(study(kind), dataset())
+        assert published_split(study(kind), dataset(groups=pairs())) == alone
+
+
+@pytest.mark.parametrize(("kind", "count"), [("keras-validation-split", 4), ("stratified-80-10-10", 6)])
+def test_a_published_split_of_too_few_images_is_one_line(kind, count):
+    with pytest.raises(BatikError, match="batik-bali"):
+        published_split(study(kind), dataset(count))
+
+
+@pytest.mark.parametrize("groups", [None, pairs()])
+def test_grouped_folds_test_every_image_once_and_never_divide_a_group(groups):
+    data = dataset(groups=groups)
+    splits = grouped_splits(study(), data, repeats=3)
+    assert [(s.repeat, s.fold) for s in splits] == [(r, f) for r in range(3) for f in range(5)]
+    for split in splits:
+        assert whole(split, 150) and split.val == () and split.protocol == "grouped"
+        assert not set(data.groups[list(split.train)]) & set(data.groups[list(split.test)])
+        assert all(8 <= n <= 12 for n in labels(data, split.test).values()) and len(labels(data, split.test)) == 3
+    for repeat in range(3):
+        tested = [i for s in splits if s.repeat == repeat for i in s.test]
+        assert sorted(tested) == list(range(150))
+    assert splits[0].test != splits[5].test
+    assert splits == grouped_splits(study(), data, repeats=3)
+
+
+def test_the_same_picture_under_two_labels_stays_on_one_side():
+    groups = np.arange(150)
+    groups[[60, 120]] = 3  # one picture in all three motifs
+    for split in grouped_splits(study(), dataset(groups=groups), repeats=2):
+        assert len({i in split.test for i in (3, 60, 120)}) == 1
+
+
+def test_too_few_groups_are_an_error_that_names_the_motif():
+    groups = np.arange(150)
+    groups[50:100] = np.arange(50) % 4 + 1000
+    with pytest.raises(BatikError, match=r"batik-betawi has 4 different images.*5 folds"):
+        grouped_splits(study(), dataset(groups=groups), repeats=1)
+    chained = np.arange(150)
+    chained[:100] = np.tile(np.arange(50) // 9, 2) + 1000  # every bali is also a betawi, in six uneven groups
+    for split in grouped_splits(study(folds=2), dataset(groups=chained), repeats=1):
+        assert set(labels(dataset(), split.test)) == {0, 1, 2}
+
+
+def test_learning_curves_are_nested_and_balanced_and_keep_the_folds_test_images():
+    data = dataset(groups=pairs())
+    curve = curve_splits(study(), data, repeats=2)
+    grouped = {(s.repeat, s.fold): s for s in grouped_splits(study(), data, repeats=2)}
+    assert [s.protocol for s in curve[::10]] == ["curve-5", "curve-10", "curve-20"] and len(curve) == 30
+    by_k = {k: {(s.repeat, s.fold): s for s in curve if s.protocol == f"curve-{k}"} for k in (5, 10, 20)}
+    for place, fold in grouped.items():
+        five, ten, twenty = (by_k[k][place] for k in (5, 10, 20))
+        assert set(five.train) < set(ten.train) < set(twenty.train) <= set(fold.train)
+        assert five.test == ten.test == fold.test
+        assert labels(data, five.train) == dict.fromkeys(range(3), 5)
+        assert labels(data, twenty.train) == dict.fromkeys(range(3), 20)
+    assert len({s.train for s in by_k[5].values()}) == 10
+    assert curve == curve_splits(study(), data, repeats=2)
+
+
+def test_a_learning_curve_takes_all_where_a_fold_has_fewer_than_asked():
+    data = dataset(per_motif=10)
+    for split in curve_splits(study(curve=(5, 40)), data, repeats=1):
+        assert labels(data, split.train) == dict.fromkeys(range(3), 5 if split.protocol == "curve-5" else 8)
+
+
+def test_permuted_labels_are_chance_and_copies_share_theirs():
+    data = dataset(groups=pairs())
+    dealt = permuted(data, seed=0)
+    assert dealt.paths == data.paths and np.array_equal(dealt.groups, data.groups)
+    assert labels(dealt, range(150)) == labels(data, range(150))
+    assert all(len(set(dealt.labels[dealt.groups == g])) == 1 for g in set(dealt.groups.tolist()))
+    assert 0.15 < np.mean(dealt.labels == data.labels) < 0.55
+    assert dealt.fingerprint != data.fingerprint
+    assert np.array_equal(dealt.labels, permuted(data, seed=0).labels)
+    assert not np.array_equal(dealt.labels, permuted(data, seed=1).labels)
+    mixed = replace(data, labels=np.arange(150) % 3)
+    assert all(len(set(permuted(mixed, 0).labels[data.groups == g])) == 1 for g in set(data.groups.tolist()))
