@@ -32,20 +32,28 @@ def prose(text, *tags):
     return cell
 
 
-def curve(label="fig-curve", caption="A curve; see @tbl-scores.", **options):
+def curve(anchor="fig-curve", caption="A curve; see @tbl-scores.", **options):
     """Draw and show a small figure."""
     fig, ax = plt.subplots(figsize=(4, 2))
     ax.plot([0, 1, 2], [0.2, 0.5, 0.9])
-    display.figure(fig, label, caption, **options)
+    display.figure(fig, anchor, caption, **options)
 
 
-def scores(label="tbl-scores", caption="Scores of two models.", rows=2):
+def photograph(photos):
+    """A figure of one picture, or of what stands for it."""
+    fig, ax = plt.subplots(figsize=(2, 2))
+    if photos:
+        ax.imshow(np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    return fig
+
+
+def scores(anchor="tbl-scores", caption="Scores of two models.", rows=2):
     """Show a small table."""
     names = ["Scratch CNN", "**MobileNetV2**"] + [f"model {i}" for i in range(rows - 2)]
     frame = pd.DataFrame({"model": names[:rows], "parameters": [11169347, 2422339] + [1] * (rows - 2)})
     frame["accuracy"] = np.linspace(0.5, 0.9, rows)
     frame["remark"] = "over the limit, see @fig-curve"
-    display.table(frame, label, caption)
+    display.table(frame, anchor, caption)
 
 
 def notebooks():
@@ -61,18 +69,12 @@ def notebooks():
             shown(lambda: display.note("Mind the shuffle", "Labels were *shuffled*.")),
         ]
     )
-    picture = np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-
-    def photo():
-        fig, ax = plt.subplots(figsize=(2, 2))
-        ax.imshow(picture)
-        display.figure(fig, "fig-photo", "One picture.", photos=True)
-
     second = new_notebook(
         cells=[
             prose("# Results\n\n$\\hat p \\le 1$\n\n| a | b |\n|---|--:|\n| x | 2 |\n\n: Typed by hand {#tbl-typed}"),
-            shown(photo),
+            shown(lambda: display.pictures(photograph, "fig-photo", "One picture.")),
             shown(lambda: scores("tbl-long", "Many rows.", rows=70)),
         ]
     )
+    first.metadata["batik"], second.metadata["batik"] = {"name": "01-first.ipynb"}, {"name": "02-second.ipynb"}
     return [first, second]

@@ -29,7 +29,7 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.report.cards import croissant
 from batik_utils.report.display import render, use_report_style
 from batik_utils.report.execute import run_notebook
-from batik_utils.report.exporters import BatikHTMLExporter, BatikPDFExporter, merge
+from batik_utils.report.export import export
 from batik_utils.report.index import write_index
 from batik_utils.report.metrics_json import write_metrics
 from batik_utils.report.provenance import run_record
@@ -107,12 +107,9 @@ def build_report(
                 # A report without a model is still a report, and its fits took minutes.
                 old = "; the one that is there is an older run's" if (target / deploy.FILE).is_file() else ""
                 stages.console.print(f"No model is saved{old}: {error}", markup=False, soft_wrap=True)
-        merged = merge(executed, about(study, dataset))
-        with stages("HTML"):
-            page, _ = BatikHTMLExporter().from_notebook_node(merged)
+        with stages("pages"):
+            page, pdf = export(executed, about(study, dataset), photos)
             (folder / "report.html").write_text(page, encoding="utf-8", newline="\n")
-        with stages("PDF"):
-            pdf, _ = BatikPDFExporter().from_notebook_node(merged)
             (folder / "report.pdf").write_bytes(pdf)
         record = run_record(
             study, dataset, stages.seconds, full=full, photos=photos, precision=precision, fits=len(results)
@@ -203,7 +200,7 @@ def about(study: Study, dataset: Dataset) -> dict[str, Any]:
     """The report's title page and running lines."""
     out: dict[str, Any] = {"title": study.title, "subtitle": study.question, "credit": []}
     if dataset.source.is_sample:
-        out |= {"header": SAMPLE_LINE, "caption_prefix": SAMPLE_LINE}
+        out |= {"header": SAMPLE_LINE, "caption_prefix": SAMPLE_LINE, "drawn": True}
     seed = study.seed_study
     if seed is not None:
         authors = " and ".join(filter(None, [", ".join(seed.authors[:-1]), seed.authors[-1]])) if seed.authors else ""

@@ -1,0 +1,240 @@
+-- Numbers, references, tables and boxes, settled once for the page (HTML) and the print (Typst).
+-- Each cell comes as a Div .cell that says where it is, for messages; one BATIK line on stderr is an error.
+
+local stringify = pandoc.utils.stringify
+local Str, Space, Plain = pandoc.Str, pandoc.Space, pandoc.Plain
+local html = FORMAT:match 'html' ~= nil
+local words = { fig = 'Figure', tbl = 'Table', sec = 'Section' }
+local sides = { AlignRight = 'right', AlignCenter = 'center' }
+local numbers, places, keys = {}, {}, {}
+local where, prefix, alone, cites = 'the report', '', false, nil
+local references, abstract = false, nil
+
+local TEXT_POINTS = 16 / 2.54 * 72 -- the print's column
+local TYPE_SIZE = 9 -- points, of the print's tables; wide ones get less
+local SHORT_CELL = 16 -- characters: such cells are never broken, not even in a table too wide for the page
+local LONG_CELL = 48 -- characters: a column of sentences, which gets room on a narrow screen
+local NUMBER_CELL = 22 -- characters: numbers and their intervals stay on one line up to here
+local LONG_TABLE = 16 -- rows: a longer table may break over pages
+
+local function fail(text, id, known)
+  local names = pandoc.List {}
+  for name in pairs(known or {}) do names:insert(name) end
+  io.stderr:write('BATIK', pandoc.json.encode { text = where .. ': ' .. text, id = id, known = names }, '\n')
+  os.exit(1)
+end
+
+local function typst(code) return pandoc.RawInline('typst', code) end
+
+local function boxed(opening, blocks, closing)
+  local out = pandoc.Blocks { pandoc.RawBlock('typst', opening) }
+  out:extend(blocks)
+  out:insert(pandoc.RawBlock('typst', closing))
+  return out
+end
+
+local function quoted(text) return '"' .. text:gsub('[\\"]', '\\%0') .. '"' end
+
+local function caption(blocks, id)
+  local out = pandoc.Inlines {}
+  if html then
+    local number = Str(words[id:sub(1, 3)] .. '\u{a0}' .. numbers[id] .. '.')
+    out:extend { pandoc.Span(number, { class = 'number' }), Space() }
+  end
+  if prefix ~= '' then out:extend { pandoc.Emph(pandoc.Inlines(prefix .. '.')), Space() } end
+  out:extend(pandoc.utils.blocks_to_inlines(blocks, { Space() }))
+  return { long = { Plain(out) } }
+end
+
+-- First pass: every heading, figure and table gets its number, in reading order.
+
+local count, levels = { fig = 0, tbl = 0 }, { 0, 0, 0, 0, 0, 0 }
+
+local function adopt(id, number)
+  if places[id] then fail(("the anchor '%s' is taken already (%s)."):format(id, places[id])) end
+  places[id], numbers[id] = where, number
+end
+
+local function counted(id)
+  count[id:sub(1, 3)] = count[id:sub(1, 3)] + 1
+  adopt(id, tostring(count[id:sub(1, 3)]))
+end
+
+local number = {
+  traverse = 'topdown',
+  Div = function(div)
+    where = div.attributes.where or where
+    references = references or div.identifier == 'refs'
+    if div.classes:includes 'figure' then counted(div.identifier) end
+  end,
+  Table = function(t)
+    if not t.identifier:match '^tbl%-' then
+      local said = stringify(t.caption.long)
+      fail(('a table (%s) has no anchor: write ": Caption {#tbl-name}" under it.'):format(
+        said == '' and 'without a caption' or said))
+    end
+    counted(t.identifier)
+  end,
+  Header = function(h)
+    if h.classes:includes 'unnumbered' then return adopt(h.identifier) end
+    levels[h.level] = levels[h.level] + 1
+    for below = h.level + 1, 6 do levels[below] = 0 end
+    adopt(h.identifier, table.concat(levels, '.', 1, h.level))
+  end,
+  Image = function(image)
+    fail(('a picture in the text (%s): show it with display.figure instead.'):format(image.src))
+  end,
+}
+
+-- Second pass: a reference becomes a link ("Figure 3"); a citation is left to citeproc, but its key must exist.
+
+local resolve = {
+  traverse = 'topdown',
+  Div = function(div) where = div.attributes.where or where end,
+  Cite = function(cite)
+    local out, own = pandoc.Inlines {}, 0
+    for _, one in ipairs(cite.citations) do
+      local word = words[one.id:match '^(%l+)%-']
+      if word then
+        own = own + 1
+        if own > 1 then out:extend { Str ',', Space() } end
+        out:extend(one.prefix)
+        if #one.prefix > 0 then out:insert(Space()) end
+        if numbers[one.id] then
+          local shown = (one.mode == 'SuppressAuthor' and '' or word .. '\u{a0}') .. numbers[one.id]
+          out:insert(pandoc.Link(Str(shown), '#' .. one.id, '', { class = 'ref' }))
+        elseif alone then -- a notebook by itself may refer to what another one shows
+          out:insert(pandoc.Code(one.id))
+        else
+          fail(("a reference to '%s', which is not there"):format(one.id), one.id, numbers)
+        end
+        out:extend(one.suffix)
+      elseif not keys[one.id] then
+        fail(("refs.bib has no entry '%s'"):format(one.id), one.id, keys)
+      end
+    end
+    cites = cites or own < #cite.citations
+    if own == 0 then return nil end
+    if own < #cite.citations then
+      fail('a citation and a reference in one bracket: ' .. stringify(cite.content))
+    end
+    if cite.citations[1].mode ~= 'AuthorInText' then
+      out:insert(1, Str '(')
+      out:insert(Str ')')
+    end
+    return out
+  end,
+}
+
+-- Third pass: figures, tables and boxes as the page or the print has them.
+
+local function picture(div)
+  local a = div.attributes
+  local said = caption(div.content, div.identifier)
+  local alt = a.alt ~= '' and a.alt or stringify(pandoc.utils.blocks_to_inlines(div.content, { Space() }))
+  local shown = pandoc.Image({ Str(alt) }, a.file, '', { width = a.px, alt = alt })
+  if not html then shown = typst(('#image("%s", width: %scm, alt: %s)'):format(a.file, a.cm, quoted(alt))) end
+  return pandoc.Figure({ Plain { shown } }, said, { id = div.identifier })
+end
+
+-- Rows of cells (inlines), head first, and per column its alignment and the lengths of its longest cell and word.
+local function grid(t)
+  local rows, columns = pandoc.List {}, pandoc.List {}
+  for _, row in ipairs(t.head.rows .. t.bodies[1].body) do rows:insert(row.cells) end
+  for i, spec in ipairs(t.colspecs) do
+    local column = { side = sides[spec[1]] or 'left', longest = 1, word = 1 }
+    for _, cells in ipairs(rows) do
+      local text = stringify(cells[i].contents)
+      column.longest = math.max(column.longest, utf8.len(text))
+      for word in text:gmatch '[^ ]+' do column.word = math.max(column.word, utf8.len(word)) end
+    end
+    columns[i] = column
+  end
+  return rows, columns
+end
+
+local function page_table(t)
+  local rows, columns = grid(t)
+  local tied = true
+  for i, column in ipairs(columns) do
+    t.colspecs[i] = { pandoc.AlignDefault, nil }
+    if column.side == 'right' and column.longest > NUMBER_CELL then tied = false end
+    for _, cells in ipairs(rows) do
+      if column.side ~= 'left' then cells[i].classes:insert(column.side) end
+      if column.longest > LONG_CELL then cells[i].classes:insert 'long' end
+    end
+  end
+  t.caption = caption(t.caption.long, t.identifier)
+  local name = 'Table ' .. numbers[t.identifier]
+  return pandoc.Div({ t }, { class = tied and 'table-wrap tied' or 'table-wrap', role = 'region', tabindex = '0', ['aria-label'] = name })
+end
+
+-- A table that fits is as wide as its text. Otherwise columns of short cells stay whole, and the others share what is
+-- left by the root of their longest cell: a text four times as long gets twice the width.
+local function print_table(t)
+  local rows, columns = grid(t)
+  local function size(whole)
+    local sum = 0
+    for _, c in ipairs(columns) do sum = sum + ((whole or c.longest <= SHORT_CELL) and c.longest or c.word) end
+    -- Half an em is the mean width of a digit or small letter in Libertinus; 8 points of padding per column.
+    return math.min(TYPE_SIZE, math.floor((TEXT_POINTS - 8 * #columns) / (0.5 * sum) * 2) / 2)
+  end
+  local fits = size(true) >= TYPE_SIZE
+  local widths, aligns = '', ''
+  for _, c in ipairs(columns) do
+    c.whole = fits or c.longest <= SHORT_CELL
+    widths = widths .. (c.whole and 'auto, ' or ('%.2ffr, '):format(math.max(c.longest, 36) ^ 0.5))
+    aligns = aligns .. c.side .. ', '
+  end
+  local out = pandoc.Inlines { typst(('#report-table(size: %.1fpt, columns: (%s), align: (%s)'):format(
+    fits and TYPE_SIZE or math.max(6, size(false)), widths, aligns)) }
+  for r, cells in ipairs(rows) do
+    for i, cell in ipairs(cells) do
+      local box = r > 1 and columns[i].whole
+      out:insert(typst(box and ', [#box[' or ', ['))
+      out:extend(pandoc.utils.blocks_to_inlines(cell.contents))
+      out:insert(typst(box and ']]' or ']'))
+    end
+  end
+  out:insert(typst ')')
+  local set = pandoc.Figure({ Plain(out) }, caption(t.caption.long, t.identifier), { id = t.identifier })
+  return #rows - 1 > LONG_TABLE and set or boxed('#whole[', { set }, ']')
+end
+
+local dress = {
+  Table = html and page_table or print_table,
+  Div = function(div)
+    local kind = div.classes[1]
+    if kind == 'cell' then return div.content end
+    if kind == 'figure' then return picture(div) end
+    if kind == 'abstract' then abstract = div.content return {} end
+    if kind == 'note' and html then
+      local title = pandoc.Div({ Plain(pandoc.Inlines(div.attributes.title)) }, { class = 'note-title' })
+      return pandoc.Div({ title } .. div.content, { class = 'note', role = 'note' })
+    end
+    if kind == 'note' then return boxed('#note(' .. quoted(div.attributes.title) .. ')[', div.content, ']') end
+    if kind == 'code' and not html then return {} end
+    if kind == 'code' then
+      local code = div.content[1].text:gsub('&', '&amp;'):gsub('<', '&lt;')
+      return pandoc.RawBlock('html', '<details class="code"><summary>Code</summary><pre tabindex="0">'
+        .. '<code class="language-python">' .. code .. '</code></pre></details>')
+    end
+    if html then return nil end
+    if kind == 'source' then return boxed('#source[', div.content, ']') end
+    if div.identifier == 'refs' then return boxed('#references[', { div }, ']') end
+  end,
+}
+
+function Pandoc(doc)
+  alone = doc.meta.alone ~= nil
+  prefix = stringify(doc.meta['caption-prefix'] or ''):gsub('[. ]+$', '')
+  for key in io.open(stringify(doc.meta.bibliography)):read 'a':gmatch '@%w+{([^,%s]+),' do keys[key] = true end
+  doc.blocks:walk(number)
+  doc.blocks = doc.blocks:walk(resolve)
+  if cites and not references then
+    doc.blocks:extend { pandoc.Header(1, 'References', { id = 'references', class = 'unnumbered' }), pandoc.Div({}, { id = 'refs' }) }
+  end
+  doc.blocks = doc.blocks:walk(dress)
+  doc.meta.abstract = abstract and pandoc.MetaBlocks(abstract)
+  return doc
+end
