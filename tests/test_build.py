@@ -97,7 +97,7 @@ def test_a_report_is_complete_and_the_same_when_built_again(house):
     assert 'href="#fig-line"' in page and 'href="#tbl-study"' in page
     assert json.loads(first["metrics.json"])["study"] == "bali-betawi-celup"
     record = json.loads((folder / "run.json").read_text())
-    assert {"data", "fits", "notebooks", "metrics", "model", "HTML", "PDF"} == set(record["minutes"])
+    assert {"data", "fits", "notebooks", "metrics", "model", "pages"} == set(record["minutes"])
     assert contents(house(photos=False)) == first
     assert (house.reports / "index.html").read_bytes() == index
 

@@ -1,101 +1,129 @@
-"""What notebooks show: deterministic pictures, tables that read well, placeholders instead of photographs."""
+"""What notebooks show: deterministic pictures, tables that read well, placeholders beside photographs."""
 
 import base64
 import io
 
 import matplotlib.pyplot as plt
+import nbclient
+import numpy as np
 import pandas as pd
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
-from tiny_report import curve, shown
+from tiny_report import curve, photograph, shown
 
 from batik_utils.errors import BatikError
 from batik_utils.report import display
-from batik_utils.report.markdown import MIME
+from batik_utils.report.display import MIME
+
+BY_HAND = (
+    """
+import matplotlib.pyplot as plt
+from batik_utils.report.display import figure, use_report_style
+use_report_style()
+""",
+    """
+plt.plot([1, 2]);
+""",
+    """
+fig, ax = plt.subplots()
+figure(fig, "fig-line", "A line.")
+""",
+)
 
 
-def parts(cell):
-    return [output.data for output in cell.outputs]
+def parts(show):
+    return [output.data for output in shown(show).outputs]
+
+
+def table(frame, **options):
+    (data,) = parts(lambda: display.table(pd.DataFrame(frame), "tbl-x", "Cap.", **options))
+    return data
 
 
 def test_a_figure_is_svg_with_text_as_paths_and_the_same_bytes_each_time():
     display.use_report_style()
-    first, caption = parts(shown(curve))
-    again, _ = parts(shown(curve))
+    (first, caption), (again, _) = parts(curve), parts(curve)
     assert first["image/svg+xml"] == again["image/svg+xml"]
-    assert "<text" not in first["image/svg+xml"]
-    assert "dc:date" not in first["image/svg+xml"]
+    assert "<text" not in first["image/svg+xml"] and "dc:date" not in first["image/svg+xml"]
     assert caption[MIME]["kind"] == "caption"
-    assert first[MIME]["inches"] == pytest.approx([4, 2], abs=0.1)
     assert not plt.get_fignums()
 
 
-def test_photographs_are_jpeg_at_160_dots_per_inch():
-    first, _ = parts(shown(lambda: curve(photos=True)))
-    again, _ = parts(shown(lambda: curve(photos=True)))
-    assert first["image/jpeg"] == again["image/jpeg"]
+def test_pictures_travel_as_jpeg_with_what_stands_for_them_beside():
+    (first, _), (again, _) = (parts(lambda: display.pictures(photograph, "fig-x", "Cap.")) for _ in range(2))
+    assert first == again
     picture = Image.open(io.BytesIO(base64.b64decode(first["image/jpeg"])))
-    assert picture.format == "JPEG" and picture.width == pytest.approx(4 * 160, abs=10)
-    assert first[MIME]["inches"] == pytest.approx([4, 2], abs=0.1)
+    assert picture.format == "JPEG" and picture.width == pytest.approx(2 * 160, abs=20)
+    assert first[MIME]["placeholder"].lstrip().startswith("<?xml") and "<image" not in first[MIME]["placeholder"]
+    assert "image/svg+xml" not in first and not plt.get_fignums()
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((8, 8, 3)), np.zeros((128, 128))])
+def test_a_picture_is_refused_where_the_public_edition_would_show_it(pixels):
+    def draw(photos=True):
+        fig, ax = plt.subplots()
+        ax.imshow(pixels)
+        return fig
+
+    with pytest.raises(BatikError, match=r"'fig-x' holds a picture: show it with display\.pictures"):
+        display.figure(draw(), "fig-x", "Cap.")
+    with pytest.raises(BatikError, match="'fig-x' holds a picture"):
+        display.pictures(draw, "fig-x", "Cap.")
+    plt.close("all")
+
+
+def test_in_jupyter_a_plot_typed_by_hand_shows_and_a_figure_shows_once(monkeypatch):
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    notebook = new_notebook(cells=[new_code_cell(source) for source in BY_HAND])
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    setup, by_hand, figure = ([set(o.data) & {"image/png", "image/svg+xml"} for o in c.outputs] for c in notebook.cells)
+    assert (setup, by_hand, figure) == ([], [{"image/png"}], [{"image/svg+xml"}, set()])
 
 
 @pytest.mark.parametrize(
-    ("label", "caption", "message"),
+    ("anchor", "caption", "message"),
     [
-        ("curve", "A curve.", "A figure needs a label such as 'fig-results'"),
-        ("tbl-curve", "A curve.", "A figure needs a label"),
+        ("curve", "A curve.", "A figure needs an anchor such as 'fig-results'"),
+        ("tbl-curve", "A curve.", "A figure needs an anchor"),
         ("fig-Curve", "A curve.", "not 'fig-Curve'"),
-        ("", "A curve.", "A figure needs a label"),
+        ("", "A curve.", "A figure needs an anchor"),
         ("fig-curve", " ", "'fig-curve' needs a caption"),
     ],
 )
-def test_a_figure_needs_a_good_label_and_a_caption(label, caption, message):
-    with pytest.raises(BatikError) as error:
-        curve(label, caption)
-    assert message in str(error.value)
+def test_a_figure_needs_a_good_anchor_and_a_caption(anchor, caption, message):
+    with pytest.raises(BatikError, match=message):
+        curve(anchor, caption)
     plt.close("all")
 
 
 def test_numbers_are_aligned_and_written_for_readers():
-    frame = pd.DataFrame(
-        {
-            "model": ["a", "b"],
-            "count": [2422339, 2024],
-            "score": [0.12345, float("nan")],
-            "share": [0.5, 0.25],
-            "interval": ["0.39–0.73", "12 of 15"],
-            "good": [True, False],
-            "change": [-0.5, 1.0],
-        }
-    )
-    (data,) = parts(shown(lambda: display.table(frame, "tbl-x", "Cap.", formats={"share": ".0%"})))
-    part = data[MIME]
-    assert part["align"] == "lrrrrlr"
-    assert part["rows"] == [
-        ["a", "2,422,339", "0.123", "50%", "0.39–0.73", "yes", "−0.500"],
-        ["b", "2024", "–", "25%", "12 of 15", "no", "1.000"],
+    frame = {"model": ["a", "b"], "count": [2422339, 2024], "score": [0.12345, float("nan")], "share": [0.5, 0.25]}
+    frame |= {"interval": ["0.39–0.73", "12 of 15"], "good": [True, False], "change": [-0.5, 1.0]}
+    assert table(frame, formats={"share": ".0%"})[MIME]["text"].splitlines() == [
+        "| model | count | score | share | interval | good | change |",
+        "| :-- | --: | --: | --: | --: | :-- | --: |",
+        "| a | 2,422,339 | 0.123 | 50% | 0.39–0.73 | yes | −0.500 |",
+        "| b | 2024 | – | 25% | 12 of 15 | no | 1.000 |",
     ]
-    assert "Cap." in data["text/html"]
-    assert "2,422,339" in data["text/html"]
+
+
+def test_only_what_a_cell_may_hold_is_markup():
+    cells = ["**b** *i* `x_|` $a_1$ @fig-x", "<b> [0, 1] a_b | c~d^e"]
+    shown_cells = table({"a": cells})["text/markdown"].splitlines()[-2:]
+    assert shown_cells == [r"| **b** *i* `x_\|` $a_1$ @fig-x |", r"| \<b\> \[0, 1\] a\_b \| c\~d\^e |"]
 
 
 def test_a_table_says_what_does_not_fit():
-    frame = pd.DataFrame({"a": [1]})
     with pytest.raises(BatikError, match="has 1 columns; align 'lr' does not fit"):
-        display.table(frame, "tbl-x", "Cap.", align="lr")
+        table({"a": [1]}, align="lr")
     with pytest.raises(BatikError, match="no column 'b' to format"):
-        display.table(frame, "tbl-x", "Cap.", formats={"b": ".1%"})
-
-
-def test_html_in_a_cell_is_text():
-    frame = pd.DataFrame({"a": ["<script>"]})
-    (data,) = parts(shown(lambda: display.table(frame, "tbl-x", "Cap.")))
-    assert "<script>" not in data["text/html"]
+        table({"a": [1]}, formats={"b": ".1%"})
 
 
 def test_a_note_and_text_keep_their_markdown():
-    (note,) = parts(shown(lambda: display.note("Mind", ["One.", "*Two*."])))
+    (note,) = parts(lambda: display.note("Mind", ["One.", "*Two*."]))
     assert note[MIME] == {"kind": "note", "title": "Mind", "text": "One.\n\n*Two*."}
     assert note["text/markdown"].startswith("> **Mind**")
-    (text,) = parts(shown(lambda: display.text(["One.", "Two."])))
-    assert text[MIME]["text"] == "One.\n\nTwo."
+    (text,) = parts(lambda: display.text(["One.", "Two."]))
+    assert text["text/markdown"] == "One.\n\nTwo."

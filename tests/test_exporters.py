@@ -1,48 +1,40 @@
 """One document from several notebooks: numbers, references, HTML and PDF that agree, the same bytes each time."""
 
 import importlib.metadata
+import json
 import re
+import tomllib
+from pathlib import Path
 
-import nbformat
 import pypdfium2
 import pytest
 import tiny_report
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from tiny_report import curve, prose, scores, shown
+from tiny_report import curve, photograph, prose, scores, shown
 
 from batik_utils.errors import BatikError
-from batik_utils.report.document import read
-from batik_utils.report.exporters import BatikHTMLExporter, BatikPDFExporter, merge
-from batik_utils.report.markdown import manuscript
+from batik_utils.report import display
+from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
+from batik_utils.report.index import write_index
 
-ABOUT = {
-    "title": "Two models",
-    "subtitle": "Which is better?",
-    "header": "Procedural sample, not batik photographs",
-    "caption_prefix": "Procedural sample, not batik photographs",
-    "credit": ["Takes up “A study”", "by A and B"],
-    "names": ["01-first.ipynb", "02-second.ipynb"],
-}
+LINE = "Procedural sample, not batik photographs"
+ABOUT = {"title": "Two models", "subtitle": "Which is better?", "credit": ["Takes up “A study”", "by A and B"]}
+DRAWN = {**ABOUT, "header": LINE, "caption_prefix": LINE, "drawn": True}
 
 
 @pytest.fixture(scope="module")
-def merged():
-    return merge(tiny_report.notebooks(), ABOUT)
+def made():
+    return export(tiny_report.notebooks(), DRAWN, photos=False)
 
 
 @pytest.fixture(scope="module")
-def page(merged):
-    return BatikHTMLExporter().from_notebook_node(merged)[0]
+def page(made):
+    return made[0]
 
 
 @pytest.fixture(scope="module")
-def pdf(merged):
-    return BatikPDFExporter().from_notebook_node(merged)[0]
-
-
-@pytest.fixture(scope="module")
-def pdf_pages(pdf):
-    document = pypdfium2.PdfDocument(pdf)
+def pdf_pages(made):
+    document = pypdfium2.PdfDocument(made[1])
     texts = []
     for sheet in document:
         layer = sheet.get_textpage()
@@ -57,52 +49,43 @@ def words(html):
     return " ".join(re.sub(r"<[^>]+>", " ", html.replace("&nbsp;", " ").replace("\u00a0", " ")).split())
 
 
-def broken(*cells):
-    return read(manuscript(merge([new_notebook(cells=list(cells))], {"title": "T", "names": ["01-try.ipynb"]})))
+def of(*cells, photos=False, **about):
+    notebook = new_notebook(cells=list(cells), metadata={"batik": {"name": "01-try.ipynb"}})
+    return export([notebook], {"title": "T", **about}, photos)[0]
 
 
-def test_both_exporters_are_known_to_nbconvert():
-    found = {e.name: e.load() for e in importlib.metadata.entry_points(group="nbconvert.exporters")}
-    assert found["batik_html"] is BatikHTMLExporter
-    assert found["batik_pdf"] is BatikPDFExporter
-
-
-def test_sections_figures_and_tables_are_numbered_in_order(merged):
-    numbers = read(manuscript(merged)).numbers
-    assert {k: numbers[k] for k in ("sec-intro", "sec-deep", "results")} == {
-        "sec-intro": "1",
-        "sec-deep": "1.1",
-        "results": "2",
-    }
-    assert (numbers["fig-curve"], numbers["fig-photo"]) == ("1", "2")
-    assert (numbers["tbl-scores"], numbers["tbl-typed"], numbers["tbl-long"]) == ("1", "2", "3")
+def output(data):
+    return new_code_cell("x", outputs=[new_output("display_data", data)])
 
 
 def test_html_and_pdf_say_the_same(page, pdf_pages):
-    pdf_text = " ".join(" ".join(pdf_pages).replace("\u00a0", " ").split())
-    said = words(page)
+    pdf_text, said = re.sub(r"\s", "", "".join(pdf_pages)), re.sub(r"\s", "", words(page))
     for text in (
-        "See Figure 2 , Section 1.1 and (Wilson 1927 )",
-        "Figure 1. Procedural sample, not batik photographs. A curve; see Table 1",
-        "Table 3. Procedural sample, not batik photographs. Many rows.",
-        "27 of 30 images were right.",
+        "1 Introduction",
+        "1.1 Deep",
+        "2 Results",
+        "See Figure 2, Section 1.1 and (Wilson 1927)",
+        "images were right (Holm 1979).",
+        f"Figure 1. {LINE}. A curve; see Table 1",
+        f"Table 2. {LINE}. Typed by hand",
+        f"Table 3. {LINE}. Many rows.",
         "11,169,347",
         "Mind the shuffle",
         "over the limit, see Figure 1",
         "Takes up “A study”",
+        "Code of this part: notebooks/02-second.ipynb",
+        "References",
     ):
         squeezed = re.sub(r"\s", "", text)
-        assert squeezed in re.sub(r"\s", "", said), text
-        assert squeezed in re.sub(r"\s", "", pdf_text), text
-    assert "For Jupyter only" not in said + pdf_text
-    assert "show()" not in said + pdf_text
+        assert squeezed in said, text
+        assert squeezed in pdf_text, text
+    assert "ForJupyteronly" not in said + pdf_text
 
 
 def test_the_page_loads_nothing_and_links_inside_itself(page):
-    assert not re.findall(r"<(?:script|link|iframe)\b", page)
+    assert not re.findall(r"<(?:script|link|iframe)\b", page) and 'style="' not in page
     sources = re.findall(r'(?:src=|url\()["\']?([^"\')\s>]+)', page)
-    assert sources
-    assert all(s.startswith("data:") for s in sources)
+    assert len(sources) == 3 and all(s.startswith("data:") for s in sources)
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
@@ -111,76 +94,128 @@ def test_the_page_loads_nothing_and_links_inside_itself(page):
     assert re.search(r'<img[^>]+alt="A curve; see Table.1\."', page)
 
 
-def test_the_sample_is_called_a_sample_in_title_and_on_every_page(page, pdf_pages):
-    assert "<title>Procedural sample, not batik photographs: Two models</title>" in page
-    assert all("Procedural sample, not batik photographs" in text for text in pdf_pages)
+def test_what_is_drawn_says_so_in_title_captions_and_on_every_page(page, pdf_pages):
+    assert f"<title>{LINE}: Two models</title>" in page
+    assert all(LINE in text for text in pdf_pages)
     captions = re.findall(r"<(?:fig)?caption>(.*?)</(?:fig)?caption>", page, re.S)
-    assert len(captions) == 5
-    assert all("Procedural sample, not batik photographs." in words(c) for c in captions)
+    assert len(captions) == 5 and all(f"{LINE}." in words(c) for c in captions)
+    plain, _ = export(tiny_report.notebooks(), ABOUT, photos=False)
+    assert LINE not in plain and "<title>Two models</title>" in plain
+
+
+def test_photographs_are_only_where_they_may_be_shown():
+    cells = [shown(lambda: display.pictures(photograph, "fig-a", "A.")), prose("Only drawings here.", "only-public")]
+    jpeg = cells[0].outputs[0].data["image/jpeg"]
+    assert jpeg in of(*cells, photos=True) and jpeg in of(*cells, drawn=True)
+    assert "Only drawings" not in of(*cells, photos=True) + of(*cells, drawn=True)
+    public = of(*cells)
+    assert "data:image/svg+xml" in public and "image/jpeg" not in public and "Only drawings" in public
+    del cells[0].outputs[0].data["image/jpeg"]
+    assert of(*cells) == public
+
+
+def test_the_code_of_figures_and_tables_is_folded_under_them(page, pdf_pages):
+    codes = re.findall(r'<details class="code"><summary>Code</summary><pre.*?>(.*?)</pre></details>', page, re.S)
+    sources = ["curve(1 &lt; 2)", "scores()", "photo()", "scores(rows=70)"]
+    assert codes == [f'<code class="language-python">{source}</code>' for source in sources]
+    assert re.search(r"</figcaption>\s*</figure>\s*<details", page) and "show()" not in page
+    assert "photo()" not in "".join(pdf_pages)
 
 
 def test_pages_are_numbered_and_a_long_table_repeats_its_header(pdf_pages):
     assert f"{len(pdf_pages)} of {len(pdf_pages)}" in pdf_pages[-1]
     with_models = [text for text in pdf_pages if "model 1" in text or "model 67" in text]
-    assert len(with_models) > 1
-    assert all("parameters" in text for text in with_models)
+    assert len(with_models) > 1 and all("parameters" in text for text in with_models)
 
 
-def test_the_pdf_is_tagged_and_has_no_date(pdf):
-    assert b"/MarkInfo" in pdf
-    assert b"/StructTreeRoot" in pdf
-    assert b"CreationDate" not in pdf
-    assert b"/Users" not in pdf and b"/home" not in pdf
+def test_the_pdf_is_tagged_and_has_no_date(made):
+    assert b"/MarkInfo" in made[1] and b"/StructTreeRoot" in made[1]
+    assert not re.search(rb"CreationDate|/Users|/home", made[1])
 
 
-def test_the_same_notebooks_give_the_same_bytes(page, pdf):
-    again = merge(tiny_report.notebooks(), ABOUT)
-    assert BatikHTMLExporter().from_notebook_node(again)[0] == page
-    assert BatikPDFExporter().from_notebook_node(again)[0] == pdf
+def test_the_same_notebooks_give_the_same_bytes(made):
+    assert export(tiny_report.notebooks(), DRAWN, photos=False) == made
 
 
-def test_merging_leaves_the_notebooks_as_they_were():
-    parts = tiny_report.notebooks()
-    before = nbformat.writes(parts[0])
-    whole = merge(parts, ABOUT)
-    assert nbformat.writes(parts[0]) == before
-    assert len(whole.cells) == sum(len(p.cells) for p in parts)
+def test_what_stands_in_a_cell_is_what_the_page_shows():
+    cells = [["> 0.99", "<script>", "a_b [0, 1) | c", "`x|y`", "--"], ["**b**", "*i*", "$x$", "@tbl-a", "1. one"]]
+    frame = tiny_report.pd.DataFrame(cells, columns=list("vwxyz"))
+    found = re.findall(
+        r"<td.*?>(.*?)</td>", of(shown(lambda: display.table(frame, "tbl-a", "[0, 1) as *it* is"))), re.S
+    )
+    assert found[:7] == ["&gt; 0.99", "&lt;script&gt;", "a_b [0, 1) | c", "<code>x|y</code>", "--"] + [
+        "<strong>b</strong>", "<em>i</em>"
+    ]  # fmt: skip
+    assert "<math" in found[7] and 'href="#tbl-a"' in found[8] and found[9] == "1. one"
 
 
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (lambda: [prose("See @fig-none.")], "01-try.ipynb, cell 1: a reference to 'fig-none', which is not there"),
-        (lambda: [prose("See @fig-curv."), shown(curve), shown(scores)], "did you mean 'fig-curve'"),
-        (lambda: [prose("[@wilson1928]")], "refs.bib has no entry 'wilson1928' (did you mean 'wilson1927'?)"),
-        (lambda: [shown(curve), shown(curve)], "cell 2: the label 'fig-curve' is taken already (01-try.ipynb, cell 1)"),
-        (lambda: [prose("# A {#sec-a}"), prose("# B {#sec-a}")], "the label 'sec-a' is used twice"),
-        (lambda: [prose("| a |\n|---|\n| 1 |\n\n: Cap")], "A table (Cap) has no label"),
-        (lambda: [prose("![x](x.png)")], "A picture in the text (x.png)"),
-        (lambda: [prose("[@wilson1927; @sec-a]\n\n# A {#sec-a}")], "A citation and a reference in one bracket"),
-        (lambda: [raw_output({"image/png": "AA=="})], "01-try.ipynb, cell 1: a figure without a label"),
-        (lambda: [raw_output({"text/html": "<table></table>"})], "cell 1: a table without a label"),
+        (lambda: [prose("See @fig-none.")], "01-try.ipynb, cell 1: a reference to 'fig-none', which is not there."),
+        (lambda: [prose("See @fig-curv."), shown(curve), shown(scores)], "not there (did you mean 'fig-curve'?)."),
+        (lambda: [shown(curve)], "01-try.ipynb, cell 1: a reference to 'tbl-scores', which is not there"),
+        (lambda: [prose("[@wilson1928]")], "cell 1: refs.bib has no entry 'wilson1928' (did you mean 'wilson1927'?)"),
+        (lambda: [shown(curve), shown(curve)], "cell 2: the anchor 'fig-curve' is taken already (01-try.ipynb, cell 1)"),
+        (lambda: [prose("# A {#sec-a}"), prose("# B {#sec-a}")], "cell 2: the anchor 'sec-a' is taken already"),
+        (lambda: [prose("| a |\n|---|\n| 1 |\n\n: Cap")], "cell 1: a table (Cap) has no anchor"),
+        (lambda: [prose("![x](x.png)")], "cell 1: a picture in the text (x.png)"),
+        (lambda: [prose("[@wilson1927; @sec-a]\n\n# A {#sec-a}")], "cell 1: a citation and a reference in one bracket"),
+        (lambda: [output({"image/png": "AA=="})], "01-try.ipynb, cell 1: a figure without an anchor"),
+        (lambda: [output({"text/html": "<table></table>"})], "cell 1: a table without an anchor"),
+        (lambda: [new_code_cell("x", outputs=[new_output("error", ename="E", evalue="v")])], "cell failed (E: v)"),
+        (lambda: [prose("$\\nosuchthing{$")], "pandoc could not convert the report"),
     ],
-)
+)  # fmt: skip
 def test_a_document_that_does_not_hold_together_is_refused(cells, message):
-    with pytest.raises(BatikError) as error:
-        broken(*cells())
-    assert message in str(error.value)
+    with pytest.raises(BatikError, match=re.escape(message)):
+        of(*cells())
 
 
-def test_a_notebook_by_itself_may_refer_to_another():
-    alone = new_notebook(cells=[prose("# 2 · Results", "only-notebook"), prose("As @sec-audit says.\n\n# Method")])
-    html = BatikHTMLExporter().from_notebook_node(alone)[0]
-    assert "<title>2 · Results</title>" in html
-    assert "As <code>sec-audit</code> says." in html
-
-
-def raw_output(data):
-    return new_code_cell("x", outputs=[new_output("display_data", data)])
-
-
-def test_printed_text_is_kept_and_stderr_is_not(page):
+def test_printed_text_is_kept_and_stderr_is_not():
     streams = [new_output("stream", name="stdout", text="said\n"), new_output("stream", name="stderr", text="noise\n")]
-    html = BatikHTMLExporter().from_notebook_node(new_notebook(cells=[new_code_cell("x", outputs=streams)]))[0]
-    assert "said" in html
-    assert "noise" not in html
+    html = of(new_code_cell("x", outputs=streams))
+    assert "<code>said</code>" in html and "noise" not in html
+
+
+def test_nbconvert_knows_both_exporters_and_a_notebook_by_itself_may_refer_to_another():
+    project = tomllib.loads(Path(__file__).parent.with_name("pyproject.toml").read_text())["project"]
+    for name, kind in (("batik_html", BatikHTMLExporter), ("batik_pdf", BatikPDFExporter)):
+        value = project["entry-points"]["nbconvert.exporters"][name]
+        assert importlib.metadata.EntryPoint(name, value, "nbconvert.exporters").load() is kind
+    pictures = shown(lambda: display.pictures(photograph, "fig-a", "A."))
+    alone = new_notebook(cells=[prose("# 2 · Results", "only-notebook"), prose("As @sec-audit says."), pictures])
+    html, _ = BatikHTMLExporter().from_notebook_node(alone)
+    assert "<title>2 · Results</title>" in html and "As <code>sec-audit</code> says." in html
+    assert "image/jpeg" not in html and "image/jpeg" in BatikHTMLExporter(photos=True).from_notebook_node(alone)[0]
+    assert BatikPDFExporter().from_notebook_node(alone)[0].startswith(b"%PDF")
+
+
+def metrics(title, drawn, version=2):
+    scores_ = {"accuracy": 0.8667, "interval": [0.7, 0.95]}
+    return {
+        "version": version,
+        "title": title,
+        "motifs": ["batik-bali", "batik-celup"],
+        "data": {"drawn": drawn, "images": 1200},
+        "comparison": {"sentence": "A & B."},
+        "models": {
+            "a": {"title": "Weak", "parameters": None, "published": None, "grouped": {"accuracy": 0.5}},
+            "b": {"title": "Good <b>", "parameters": 2422339, "published": scores_, "grouped": scores_},
+        },
+    }
+
+
+def test_the_index_ranks_models_and_puts_what_is_drawn_last(tmp_path):
+    for name, title, drawn in (("a", "Drawn", True), ("b", "Photographs", False)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics(title, drawn)))
+    page = write_index(tmp_path).read_text()
+    said = words(page)
+    assert said.index("Photographs") < said.index(LINE) < said.index("Drawn")
+    assert "1,200 images; Bali, Celup" in said and "A &amp; B." in said
+    assert "Good &lt;b&gt; 2,422,339 86.7 % (70–95) 86.7 % (70–95) Weak – – 50.0 %" in said
+    assert 'href="b/metrics.json"' in page and "report.pdf" not in page
+    (tmp_path / "b" / "metrics.json").write_text(json.dumps(metrics("Old", False, version=1)))
+    with pytest.raises(BatikError, match=r"b/metrics\.json is of another version; build that report again"):
+        write_index(tmp_path)

@@ -10,26 +10,17 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from batik_utils.report import display
 
 
-def shown(show, *tags):
+def shown(show, *tags, source="show()"):
     """A code cell with the outputs of calling show()."""
     outputs = []
-
-    def catch(data, raw=False):
-        assert raw
-        outputs.append(new_output("display_data", data))
-
-    with mock.patch("IPython.display.display", catch):
+    with mock.patch("IPython.display.display", lambda data, raw: outputs.append(new_output("display_data", data))):
         show()
-    cell = new_code_cell("show()", outputs=outputs)
-    cell.metadata["tags"] = list(tags)
-    return cell
+    return new_code_cell(source, outputs=outputs, metadata={"tags": list(tags)})
 
 
 def prose(text, *tags):
     """A Markdown cell."""
-    cell = new_markdown_cell(text)
-    cell.metadata["tags"] = list(tags)
-    return cell
+    return new_markdown_cell(text, metadata={"tags": list(tags)})
 
 
 def curve(anchor="fig-curve", caption="A curve; see @tbl-scores.", **options):
@@ -59,22 +50,21 @@ def scores(anchor="tbl-scores", caption="Scores of two models.", rows=2):
 def notebooks():
     """Two small executed notebooks that refer to each other."""
     display.use_report_style()
-    first = new_notebook(
-        cells=[
-            prose("# For Jupyter only", "only-notebook"),
-            prose("# Introduction {#sec-intro}\n\nSee @fig-photo, @sec-deep and [@wilson1927].\n\n## Deep {#sec-deep}"),
-            shown(lambda: display.text(["27 of 30 images were right.", "Second."]), "abstract"),
-            shown(curve),
-            shown(scores),
-            shown(lambda: display.note("Mind the shuffle", "Labels were *shuffled*.")),
-        ]
-    )
-    second = new_notebook(
-        cells=[
-            prose("# Results\n\n$\\hat p \\le 1$\n\n| a | b |\n|---|--:|\n| x | 2 |\n\n: Typed by hand {#tbl-typed}"),
-            shown(lambda: display.pictures(photograph, "fig-photo", "One picture.")),
-            shown(lambda: scores("tbl-long", "Many rows.", rows=70)),
-        ]
-    )
-    first.metadata["batik"], second.metadata["batik"] = {"name": "01-first.ipynb"}, {"name": "02-second.ipynb"}
-    return [first, second]
+    first = [
+        prose("# For Jupyter only", "only-notebook"),
+        prose("# Introduction {#sec-intro}\n\nSee @fig-photo, @sec-deep and [@wilson1927].\n\n## Deep {#sec-deep}"),
+        shown(lambda: display.text(["27 of 30 images were right [@holm1979].", "Second."]), "abstract"),
+        shown(curve, source="curve(1 < 2)"),
+        shown(scores, source="scores()"),
+        shown(lambda: display.note("Mind the shuffle", "Labels were *shuffled*.")),
+    ]
+    second = [
+        prose("# Results\n\n$\\hat p \\le 1$\n\n| a | b |\n|---|--:|\n| x | 2 |\n\n: Typed by hand {#tbl-typed}"),
+        shown(lambda: display.pictures(photograph, "fig-photo", "One picture."), source="photo()"),
+        prose("Something stands for the photographs.", "only-public"),
+        shown(lambda: scores("tbl-long", "Many rows.", rows=70), source="scores(rows=70)"),
+    ]
+    return [
+        new_notebook(cells=first, metadata={"batik": {"name": "01-first.ipynb"}}),
+        new_notebook(cells=second, metadata={"batik": {"name": "02-second.ipynb"}}),
+    ]

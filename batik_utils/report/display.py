@@ -153,8 +153,8 @@ def _drawing(fig: Figure, anchor: str) -> str:
 
     for kind in (AxesImage, BboxImage, FigureImage):
         for image in fig.findobj(kind):
-            shape = image.get_array().shape  # type: ignore[attr-defined]
-            if len(shape) > 2 or math.prod(shape) > MOST_PIXELS:
+            pixels = image.get_array()
+            if pixels is not None and (pixels.ndim > 2 or pixels.size > MOST_PIXELS):
                 raise BatikError(f"The figure {anchor!r} holds a picture: show it with display.pictures.")
     return render(fig, anchor, "svg").decode()
 
@@ -166,7 +166,7 @@ def _numeric(column: Sequence[str]) -> bool:
 
 
 def _cell(value: str) -> str:
-    return _MARKUP.sub(lambda m: m[1].replace("|", "\\|") if m[1] else "\\" + m[2], re.sub(r"[ \n]+", " ", value))
+    return _MARKUP.sub(lambda m: m[1] or "\\" + m[2], re.sub(r"[ \n]+", " ", value))
 
 
 def _joined(paragraphs: str | Sequence[str]) -> str:

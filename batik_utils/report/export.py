@@ -185,7 +185,7 @@ def to_pdf(manuscript: Manuscript) -> bytes:
         for file, raw in {"main.typ": source.encode(), **manuscript.pictures}.items():
             (Path(name) / file).write_bytes(raw)
         try:
-            return typst.compile(Path(name) / "main.typ", root=name, ignore_system_fonts=True)
+            return typst.compile(f"{name}/main.typ", root=name, ignore_system_fonts=True)
         except typst.TypstError as error:
             raise BatikError(f"Typst could not set the report: {error.message}\n{error.diagnostic}") from None
 
@@ -195,12 +195,12 @@ class BatikHTMLExporter(Exporter):
 
     export_from_notebook = "Batik report"
     photos = Bool(False, help="Whether to show photographs.").tag(config=True)
-    extension, write = ".html", staticmethod(to_html)
+    extension = ".html"
 
     def _file_extension_default(self) -> str:
         return self.extension
 
-    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> tuple[str | bytes, Any]:
+    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> tuple[Any, Any]:
         """Return (page, resources); raises BatikError for a document that does not hold together."""
         nb, resources = super().from_notebook_node(nb, resources, **kw)
         name = resources.get("metadata", {}).get("name", "")
@@ -208,13 +208,13 @@ class BatikHTMLExporter(Exporter):
         heading = re.search(r"^# +([^{\n]+)", prose, re.M)
         manuscript = Manuscript(_PLAIN | {"title": heading[1].strip() if heading else name}, self.photos, alone=True)
         manuscript.add(nb, name)
-        return type(self).write(manuscript), resources
+        return (to_html if self.extension == ".html" else to_pdf)(manuscript), resources
 
 
 class BatikPDFExporter(BatikHTMLExporter):
     """One notebook as an A4 PDF."""
 
-    extension, write = ".pdf", staticmethod(to_pdf)
+    extension = ".pdf"
 
 
 def _pandoc(manuscript: Manuscript, target: str, more: dict[str, str], quote: Any, *options: str) -> str:
@@ -236,14 +236,13 @@ def _pandoc(manuscript: Manuscript, target: str, more: dict[str, str], quote: An
     command += ["--metadata=link-citations"]
     done = subprocess.run(command, input=manuscript.markdown.encode(), capture_output=True)
     said = done.stderr.decode(errors="replace").strip()
-    if done.returncode == 0:
+    if done.returncode == 0 and not said:
         return done.stdout.decode()
-    if not said.startswith("BATIK"):
+    found = re.search(r"^BATIK(.*)", said, re.M)
+    if not found:  # a warning, too, is something that the page would show wrongly
         raise BatikError(f"pandoc could not convert the report: {said}")
-    problem = json.loads(said.removeprefix("BATIK"))
-    if "id" not in problem:
-        raise BatikError(problem["text"])
-    near = difflib.get_close_matches(problem["id"], sorted(problem["known"]), n=1, cutoff=0.5)
+    problem = json.loads(found[1])
+    near = difflib.get_close_matches(problem.get("id", ""), sorted(problem["known"]), n=1, cutoff=0.5)
     raise BatikError(problem["text"] + (f" (did you mean {near[0]!r}?)." if near else "."))
 
 

@@ -19,10 +19,7 @@ FILES = {"report.html": "Read the report", "report.pdf": "PDF", "metrics.json": 
 
 
 def write_index(reports: Path) -> Path:
-    """Write reports/index.html from each study's metrics.json: photographs first, then what is drawn, each by name.
-
-    Returns its path; raises BatikError for metrics that are no JSON or of another version.
-    """
+    """Write reports/index.html, photographs first; raises BatikError for metrics.json of another version or none."""
     studies = []
     for path in sorted(reports.glob("*/metrics.json")):
         try:

@@ -13,14 +13,14 @@ local references, abstract = false, nil
 local TEXT_POINTS = 16 / 2.54 * 72 -- the print's column
 local TYPE_SIZE = 9 -- points, of the print's tables; wide ones get less
 local SHORT_CELL = 16 -- characters: such cells are never broken, not even in a table too wide for the page
+local NUMBER_CELL = 22 -- characters: the same for numbers and their intervals
 local LONG_CELL = 48 -- characters: a column of sentences, which gets room on a narrow screen
-local NUMBER_CELL = 22 -- characters: numbers and their intervals stay on one line up to here
 local LONG_TABLE = 16 -- rows: a longer table may break over pages
 
 local function fail(text, id, known)
   local names = pandoc.List {}
   for name in pairs(known or {}) do names:insert(name) end
-  io.stderr:write('BATIK', pandoc.json.encode { text = where .. ': ' .. text, id = id, known = names }, '\n')
+  io.stderr:write('\nBATIK', pandoc.json.encode { text = where .. ': ' .. text, id = id, known = names }, '\n')
   os.exit(1)
 end
 
@@ -51,7 +51,7 @@ end
 local count, levels = { fig = 0, tbl = 0 }, { 0, 0, 0, 0, 0, 0 }
 
 local function adopt(id, number)
-  if places[id] then fail(("the anchor '%s' is taken already (%s)."):format(id, places[id])) end
+  if places[id] then fail(("the anchor '%s' is taken already (%s)"):format(id, places[id])) end
   places[id], numbers[id] = where, number
 end
 
@@ -70,7 +70,7 @@ local number = {
   Table = function(t)
     if not t.identifier:match '^tbl%-' then
       local said = stringify(t.caption.long)
-      fail(('a table (%s) has no anchor: write ": Caption {#tbl-name}" under it.'):format(
+      fail(('a table (%s) has no anchor: write ": Caption {#tbl-name}" under it'):format(
         said == '' and 'without a caption' or said))
     end
     counted(t.identifier)
@@ -82,7 +82,7 @@ local number = {
     adopt(h.identifier, table.concat(levels, '.', 1, h.level))
   end,
   Image = function(image)
-    fail(('a picture in the text (%s): show it with display.figure instead.'):format(image.src))
+    fail(('a picture in the text (%s): show it with display.figure instead'):format(image.src))
   end,
 }
 
@@ -132,7 +132,7 @@ local function picture(div)
   local a = div.attributes
   local said = caption(div.content, div.identifier)
   local alt = a.alt ~= '' and a.alt or stringify(pandoc.utils.blocks_to_inlines(div.content, { Space() }))
-  local shown = pandoc.Image({ Str(alt) }, a.file, '', { width = a.px, alt = alt })
+  local shown = pandoc.Image({ Str(alt) }, a.file, '', pandoc.Attr('', {}, { { 'width', a.px }, { 'alt', alt } }))
   if not html then shown = typst(('#image("%s", width: %scm, alt: %s)'):format(a.file, a.cm, quoted(alt))) end
   return pandoc.Figure({ Plain { shown } }, said, { id = div.identifier })
 end
@@ -143,6 +143,7 @@ local function grid(t)
   for _, row in ipairs(t.head.rows .. t.bodies[1].body) do rows:insert(row.cells) end
   for i, spec in ipairs(t.colspecs) do
     local column = { side = sides[spec[1]] or 'left', longest = 1, word = 1 }
+    column.limit = column.side == 'right' and NUMBER_CELL or SHORT_CELL
     for _, cells in ipairs(rows) do
       local text = stringify(cells[i].contents)
       column.longest = math.max(column.longest, utf8.len(text))
@@ -158,15 +159,17 @@ local function page_table(t)
   local tied = true
   for i, column in ipairs(columns) do
     t.colspecs[i] = { pandoc.AlignDefault, nil }
-    if column.side == 'right' and column.longest > NUMBER_CELL then tied = false end
+    if column.side == 'right' and column.longest > column.limit then tied = false end
     for _, cells in ipairs(rows) do
       if column.side ~= 'left' then cells[i].classes:insert(column.side) end
       if column.longest > LONG_CELL then cells[i].classes:insert 'long' end
     end
   end
   t.caption = caption(t.caption.long, t.identifier)
-  local name = 'Table ' .. numbers[t.identifier]
-  return pandoc.Div({ t }, { class = tied and 'table-wrap tied' or 'table-wrap', role = 'region', tabindex = '0', ['aria-label'] = name })
+  -- Lua tables have no order of their own; lists of pairs give the same bytes each time.
+  local name = { 'aria-label', 'Table ' .. numbers[t.identifier] }
+  local classes = { 'table-wrap', tied and 'tied' or nil }
+  return pandoc.Div({ t }, pandoc.Attr('', classes, { { 'role', 'region' }, { 'tabindex', '0' }, name }))
 end
 
 -- A table that fits is as wide as its text. Otherwise columns of short cells stay whole, and the others share what is
@@ -175,14 +178,14 @@ local function print_table(t)
   local rows, columns = grid(t)
   local function size(whole)
     local sum = 0
-    for _, c in ipairs(columns) do sum = sum + ((whole or c.longest <= SHORT_CELL) and c.longest or c.word) end
+    for _, c in ipairs(columns) do sum = sum + ((whole or c.longest <= c.limit) and c.longest or c.word) end
     -- Half an em is the mean width of a digit or small letter in Libertinus; 8 points of padding per column.
     return math.min(TYPE_SIZE, math.floor((TEXT_POINTS - 8 * #columns) / (0.5 * sum) * 2) / 2)
   end
   local fits = size(true) >= TYPE_SIZE
   local widths, aligns = '', ''
   for _, c in ipairs(columns) do
-    c.whole = fits or c.longest <= SHORT_CELL
+    c.whole = fits or c.longest <= c.limit
     widths = widths .. (c.whole and 'auto, ' or ('%.2ffr, '):format(math.max(c.longest, 36) ^ 0.5))
     aligns = aligns .. c.side .. ', '
   end
@@ -210,7 +213,7 @@ local dress = {
     if kind == 'abstract' then abstract = div.content return {} end
     if kind == 'note' and html then
       local title = pandoc.Div({ Plain(pandoc.Inlines(div.attributes.title)) }, { class = 'note-title' })
-      return pandoc.Div({ title } .. div.content, { class = 'note', role = 'note' })
+      return pandoc.Div({ title } .. div.content, pandoc.Attr('', { 'note' }, { { 'role', 'note' } }))
     end
     if kind == 'note' then return boxed('#note(' .. quoted(div.attributes.title) .. ')[', div.content, ']') end
     if kind == 'code' and not html then return {} end
@@ -232,7 +235,8 @@ function Pandoc(doc)
   doc.blocks:walk(number)
   doc.blocks = doc.blocks:walk(resolve)
   if cites and not references then
-    doc.blocks:extend { pandoc.Header(1, 'References', { id = 'references', class = 'unnumbered' }), pandoc.Div({}, { id = 'refs' }) }
+    local heading = pandoc.Header(1, 'References', { id = 'references', class = 'unnumbered' })
+    doc.blocks:extend { heading, pandoc.Div({}, { id = 'refs' }) }
   end
   doc.blocks = doc.blocks:walk(dress)
   doc.meta.abstract = abstract and pandoc.MetaBlocks(abstract)
