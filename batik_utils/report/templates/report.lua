@@ -211,11 +211,12 @@ local dress = {
     if kind == 'cell' then return div.content end
     if kind == 'figure' then return picture(div) end
     if kind == 'abstract' then abstract = div.content return {} end
-    if kind == 'note' and html then
-      local title = pandoc.Div({ Plain(pandoc.Inlines(div.attributes.title)) }, { class = 'note-title' })
-      return pandoc.Div({ title } .. div.content, pandoc.Attr('', { 'note' }, { { 'role', 'note' } }))
+    if kind == 'note' then
+      local title = div.attributes.title:gsub("(%w)'(%w)", '%1’%2')
+      if not html then return boxed('#note(' .. quoted(title) .. ')[', div.content, ']') end
+      local line = pandoc.Div({ Plain(pandoc.Inlines(title)) }, { class = 'note-title' })
+      return pandoc.Div({ line } .. div.content, pandoc.Attr('', { 'note' }, { { 'role', 'note' } }))
     end
-    if kind == 'note' then return boxed('#note(' .. quoted(div.attributes.title) .. ')[', div.content, ']') end
     if kind == 'code' and not html then return {} end
     if kind == 'code' then
       local code = div.content[1].text:gsub('&', '&amp;'):gsub('<', '&lt;')
