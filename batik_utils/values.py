@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 class Source:
     """Where the pictures came from, and how they compare with the published list."""
 
-    kind: str
-    """One of "folder", "kaggle", "sample"."""
+    kind: Literal["published", "folder", "drawn"]
+    """The published files (at least half of those used are identical to the list), one's own, or the sample."""
     description: str
-    """One line for people, without any machine path."""
+    """One line for people on where they lay, without any machine path."""
     identical: int = 0
     altered: int = 0
     missing: int = 0
     unlisted: int = 0
 
     @property
-    def is_sample(self) -> bool:
+    def is_drawn(self) -> bool:
         """Whether these are the procedural sample, not photographs."""
-        return self.kind == "sample"
+        return self.kind == "drawn"
 
 
 @dataclass(frozen=True)

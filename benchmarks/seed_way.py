@@ -75,7 +75,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def _flow(pictures: ImageDataGenerator, dataset: Dataset, rows: list[int], batch_size: int) -> Any:
-    if dataset.source.is_sample:
+    if dataset.source.is_drawn:
         targets = np.eye(len(dataset.motifs), dtype=np.float32)[dataset.labels[rows]]
         return pictures.flow(np.asarray(dataset.images[rows], dtype=np.float32), targets, batch_size=batch_size)
     folder, _, _ = find_photographs(None, dataset.motifs)

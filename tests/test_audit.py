@@ -128,7 +128,7 @@ def dataset_of(images: list[np.ndarray], names: list[str]) -> Dataset:
         paths=tuple(names),
         sha256=tuple(look(image, name).sha256 for image, name in zip(images, names, strict=True)),
         groups=np.arange(len(names)),
-        source=Source("sample", "test"),
+        source=Source("drawn", "test"),
     )
 
 

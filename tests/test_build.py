@@ -123,7 +123,7 @@ def test_without_photographs_the_sample_is_made_and_said_so(house, monkeypatch, 
     def load(study, data, progress):
         if study.name != "sample":
             raise NoPhotographs("The photographs were not found.")
-        return replace(make_dataset(), source=Source("sample", "drawn"))
+        return replace(make_dataset(), source=Source("drawn", "drawn"))
 
     monkeypatch.setattr(pipeline, "load_dataset", load)
     folder = house(progress=True)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:D
 def data(name: str) -> Dataset:
     study = load_study(name)
     n = 2 * len(study.motifs)
-    kind = "sample" if study.data == "sample" else "folder"
+    kind = "drawn" if study.data == "sample" else "folder"
     return Dataset(
         study.motifs,
         np.zeros((n, 8, 8, 3), np.uint8),

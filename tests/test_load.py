@@ -207,7 +207,7 @@ def test_the_sample_is_drawn_once_and_says_what_it_is(data, cache, monkeypatch):
     monkeypatch.setattr(rooms, "SAMPLE_PER_MOTIF", 3)
     drawn = study("sample-kawung", "sample-parang", data="sample")
     got = load_dataset(drawn)
-    assert got.source.is_sample and "not batik photographs" in got.source.description
+    assert got.source.is_drawn and "not batik photographs" in got.source.description
     assert got.paths[:2] == ("sample-kawung/01.png", "sample-kawung/02.png") and len(got) == 6
     assert got.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert got.sha256[4] == hashlib.sha256(np.array(got.images[4]).tobytes()).hexdigest()

@@ -24,7 +24,7 @@ def data(name: str, **changes) -> Dataset:
         paths=tuple(f"{motif}/{i}.jpg" for motif in study.motifs for i in (1, 2)),
         sha256=tuple(f"{i:064x}" for i in range(n)),
         groups=np.arange(n),
-        source=Source("sample" if study.data == "sample" else "folder", "a test"),
+        source=Source("drawn" if study.data == "sample" else "folder", "a test"),
     )
     return Dataset(**(values | changes))
 

@@ -140,7 +140,7 @@ def _sample(study: Study, progress: bool) -> Dataset:
         paths=tuple(f"{motif}/{i + 1:02d}.png" for motif, i, _ in tasks),
         sha256=tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in images),
         groups=np.arange(len(tasks), dtype=np.int64),
-        source=Source("sample", SAMPLE_DESCRIPTION),
+        source=Source("drawn", SAMPLE_DESCRIPTION),
         facts=tuple(o for o in outcomes if isinstance(o, dict)),
     )
 

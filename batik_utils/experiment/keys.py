@@ -92,7 +92,7 @@ def _version(package: str) -> str:
 
 def sources(names: Iterable[str], dataset: Dataset) -> dict[str, str]:
     """{file: sha256} of these files and of those that make this dataset's pixels."""
-    pixels = SAMPLE if dataset.source.is_sample else PIXELS
+    pixels = SAMPLE if dataset.source.is_drawn else PIXELS
     return {name: _source(name)[:16] for name in (*names, *pixels)}
 
 

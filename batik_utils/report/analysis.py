@@ -67,7 +67,7 @@ class Analysis:
     @property
     def pictures(self) -> str:
         """ "photographs", or what the sample is."""
-        return "pictures" if self.dataset.source.is_sample else "photographs"
+        return "pictures" if self.dataset.source.is_drawn else "photographs"
 
     @property
     def chance(self) -> float:

@@ -26,7 +26,7 @@ def croissant(study: Study, dataset: Dataset) -> dict[str, Any]:
     each image. Deterministic: it knows no clock, and the same data give the same dictionary. Kaggle publishes
     one archive whose hash is not known here, so the files are described as they lie in the data folder.
     """
-    sample = dataset.source.is_sample
+    sample = dataset.source.is_drawn
     files = [] if sample else _files(dataset)
     rows = [
         {"images/path": path, "images/motif": path.split("/")[0], "images/group": int(group), "images/sha256": sha256}
@@ -158,7 +158,7 @@ def _files(dataset: Dataset) -> list[mlc.FileObject]:
 def _description(study: Study, dataset: Dataset) -> str:
     counts = np.bincount(dataset.labels, minlength=len(dataset.motifs))
     listed = ", ".join(f"{motif} ({count})" for motif, count in zip(dataset.motifs, counts, strict=True))
-    if dataset.source.is_sample:
+    if dataset.source.is_drawn:
         return f"A procedural sample that this project draws itself, not batik photographs: {listed}."
     return (
         f"The part of “Indonesian Batik Motifs” that the study {study.name} uses: {listed}. Photographs that "

@@ -103,7 +103,7 @@ def _data(dataset: Dataset) -> dict[str, Any]:
     counts = np.bincount(dataset.labels, minlength=len(dataset.motifs))
     return {
         **{k: v for k, v in asdict(source).items()},
-        "sample": source.is_sample,
+        "sample": source.is_drawn,
         "images": len(dataset),
         "per_motif": dict(zip(dataset.motifs, counts.tolist(), strict=True)),
         "groups": len(np.unique(dataset.groups)),

@@ -30,7 +30,7 @@ def reforms_table(study: Study, dataset: Dataset, metrics: Mapping[str, Any]) ->
     metrics is what metrics.json holds; what it lacks is left out of an answer, never made up.
     """
     values = _values(study, dataset, metrics)
-    kind = "sample" if dataset.source.is_sample else "photographs"
+    kind = "sample" if dataset.source.is_drawn else "photographs"
     rows = []
     for module in _checklist():
         for item in module["items"]:
@@ -98,7 +98,7 @@ def _values(study: Study, dataset: Dataset, metrics: Mapping[str, Any]) -> dict[
         ),
         "dependence": (
             "Pictures are drawn independently of one another."
-            if dataset.source.is_sample
+            if dataset.source.is_drawn
             else "Photographs of one cloth, shop or maker may still be on both sides."
         ),
         "interval": _interval(study, metrics),

@@ -36,7 +36,7 @@ def source(analysis: Analysis) -> list[str]:
     """Where the pictures came from and how they compare with the published list."""
     s = analysis.dataset.source
     n = count(len(analysis.dataset), "picture")
-    if s.is_sample:
+    if s.is_drawn:
         return [f"{n} drawn by this project's own code ({s.description}); each is a pure function of motif and number."]
     listed_files = s.identical + s.altered
     agreement = f"{s.identical} are identical to the published files by MD5, {s.altered} altered, {s.missing} missing"
@@ -64,7 +64,7 @@ def skipped(analysis: Analysis) -> str:
 
 def sizes(analysis: Analysis) -> str:
     """How much the files' sizes differ."""
-    if analysis.dataset.source.is_sample:
+    if analysis.dataset.source.is_drawn:
         facts = analysis.dataset.facts[0]
         return f"Every picture is {facts['width']} × {facts['height']} pixels: drawn pictures give nothing away by it."
     widths = [f["width"] for f in analysis.dataset.facts]
@@ -264,7 +264,7 @@ def limits(analysis: Analysis) -> list[str]:
     """What the study cannot say."""
     n = len(analysis.dataset)
     names = listed([motif_name(m) for m in analysis.study.motifs])
-    if analysis.dataset.source.is_sample:
+    if analysis.dataset.source.is_drawn:
         return [
             f"These {n} pictures of {names} are drawn by a program. They share geometry with the cloth whose names "
             "they bear and nothing else: no conclusion about batik, dyers or photographs can be drawn from them."

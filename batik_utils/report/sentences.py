@@ -110,7 +110,7 @@ def abstract(analysis: Analysis) -> list[str]:
         data=analysis.dataset.source.description,
         n_images=len(analysis.dataset),
         motifs=analysis.motifs,
-        sample=analysis.dataset.source.is_sample,
+        sample=analysis.dataset.source.is_drawn,
         accuracies={analysis.title(m): grouped_interval(analysis.results, m) for m in analysis.models},
         chance=analysis.chance,
         verdict_sentence=verdicts.short_verdict(analysis.head, *pair, got, expected),
@@ -135,7 +135,7 @@ def power(analysis: Analysis) -> str:
 
 def _scope(analysis: Analysis) -> str:
     which = f"{len(analysis.dataset)} {analysis.pictures} of {listed(analysis.motifs)}"
-    if analysis.dataset.source.is_sample:
+    if analysis.dataset.source.is_drawn:
         return f"This holds for {which}, drawn by a program: it tells how the pipeline works, and nothing about batik."
     return (
         f"This holds for {which}, collected by others in a way that is not documented; how it carries over to other "

@@ -53,7 +53,7 @@ def data_table(dataset: Dataset) -> pd.DataFrame:
         identical = sum(f.get("status") == "identical" for f in facts)
         rows.append((motif_name(motif), int(own.sum()), len(set(dataset.groups[own].tolist())), skipped, identical))
     table = pd.DataFrame(rows, columns=["motif", "pictures", "distinct", "skipped", "identical to published"])
-    return table.drop(columns="identical to published") if dataset.source.is_sample else table
+    return table.drop(columns="identical to published") if dataset.source.is_drawn else table
 
 
 def facts_frame(dataset: Dataset) -> pd.DataFrame:
