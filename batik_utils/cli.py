@@ -131,6 +131,7 @@ def audit(
 ) -> None:
     """List near-duplicates and files that are not what they should be."""
     from batik_utils.audit import audit_report
+    from batik_utils.data.load import load_dataset
     from batik_utils.study import load_study
 
     chosen = load_study(study or "bali-betawi-celup")
@@ -139,7 +140,7 @@ def audit(
         if len(folders) < 2:
             raise BatikError(f"{data} must be a folder with two or more folders of pictures, one per motif.")
         chosen = chosen.model_copy(update={"name": "audit", "motifs": tuple(folders), "groups": Groups()})
-    found = audit_report(chosen, data)
+    found = audit_report(chosen, load_dataset(chosen, data))
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return

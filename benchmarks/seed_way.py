@@ -78,7 +78,7 @@ def _flow(pictures: ImageDataGenerator, dataset: Dataset, rows: list[int], batch
     if dataset.source.is_drawn:
         targets = np.eye(len(dataset.motifs), dtype=np.float32)[dataset.labels[rows]]
         return pictures.flow(np.asarray(dataset.images[rows], dtype=np.float32), targets, batch_size=batch_size)
-    folder, _, _ = find_photographs(None, dataset.motifs)
+    folder, _ = find_photographs(None, dataset.motifs)
     files = pandas.DataFrame(
         {
             "filename": [dataset.paths[row] for row in rows],

@@ -11,12 +11,12 @@ from PIL import Image
 
 from batik_utils.audit import audit_report, find_pairs, grouping, groups_from_pairs
 from batik_utils.audit.look import look
-from batik_utils.audit.pairs import Pair
+from batik_utils.data.load import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.stats.twins import accuracy_without, twins_across
 from batik_utils.study import load_study
-from batik_utils.values import Dataset, Fit, FitResult, Hyper, Source, Split
+from batik_utils.values import Dataset, Fit, FitResult, Hyper, Pair, Source, Split
 
 SIZE = 256
 ORIGINALS = 32
@@ -158,7 +158,7 @@ def test_audit_report_is_plain_and_names_paths_inside_the_folder(tmp_path: Path,
     image = Image.open(folder / study.motifs[0] / "1.jpg").transpose(Image.Transpose.ROTATE_90)
     image.save(folder / study.motifs[1] / "9.jpg", quality=90)
     (folder / study.motifs[2] / "7.jpg").write_text("<html></html>")
-    report = audit_report(study, folder)
+    report = audit_report(study, load_dataset(study, folder))
     (found,) = report["pairs"]
     assert (found["a"], found["b"]) == ("batik-bali/1.jpg", "batik-betawi/9.jpg")
     assert (found["kind"], found["labels_differ"]) == ("rotated", True)

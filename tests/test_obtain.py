@@ -1,4 +1,4 @@
-"""Where photographs are looked for, and how they compare with the published list."""
+"""Where photographs are looked for, which files count, and how they compare with the published list."""
 
 import hashlib
 import socket
@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from batik_utils.data import listing, obtain
-from batik_utils.data.listing import check_files, published_files
-from batik_utils.data.obtain import cache_dir, find_photographs, motif_files
+from batik_utils.data.listing import hash_files, motif_files, published_files
+from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs
 from batik_utils.errors import BatikError
 
 BALI, CELUP = "batik-bali", "batik-celup"
@@ -31,6 +31,13 @@ def fill(folder, *motifs):
     return folder
 
 
+def complaint(data, *motifs, kind=BatikError):
+    with pytest.raises(kind) as caught:
+        find_photographs(data, motifs)
+    assert type(caught.value) is kind and "\n" not in str(caught.value)
+    return str(caught.value)
+
+
 def test_the_cache_is_in_the_project_unless_told_otherwise(project, monkeypatch, tmp_path):
     monkeypatch.delenv("BATIK_CACHE", raising=False)
     assert cache_dir() == project / ".batik"
@@ -38,62 +45,57 @@ def test_the_cache_is_in_the_project_unless_told_otherwise(project, monkeypatch,
     assert cache_dir() == tmp_path / "elsewhere"
 
 
-def test_sources_are_tried_in_their_order(project, tmp_path):
+def test_places_are_tried_in_their_order_and_named_without_a_path(project, tmp_path):
     fill(tmp_path / "kagglehub/datasets/dionisiusdh/indonesian-batik-motifs/versions/2", BALI, CELUP)
     (tmp_path / "kagglehub/datasets/dionisiusdh/indonesian-batik-motifs/2.complete").touch()
-    assert find_photographs(None, [BALI, CELUP])[1] == "kaggle"
-    fill(project.parent / "shared/data/indonesian-batik-motifs", BALI, CELUP)
-    folder, kind, description = find_photographs(None, [BALI, CELUP])
-    assert (folder.name, kind, description) == ("indonesian-batik-motifs", "folder", "shared folder")
-    fill(project / "data", BALI, CELUP)
-    assert find_photographs(None, [BALI]) == (project / "data", "folder", "data folder")
-    given = fill(tmp_path / "my photos/Foto batik ✿", BALI, CELUP)
-    assert find_photographs(given.parent, [BALI])[0] == given
-    assert str(tmp_path) not in find_photographs(given.parent, [BALI])[2]
-
-
-def test_a_place_that_lacks_a_motif_is_passed_over(project):
+    assert find_photographs(None, [BALI, CELUP])[1] == "Kaggle (dionisiusdh/indonesian-batik-motifs)"
+    shared = fill(project.parent / "shared/data/indonesian-batik-motifs", BALI, CELUP)
+    assert find_photographs(None, [BALI, CELUP]) == (shared, "shared folder")
     fill(project / "data", BALI)
-    shared = fill(project.parent / "shared/data", BALI, CELUP)
-    assert find_photographs(None, [BALI, CELUP])[0] == shared
-    assert find_photographs(None)[0] == project / "data"
+    assert find_photographs(None, [BALI]) == (project / "data", "data folder")
+    assert find_photographs(None, [BALI, CELUP])[0] == shared  # a place that lacks a motif is passed over
+    given = fill(tmp_path / "my photos/Foto batik ✿", BALI, CELUP)
+    assert find_photographs(given.parent, [BALI]) == (given, "data folder given by DATA")
 
 
 def test_nothing_found_says_where_was_looked(project, tmp_path):
-    fill(project / "data", BALI)
-    folder, kind, looked = find_photographs(None, [BALI, CELUP])
-    assert folder is None and kind == "sample"
-    assert "data folder (no folder batik-celup in it)" in looked
+    (project / "data/empty").mkdir(parents=True)
+    looked = complaint(None, BALI, CELUP, kind=NoPhotographs)
+    assert "data folder (no folders of pictures in it)" in looked
     assert "shared folder (there is no such folder)" in looked and "BATIK_OFFLINE" in looked
-    assert str(tmp_path) not in looked and "\n" not in looked
+    assert str(tmp_path) not in looked
+
+
+def test_a_mistyped_motif_is_told_with_the_nearest_name_and_is_no_reason_to_draw_a_sample(project):
+    fill(project.parent / "shared/data/photographs", BALI, CELUP)
+    assert complaint(None, "batik-bal", CELUP) == "batik-bal is not in the shared folder; did you mean batik-bali?"
+    both = complaint(None, "batik-bal", "celup")
+    assert "did you mean batik-bali?" in both and "celup is not in the shared folder; did you mean batik-celup" in both
+    fill(project / "data", "cats", "dogs")
+    assert complaint(None, "batik-bal") == "batik-bal is not in the data folder, which has cats, dogs."
 
 
 def test_a_folder_given_never_falls_through(project, tmp_path):
     fill(project / "data", BALI, CELUP)
-    with pytest.raises(BatikError, match="no such folder"):
-        find_photographs(tmp_path / "absent", [BALI])
-    with pytest.raises(BatikError, match="no folder batik-celup"):
-        find_photographs(fill(tmp_path / "some", BALI), [BALI, CELUP])
-    with pytest.raises(BatikError, match="no motif's folder"):
-        find_photographs(fill(tmp_path / "other", "cats"))
+    assert "no such folder" in complaint(tmp_path / "absent", BALI)
+    assert f"{CELUP} is not in the folder DATA=" in complaint(fill(tmp_path / "some", BALI), BALI, CELUP)
+    (tmp_path / "empty").mkdir()
+    assert "no folders of pictures" in complaint(tmp_path / "empty", BALI)
 
 
 def test_the_search_stops_three_folders_down_and_follows_no_link(project, tmp_path):
     fill(tmp_path / "deep/a/b/c", BALI)
     assert find_photographs(tmp_path / "deep", [BALI])[0] == tmp_path / "deep/a/b/c"
     fill(tmp_path / "deeper/a/b/c/d", BALI)
-    with pytest.raises(BatikError):
-        find_photographs(tmp_path / "deeper", [BALI])
+    complaint(tmp_path / "deeper", BALI)
     (tmp_path / "links").mkdir()
     (tmp_path / "links/inside").symlink_to(tmp_path / "deep")
-    with pytest.raises(BatikError):
-        find_photographs(tmp_path / "links", [BALI])
+    complaint(tmp_path / "links", BALI)
 
 
 @pytest.mark.parametrize("motif", ["..", "../batik-bali", "a/b", ""])
 def test_a_motif_is_a_plain_name(project, motif):
-    with pytest.raises(BatikError, match="not a folder's name"):
-        find_photographs(None, [motif])
+    assert "not a folder's name" in complaint(None, motif)
 
 
 def test_an_unreachable_kaggle_is_one_line_and_a_short_wait(project, monkeypatch, capfd):
@@ -104,8 +106,9 @@ def test_an_unreachable_kaggle_is_one_line_and_a_short_wait(project, monkeypatch
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
         monkeypatch.setattr(obtain, "KAGGLE_HOST", f"http://127.0.0.1:{port}")
-        assert "cannot be reached" in find_photographs(None, [BALI])[2]  # it lets in, and never answers
-    assert "cannot be reached" in find_photographs(None, [BALI])[2]  # the port is closed now
+        assert "cannot be reached" in complaint(None, BALI, kind=NoPhotographs)  # it lets in, and never answers
+    assert "cannot be reached" in complaint(None, BALI, kind=NoPhotographs)  # the port is closed now
+    assert "Kaggle (it has no batik-mine)" in complaint(None, BALI, "batik-mine", kind=NoPhotographs)
     assert capfd.readouterr() == ("", "")
 
 
@@ -113,7 +116,7 @@ def test_kaggle_is_asked_quietly_and_its_failure_stops_nothing(project, tmp_path
     import kagglehub
 
     monkeypatch.delenv("BATIK_OFFLINE")
-    monkeypatch.setattr(obtain, "_kaggle_silence", lambda: "")
+    monkeypatch.setattr(obtain, "_kaggle_answers", lambda: True)
     got = fill(tmp_path / "download", BALI)
 
     def download(handle):
@@ -122,46 +125,38 @@ def test_kaggle_is_asked_quietly_and_its_failure_stops_nothing(project, tmp_path
         return str(got)
 
     monkeypatch.setattr(kagglehub, "dataset_download", download)
-    assert find_photographs(None, [BALI]) == (got, "kaggle", "Kaggle (dionisiusdh/indonesian-batik-motifs)")
-    assert "no folder batik-celup" in find_photographs(None, [CELUP])[2]
+    assert find_photographs(None, [BALI]) == (got, "Kaggle (dionisiusdh/indonesian-batik-motifs)")
+    assert "batik-celup is not in the download" in complaint(None, CELUP)
 
     def refuse(handle):
         raise RuntimeError(f"403 {tmp_path}")
 
     monkeypatch.setattr(kagglehub, "dataset_download", refuse)
-    folder, _, looked = find_photographs(None, [BALI])
-    assert folder is None and "the download failed with RuntimeError" in looked and str(tmp_path) not in looked
+    looked = complaint(None, BALI, kind=NoPhotographs)
+    assert "the download failed with RuntimeError" in looked and str(tmp_path) not in looked
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_folder_is_listed_as_keras_does_and_nothing_leads_out_of_it(tmp_path):
     place = fill(tmp_path / "data", BALI) / BALI
-    for name in ("2.jpg", "10.jpg", "Ω batik.png", ".DS_Store"):
+    for name in ("2.jpg", "10.jpg", "Ω batik.png", ".DS_Store", "\x1b[31mred.jpg"):
         (place / name).write_bytes(b"x")
     (place / "below").mkdir()
     (tmp_path / "secret.jpg").write_bytes(b"x")
     (place / "out.jpg").symlink_to(tmp_path / "secret.jpg")
-    (place / "gone.jpg").symlink_to(tmp_path / "data/nowhere.jpg")
     (place / "within.jpg").symlink_to(place / "1.jpg")
     (place / "round.jpg").symlink_to(place / "round.jpg")
     files, skipped = motif_files(tmp_path / "data", BALI)
     assert [f.name for f in files] == ["1.jpg", "10.jpg", "2.jpg", "within.jpg", "Ω batik.png"]
     assert dict(skipped) == {
+        f"{BALI}/\\x1b[31mred.jpg": "its name has characters that cannot be shown",
         f"{BALI}/below": "a folder",
-        f"{BALI}/gone.jpg": "a link that leads nowhere",
         f"{BALI}/out.jpg": "a link that leads out of the data folder",
         f"{BALI}/round.jpg": "a link that leads nowhere",
     }
-
-
-def test_a_motif_folder_may_not_lead_out_or_be_absent(tmp_path):
-    outside, data = fill(tmp_path / "outside", BALI), tmp_path / "data"
-    data.mkdir()
-    (data / BALI).symlink_to(outside / BALI)
+    (tmp_path / "data" / CELUP).symlink_to(tmp_path)
     with pytest.raises(BatikError, match="link out of the data folder"):
-        motif_files(data, BALI)
-    with pytest.raises(BatikError, match="no folder batik-celup"):
-        motif_files(data, CELUP)
+        motif_files(tmp_path / "data", CELUP)
 
 
 def test_the_published_list_is_whole():
@@ -177,9 +172,12 @@ def test_every_file_is_identical_altered_missing_or_unlisted(tmp_path, monkeypat
     right = hashlib.md5(b"x").hexdigest()
     listed = {f"{BALI}/1.jpg": (right, 1), f"{BALI}/9.jpg": (right, 1), f"{CELUP}/1.jpg": ("0" * 32, 1)}
     monkeypatch.setattr(listing, "published_files", lambda: {**listed, "batik-tambal/1.jpg": (right, 1)})
-    assert check_files(folder, [BALI, CELUP]) == [
+    paths = [folder / BALI / "1.jpg", folder / BALI / "new.jpg", folder / CELUP / "1.jpg", folder / CELUP / "gone.jpg"]
+    rows, skipped, missing = hash_files(folder, [BALI, CELUP], paths)
+    assert [(row.path, row.status) for row in rows] == [
         (f"{BALI}/1.jpg", "identical"),
-        (f"{BALI}/9.jpg", "missing"),
         (f"{BALI}/new.jpg", "unlisted"),
         (f"{CELUP}/1.jpg", "altered"),
     ]
+    assert rows[0].sha256 == hashlib.sha256(b"x").hexdigest() and missing == 1
+    assert skipped == [(f"{CELUP}/gone.jpg", "it cannot be read (No such file or directory)")]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
 
-from batik_utils.data.decode import MAX_PIXELS, NotAnImage
+from batik_utils.data.decode import open_image
+from batik_utils.files import digest, digest_file
 
 SIDE = 384
 """Longest side of the grey picture, pixels: motifs stay legible, a pair is confirmed in milliseconds."""
@@ -61,15 +59,15 @@ class Picture:
 def look(source: Path | NDArray[np.uint8], name: str, sha256: str | None = None) -> Picture:
     """Describe one file, or one RGB array [h, w, 3] uint8; raises NotAnImage where a file is not an image.
 
-    Larger pictures are decoded to a fraction of their size (decode.read_image makes squares, and a pair is
-    compared with its aspect kept). Pillow's remarks are the caller's to silence: this runs in threads.
+    Pillow's remarks are the caller's to silence: this runs in threads.
     """
     if isinstance(source, Path):
-        data = source.read_bytes()
-        sha256 = sha256 or hashlib.sha256(data).hexdigest()
-        pixels, width, height = _decode(data, name)
+        sha256 = sha256 or digest_file(source)
+        image, facts = open_image(source, name, 2 * SIDE)
+        pixels, turned = np.asarray(image), facts["orientation"] >= 5
+        width, height = (facts[side] for side in (("height", "width") if turned else ("width", "height")))
     else:
-        sha256 = sha256 or hashlib.sha256(np.ascontiguousarray(source).tobytes()).hexdigest()
+        sha256 = sha256 or digest(np.ascontiguousarray(source).tobytes())
         pixels, (height, width) = np.asarray(source), source.shape[:2]
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     factor = SIDE / max(grey.shape)
@@ -79,25 +77,6 @@ def look(source: Path | NDArray[np.uint8], name: str, sha256: str | None = None)
     small = cv2.resize(pixels, (grey.shape[1] // 4, grey.shape[0] // 4), interpolation=cv2.INTER_AREA)
     chroma = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
     return Picture(name, sha256, width, height, grey, chroma, *_features(grey))
-
-
-def _decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], int, int]:
-    """RGB [h, w, 3] at a fraction of its size, and the full width and height."""
-    try:
-        image = Image.open(BytesIO(data))
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-        width, height = image.size[::-1] if turned else image.size
-        if width * height > MAX_PIXELS:
-            raise NotAnImage(name, f"more than {MAX_PIXELS // 1_000_000} million pixels")
-        # A JPEG decodes to an eighth, quarter or half of its size for a fraction of the time.
-        image.draft(None, (2 * SIDE, 2 * SIDE))
-        image = ImageOps.exif_transpose(image)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return np.asarray(image.convert("RGB")), width, height
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise NotAnImage(name, f"it cannot be decoded ({error})") from None
 
 
 def _features(grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from batik_utils.audit.look import Picture
 from batik_utils.audit.poses import NUMBERS, cells, centred, mirror
+from batik_utils.progress import Progress
 
 DIHEDRAL: tuple[tuple[int, bool], ...] = tuple((turn, flip) for flip in (False, True) for turn in range(4))
 """(quarter turns counter-clockwise, mirrored left to right first) of the eight ways to lay a picture down."""
@@ -31,9 +32,9 @@ NEIGHBOURS = 3
 """Each picture also proposes so many of its strongest neighbours, if they have FEW_VOTES."""
 
 
-def propose(pictures: Sequence[Picture], jobs: int = 1) -> list[tuple[int, int]]:
+def propose(pictures: Sequence[Picture], jobs: int, bar: Progress) -> list[tuple[int, int]]:
     """All candidate pairs of rows (a < b), by hash or by votes; most are false, which confirming finds out."""
-    return sorted(set(_by_hash(pictures, jobs)) | set(_by_votes(pictures, jobs)))
+    return sorted(set(_by_hash(pictures, jobs)) | set(_by_votes(pictures, jobs, bar)))
 
 
 def lay(grey: NDArray[np.uint8], way: tuple[int, bool]) -> NDArray[np.uint8]:
@@ -60,7 +61,7 @@ def _hashes(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.array(out)
 
 
-def votes(pictures: Sequence[Picture], jobs: int = 1) -> NDArray[np.int64]:
+def _votes(pictures: Sequence[Picture], jobs: int, bar: Progress) -> NDArray[np.int64]:
     """[2, n, n]: like features of rows a and b that agree on one way to lay a on b, upright and mirrored.
 
     Batik repeats itself, so likeness alone says little: each matched feature also proposes a pose, and only the
@@ -73,7 +74,8 @@ def votes(pictures: Sequence[Picture], jobs: int = 1) -> NDArray[np.int64]:
         return np.array([_agreeing(book, row, mirrored) for mirrored in (False, True)])
 
     with threadpool_limits(1):
-        counted = Parallel(jobs, prefer="threads")(delayed(count)(row) for row in range(n))
+        work = Parallel(jobs, prefer="threads", return_as="generator")(delayed(count)(row) for row in range(n))
+        counted = list(bar.watch(work))
     upper = np.stack(counted, axis=1)
     return upper + upper.transpose(0, 2, 1)
 
@@ -130,9 +132,9 @@ def _agreeing(book: _Features, row: int, mirrored: bool) -> NDArray[np.int64]:
     return counts
 
 
-def _by_votes(pictures: Sequence[Picture], jobs: int) -> list[tuple[int, int]]:
+def _by_votes(pictures: Sequence[Picture], jobs: int, bar: Progress) -> list[tuple[int, int]]:
     found = []
-    for counts in votes(pictures, jobs):
+    for counts in _votes(pictures, jobs, bar):
         for row, line in enumerate(counts):
             strongest = np.argsort(-line, kind="stable")[:NEIGHBOURS]
             chosen = {int(c) for c in strongest if line[c] >= FEW_VOTES}

@@ -1,27 +1,40 @@
-"""How the files at hand compare with the published data set, by MD5.
+"""A study's files: which there are, and how they compare with the published data set by MD5.
 
-The list, published_files.csv (path, md5, bytes; the 982 files of Kaggle's
-dionisiusdh/indonesian-batik-motifs), was made from the data folder's MANIFEST.csv by:
-
-    python -c "import csv,sys; w = csv.writer(sys.stdout, lineterminator='\\n'); w.writerow(['path', 'md5',
-    'bytes']); w.writerows([r['path'], r['published_md5'], r['published_bytes']] for r in
-    csv.DictReader(open('MANIFEST.csv')))" > published_files.csv
+The list, published_files.csv (path, md5, bytes; the 982 files of Kaggle's dionisiusdh/indonesian-batik-motifs), was
+made from the data folder's MANIFEST.csv: its columns path, published_md5 and published_bytes.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from batik_utils.data.obtain import motif_files
+from batik_utils.errors import BatikError, printable
+from batik_utils.files import digest_file
 
-Status = Literal["identical", "altered", "missing", "unlisted"]
-
+Status = Literal["identical", "altered", "unlisted"]
 LIST = Path(__file__).with_name("published_files.csv")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One file of a study."""
+
+    path: str
+    """Posix, relative to the data folder."""
+    sha256: str
+    status: Status
+    """Against the published file of this path."""
+
+    @property
+    def motif(self) -> str:
+        """The folder that it lies in."""
+        return self.path.partition("/")[0]
 
 
 @cache
@@ -31,28 +44,59 @@ def published_files() -> dict[str, tuple[str, int]]:
         return {row["path"]: (row["md5"], int(row["bytes"])) for row in csv.DictReader(file)}
 
 
-def check_files(folder: Path, motifs: Sequence[str]) -> list[tuple[str, Status]]:
-    """Compare each motif's files with the published list by the MD5 of their bytes.
+def hash_files(
+    folder: Path, motifs: Iterable[str], paths: Iterable[Path]
+) -> tuple[list[Listed], list[tuple[str, str]], int]:
+    """Hash files and compare them with the published list.
 
-    Returns (posix path relative to `folder`, status), sorted by path: identical or altered for listed files,
-    missing for listed ones that are not there (a link out of the folder is not looked at), and unlisted for
-    files that the published data set does not have. Raises BatikError when a motif's folder is missing.
+    Returns what could be read, (posix path, reason) of what could not, and how many files that the list has for
+    these motifs are not among the paths.
     """
-    published = published_files()
-    found: dict[str, Status] = {p: "missing" for p in published if p.split("/")[0] in motifs}
-    for motif in motifs:
-        for path in motif_files(folder, motif)[0]:
-            name = f"{motif}/{path.name}"
-            if name not in published:
-                found[name] = "unlisted"
-            else:
-                found[name] = "identical" if _md5(path) == published[name][0] else "altered"
-    return sorted(found.items())
+    published, motifs = published_files(), set(motifs)
+    rows: list[Listed] = []
+    skipped: list[tuple[str, str]] = []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            status: Status = "unlisted"
+            if name in published:
+                status = "identical" if digest_file(path, "md5") == published[name][0] else "altered"
+            rows.append(Listed(name, digest_file(path), status))
+        except OSError as error:
+            skipped.append((name, f"it cannot be read ({error.strerror})"))
+    seen = {row.path for row in rows} | {name for name, _ in skipped}
+    missing = sum(path.partition("/")[0] in motifs and path not in seen for path in published)
+    return rows, skipped, missing
 
 
-def _md5(path: Path) -> str:
+def motif_files(folder: Path, motif: str) -> tuple[list[Path], list[tuple[str, str]]]:
+    """List the regular files of one motif's folder, in the lexicographic order that Keras uses.
+
+    Returns (files, skipped); skipped holds (posix path relative to `folder`, reason) for subfolders, links
+    that lead out of `folder`, and names that cannot be shown (control characters, not Unicode). Hidden files are
+    left out without a word. Raises BatikError when the motif's folder itself leads out of `folder`.
+    """
+    root, place = folder.resolve(), folder / motif
+    if not place.resolve().is_relative_to(root):
+        raise BatikError(f"The folder {motif} is a link out of the data folder; put the files themselves there.")
+    files, skipped = [], []
+    for name in sorted(n for n in os.listdir(place) if not n.startswith(".")):
+        if reason := _unfit(place / name, root):
+            skipped.append((printable(f"{motif}/{name}"), reason))
+        else:
+            files.append(place / name)
+    return files, skipped
+
+
+def _unfit(path: Path, root: Path) -> str:
+    if printable(path.name) != path.name:
+        return "its name has characters that cannot be shown"
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    except OSError:
-        return ""  # unreadable is not identical; the loader lists it with its reason
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "a link that leads nowhere"
+    if not target.is_relative_to(root):
+        return "a link that leads out of the data folder"
+    if target.is_dir():
+        return "a folder"
+    return "" if target.is_file() else "not a regular file"
