@@ -29,19 +29,23 @@ def crackle(view: View, rng: np.random.Generator, n: int) -> np.ndarray:
 
 def _profile(rng: np.random.Generator, knots: int) -> np.ndarray:
     """A smooth random curve through [0, 1], values about ±1, tabulated float32 [1024]."""
-    grid = np.repeat(rng.uniform(-1, 1, knots + 2)[:, None], 3, axis=1)
+    values = rng.uniform(-1, 1, knots + 2)
     cells = (np.arange(1024) + 0.5) / 1024 * knots
     left = np.minimum(cells.astype(int), knots - 1)
     t = cells - left
-    values = grid[:, 0]
     curve = values[left] * (1 - t) ** 2 / 2 + values[left + 1] * (0.5 + t * (1 - t)) + values[left + 2] * t * t / 2
     return curve.astype(np.float32)
 
 
+def _axis(n: int) -> np.ndarray:
+    """The middles of n pixels in [0, 1], float32."""
+    return (np.arange(n, dtype=np.float32) + np.float32(0.5)) / np.float32(n)
+
+
 def light(rng: np.random.Generator, n: int) -> np.ndarray:
     """How bright each place is: slope, vignette, folds and shadows, float32 [n, n] about 1."""
-    axis = (np.arange(n, dtype=np.float32) + np.float32(0.5)) / np.float32(n) - np.float32(0.5)
-    x, y = axis[None, :], axis[:, None]
+    x = (_axis(n) - np.float32(0.5))[None, :]
+    y = x.T
     slope, dark = rng.uniform(-0.22, 0.22, 2).astype(np.float32), np.float32(rng.uniform(0, 0.45))
     middle = rng.uniform(-0.25, 0.25, 2).astype(np.float32)
     field = 1 + slope[0] * x + slope[1] * y
@@ -57,24 +61,23 @@ def light(rng: np.random.Generator, n: int) -> np.ndarray:
 
 def weave(rng: np.random.Generator, n: int) -> np.ndarray:
     """Threads of uneven thickness in two directions: float32 [n, n] about 1."""
-    turn, threads = rng.uniform(-0.5, 0.5), rng.uniform(60, 150)
-    strength = rng.uniform(0.03, 0.12)
-    axis = (np.arange(n, dtype=np.float32) + np.float32(0.5)) / np.float32(n)
+    turn, threads = rng.uniform(-0.5, 0.5), np.float32(rng.uniform(60, 150))
+    strength = np.float32(rng.uniform(0.03, 0.12))
+    x, y = _axis(n)[None, :], _axis(n)[:, None]
     cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     field = np.ones((n, n), np.float32)
-    for u in (cos * axis[None, :] + sin * axis[:, None], cos * axis[:, None] - sin * axis[None, :]):
+    for u in (cos * x + sin * y, cos * y - sin * x):
         yarn = rng.uniform(-1, 1, 1024).astype(np.float32)
-        place = (u + 1) * np.float32(threads)
+        place = (u + 1) * threads
         left = place.astype(int)
         t = place - left
-        field += np.float32(strength) * (yarn[left & 1023] * (1 - t) + yarn[(left + 1) & 1023] * t)
+        field += strength * (yarn[left & 1023] * (1 - t) + yarn[(left + 1) & 1023] * t)
     return field
 
 
 def finish(canvas: np.ndarray, view: View, rng: np.random.Generator, palette: Palette, size: int) -> np.ndarray:
     """The photograph of a drawn cloth: `canvas` uint8 [n, n, 3] to uint8 [size, size, 3]."""
-    n = canvas.shape[0]
-    wax = crackle(view, rng, n)
+    wax = crackle(view, rng, canvas.shape[0])
     crack_strength, crack_share = rng.uniform(0.25, 0.85), rng.random()
     dye = palette.line if rng.random() < 0.6 else palette.deep
     image = reduce(canvas, size).astype(np.float32)
@@ -87,11 +90,10 @@ def finish(canvas: np.ndarray, view: View, rng: np.random.Generator, palette: Pa
     fade, haze = rng.random(), rng.uniform(90, 200)
     if fade < 0.2:  # worn or badly exposed
         image = image + (np.float32(haze) - image) * np.float32(rng.uniform(0.1, 0.4))
-    tint = rng.uniform(0.88, 1.1, 3).astype(np.float32)
-    image = image * tint
+    image = image * rng.uniform(0.88, 1.1, 3).astype(np.float32)
     focus = rng.uniform(0, 1) ** 3 * 0.007 + 0.0016
-    image = soften(image, (focus * size) ** 2)
+    softened = soften(image, (focus * size) ** 2)
     grain = rng.integers(0, 256, (2, 256, 256, 3), dtype=np.uint8).astype(np.float32)
     index = np.arange(size) * 256 // size if size <= 256 else np.arange(size) % 256
-    grain = (grain[0] + grain[1] - 255)[index][:, index] * np.float32(rng.uniform(0.01, 0.06))
-    return np.clip(np.rint(image + grain), 0, 255).astype(np.uint8)
+    noise = (grain[0] + grain[1] - 255)[index][:, index] * np.float32(rng.uniform(0.01, 0.06))
+    return np.clip(np.rint(softened + noise), 0, 255).astype(np.uint8)

@@ -1,6 +1,7 @@
-"""The motif families that are laid freely on the cloth: megamendung, celup and tambal."""
+"""The motif families that are laid freely on the cloth: megamendung, celup and tambal.
 
-from dataclasses import dataclass
+As in repeats, `scale` is the width of a family's unit (a cloud, the distance between ties, a patch) in picture widths.
+"""
 
 import numpy as np
 
@@ -11,18 +12,10 @@ from .pen import Pen, enlarge, mix, soften
 from .repeats import ceplok, kawung, parang
 
 
-@dataclass(frozen=True)
 class _Cloud:
-    """The union of a body (`line` [26, 2] with half widths `half` [26]) and billows (`middles` [m, 2], `radii` [m])."""
+    """A wavy body about `size` wide that thins to a tip on both sides (a line with half widths), billows heaped on it."""
 
-    line: np.ndarray
-    half: np.ndarray
-    middles: np.ndarray
-    radii: np.ndarray
-
-    @classmethod
-    def heap(cls, rng: np.random.Generator, place: np.ndarray, size: float) -> "_Cloud":
-        """A cloud about `size` wide at `place`: a wavy body that thins to a tip on both sides, billows heaped on it."""
+    def __init__(self, rng: np.random.Generator, place: np.ndarray, size: float):
         x = np.linspace(-0.56, 0.56, 26)
         sway = rng.uniform(0.03, 0.07) * np.sin(2 * np.pi * x + rng.uniform(-0.6, 0.6))
         half = 0.095 * np.maximum(1 - np.abs(x / 0.56) ** 1.7, 0) + 0.003
@@ -32,8 +25,8 @@ class _Cloud:
         side = np.where(rng.random(billows) < 0.66, -1.0, 1.0)
         rise = side * (0.03 + 0.3 * radii + 0.11 * np.cos(along * 4) * rng.random(billows))
         sign = np.array([-1 if rng.random() < 0.5 else 1, 1]) * size
-        line = place + np.stack([x, sway], axis=1) * sign
-        return cls(line, half * size, place + np.stack([along, rise], axis=1) * sign, radii * size)
+        self.line, self.half = place + np.stack([x, sway], axis=1) * sign, half * size
+        self.middles, self.radii = place + np.stack([along, rise], axis=1) * sign, radii * size
 
     def fill(self, pen: Pen, distance: float, colour) -> None:
         """Fill what lies deeper than `distance` inside the cloud (outside it, when negative)."""
@@ -41,17 +34,12 @@ class _Cloud:
         if body.sum() > 2:
             pen.fill(shapes.ribbon(self.line[body], 2 * (self.half[body] - distance)), colour)
         keep = self.radii > distance
-        pen.fill(self.middles[keep, None] + _DISC * (self.radii[keep] - distance)[:, None, None], colour)
-
-
-_DISC = shapes.ellipse(1.0, corners=26)
+        discs = shapes.polygon(26) * (self.radii[keep] - distance)[:, None, None]
+        pen.fill(self.middles[keep, None] + discs, colour)
 
 
 def megamendung(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -> None:
-    """Megamendung: heaped clouds, each in nested contours whose colour deepens from rim to core.
-
-    `scale` is the width of a cloud in picture widths.
-    """
+    """Megamendung: heaped clouds, each in nested contours whose colour deepens from rim to core."""
     layers, contour = int(rng.integers(4, 8)), rng.random() < 0.85
     rim, core = (palette.main, palette.second) if rng.random() < 0.6 else (palette.accent, palette.main)
     shades = mix(rim, core, np.linspace(0, 1, layers))
@@ -59,7 +47,7 @@ def megamendung(pen: Pen, rng: np.random.Generator, palette: Palette, scale: flo
     _, places = pen.view.lattice((scale * 1.12, 0), (scale * 0.56, scale * 0.54), scale * 0.55)
     for place in places:
         size = scale * rng.uniform(0.92, 1.15)
-        cloud = _Cloud.heap(rng, place + rng.uniform(-0.06, 0.06, 2) * scale, size)
+        cloud = _Cloud(rng, place + rng.uniform(-0.06, 0.06, 2) * scale, size)
         step = 0.13 * size / layers
         cloud.fill(pen, -0.012 * size, palette.line)
         for layer, shade in enumerate(shades):
@@ -82,24 +70,21 @@ def _bleed(canvas: np.ndarray, variance: float) -> np.ndarray:
 
 
 def celup(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -> None:
-    """Celup (jumputan): tied rings with soft uneven rims and pleats, dye running outwards, small resist dots.
-
-    `scale` is the distance between ties in picture widths.
-    """
+    """Celup (jumputan): tied rings with soft uneven rims and pleats, dye running outwards, small resist dots."""
     order, rings = rng.random() < 0.6, int(rng.integers(2, 5))
-    dyes = [palette.main, palette.second, palette.accent, palette.deep, palette.ground]
-    dyes = [dyes[0], *(dyes[1 + k] for k in rng.permutation(4))]
+    others = [palette.second, palette.accent, palette.deep, palette.ground]
+    dyes = [palette.main, *(others[k] for k in rng.permutation(4))]
     fill_ground(pen, rng, palette)
     _, places = pen.view.lattice((scale, 0), (scale * rng.choice([0.0, 0.5]), scale * 0.92), scale * 0.7)
     places = places + rng.uniform(-1, 1, places.shape) * scale * (0.06 if order else 0.2)
     widths = np.sort(rng.uniform(0.15, 1.0, rings))[::-1]
     widths[0] = 1.0
     pleats, hub = int(rng.integers(10, 22)), rng.random() < 0.7
-    outlines = []
+    ties = []
     for place in places:
         radius = scale * rng.uniform(0.36, 0.47) * (1.0 if order else rng.uniform(0.6, 1.1))
         shape = shapes.blob(rng, 44, 0.09, 0.045)
-        outlines.append((place, radius, shape))
+        ties.append((place, radius, shape))
         for k, share in enumerate(widths):
             pen.fill(place + shape * radius * share, dyes[k % len(dyes)])
             shape = shape + rng.uniform(-0.03, 0.03, shape.shape)
@@ -110,17 +95,15 @@ def celup(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) ->
     wet = _bleed(pen.canvas, rng.uniform(0.8, 2.6))
     dry = rng.uniform(0.0, 0.25)
     pen.canvas = np.rint(wet * np.float32(1 - dry) + pen.canvas * np.float32(dry)).astype(np.uint8)
-    tie = shapes.polygon(4, scale * 0.035)
-    for place, radius, shape in outlines:
+    for place, radius, shape in ties:
         if rng.random() < 0.75:
             dots = place + shape[:: int(rng.integers(2, 5))] * radius * rng.uniform(0.86, 1.12)
-            pen.fill(tie, palette.main, dots)
-            pen.fill(tie * 0.42, palette.line, dots)
+            pen.layers(shapes.polygon(4, scale * 0.035), dots, (1.0, palette.main), (0.42, palette.line))
         if hub:
-            pen.fill(place + shapes.blob(rng, 14, 0.2, 0.1) * radius * 0.13, palette.main)
-            pen.fill(place + shapes.blob(rng, 10, 0.2, 0.1) * radius * 0.05, palette.line)
+            for corners, share, colour in ((14, 0.13, palette.main), (10, 0.05, palette.line)):
+                pen.fill(place + shapes.blob(rng, corners, 0.2, 0.1) * radius * share, colour)
     if rng.random() < 0.6:
-        at = np.array([p for p, _, _ in outlines]).reshape(-1, 2) + scale * np.array([0.5, 0.46])
+        at = np.array([place for place, *_ in ties]).reshape(-1, 2) + scale * np.array([0.5, 0.46])
         for drop in shapes.around(shapes.polygon(4, scale * 0.03) + np.array([scale * 0.07, 0]), 4):
             pen.fill(drop, palette.main, at)
 
@@ -130,56 +113,53 @@ def _sides(patch: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     return list(zip(patch, np.roll(patch, -1, axis=0), strict=True))
 
 
-def tambal(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -> None:
-    """Tambal: patchwork of squares and triangles, each patch filled with a smaller motif or isen, seams between.
-
-    `scale` is the side of a patch in picture widths.
-    """
-    side, cut = scale, int(rng.integers(4))
-    cells, at = pen.view.lattice((side, 0), (0, side), side)
+def _patches(rng: np.random.Generator, cells: np.ndarray, at: np.ndarray, side: float, cut: int) -> list[np.ndarray]:
+    """Every cell's square, whole or cut into two or four triangles, in one of four ways."""
     square = shapes.box(side, side)
     halves = {+1: (square[[0, 1, 2]], square[[0, 2, 3]]), -1: (square[[0, 1, 3]], square[[1, 2, 3]])}
     patches: list[np.ndarray] = []
-    for (i, j), place in zip(cells, at, strict=True):
-        whole = cut == 3 and rng.random() < 0.5
-        way = {0: 1, 1: 1 if (i + j) % 2 else -1, 2: 1 if rng.random() < 0.5 else -1, 3: 1}[cut]
+    for odd, place in zip(cells.sum(axis=1) % 2 == 1, at, strict=True):
+        whole, coin = cut == 3 and rng.random() < 0.5, rng.random() < 0.5
+        way = 1 if (True, odd, coin, True)[cut] else -1
         if whole:
             patches.append(place + square)
         elif cut == 2 and rng.random() < 0.3:
-            patches += [place + np.array([square[k], square[(k + 1) % 4], [0, 0]]) for k in range(4)]
+            patches += [place + np.array([a, b, [0, 0]]) for a, b in _sides(square)]
         else:
             patches += [place + half for half in halves[way]]
+    return patches
+
+
+def tambal(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -> None:
+    """Tambal: patchwork of squares and triangles, each patch filled with a smaller motif or isen, seams between."""
+    side, cut = scale, int(rng.integers(4))
+    patches = _patches(rng, *pen.view.lattice((side, 0), (0, side), side), side, cut)
     dyes = [palette.ground, palette.deep, palette.second, palette.main, palette.accent]
     inks = [palette.main, palette.line, palette.main, palette.line, palette.line]
     kinds = len(dyes)
-    kind = rng.permutation(np.arange(len(patches)) % kinds)
     plan = Pen(pen.view, pen.n, (kinds, 0, 0))
-    for patch, k in zip(patches, kind, strict=True):
-        edge = np.linspace(0, 1, 6, endpoint=False)[:, None]
-        bent = np.concatenate([a + (b - a) * edge for a, b in _sides(patch)])
-        plan.fill(bent, (50.0 * k, 0, 0))
+    edge = np.linspace(0, 1, 6, endpoint=False)[:, None]
+    for patch, k in zip(patches, rng.permutation(np.arange(len(patches)) % kinds), strict=True):
+        plan.fill(np.concatenate([a + (b - a) * edge for a, b in _sides(patch)]), (50.0 * k, 0, 0))
     label = (plan.canvas[..., 0].astype(int) + 25) // 50
     fills = rng.permutation(len(FILLINGS) + 3)[:kinds]
     cloth = np.empty_like(pen.canvas)
     for k in range(kinds):
-        patch_pen = Pen(pen.view, pen.n, dyes[k])
-        patch_pen.mask = label == k
+        inner = Pen(pen.view, pen.n, dyes[k], mask=label == k)
         if fills[k] < len(FILLINGS):
-            FILLINGS[fills[k]](patch_pen, rng, inks[k], rng.uniform(0.028, 0.05))
+            FILLINGS[fills[k]](inner, rng, inks[k], rng.uniform(0.028, 0.05))
         else:
             own = Palette(dyes[k], inks[k], palette.second, palette.accent, palette.line, dyes[(k + 1) % kinds])
             small = (kawung, parang, ceplok)[fills[k] - len(FILLINGS)]
-            small(patch_pen, rng, own, side * rng.uniform(0.34, 0.48))
-        cloth[patch_pen.mask] = patch_pen.canvas[patch_pen.mask]
+            small(inner, rng, own, side * rng.uniform(0.34, 0.48))
+        cloth[inner.mask] = inner.canvas[inner.mask]
     pen.canvas = cloth
-    seam = side * rng.uniform(0.015, 0.035)
-    stitched = rng.random() < 0.5
-    sides = {
-        tuple(np.rint(np.sort([a, b], axis=0).ravel() * 1e6)): (a, b) for patch in patches for a, b in _sides(patch)
-    }
-    along = np.linspace(0, 1, 7)[:, None]
-    pen.fill(np.stack([shapes.ribbon(a + (b - a) * along, seam) for a, b in sides.values()]), palette.line)
+    seam, stitched = side * rng.uniform(0.015, 0.035), rng.random() < 0.5
+    ends = {tuple(np.rint(np.sort(s, axis=0).ravel() * 1e6)): s for patch in patches for s in _sides(patch)}
+
+    def along(low: float, high: float, count: int) -> np.ndarray:
+        return np.stack([a + (b - a) * np.linspace(low, high, count)[:, None] for a, b in ends.values()])
+
+    pen.fill(np.stack([shapes.ribbon(line, seam) for line in along(0, 1, 7)]), palette.line)
     if stitched:
-        along = np.linspace(0.04, 0.96, 12)[:, None]
-        stitches = np.concatenate([a + (b - a) * along for a, b in sides.values()])
-        pen.fill(shapes.box(seam * 0.7, seam * 0.7), palette.main, stitches)
+        pen.fill(shapes.box(seam * 0.7, seam * 0.7), palette.main, along(0.04, 0.96, 12))

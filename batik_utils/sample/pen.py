@@ -12,10 +12,7 @@ _SHIFT = 6  # polygon corners are given to OpenCV in 1/64 pixel
 
 
 class View:
-    """A camera on the cloth: rotation, unequal scale, perspective and a hand's slight waver.
-
-    `rng` draws the camera.
-    """
+    """A camera on the cloth, drawn by `rng`: rotation, unequal scale, perspective and a hand's slight waver."""
 
     def __init__(self, rng: np.random.Generator):
         turn = rng.uniform(-0.45, 0.45)
@@ -40,8 +37,7 @@ class View:
         basis = np.array([a, b], dtype=float)
         # 1.3 widths from the middle is outside the picture for every camera that can be drawn.
         span = np.ceil(1.3 * np.abs(np.linalg.inv(basis)).sum(axis=0)).astype(int)
-        i, j = np.meshgrid(np.arange(-span[0], span[0] + 1), np.arange(-span[1], span[1] + 1), indexing="ij")
-        cells = np.stack([i.ravel(), j.ravel()], axis=1)
+        cells = np.moveaxis(np.mgrid[-span[0] : span[0] + 1, -span[1] : span[1] + 1], 0, -1).reshape(-1, 2)
         points = cells @ basis
         seen = self.project(points)
         near = ((seen > -1.6 * reach) & (seen < 1 + 1.6 * reach)).all(axis=1) & (np.abs(points) < 1.3).all(axis=1)
@@ -55,35 +51,37 @@ class Pen:
     only what a patch will show.
     """
 
-    def __init__(self, view: View, n: int, ground):
-        self.view, self.n = view, n
+    def __init__(self, view: View, n: int, ground, mask: np.ndarray | None = None):
+        self.view, self.n, self.mask = view, n, mask
         self.canvas = np.empty((n, n, 3), np.uint8)
         self.canvas[:] = np.asarray(ground, dtype=np.uint8)
-        self.mask: np.ndarray | None = None
 
     def fill(self, shape: np.ndarray, colour, at: np.ndarray | None = None) -> None:
         """Fill `shape` [m, 2] (moved to each of `at` [k, 2] when given) or shapes [k, m, 2].
 
         `colour` is one RGB triple or one per shape [k, 3], values 0..255.
         """
-        shapes = np.asarray(shape, dtype=float)
+        shapes = np.asarray(shape, dtype=float).reshape(-1, *np.shape(shape)[-2:])
         if at is not None:
-            shapes = shapes[None] + np.asarray(at, dtype=float).reshape(-1, 1, 2)
-        elif shapes.ndim == 2:
-            shapes = shapes[None]
+            shapes = shapes + np.asarray(at, dtype=float).reshape(-1, 1, 2)
         if not len(shapes):
             return
         pixels = self.view.project(shapes) * self.n - 0.5
         low, high = pixels.min(axis=1), pixels.max(axis=1)
         seen = ((high > -1) & (low < self.n)).all(axis=1)
         if self.mask is not None:
-            corruptions = np.concatenate([pixels[:, :: max(1, pixels.shape[1] // 6)], pixels.mean(1, keepdims=True)], 1)
-            x, y = np.moveaxis(np.clip(corruptions, 0, self.n - 1).astype(int), -1, 0)
+            looked = np.concatenate([pixels[:, :: max(1, pixels.shape[1] // 6)], pixels.mean(1, keepdims=True)], 1)
+            x, y = np.moveaxis(np.clip(looked, 0, self.n - 1).astype(int), -1, 0)
             seen &= self.mask[y, x].any(axis=1)
         corners = np.rint(pixels * (1 << _SHIFT)).astype(np.int32)
         colours = np.broadcast_to(np.asarray(colour, dtype=float).reshape(-1, 3), (len(shapes), 3)).tolist()
         for k in np.flatnonzero(seen).tolist():
             cv2.fillPoly(self.canvas, [corners[k]], colours[k], cv2.LINE_AA, _SHIFT)
+
+    def layers(self, shape: np.ndarray, at: np.ndarray | None, *layers: tuple[float, np.ndarray]) -> None:
+        """Fill `shape`, each time scaled by a share and in another colour, at each of `at`."""
+        for share, colour in layers:
+            self.fill(shape * share, colour, at)
 
 
 def canvas_size(size: int) -> int:
@@ -115,8 +113,7 @@ def enlarge(grid: np.ndarray, n: int) -> np.ndarray:
     weights = (0.5 * (1 - t) * (1 - t), 0.5 + t * (1 - t), 0.5 * t * t)
     field = grid.astype(np.float32)
     for axis in (0, 1):
-        shape = [1] * field.ndim
-        shape[axis] = n
+        shape = np.where(np.arange(field.ndim) == axis, n, 1)
         taps = [np.take(field, left + k, axis=axis) * w.reshape(shape) for k, w in enumerate(weights)]
         field = taps[0] + taps[1] + taps[2]
     return field
@@ -134,11 +131,9 @@ def reduce(canvas: np.ndarray, size: int) -> np.ndarray:
 def soften(image: np.ndarray, variance: float) -> np.ndarray:
     """Float32 `image` [n, n, ...] blurred by about a Gaussian of `variance` pixels², edges held."""
     steps = int(np.ceil(variance / 0.6))
-    for _ in range(steps):
-        side = np.float32(variance / (2 * steps))
-        for axis in (0, 1):
-            first, last = np.take(image, [0], axis), np.take(image, [-1], axis)
-            padded = np.concatenate([first, image, last], axis)
-            before, after = (padded[:-2], padded[2:]) if axis == 0 else (padded[:, :-2], padded[:, 2:])
-            image = image * (1 - 2 * side) + (before + after) * side
+    side = np.float32(variance / (2 * steps))
+    for axis in (0, 1) * steps:
+        image = image.swapaxes(0, axis)
+        padded = np.concatenate([image[:1], image, image[-1:]])
+        image = (image * (1 - 2 * side) + (padded[:-2] + padded[2:]) * side).swapaxes(0, axis)
     return image

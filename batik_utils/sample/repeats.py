@@ -7,6 +7,8 @@ from .isen import fill_ground
 from .palette import Palette
 from .pen import Pen, mix
 
+_QUARTERS = (0.0, np.pi / 2)
+
 
 def kawung(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -> None:
     """Kawung: ovals on every side of a square grid, four meeting in each knot, seeds inside, a mark in each eye.
@@ -22,30 +24,25 @@ def kawung(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -
 
     def petals(share: float) -> np.ndarray:
         oval = shapes.leaf(side * share, width * share, round_, lean) + np.array([side * (1 - share) / 2, 0])
-        return np.concatenate([at[:, None] + oval, at[:, None] + shapes.rotate(oval, np.pi / 2)])
+        return np.concatenate([at[:, None] + shapes.rotate(oval, turn) for turn in _QUARTERS])
 
     parity = np.tile(cells.sum(axis=1) % 2, 2)[:, None]
     body = np.where(parity == 0, palette.main, mix(palette.main, palette.second, 0.7 if two_tone else 0.0))
-    pen.fill(petals(0.98), palette.line)
-    pen.fill(petals(rim), body)
+    layers = [(0.98, palette.line), (rim, body)]
     if rng.random() < 0.75:
-        pen.fill(petals(inner), palette.second)
-        pen.fill(petals(inner * 0.82), body)
-    places = {1: (0.5,), 2: (0.34, 0.66), 3: (0.27, 0.5, 0.73)}[seeds]
-    for place in places:
-        seed = shapes.ellipse(side * 0.075, side * 0.05, 10)
-        for turn in (0.0, np.pi / 2):
-            pen.fill(
-                shapes.rotate(seed + np.array([side * place, 0]), turn),
-                palette.line if seeds != 1 else palette.accent,
-                at,
-            )
+        layers += [(inner, palette.second), (inner * 0.82, body)]
+    for share, colour in layers:
+        pen.fill(petals(share), colour)
+    for place in {1: (0.5,), 2: (0.34, 0.66), 3: (0.27, 0.5, 0.73)}[seeds]:
+        seed = shapes.polygon(10) * [side * 0.075, side * 0.05] + np.array([side * place, 0])
+        for turn in _QUARTERS:
+            pen.fill(shapes.rotate(seed, turn), palette.line if seeds != 1 else palette.accent, at)
     middle = at + side / 2
     if eye == 0:
-        pen.fill(shapes.ellipse(side * 0.09, corners=12), palette.accent, middle)
-        pen.fill(shapes.ellipse(side * 0.04, corners=8), palette.main, middle)
+        pen.fill(shapes.polygon(12, side * 0.09), palette.accent, middle)
+        pen.fill(shapes.polygon(8, side * 0.04), palette.main, middle)
     elif eye == 1:
-        for turn in (0, np.pi / 2):
+        for turn in _QUARTERS:
             pen.fill(shapes.rotate(shapes.box(side * 0.26, side * 0.06), turn + np.pi / 4), palette.main, middle)
     elif eye == 2:
         for drop in shapes.around(shapes.leaf(side * 0.17, side * 0.08) + np.array([side * 0.03, 0]), 4):
@@ -53,8 +50,7 @@ def kawung(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -
     elif eye == 3:
         pen.fill(shapes.star(8, side * 0.13, side * 0.05), palette.main, middle)
     if knot:
-        pen.fill(shapes.ellipse(side * 0.07, corners=10), palette.line, at)
-        pen.fill(shapes.ellipse(side * 0.042, corners=10), palette.accent, at)
+        pen.layers(shapes.polygon(10, side), at, (0.07, palette.line), (0.042, palette.accent))
 
 
 def parang(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -> None:
@@ -71,40 +67,33 @@ def parang(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -
     rows = np.arange(-int(1.3 / scale), int(1.3 / scale) + 1)
     shift = rng.uniform(0, pitch, len(rows))
     fill_ground(pen, rng, palette)
-    t = np.linspace(-1, 1, 22)
-    spine = shapes.bend(slant - hook * np.abs(t) ** 2.6, 1.0)
+    spine = shapes.bend(slant - hook * np.abs(np.linspace(-1, 1, 22)) ** 2.6, 1.0)
     spine = spine - (spine[0] + spine[-1]) / 2
     spine = spine * band * 0.92 / (spine[:, 1].max() - spine[:, 1].min())
     u = np.linspace(-1, 1, 23)
     body = pitch * thick * ((1 - np.abs(u) ** 2.5) * 0.75 + 0.25) * np.where(u < 0, 1 - tail * 0.5 * -u, 1.0)
-    ends = spine[[0, -1]]
-
-    def stripe(y: float, width: float, colour) -> None:
-        x = np.linspace(-1.3, 1.3, 30)
-        pen.fill(shapes.ribbon(np.stack([x, np.full(30, y)], axis=1), width), colour)
+    diamond = np.array([[-0.62, 0], [0, -0.5], [0.62, 0], [0, 0.5]]) * gap
 
     for row, start in zip(rows, shift, strict=True):
         y = row * scale
-        at = np.stack([np.arange(-1.3, 1.3, pitch) + start, np.full(len(np.arange(-1.3, 1.3, pitch)), y)], axis=1)
+        at = shapes.row(pitch, y, start)
         flip = np.array([-1, 1]) if mirrored and row % 2 else np.array([1, 1])
         for grow, colour in ((1.0, palette.line), (0.74, palette.main)):
             pen.fill(shapes.ribbon(spine, body * grow) * flip, colour, at)
-            for end in ends:
-                pen.fill((shapes.ellipse(pitch * 0.23 * grow, corners=12) + end) * flip, colour, at)
+            for end in (spine[0], spine[-1]):
+                pen.fill((shapes.polygon(12, pitch * 0.23 * grow) + end) * flip, colour, at)
         if vein:
             pen.fill(shapes.ribbon(spine[3:-3], body[3:-3] * 0.26) * flip, palette.second, at)
-        for end in ends:
-            pen.fill((shapes.ellipse(pitch * 0.08, corners=8) + end) * flip, palette.accent, at)
-        if dots:
-            for place in (-0.2, 0.2):
-                spot = np.array([pitch * 0.5 + place * band * np.cos(slant), place * band])
-                pen.fill((shapes.ellipse(pitch * 0.06, corners=8) + spot) * flip, palette.accent, at)
-        stripe(y + scale / 2, gap, palette.line)
-        stripe(y + scale / 2, gap * 0.8, palette.deep)
-        long = gap * rng.uniform(0.7, 0.72) * 1.3
-        at = np.stack([np.arange(-1.3, 1.3, long), np.full(len(np.arange(-1.3, 1.3, long)), y + scale / 2)], axis=1)
-        for grow, colour in ((0.72, palette.main), (0.46, palette.line), (0.26, palette.accent)):
-            pen.fill(np.array([[-0.62, 0], [0, -0.5], [0.62, 0], [0, 0.5]]) * gap * grow, colour, at)
+        for end in (spine[0], spine[-1]):
+            pen.fill((shapes.polygon(8, pitch * 0.08) + end) * flip, palette.accent, at)
+        for place in (-0.2, 0.2) if dots else ():
+            spot = np.array([pitch * 0.5 + place * band * np.cos(slant), place * band])
+            pen.fill((shapes.polygon(8, pitch * 0.06) + spot) * flip, palette.accent, at)
+        y += scale / 2
+        pen.fill(shapes.stripe(y, gap), palette.line)
+        pen.fill(shapes.stripe(y, gap * 0.8), palette.deep)
+        at = shapes.row(gap * rng.uniform(0.7, 0.72) * 1.3, y)
+        pen.layers(diamond, at, (0.72, palette.main), (0.46, palette.line), (0.26, palette.accent))
 
 
 def _rosette(pen: Pen, rng: np.random.Generator, palette: Palette, at: np.ndarray, radius: float, petals: int) -> None:
@@ -113,15 +102,16 @@ def _rosette(pen: Pen, rng: np.random.Generator, palette: Palette, at: np.ndarra
     width = 2 * radius * np.sin(np.pi / petals) * rng.uniform(0.8, 1.0)
     round_, lean = rng.uniform(0.5, 0.95), rng.uniform(0.5, 0.66)
     outer, inner = (palette.main, palette.second) if rng.random() < 0.65 else (palette.second, palette.main)
-    for share, wide, colour in ((1.0, 1.0, palette.line), (0.92, 0.76, outer), (0.74, 0.3, palette.accent)):
-        for petal in shapes.around(shapes.leaf(radius * share, width * wide, round_, lean), petals, start):
-            pen.fill(petal, colour, at)
+    whorl = [(1.0, 1.0, palette.line), (0.92, 0.76, outer), (0.74, 0.3, palette.accent)]
+    leaves = [(share, wide, colour, round_, lean, start) for share, wide, colour in whorl]
     if rng.random() < 0.7:
-        for share, wide, colour in ((0.6, 0.72, palette.line), (0.52, 0.5, inner)):
-            for petal in shapes.around(shapes.leaf(radius * share, width * wide, 0.7), petals, start + np.pi / petals):
-                pen.fill(petal, colour, at)
-    for share, colour in ((0.26, palette.line), (0.2, palette.accent), (0.1, palette.main)):
-        pen.fill(shapes.ellipse(radius * share, corners=14), colour, at)
+        small = ((0.6, 0.72, palette.line), (0.52, 0.5, inner))
+        leaves += [(share, wide, colour, 0.7, 0.5, start + np.pi / petals) for share, wide, colour in small]
+    for share, wide, colour, roundness, middle, turn in leaves:
+        for petal in shapes.around(shapes.leaf(radius * share, width * wide, roundness, middle), petals, turn):
+            pen.fill(petal, colour, at)
+    heart = shapes.polygon(14, radius)
+    pen.layers(heart, at, (0.26, palette.line), (0.2, palette.accent), (0.1, palette.main))
 
 
 def ceplok(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -> None:
@@ -136,16 +126,10 @@ def ceplok(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -
     fill_ground(pen, rng, palette)
     cells, at = pen.view.lattice((side, 0), (0, side), side)
     corner = at + side / 2
-    outline = {
-        0: shapes.polygon(4, side * 0.68, np.pi / 4),
-        1: shapes.polygon(8, side * 0.53, np.pi / 8),
-        2: shapes.ellipse(side * 0.49, corners=32),
-        3: shapes.polygon(4, side * 0.5, 0),
-        4: None,
-    }[frame]
-    if outline is not None:
-        for share, colour in ((1.0, palette.main), (0.95, palette.line), (0.9, palette.deep)):
-            pen.fill(outline * share, colour, at)
+    if frame < 4:
+        sides, size, turn = ((4, 0.68, np.pi / 4), (8, 0.53, np.pi / 8), (32, 0.49, 0.0), (4, 0.5, 0.0))[frame]
+        outline = shapes.polygon(sides, side * size, turn)
+        pen.layers(outline, at, (1.0, palette.main), (0.95, palette.line), (0.9, palette.deep))
     odd = (cells.sum(axis=1) % 2 == 1) & twin
     _rosette(pen, rng, palette, at[~odd], radius, petals)
     if odd.any():
@@ -153,8 +137,7 @@ def ceplok(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) -
     big = side * rng.uniform(0.14, 0.2)
     for share, colour in ((1.0, palette.line), (0.8, palette.main)):
         pen.fill(shapes.star(small, big * share, big * share * rng.uniform(0.35, 0.5)), colour, corner)
-    pen.fill(shapes.ellipse(big * 0.26, corners=10), palette.accent, corner)
+    pen.fill(shapes.polygon(10, big * 0.26), palette.accent, corner)
     if rng.random() < 0.5:
-        for half in ((0.5, 0.0), (0.0, 0.5)):
-            for share, colour in ((0.09, palette.line), (0.055, palette.accent)):
-                pen.fill(shapes.polygon(4, side * share), colour, at + np.array(half) * side)
+        for half in ((side / 2, 0.0), (0.0, side / 2)):
+            pen.layers(shapes.polygon(4, side), at + np.array(half), (0.09, palette.line), (0.055, palette.accent))

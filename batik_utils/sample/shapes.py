@@ -14,10 +14,19 @@ def around(shape: np.ndarray, count: int, start: float = 0.0) -> np.ndarray:
     return np.stack([rotate(shape, start + 2 * np.pi * k / count) for k in range(count)])
 
 
-def ellipse(rx: float, ry: float | None = None, corners: int = 18) -> np.ndarray:
-    """An ellipse (a circle without `ry`) about the origin."""
-    angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    return np.stack([rx * np.cos(angle), (rx if ry is None else ry) * np.sin(angle)], axis=1)
+def polar(radius, angle: np.ndarray) -> np.ndarray:
+    """Points at `radius` (one or [m]) and `angle` [m]."""
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+def polygon(corners: int, radius: float = 1.0, start: float = 0.0) -> np.ndarray:
+    """A regular polygon of circumradius `radius`; with many corners, a circle."""
+    return polar(radius, start + np.arange(corners) * 2 * np.pi / corners)
+
+
+def star(points: int, outer: float, inner: float) -> np.ndarray:
+    """A star that touches the circles of radius `outer` and `inner`."""
+    return polar(np.tile([outer, inner], points), np.arange(2 * points) * np.pi / points)
 
 
 def leaf(length: float, width: float, roundness: float = 0.8, lean: float = 0.5) -> np.ndarray:
@@ -27,19 +36,6 @@ def leaf(length: float, width: float, roundness: float = 0.8, lean: float = 0.5)
     half[[0, -1]] = 0
     upper = np.stack([t * length, half], axis=1)
     return np.concatenate([upper, (upper * [1, -1])[-2:0:-1]])
-
-
-def star(points: int, outer: float, inner: float, start: float = 0.0) -> np.ndarray:
-    """A star; with `inner` = outer·cos(pi/points) a regular polygon."""
-    angle = start + np.arange(2 * points) * np.pi / points
-    radius = np.where(np.arange(2 * points) % 2 == 0, outer, inner)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-
-
-def polygon(sides: int, radius: float, start: float = 0.0) -> np.ndarray:
-    """A regular polygon of circumradius `radius`."""
-    angle = start + np.arange(sides) * 2 * np.pi / sides
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
 def box(width: float, height: float) -> np.ndarray:
@@ -55,25 +51,33 @@ def ribbon(line: np.ndarray, width) -> np.ndarray:
     return np.concatenate([line + side, (line - side)[::-1]])
 
 
+def stripe(y: float, width: float, corners: int = 30) -> np.ndarray:
+    """A straight ribbon across the whole cloth at height `y`."""
+    return ribbon(np.stack([np.linspace(-1.3, 1.3, corners), np.full(corners, y)], axis=1), width)
+
+
+def row(pitch: float, y: float, start: float = 0.0) -> np.ndarray:
+    """Points across the whole cloth, a pitch apart, at height `y`: [k, 2]."""
+    x = np.arange(-1.3, 1.3, pitch) + start
+    return np.stack([x, np.full(len(x), y)], axis=1)
+
+
 def bend(headings: np.ndarray, length: float) -> np.ndarray:
     """The curve that starts at (0, 0) and takes equal steps along `headings` [m] (radians): [m + 1, 2]."""
-    steps = np.stack([np.cos(headings), np.sin(headings)], axis=1) * length / len(headings)
+    steps = polar(1.0, headings) * length / len(headings)
     return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
 
 
-def curl(radius: float, turns: float, steps: int = 18) -> np.ndarray:
+def curl(radius: float, turns: float, steps: int) -> np.ndarray:
     """An ukel: a spiral [steps, 2] from (radius, 0) towards the origin."""
     t = np.linspace(0, 1, steps)
-    angle = 2 * np.pi * turns * t
-    reach = radius * (1 - 0.85 * t)
-    return np.stack([reach * np.cos(angle), reach * np.sin(angle)], axis=1)
+    return polar(radius * (1 - 0.85 * t), 2 * np.pi * turns * t)
 
 
-def blob(rng: np.random.Generator, corners: int = 40, rough: float = 0.06, pleats: float = 0.03) -> np.ndarray:
+def blob(rng: np.random.Generator, corners: int, rough: float, pleats: float) -> np.ndarray:
     """An uneven closed curve of about unit radius: `rough` slow unevenness, `pleats` the fine gathers of a tie."""
     angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
     radius = np.ones(corners)
     for k in range(2, 6):
         radius += rough / k * 2 * rng.uniform(-1, 1) * np.cos(k * angle + rng.uniform(0, 6.3))
-    radius += pleats * rng.uniform(-1, 1, corners)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    return polar(radius + pleats * rng.uniform(-1, 1, corners), angle)
