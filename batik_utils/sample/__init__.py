@@ -35,12 +35,6 @@ _AT_HOME = 0.5
 SAMPLE_MOTIFS: tuple[str, ...] = tuple(_FAMILIES)
 
 
-def _stream(motif: str, index: int, purpose: str) -> np.random.Generator:
-    """Random numbers for one purpose of one picture, so that a change to one leaves the others as they were."""
-    digest = hashlib.sha256(f"{motif}/{index}/{purpose}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
-
-
 def draw(motif: str, index: int, size: int) -> np.ndarray:
     """Draw picture `index` (0, 1, …) of `motif`, one of SAMPLE_MOTIFS: RGB uint8 [size, size, 3].
 
@@ -51,17 +45,19 @@ def draw(motif: str, index: int, size: int) -> np.ndarray:
         raise BatikError(f"the sample has no motif {motif!r}; did you mean {near!r}? It has {', '.join(SAMPLE_MOTIFS)}")
     if index < 0 or size < 8:
         raise BatikError(f"the sample draws index 0 and up at 8 pixels and up, not index {index} at {size} pixels")
+
+    def stream(purpose: str) -> np.random.Generator:  # one for each, so that a change to one leaves the others alone
+        digest = hashlib.sha256(f"{motif}/{index}/{purpose}".encode()).digest()
+        return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
+
     family, low, high, home = _FAMILIES[motif]
-    palette = draw_palette(_stream(motif, index, "palette"), home, _AT_HOME)
-    layout = _stream(motif, index, "layout")
-    view = View(_stream(motif, index, "view"))
+    palette = draw_palette(stream("palette"), home, _AT_HOME)
+    view = View(stream("view"))
     pen = Pen(view, canvas_size(size), palette.ground)
-    scale = low * (high / low) ** layout.random()
-    family(pen, _stream(motif, index, "motif"), palette, scale)
-    ornament = _stream(motif, index, "ornament")
-    if ornament.random() < 0.1:
-        for _ in range(int(ornament.integers(1, 4))):
-            spray(pen, ornament, palette, ornament.uniform(-0.4, 0.4, 2), ornament.uniform(0.25, 0.5))
+    family(pen, stream("motif"), palette, low * (high / low) ** stream("layout").random())
+    ornament = stream("ornament")
+    for _ in range(ornament.integers(1, 4) if ornament.random() < 0.1 else 0):
+        spray(pen, ornament, palette, ornament.uniform(-0.4, 0.4, 2), ornament.uniform(0.25, 0.5))
     if ornament.random() < 0.08:
         border(pen, ornament, palette)
-    return finish(pen.canvas, view, _stream(motif, index, "cloth"), palette, size)
+    return finish(pen.canvas, view, stream("cloth"), palette, size)

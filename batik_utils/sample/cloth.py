@@ -1,40 +1,27 @@
 """What happens to a drawn motif on its way to a photograph: wax crackle, weave, folds, light, wear and noise."""
 
+from itertools import islice
+
 import numpy as np
 
 from . import shapes
 from .palette import Palette
-from .pen import Pen, View, enlarge, reduce, soften
+from .pen import Pen, View, enlarge, reduce, soften, spline
 
 
 def crackle(view: View, rng: np.random.Generator, n: int) -> np.ndarray:
     """Where dye crept through cracked wax: fine branching lines, uint8 [n, n], 255 on a crack."""
     pen = Pen(view, n, (0, 0, 0))
-    open_ends = [
-        (rng.uniform(-0.7, 0.7, 2), rng.uniform(0, 2 * np.pi), rng.uniform(0.25, 0.8), rng.uniform(0.0022, 0.005))
-        for _ in range(int(rng.integers(3, 16)))
-    ]
-    lines = 0
-    while open_ends and lines < 60:
-        start, heading, length, width = open_ends.pop(0)
-        lines += 1
+    places, angles, lengths, widths = (-0.7, 0.7, 2), (0, 2 * np.pi), (0.25, 0.8), (0.0022, 0.005)
+    ends = [tuple(rng.uniform(*r) for r in (places, angles, lengths, widths)) for _ in range(rng.integers(3, 16))]
+    for start, heading, length, width in islice(ends, 60):  # which grows meanwhile
         line = start + shapes.bend(heading + np.cumsum(rng.uniform(-0.34, 0.34, 14)), length)
         pen.fill(shapes.ribbon(line, width * np.linspace(1, 0.35, 15)), (255, 255, 255))
         for k in rng.integers(2, 13, int(rng.integers(0, 4))):
             if length > 0.12:
                 aside = heading + rng.choice([-1, 1]) * rng.uniform(0.5, 1.2)
-                open_ends.append((line[k], aside, length * rng.uniform(0.3, 0.6), width * 0.7))
+                ends.append((line[k], aside, length * rng.uniform(0.3, 0.6), width * 0.7))
     return pen.canvas[..., 0]
-
-
-def _profile(rng: np.random.Generator, knots: int) -> np.ndarray:
-    """A smooth random curve through [0, 1], values about ±1, tabulated float32 [1024]."""
-    values = rng.uniform(-1, 1, knots + 2)
-    cells = (np.arange(1024) + 0.5) / 1024 * knots
-    left = np.minimum(cells.astype(int), knots - 1)
-    t = cells - left
-    curve = values[left] * (1 - t) ** 2 / 2 + values[left + 1] * (0.5 + t * (1 - t)) + values[left + 2] * t * t / 2
-    return curve.astype(np.float32)
 
 
 def _axis(n: int) -> np.ndarray:
@@ -54,7 +41,7 @@ def light(rng: np.random.Generator, n: int) -> np.ndarray:
     for _ in range(int(rng.integers(1, 4))):
         turn, depth = rng.uniform(0, 2 * np.pi), np.float32(rng.uniform(0.03, 0.14))
         across = np.float32(np.cos(turn)) * x + np.float32(np.sin(turn)) * y + sway
-        fold = _profile(rng, int(rng.integers(3, 11)))
+        fold = spline(rng.uniform(-1, 1, rng.integers(3, 11) + 2), 1024).astype(np.float32)
         field = field + depth * fold[np.clip((across + np.float32(0.85)) * 600, 0, 1023).astype(int)]
     return np.maximum(field, np.float32(0.25))
 

@@ -104,8 +104,8 @@ def celup(pen: Pen, rng: np.random.Generator, palette: Palette, scale: float) ->
                 pen.fill(place + shapes.blob(rng, corners, 0.2, 0.1) * radius * share, colour)
     if rng.random() < 0.6:
         at = np.array([place for place, *_ in ties]).reshape(-1, 2) + scale * np.array([0.5, 0.46])
-        for drop in shapes.around(shapes.polygon(4, scale * 0.03) + np.array([scale * 0.07, 0]), 4):
-            pen.fill(drop, palette.main, at)
+        drop = shapes.polygon(4, scale * 0.03) + np.array([scale * 0.07, 0])
+        pen.fill(shapes.around(drop, 4), palette.main, at)
 
 
 def _sides(patch: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -33,7 +33,8 @@ def gabah(pen: Pen, rng: np.random.Generator, colour, pitch: float) -> None:
     """Gabah sinawur: scattered grains of rice."""
     _, at = pen.view.lattice((pitch, 0), (0, pitch), pitch)
     turns = rng.uniform(0, 2 * np.pi, len(at))
-    _strew(pen, shapes.leaf(pitch * 0.62, pitch * 0.26, 0.7), turns, colour, at + rng.uniform(-0.25, 0.25, at.shape) * pitch)
+    spread = at + rng.uniform(-0.25, 0.25, at.shape) * pitch
+    _strew(pen, shapes.leaf(pitch * 0.62, pitch * 0.26, 0.7), turns, colour, spread)
 
 
 def truntum(pen: Pen, rng: np.random.Generator, colour, pitch: float) -> None:
@@ -54,8 +55,8 @@ def kisi(pen: Pen, rng: np.random.Generator, colour, pitch: float) -> None:
     """Kisi: a lattice of crossed lines with a dot in each eye."""
     pitch = pitch * 1.5
     turn = rng.uniform(0, np.pi)
-    for quarter in (0.0, np.pi / 2):
-        _lines(pen, colour, pitch, pitch * 0.12, turn + quarter)
+    _lines(pen, colour, pitch, pitch * 0.12, turn)
+    _lines(pen, colour, pitch, pitch * 0.12, turn + np.pi / 2)
     a = shapes.rotate(np.array([pitch, 0.0]), turn)
     cells, _ = pen.view.lattice(a, (-a[1], a[0]), pitch)
     pen.fill(shapes.polygon(8, pitch * 0.13), colour, (cells + 0.5) @ np.array([a, (-a[1], a[0])]))

@@ -30,28 +30,20 @@ _DYES = {
 
 @dataclass(frozen=True)
 class Palette:
-    """Six roles, each an RGB float array [3] (0..255).
+    """Six roles, each an RGB float array [3] (0..255)."""
 
-    `ground` is the cloth, `main` what the motif is made of, `second` and `accent` its fillings, `line` its
-    contours, `deep` a dye near the ground for what lies behind.
-    """
-
-    ground: np.ndarray
-    main: np.ndarray
-    second: np.ndarray
+    ground: np.ndarray  # the cloth
+    main: np.ndarray  # what the motif is made of
+    second: np.ndarray  # its fillings
     accent: np.ndarray
-    line: np.ndarray
-    deep: np.ndarray
-
-
-def _rgb(text: str) -> np.ndarray:
-    return np.array([int(text[k : k + 2], 16) for k in (1, 3, 5)], dtype=float)
+    line: np.ndarray  # its contours
+    deep: np.ndarray  # a dye near the ground, for what lies behind
 
 
 def draw_palette(rng: np.random.Generator, home: tuple[str, ...], share: float) -> Palette:
     """One palette: a tradition (with probability `share` one of `home`), dyes shifted a little, and a ground."""
     names = sorted(home) if rng.random() < share else sorted(_DYES)
-    dark, light, *dyes = (_rgb(c) for c in _DYES[names[rng.integers(len(names))]])
+    dark, light, *dyes = (np.array([*bytes.fromhex(c[1:])], float) for c in _DYES[names[rng.integers(len(names))]])
     first, second, third = (dyes[k] for k in rng.permutation(3))
     cast = rng.uniform(-16, 16, 3)
     way = rng.random()

@@ -1,8 +1,7 @@
-"""A vector pen: closed shapes in cloth coordinates, seen through a camera, filled on a canvas of any size.
+"""A vector pen: closed shapes in cloth coordinates (picture widths from the middle), seen through a camera.
 
-Cloth coordinates are in picture widths, origin in the middle. Everything random is drawn before a size is
-known, so that the same picture comes out at every size. Only polygon filling is left to OpenCV (fixed-point
-integers, one thread); all other pixel arithmetic is elementwise NumPy, which rounds alike on every machine.
+Nothing random depends on the size, so that the same picture comes out at every size. Only polygon filling is left to
+OpenCV (fixed-point integers, one thread); all else is elementwise NumPy, which rounds alike on every machine.
 """
 
 import cv2
@@ -45,11 +44,7 @@ class View:
 
 
 class Pen:
-    """Fills shapes on an RGB canvas uint8 [n, n, 3] through a `View`.
-
-    With a `mask` (bool [n, n]) shapes whose middle and corners all miss it are left out: a cheap way to draw
-    only what a patch will show.
-    """
+    """Fills shapes on an RGB canvas uint8 [n, n, 3] through a `View`; only those that touch a `mask` (bool [n, n])."""
 
     def __init__(self, view: View, n: int, ground, mask: np.ndarray | None = None):
         self.view, self.n, self.mask = view, n, mask
@@ -57,13 +52,11 @@ class Pen:
         self.canvas[:] = np.asarray(ground, dtype=np.uint8)
 
     def fill(self, shape: np.ndarray, colour, at: np.ndarray | None = None) -> None:
-        """Fill `shape` [m, 2] (moved to each of `at` [k, 2] when given) or shapes [k, m, 2].
-
-        `colour` is one RGB triple or one per shape [k, 3], values 0..255.
-        """
-        shapes = np.asarray(shape, dtype=float).reshape(-1, *np.shape(shape)[-2:])
+        """Fill shapes [..., m, 2], each at all of `at` [k, 2], in one `colour` or one for each filling, 0..255."""
+        shapes = np.asarray(shape, dtype=float).reshape(-1, 1, *np.shape(shape)[-2:])
         if at is not None:
             shapes = shapes + np.asarray(at, dtype=float).reshape(-1, 1, 2)
+        shapes = shapes.reshape(-1, *shapes.shape[-2:])
         if not len(shapes):
             return
         pixels = self.view.project(shapes) * self.n - 0.5
@@ -85,14 +78,9 @@ class Pen:
 
 
 def canvas_size(size: int) -> int:
-    """The side of the canvas that a picture of `size` pixels is drawn on: `size` doubled until it is fine enough.
-
-    OpenCV's smooth edges are about a pixel fat, which on a coarse canvas would thicken the lines of small pictures.
-    """
-    n = 2 * size
-    while n < 384:
-        n *= 2
-    return n
+    """The side of the canvas that a picture of `size` pixels is drawn on: `size` doubled until it is fine enough."""
+    # OpenCV's smooth edges are about a pixel fat, which on a coarse canvas would thicken the lines of small pictures.
+    return 2 * size if size >= 192 else canvas_size(2 * size)
 
 
 def mix(a, b, share) -> np.ndarray:
@@ -101,22 +89,19 @@ def mix(a, b, share) -> np.ndarray:
     return a + (b - a) * np.asarray(share, dtype=float)[..., None]
 
 
-def enlarge(grid: np.ndarray, n: int) -> np.ndarray:
-    """A smooth float32 [n, n, ...] field through the values of `grid` [g, g, ...] (quadratic B-spline).
+def spline(values: np.ndarray, n: int) -> np.ndarray:
+    """A smooth curve [n, ...] by `values` [k, ...] (quadratic B-spline), whose ends lie half a cell outside it."""
+    place = (np.arange(n) + 0.5) / n * (len(values) - 2)
+    left = np.minimum(place.astype(int), len(values) - 3)
+    t = (place - left).astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    taps = values[left] * (0.5 * (1 - t) * (1 - t)), values[left + 1] * (0.5 + t * (1 - t))
+    return taps[0] + taps[1] + values[left + 2] * (0.5 * t * t)
 
-    The grid's outermost rows lie half a cell outside the picture.
-    """
-    cells = grid.shape[0] - 2
-    place = (np.arange(n) + 0.5) / n * cells
-    left = np.minimum(place.astype(int), cells - 1)
-    t = (place - left).astype(np.float32)
-    weights = (0.5 * (1 - t) * (1 - t), 0.5 + t * (1 - t), 0.5 * t * t)
-    field = grid.astype(np.float32)
-    for axis in (0, 1):
-        shape = np.where(np.arange(field.ndim) == axis, n, 1)
-        taps = [np.take(field, left + k, axis=axis) * w.reshape(shape) for k, w in enumerate(weights)]
-        field = taps[0] + taps[1] + taps[2]
-    return field
+
+def enlarge(grid: np.ndarray, n: int) -> np.ndarray:
+    """A smooth float32 [n, n, ...] field by the values of `grid` [g, g, ...]."""
+    field = spline(spline(grid.astype(np.float32), n).swapaxes(0, 1), n)
+    return np.ascontiguousarray(field.swapaxes(0, 1))
 
 
 def reduce(canvas: np.ndarray, size: int) -> np.ndarray:
