@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -98,7 +99,7 @@ def _score(laid: Laid) -> float:
     return min(laid.whole - WHOLE, laid.detail - DETAIL, laid.patch - PATCH)
 
 
-def _poses(a: Picture, b: Picture) -> list[NDArray[np.float64]]:
+def _poses(a: Picture, b: Picture) -> list[NDArray[Any]]:
     found = sorted(
         (pair for mirrored in (False, True) for pair in agreements(a, b, mirrored)), key=lambda pair: -len(pair[0])
     )
@@ -124,14 +125,14 @@ def _whole_frames(a: Picture, b: Picture) -> list[NDArray[np.float64]]:
     return [matrix for *_, matrix in sorted(out, key=lambda row: -row[0])[:2]]
 
 
-def _angle(matrix: NDArray[np.float64]) -> float:
+def _angle(matrix: NDArray[Any]) -> float:
     linear = matrix[:, :2]
     if np.linalg.det(linear) < 0:
         linear = linear @ np.diag([-1, 1])
     return float(np.degrees(np.arctan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1])))
 
 
-def _plausible(matrix: NDArray[np.float64]) -> bool:
+def _plausible(matrix: NDArray[Any]) -> bool:
     low, high = sorted(np.linalg.svd(matrix[:, :2], compute_uv=False))
     if not (SCALES[0] <= low and high <= SCALES[1] and high <= STRETCH * low):
         return False
@@ -146,8 +147,8 @@ def _refine(a: Picture, b: Picture, matrix: NDArray[np.float64]) -> NDArray[np.f
     start = half @ np.vstack([matrix, [0, 0, 1]]) @ np.linalg.inv(half)
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
     try:
-        back = np.linalg.inv(start)[:2].astype(np.float32)
-        _, back = cv2.findTransformECC(small_a, small_b, back, cv2.MOTION_AFFINE, stop, None, 5)
+        back: NDArray[Any] = np.linalg.inv(start)[:2].astype(np.float32)
+        _, back = cv2.findTransformECC(small_a, small_b, back, cv2.MOTION_AFFINE, stop)
         refined = np.linalg.inv(np.vstack([back, [0, 0, 1]]).astype(np.float64))
     except (cv2.error, np.linalg.LinAlgError):
         return matrix
@@ -170,13 +171,13 @@ def _measure(a: Picture, b: Picture, matrix: NDArray[np.float64]) -> Laid:
     whole = _correlation(own[inner], laid[inner]) if inner.any() else 0.0
     if whole < WORTH_REFINING:
         return replace(NOTHING, whole=whole)
-    side = max(np.ptp(np.flatnonzero(mask.any(axis=0))), np.ptp(np.flatnonzero(mask.any(axis=1)))) + 1
-    fine = [_detail(x, mask, side // 8 | 1) for x in (own, laid)]
+    side = max(int(np.ptp(np.flatnonzero(mask.any(axis=axis)))) for axis in (0, 1)) + 1
+    fine_own, fine_laid = (_detail(x, mask, side // 8 | 1) for x in (own, laid))
     return Laid(
         matrix,
         whole,
-        _correlation(fine[0][inner], fine[1][inner]),
-        _patches(*fine, inner),
+        _correlation(fine_own[inner], fine_laid[inner]),
+        _patches(fine_own, fine_laid, inner),
         area / (wa * ha),
         min(1.0, area / (scale**2 * wb * hb)),
         _tint(a, b, matrix),
@@ -192,14 +193,14 @@ def _tint(a: Picture, b: Picture, matrix: NDArray[np.float64]) -> float:
     return float(np.abs(laid - a.chroma)[seen].mean()) if seen.any() else 255.0
 
 
-def _detail(x: NDArray[np.float32], mask: NDArray[np.bool_], side: int) -> NDArray[np.float32]:
+def _detail(x: NDArray[Any], mask: NDArray[np.bool_], side: int) -> NDArray[Any]:
     # The smooth part is a mean over pixels inside the overlap only: what lies outside is black on one side.
     weight = mask.astype(np.float32)
     smooth, share = (cv2.blur(v, (side, side), borderType=cv2.BORDER_CONSTANT) for v in (x * weight, weight))
     return x - smooth / np.maximum(share, 1e-6)
 
 
-def _patches(own: NDArray[np.float32], laid: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
+def _patches(own: NDArray[Any], laid: NDArray[Any], mask: NDArray[np.bool_]) -> float:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     weight = mask[box].astype(np.float32)
@@ -216,7 +217,7 @@ def _patches(own: NDArray[np.float32], laid: NDArray[np.float32], mask: NDArray[
     return float(np.quantile(((xy - mx * my) / np.sqrt(np.maximum(vx * vy, 1e-6)))[telling], PATCHES))
 
 
-def _correlation(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
+def _correlation(x: NDArray[Any], y: NDArray[Any]) -> float:
     x, y = x - x.mean(), y - y.mean()
     scale = float(np.sqrt((x * x).sum() * (y * y).sum()))
     return float((x * y).sum()) / scale if scale else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,8 +33,8 @@ class Picture:
     width: int
     """Of the full picture, upright, pixels."""
     height: int
-    grey: NDArray[np.uint8]
-    """[h, w], longest side at most SIDE."""
+    grey: NDArray[Any]
+    """uint8 [h, w], longest side at most SIDE."""
     chroma: NDArray[np.float32]
     """[h, w, 2], red-green and yellow-blue (Cr, Cb; grey is 128), a quarter of grey's side."""
     points: NDArray[np.float32]
@@ -79,8 +80,8 @@ def look(source: Path | NDArray[np.uint8], name: str, sha256: str | None = None)
     return Picture(name, sha256, width, height, grey, chroma, *_features(grey))
 
 
-def _features(grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-    found, descriptors = cv2.SIFT_create(nfeatures=FEATURES, contrastThreshold=0.02).detectAndCompute(grey, None)
+def _features(grey: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+    found, descriptors = cv2.SIFT.create(nfeatures=FEATURES, contrastThreshold=0.02).detectAndCompute(grey, None)
     if descriptors is None:
         return tuple(np.zeros(shape, np.float32) for shape in ((0, 2), (0, 128), (0,), (0,)))
     order = np.argsort([-k.response for k in found], kind="stable")[:FEATURES]

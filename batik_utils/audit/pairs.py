@@ -40,7 +40,7 @@ def find_pairs(
     what resembles one is paired with the first. Raises NotAnImage for a file that cannot be decoded.
     """
     bar = bar or Progress(False)
-    known = sha256 or [None] * len(names)
+    known: Sequence[str | None] = sha256 or [None] * len(names)
     inputs = sorted(zip(names, sources, known, strict=True), key=lambda row: row[0])
     with _quiet_threads():
         described = _each("Looking", "pictures", look, [(source, name, sha) for name, source, sha in inputs], bar)

@@ -17,7 +17,7 @@ from typing import Literal
 from batik_utils.errors import BatikError, printable
 from batik_utils.files import digest_file
 
-Status = Literal["identical", "altered", "unlisted"]
+Status = Literal["identical", "altered", "unlisted", "drawn"]
 LIST = Path(__file__).with_name("published_files.csv")
 
 
@@ -47,11 +47,7 @@ def published_files() -> dict[str, tuple[str, int]]:
 def hash_files(
     folder: Path, motifs: Iterable[str], paths: Iterable[Path]
 ) -> tuple[list[Listed], list[tuple[str, str]], int]:
-    """Hash files and compare them with the published list.
-
-    Returns what could be read, (posix path, reason) of what could not, and how many files that the list has for
-    these motifs are not among the paths.
-    """
+    """Files compared with the list, (posix path, reason) of unreadable ones, and how many listed ones are missing."""
     published, motifs = published_files(), set(motifs)
     rows: list[Listed] = []
     skipped: list[tuple[str, str]] = []
@@ -70,11 +66,10 @@ def hash_files(
 
 
 def motif_files(folder: Path, motif: str) -> tuple[list[Path], list[tuple[str, str]]]:
-    """List the regular files of one motif's folder, in the lexicographic order that Keras uses.
+    """The regular files of one motif's folder in the lexicographic order that Keras uses, and what is skipped.
 
-    Returns (files, skipped); skipped holds (posix path relative to `folder`, reason) for subfolders, links
-    that lead out of `folder`, and names that cannot be shown (control characters, not Unicode). Hidden files are
-    left out without a word. Raises BatikError when the motif's folder itself leads out of `folder`.
+    Skipped are (posix path relative to `folder`, reason) subfolders, links that lead out of `folder`, and names that
+    cannot be shown; hidden files without a word. Raises BatikError when the motif's folder leads out of `folder`.
     """
     root, place = folder.resolve(), folder / motif
     if not place.resolve().is_relative_to(root):

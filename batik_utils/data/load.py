@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from batik_utils.audit import grouping
 from batik_utils.data import decode
 from batik_utils.data.decode import NotAnImage, read_image
-from batik_utils.data.listing import hash_files, motif_files
+from batik_utils.data.listing import Listed, hash_files, motif_files
 from batik_utils.data.obtain import find_photographs
 from batik_utils.data.pixels import Outcome, cached_pictures
 from batik_utils.errors import BatikError
@@ -33,12 +33,10 @@ OWN_DESCRIPTION = "a folder of the reader's own"
 def load_dataset(study: Study, data: Path | None = None, progress: bool = True) -> Dataset:
     """Load a study's pictures: motif by motif in label order, within a motif in lexicographic order of names.
 
-    `data` is a folder of photographs that overrides every other source (see find_photographs). Pictures are
-    decoded (or drawn) once and memory-mapped from the cache afterwards; `progress` tells of work of over two seconds
-    on the standard error. Near-duplicates share a group.
-
-    Raises NoPhotographs when no place has any folders of pictures, and BatikError when a motif has fewer than
-    two usable images or when `data` is given to a study whose pictures are drawn.
+    `data` is a folder that overrides every other source (see find_photographs). Pictures are decoded or drawn once
+    and memory-mapped from the cache afterwards; `progress` tells of work of over two seconds on the standard error.
+    Raises NoPhotographs when no place has folders of pictures, and BatikError when a motif has fewer than two usable
+    images or when `data` is given to a study whose pictures are drawn.
     """
     with Progress(progress) as bar:
         if study.data == "sample":
@@ -56,40 +54,29 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> Datas
     listed = [motif_files(folder, motif) for motif in study.motifs]
     skipped = [refused for _, some in listed for refused in some]
     files = [path for some, _ in listed for path in some]
-    bar.stage("Reading files", len(files), "files")
+    bar.stage("Reading", len(files), "files")
     rows, unread, missing = hash_files(folder, study.motifs, bar.watch(files))
     skipped += unread
-    _demand_two(study.motifs, [row.motif for row in rows], skipped)
+    _demand_two(study.motifs, rows, skipped)
 
-    def refused(outcomes: list[Outcome]) -> list[tuple[str, str]]:
-        return [(row.path, o) for row, o in zip(rows, outcomes, strict=True) if isinstance(o, str)]
-
-    def accept(outcomes: list[Outcome]) -> None:
-        usable = [row.motif for row, o in zip(rows, outcomes, strict=True) if isinstance(o, dict)]
-        _demand_two(study.motifs, usable, skipped + refused(outcomes))
+    def sort(outcomes: list[Outcome]) -> tuple[list[tuple[Listed, dict[str, Any]]], list[tuple[str, str]]]:
+        told = list(zip(rows, outcomes, strict=True))
+        kept = [(row, facts) for row, facts in told if isinstance(facts, dict)]
+        refused = [(row.path, reason) for row, reason in told if isinstance(reason, str)]
+        _demand_two(study.motifs, [row for row, _ in kept], skipped + refused)
+        return kept, refused
 
     size, resize = study.image.size, study.image.resize
     code = digest_source(Path(decode.__file__))
     key = ["photographs", code, size, resize, [(row.path, row.sha256) for row in rows]]
-    bar.stage("Decoding", len(rows), "images")
     tasks = [(folder / row.path, size, resize) for row in rows]
-    images, outcomes = cached_pictures(key, size, _read, tasks, accept, bar)
-    kept = [(row, facts) for row, facts in zip(rows, outcomes, strict=True) if isinstance(facts, dict)]
+    bar.stage("Decoding", len(rows), "images")
+    images, outcomes = cached_pictures(key, size, _read, tasks, sort, bar)
+    kept, refused = sort(outcomes)
     published = 2 * sum(row.status == "identical" for row, _ in kept) >= len(kept)
-    counts: dict[str, int] = Counter(row.status for row in rows)
-    return Dataset(
-        motifs=study.motifs,
-        images=images,
-        labels=np.array([study.motifs.index(row.motif) for row, _ in kept], dtype=np.int64),
-        paths=tuple(row.path for row, _ in kept),
-        sha256=tuple(row.sha256 for row, _ in kept),
-        groups=np.arange(len(kept), dtype=np.int64),
-        source=Source(
-            "published" if published else "folder", place if published else OWN_DESCRIPTION, missing=missing, **counts
-        ),
-        skipped=tuple(sorted(skipped + refused(outcomes))),
-        facts=tuple({**facts, "status": row.status} for row, facts in kept),
-    )
+    source = Source("published", place) if published else Source("folder", OWN_DESCRIPTION)
+    counts: dict[str, Any] = Counter(row.status for row in rows)
+    return _dataset(study, images, kept, replace(source, missing=missing, **counts), sorted(skipped + refused))
 
 
 def _read(path: Path, size: int, resize: Literal["nearest", "bilinear"]) -> tuple[NDArray[np.uint8] | None, Outcome]:
@@ -99,41 +86,54 @@ def _read(path: Path, size: int, resize: Literal["nearest", "bilinear"]) -> tupl
         return None, error.reason
 
 
-def _demand_two(motifs: tuple[str, ...], owners: Sequence[str], skipped: Sequence[tuple[str, str]]) -> None:
-    counts = Counter(owners)
-    for motif in motifs:
-        if counts[motif] < 2:
-            got = "no usable image" if counts[motif] == 0 else "only one usable image"
-            left = [f"{path}: {reason}" for path, reason in skipped if path.startswith(f"{motif}/")]
-            why = f" (skipped {left[0]}{f', and {len(left) - 1} more' if left[1:] else ''})" if left else ""
-            raise BatikError(f"The folder {motif} has {got}{why}; a motif needs at least two.")
+def _demand_two(motifs: tuple[str, ...], rows: Sequence[Listed], skipped: Sequence[tuple[str, str]]) -> None:
+    counts = Counter(row.motif for row in rows)
+    for motif in (m for m in motifs if counts[m] < 2):
+        got = "only one usable image" if counts[motif] else "no usable image"
+        left = [f"{path}: {reason}" for path, reason in skipped if path.startswith(f"{motif}/")]
+        why = f" (skipped {left[0]}{f', and {len(left) - 1} more' if left[1:] else ''})" if left else ""
+        raise BatikError(f"The folder {motif} has {got}{why}; a motif needs at least two.")
 
 
 def _drawn(study: Study, bar: Progress) -> Dataset:
     from batik_utils import sample
 
-    if unknown := [m for m in study.motifs if m not in sample.SAMPLE_MOTIFS]:
-        raise BatikError(f"The sample has no motif {unknown[0]!r}; known are: {', '.join(sample.SAMPLE_MOTIFS)}.")
     size = study.image.size
     tasks = [(motif, i, size) for motif in study.motifs for i in range(SAMPLE_PER_MOTIF)]
     code = [digest_source(file) for file in sorted(Path(sample.__file__).parent.glob("*.py"))]
     bar.stage("Drawing", len(tasks), "images")
     images, outcomes = cached_pictures(["sample", code, tasks], size, _draw, tasks, lambda outcomes: None, bar)
-    return Dataset(
-        motifs=study.motifs,
-        images=images,
-        labels=np.repeat(np.arange(len(study.motifs), dtype=np.int64), SAMPLE_PER_MOTIF),
-        paths=tuple(f"{motif}/{i + 1:02d}.png" for motif, i, _ in tasks),
-        sha256=tuple(digest(image.tobytes()) for image in images),
-        groups=np.arange(len(tasks), dtype=np.int64),
-        source=Source("drawn", SAMPLE_DESCRIPTION),
-        facts=tuple(outcome for outcome in outcomes if isinstance(outcome, dict)),
-    )
+    facts = [outcome for outcome in outcomes if isinstance(outcome, dict)]
+    rows = [
+        Listed(f"{motif}/{i + 1:02d}.png", digest(image.tobytes()), "drawn")
+        for (motif, i, _), image in zip(tasks, images, strict=True)
+    ]
+    return _dataset(study, images, list(zip(rows, facts, strict=True)), Source("drawn", SAMPLE_DESCRIPTION))
 
 
 def _draw(motif: str, index: int, size: int) -> tuple[NDArray[np.uint8], Outcome]:
     from batik_utils.sample import draw
 
-    facts: dict[str, Any] = {"format": "drawn", "mode": "RGB", "width": size, "height": size}
-    facts |= {"bytes": size * size * 3, "orientation": 1, "extension_agrees": True, "status": "drawn"}
-    return draw(motif, index, size), facts
+    facts = {"format": "drawn", "mode": "RGB", "width": size, "height": size, "bytes": size * size * 3}
+    return draw(motif, index, size), facts | {"orientation": 1, "extension_agrees": True}
+
+
+def _dataset(
+    study: Study,
+    images: NDArray[np.uint8],
+    rows: Sequence[tuple[Listed, dict[str, Any]]],
+    source: Source,
+    skipped: Sequence[tuple[str, str]] = (),
+) -> Dataset:
+    """Row i of everything is one image; groups are to follow."""
+    return Dataset(
+        motifs=study.motifs,
+        images=images,
+        labels=np.array([study.motifs.index(row.motif) for row, _ in rows], dtype=np.int64),
+        paths=tuple(row.path for row, _ in rows),
+        sha256=tuple(row.sha256 for row, _ in rows),
+        groups=np.arange(len(rows), dtype=np.int64),
+        source=source,
+        skipped=tuple(skipped),
+        facts=tuple({**facts, "status": row.status} for row, facts in rows),
+    )

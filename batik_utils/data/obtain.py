@@ -35,12 +35,11 @@ def cache_dir() -> Path:
 
 
 def find_photographs(data: Path | None, motifs: Sequence[str]) -> tuple[Path, str]:
-    """Find the folder that directly contains the motifs' folders, and say in words where (no machine path).
+    """The folder that directly contains the motifs' folders, and one line on where it is (no machine path).
 
-    Looked at in this order, each to a depth of three: `data` (if given, nothing else), data/, ../shared/data/,
-    Kaggle through kagglehub (its local cache first; BATIK_OFFLINE=1 stays away from the network).
-    Raises BatikError when `data` was given and lacks a motif's folder, or when places have folders of pictures and
-    none has all motifs (the nearest names are told); NoPhotographs when no place has any.
+    Looked at, each to a depth of three: `data` (if given, nothing else), data/, ../shared/data/, Kaggle (not with
+    BATIK_OFFLINE=1). Raises BatikError, naming the nearest, where a motif's folder is lacking among others;
+    NoPhotographs where no place has any.
     """
     for motif in motifs:
         if Path(motif).name != motif or motif in {"", ".", ".."}:
@@ -50,19 +49,17 @@ def find_photographs(data: Path | None, motifs: Sequence[str]) -> tuple[Path, st
             return _search(Path(data).expanduser(), motifs, f"folder DATA={data}"), "data folder given by DATA"
         except NoPhotographs as error:
             raise BatikError(f"DATA={data}: {error}; give the folder that holds one folder per motif.") from None
+    places = {"data folder": ROOT / "data", "shared folder": ROOT.parent / "shared" / "data", "Kaggle": None}
     failed: dict[str, BatikError] = {}
-    for name, place in (("data folder", ROOT / "data"), ("shared folder", ROOT.parent / "shared" / "data")):
+    for name, place in places.items():
         try:
+            if place is None:
+                return _from_kaggle(motifs), f"Kaggle ({KAGGLE_DATASET})"
             return _search(place, motifs, name), name
         except BatikError as error:
             failed[name] = error
-    try:
-        return _from_kaggle(motifs), f"Kaggle ({KAGGLE_DATASET})"
-    except BatikError as error:
-        failed["Kaggle"] = error
-    for lacking in failed.values():
-        if not isinstance(lacking, NoPhotographs):
-            raise lacking
+    if lacking := [error for error in failed.values() if not isinstance(error, NoPhotographs)]:
+        raise lacking[0]
     looked = ", ".join(f"{name} ({error})" for name, error in failed.items())
     raise NoPhotographs(
         f"The photographs of {', '.join(motifs)} were not found. Looked at: {looked}. "
@@ -132,7 +129,7 @@ def _from_kaggle(motifs: Sequence[str]) -> Path:
 
 
 def _kaggle_copies() -> list[Path]:
-    """Complete downloads in kagglehub's own cache, newest version first; finding them needs no network."""
+    """Complete downloads in kagglehub's own cache, newest first; finding them needs no network."""
     home = os.environ.get("KAGGLEHUB_CACHE")
     place = (Path(home) if home else Path.home() / ".cache" / "kagglehub") / "datasets" / KAGGLE_DATASET
     versions = sorted((int(m.stem) for m in place.glob("*.complete") if m.stem.isdigit()), reverse=True)

@@ -30,15 +30,14 @@ def cached_pictures(
     size: int,
     work: Callable[..., tuple[NDArray[np.uint8] | None, Outcome]],
     tasks: Sequence[tuple[Any, ...]],
-    accept: Callable[[list[Outcome]], None],
+    accept: Callable[[list[Outcome]], object],
     bar: Progress,
 ) -> tuple[NDArray[np.uint8], list[Outcome]]:
     """Run work(*task) for each task, once for each key, side by side in processes.
 
     `key` (plain values) must tell apart everything that the result depends on. Returns the pictures that there
     are, uint8 [n, size, size, 3], memory-mapped and read-only, in the order of their tasks; and every task's
-    outcome. `accept` sees the outcomes before anything is kept and may raise. The notes are written last and hold
-    the pixels' hash, so that an interrupted run leaves no cache; a damaged one is computed again.
+    outcome, which `accept` sees before anything is kept and may refuse. A damaged cache is computed again.
     Raises BatikError when the cache folder cannot be written or a process dies.
     """
     pixels = cache_dir() / "images" / f"{digest_json(key)}.rgb"

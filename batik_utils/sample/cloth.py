@@ -67,7 +67,7 @@ def finish(canvas: np.ndarray, view: View, rng: np.random.Generator, palette: Pa
     wax = crackle(view, rng, canvas.shape[0])
     crack_strength, crack_share = rng.uniform(0.25, 0.85), rng.random()
     dye = palette.line if rng.random() < 0.6 else palette.deep
-    image = reduce(canvas, size).astype(np.float32)
+    image: np.ndarray = reduce(canvas, size).astype(np.float32)
     if crack_share < 0.8:
         cracks = reduce(wax[..., None], size).astype(np.float32) * np.float32(crack_strength / 255)
         image = image + (dye.astype(np.float32) - image) * cracks

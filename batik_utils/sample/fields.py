@@ -13,7 +13,7 @@ from .repeats import ceplok, kawung, parang
 
 
 class _Cloud:
-    """A wavy body about `size` wide that thins to a tip on both sides (a line with half widths), billows heaped on it."""
+    """A wavy body about `size` wide that thins to a tip on both sides (a line, half widths), billows heaped on it."""
 
     def __init__(self, rng: np.random.Generator, place: np.ndarray, size: float):
         x = np.linspace(-0.56, 0.56, 26)
