@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from batik_utils.errors import BatikError
+from batik_utils.strict_yaml import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project's folder: studies/, notebooks/ and reports/ are in it."""
-
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0, lt=1)]
-
-Architecture = Literal["seed_cnn", "pooled_cnn"]
-"""The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
 
 
 def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -30,10 +24,29 @@ def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Times = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+Counts = Annotated[tuple[Count, ...], AfterValidator(_some)]
+Architecture = Literal["seed_cnn", "pooled_cnn"]
+"""The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
+
+
 class Strict(BaseModel):
     """Base of every part of a study: frozen, no unknown keys, no coercion ("20" is not 20), no .inf or .nan."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Notes(Strict):
+    """What readers must know of one seed study, in Markdown, named after the section that says it."""
+
+    models: str = ""
+    training: str = ""
+    protocols: str = ""
+    search: str = ""
+    mispaired: str = ""
 
 
 class SeedStudy(Strict):
@@ -47,6 +60,13 @@ class SeedStudy(Strict):
     framework: str
     summary: str
     """One or two sentences: what it compared and what it reported."""
+    parameter_limit: Count | None = None
+    """What it allows a "limited-parameter" model."""
+    test_images_known: bool = False
+    """Whether it can be told which images it tested on."""
+    chose_by_test: bool = False
+    """Whether it chose its best model by accuracy on the test images."""
+    notes: Notes = Notes()
 
 
 class Image(Strict):
@@ -75,7 +95,7 @@ class Augmentation(Strict):
 class Search(Strict):
     """Values to try; the choice is made on validation images only."""
 
-    epochs: Annotated[tuple[Count, ...], AfterValidator(_some)]
+    epochs: Counts
     learning_rate: Annotated[tuple[Rate, ...], AfterValidator(_some)]
     dropout: Annotated[tuple[Fraction, ...], AfterValidator(_some)]
     seeds: Count = 1
@@ -98,6 +118,8 @@ class ScratchModel(_Model):
 
     kind: Literal["scratch"]
     architecture: Architecture
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the arithmetic; weights, optimiser and softmax stay float32."""
 
 
 class PretrainedModel(_Model):
@@ -106,10 +128,16 @@ class PretrainedModel(_Model):
     kind: Literal["pretrained"]
     backbone: str
     """A name in batik_utils.models.backbones.BACKBONES; the backbone owns its preprocessing."""
-    hidden: Annotated[int, Field(ge=0)] = 128
+    hidden: Times = 128
     """Units of the head's hidden layer (ReLU); 0 for none."""
     optional: bool = False
     """Whether the study goes on, saying so, where the weights cannot be had."""
+    variant_of: str | None = None
+    """The model that this one is, but for the seed study's mistake."""
+    mistake: str = ""
+    """That mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"."""
+    stand_in: str | None = None
+    """The model to look at where this one's weights cannot be had."""
 
 
 Model = Annotated[ScratchModel | PretrainedModel, Field(discriminator="kind")]
@@ -124,23 +152,33 @@ class Published(Strict):
 
 
 class Repetition(Strict):
-    """How often the grouped protocol is repeated."""
+    """How often a kind of model is fitted under the protocols that are repeated; the defaults of pretrained models."""
 
-    repeats: Count
-    seeds: Count
+    repeats: Count = 10
+    seeds: Count = 5
+    curve: bool = True
+    """Whether it gets a learning curve."""
+    permuted: Times = 2
+    """Repeats of the label-permutation control."""
+
+
+class FewRepetitions(Repetition):
+    """The same with the defaults of scratch models, whose fits take most of the time."""
+
+    repeats: Count = 1
+    seeds: Count = 1
+    curve: bool = False
+    permuted: Times = 0
 
 
 class Grouped(Strict):
     """Repeated stratified k-fold in which near-duplicates stay on one side."""
 
     folds: Annotated[int, Field(ge=2)] = 5
-    pretrained: Repetition = Repetition(repeats=10, seeds=5)
-    scratch: Repetition = Repetition(repeats=1, seeds=1)
-    """The default; FULL=1 gives scratch models the repetition of the pretrained ones."""
+    pretrained: Repetition = Repetition()
+    scratch: FewRepetitions = FewRepetitions()
     curve: tuple[Count, ...] = (5, 10, 20, 40)
-    """Training images per motif for the learning curve (pretrained models only, unless FULL=1)."""
-    permuted: bool = True
-    """Whether the label-permutation control is run."""
+    """Training images per motif for the learning curve."""
 
 
 class Claim(Strict):
@@ -190,26 +228,27 @@ class Study(Strict):
     """Minutes on two cores, as measured."""
 
     @model_validator(mode="after")
-    def _names_agree(self) -> Study:
-        for what, names in (("compare", self.compare), ("claims", [c.model for c in self.claims])):
-            for name in names:
-                if name not in self.models:
-                    raise ValueError(f"{what} names the model {name!r}, {_nearest(name, self.models)}")
-        if len(set(self.motifs)) != len(self.motifs):
-            raise ValueError("motifs names one motif twice")
-        return self
-
-    @model_validator(mode="after")
-    def _models_suit(self) -> Study:
-        kinds = [f"{name} ({self.models[name].kind})" for name in self.compare]
-        if [self.models[name].kind for name in self.compare] != ["pretrained", "scratch"]:
-            raise ValueError(f"compare is a pretrained model, then a scratch one, not {' and '.join(kinds)}")
-        for name, model in self.models.items():
+    def _agrees_with_itself(self) -> Study:
+        named = [("compare", name) for name in self.compare] + [("claims", claim.model) for claim in self.claims]
+        for key, model in self.models.items():
+            references = {name: getattr(model, name, None) for name in ("variant_of", "stand_in")}
+            named += [(f"models.{key}.{where}", name) for where, name in references.items() if name is not None]
+            if bool(references["variant_of"]) != bool(getattr(model, "mistake", "")):
+                raise ValueError(f"models.{key}: variant_of and mistake go together")
             if model.search and self.published.split == "keras-validation-split":
                 raise ValueError(
-                    f"models.{name}.search chooses on validation images, and published.split "
-                    "keras-validation-split has none; use stratified-80-10-10, or no search"
+                    f"models.{key}.search chooses on validation images, and published.split keras-validation-split "
+                    "has none; use stratified-80-10-10, or no search"
                 )
+        for where, name in named:
+            if name not in self.models:
+                raise ValueError(f"{where} names the model {name!r}, {nearest(name, self.models)}")
+        kinds = [self.models[name].kind for name in self.compare]
+        if kinds != ["pretrained", "scratch"]:
+            found = " and ".join(f"{name} ({kind})" for name, kind in zip(self.compare, kinds, strict=True))
+            raise ValueError(f"compare is a pretrained model, then a scratch one, not {found}")
+        if len(set(self.motifs)) != len(self.motifs):
+            raise ValueError("motifs names one motif twice")
         return self
 
 
@@ -218,23 +257,22 @@ def study_names(root: Path = ROOT) -> list[str]:
     return sorted(p.stem for p in (root / "studies").glob("*.yaml"))
 
 
-def load_study(name: str | Path) -> Study:
-    """Read a study by its name (studies/NAME.yaml) or by a path to a YAML file.
+def load_study(name: str | Path, settings: Iterable[str] = ()) -> Study:
+    """Read a study by its name (studies/NAME.yaml) or by a path to a YAML file, with some fields set otherwise.
 
-    Raises BatikError naming the file, the key and the nearest right one.
+    A setting is "models.scratch.precision=bfloat16": a field's place and its value as in YAML, typed and checked
+    like the file. Raises BatikError naming the file, the key and the nearest right one.
     """
     path = Path(name)
     if path.suffix not in {".yaml", ".yml"}:
         path = ROOT / "studies" / f"{name}.yaml"
         if not path.is_file():
-            known = study_names()
-            raise BatikError(f"There is no study {str(name)!r}, {_nearest(str(name), known)}")
+            raise BatikError(f"There is no study {str(name)!r}, {nearest(str(name), study_names())}")
     elif not path.is_file():
         raise BatikError(f"There is no file {path}.")
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise BatikError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
+    raw = read_yaml(path.read_bytes(), path.name)
+    for setting in settings:
+        _set(raw, setting)
     return parse_study(raw, path.name)
 
 
@@ -246,8 +284,28 @@ def parse_study(raw: Any, where: str = "study") -> Study:
         # JSON mode: strict about types, yet a list is a good tuple.
         return Study.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        lines = [f"{where}: {_explain(e)}" for e in error.errors()]
-        raise BatikError("\n".join(lines)) from None
+        raise BatikError("\n".join(f"{where}: {_explain(e)}" for e in error.errors())) from None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: "did you mean 'scratch'?", or all that are known."""
+    found = difflib.get_close_matches(name, known := list(known), n=1, cutoff=0.5)
+    return f"did you mean {found[0]!r}?" if found else f"known are: {', '.join(sorted(known))}."
+
+
+def _set(raw: Any, setting: str) -> None:
+    """Change one field of plain values in place."""
+    place, equals, value = setting.partition("=")
+    *folders, last = place.split(".")
+    if not equals or "" in (*folders, last):
+        raise BatikError(f"A setting is PLACE=VALUE, such as models.scratch.epochs=10, not {setting!r}.")
+    for i, key in enumerate(folders):
+        if i == 1 and folders[0] == "models" and key not in raw:
+            raise BatikError(f"{setting}: there is no model {key!r}, {nearest(key, raw)}")
+        raw = raw.setdefault(key, {}) if isinstance(raw, dict) else None
+    if not isinstance(raw, dict):
+        raise BatikError(f"{setting}: {'.'.join(folders)} has no fields of its own; set it as a whole.")
+    raw[last] = read_yaml(value.encode(), setting)
 
 
 def _explain(error: Any) -> str:
@@ -255,19 +313,23 @@ def _explain(error: Any) -> str:
     place = [str(p) for i, p in enumerate(error["loc"]) if not (i == 2 and error["loc"][0] == "models")]
     key = ".".join(place) or "the study"
     if error["type"] == "extra_forbidden":
-        return f"unknown key {key!r}, {_nearest(place[-1], _known_keys())}"
+        return f"unknown key {key!r}, {nearest(place[-1], _known_keys(error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"{key!r} is missing."
     got = "" if isinstance(error.get("input"), dict) else f", not {error.get('input')!r}"
     return f"{key!r}: {error['msg'].removeprefix('Value error, ')}{got}."
 
 
-def _known_keys() -> list[str]:
-    parts = [SeedStudy, Image, Augmentation, Search, ScratchModel, PretrainedModel, Published]
-    parts += [Repetition, Grouped, Claim, Groups, Study]
-    return sorted({name for part in parts for name in part.model_fields})
-
-
-def _nearest(name: str, known: Any) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean {found[0]!r}?" if found else f"known are: {', '.join(sorted(known))}."
+def _known_keys(place: Iterable[Any]) -> list[str]:
+    """The keys that a study may have at a place of a validation error, read off pydantic's own schema."""
+    schema = here = Study.model_json_schema()
+    for step in place:
+        here = (
+            here.get("properties", {}).get(step)
+            or here.get("items")
+            or here.get("additionalProperties")
+            or {"$ref": here["discriminator"]["mapping"][step]}
+        )
+        reference = next((part["$ref"] for part in [here, *here.get("anyOf", ())] if "$ref" in part), None)
+        here = schema["$defs"][reference.rpartition("/")[2]] if reference else here
+    return list(here["properties"])

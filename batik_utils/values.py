@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from batik_utils.files import digest_json
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ class Dataset:
     @property
     def fingerprint(self) -> str:
         """A sha256 over size, paths, file hashes, labels and groups: the data part of every fit's key."""
-        rows = [self.size, self.motifs, self.paths, self.sha256, self.labels.tolist(), self.groups.tolist()]
-        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+        return digest_json(
+            [self.size, self.motifs, self.paths, self.sha256, self.labels.tolist(), self.groups.tolist()]
+        )
 
 
 @dataclass(frozen=True)
@@ -157,47 +159,40 @@ class FitResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, probabilities rounded to 7 decimals."""
-        out: dict[str, Any] = {"fit": asdict(self.fit)}
-        for name in ("paths", "parameters", "history", "val_paths", "missing"):
-            out[name] = getattr(self, name)
-        for name in ("y_true", "y_prob", "val_true", "val_prob"):
-            out[name] = _listed(getattr(self, name))
-        out["checkpoints"] = {
-            str(e): {k: _listed(v) for k, v in c.items()} for e, c in sorted(self.checkpoints.items())
-        }
-        out["corruptions"] = {k: _listed(v) for k, v in sorted(self.corruptions.items())}
-        return out
+        raw = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return _plain(raw | {"fit": asdict(self.fit)})
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> FitResult:
         """The inverse of to_json."""
-        fit = dict(raw["fit"])
-        fit["hyper"] = Hyper(**fit["hyper"])
         classes = len(raw["y_prob"][0]) if raw["y_prob"] else 0
 
-        def probabilities(rows: list[list[float]] | None) -> NDArray[np.float64] | None:
-            return None if rows is None else np.asarray(rows, dtype=np.float64).reshape(len(rows), classes)
+        def rows(values: list[list[float]]) -> NDArray[np.float64]:
+            return np.asarray(values, np.float64).reshape(len(values), classes)
 
+        known = raw["val_true"] is not None
         return cls(
-            fit=Fit(**fit),
-            paths=tuple(raw["paths"]),
-            y_true=np.asarray(raw["y_true"], dtype=np.int64),
-            y_prob=probabilities(raw["y_prob"]),
-            parameters=raw["parameters"],
-            history=raw["history"],
-            val_paths=tuple(raw["val_paths"]),
-            val_true=None if raw["val_true"] is None else np.asarray(raw["val_true"], dtype=np.int64),
-            val_prob=probabilities(raw["val_prob"]),
-            checkpoints={int(e): {k: probabilities(v) for k, v in c.items()} for e, c in raw["checkpoints"].items()},
-            corruptions={k: probabilities(v) for k, v in raw["corruptions"].items()},
-            missing=raw["missing"],
+            **raw
+            | {
+                "fit": Fit(**raw["fit"] | {"hyper": Hyper(**raw["fit"]["hyper"])}),
+                "paths": tuple(raw["paths"]),
+                "val_paths": tuple(raw["val_paths"]),
+                "y_true": np.asarray(raw["y_true"], np.int64),
+                "y_prob": rows(raw["y_prob"]),
+                "val_true": np.asarray(raw["val_true"], np.int64) if known else None,
+                "val_prob": rows(raw["val_prob"]) if known else None,
+                "checkpoints": {int(e): {k: rows(v) for k, v in c.items()} for e, c in raw["checkpoints"].items()},
+                "corruptions": {name: rows(values) for name, values in raw["corruptions"].items()},
+            }
         )
 
 
-def _listed(array: NDArray[Any] | None) -> list[Any] | None:
-    if array is None:
-        return None
-    return np.round(array, 7).tolist() if array.dtype.kind == "f" else array.tolist()
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return np.round(value, 7).tolist() if value.dtype.kind == "f" else value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in sorted(value.items())}
+    return list(value) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)
@@ -208,14 +203,8 @@ class Results:
 
     def select(self, model: str | None = None, protocol: str | None = None) -> Results:
         """Those of one model and/or protocol that succeeded, in a stable order."""
-        kept = (
-            r
-            for r in self.items
-            if not r.missing
-            and (model is None or r.fit.model == model)
-            and (protocol is None or r.fit.protocol == protocol)
-        )
-        return Results(tuple(sorted(kept, key=lambda r: r.fit.name)))
+        kept = (r for r in self.items if not r.missing and model in (None, r.fit.model))
+        return Results(tuple(sorted((r for r in kept if protocol in (None, r.fit.protocol)), key=lambda r: r.fit.name)))
 
     @property
     def missing(self) -> tuple[FitResult, ...]:
@@ -225,5 +214,5 @@ class Results:
     def __len__(self) -> int:
         return len(self.items)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[FitResult]:
         return iter(self.items)

@@ -1,6 +1,5 @@
 """A study file is strict: what it does not know, it names, with the nearest right word."""
 
-import copy
 from typing import get_args
 
 import pytest
@@ -9,10 +8,19 @@ import yaml
 from batik_utils.errors import BatikError
 from batik_utils.study import ROOT, Architecture, load_study, parse_study, study_names
 
+FIRST = "bali-betawi-celup"
+NAN, INF = float("nan"), float("inf")
+
 
 @pytest.fixture
 def raw():
-    return yaml.safe_load((ROOT / "studies" / "bali-betawi-celup.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((ROOT / "studies" / f"{FIRST}.yaml").read_text(encoding="utf-8"))
+
+
+def refused(raw, match):
+    with pytest.raises(BatikError, match=match) as caught:
+        parse_study(raw)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", study_names())
@@ -26,47 +34,53 @@ def test_the_first_study_is_the_seeds(raw):
     augmentation = study.models["scratch"].augmentation
     assert (augmentation.rotation, augmentation.shift, augmentation.shear, augmentation.zoom) == (40, 0.2, 0.2, 0.2)
     assert study.models["scratch"].batch_size == 32
+    assert study.seed_study.parameter_limit == 10_000_000 and "validation" in study.seed_study.notes.mispaired
 
 
-def test_an_unknown_key_is_named_with_the_nearest_right_one(raw):
-    raw["models"]["scratch"]["epoch"] = 3
-    with pytest.raises(BatikError, match=r"'models\.scratch\.epoch'.*did you mean 'epochs'"):
-        parse_study(raw)
+def test_a_repetition_that_is_half_said_keeps_its_kinds_defaults(raw):
+    raw["grouped"] = {"pretrained": {"repeats": 3}, "scratch": {"repeats": 2}}
+    grouped = parse_study(raw).grouped
+    assert grouped.pretrained.model_dump() == {"repeats": 3, "seeds": 5, "curve": True, "permuted": 2}
+    assert grouped.scratch.model_dump() == {"repeats": 2, "seeds": 1, "curve": False, "permuted": 0}
 
 
-def test_a_value_of_the_wrong_type_is_not_coerced(raw):
-    raw["models"]["scratch"]["epochs"] = "20"
-    with pytest.raises(BatikError, match=r"models\.scratch\.epochs.*'20'"):
-        parse_study(raw)
+@pytest.mark.parametrize(
+    ("place", "key", "value", "match"),
+    [
+        (("models", "scratch"), "epoch", 3, r"'models\.scratch\.epoch', did you mean 'epochs'"),
+        (("models", "scratch"), "hidden", 3, r"'models\.scratch\.hidden', known are: architecture, augmentation"),
+        ((), "model", {}, "'model', did you mean 'models'"),
+        (("seed_study", "notes"), "traning", "", r"'seed_study\.notes\.traning', did you mean 'training'"),
+        (("claims", 0), "modle", "", r"'claims\.0\.modle', did you mean 'model'"),
+        (("models", "scratch"), "epochs", "20", r"models\.scratch\.epochs.*'20'"),
+        (("models", "scratch"), "architecture", "sed_cnn", r"'seed_cnn' or 'pooled_cnn', not 'sed_cnn'"),
+        (("models", "scratch"), "augmentation", {"rotation": NAN}, r"models\.scratch\.augmentation\.rotation.*finite"),
+        (("claims", 0), "model", "scratsh", "'scratsh', did you mean 'scratch'"),
+        (("models", "mobilenet_v2"), "stand_in", "scratsh", "stand_in names the model 'scratsh'"),
+        (("models", "mobilenet_v2"), "variant_of", "scratch", "variant_of and mistake go together"),
+        ((), "compare", ["scratch", "mobilenet_v2"], "compare is a pretrained model, then a scratch one, not scratch"),
+        ((), "compare", ["scratch", "scratch"], "compare is a pretrained model, then a scratch one, not scratch"),
+        ((), "motifs", ["batik-bali", "batik-bali"], "one motif twice"),
+    ],
+)
+def test_a_mistake_is_named_with_what_would_be_right(raw, place, key, value, match):
+    part = raw
+    for step in place:
+        part = part[step]
+    part[key] = value
+    refused(raw, match)
 
 
 def test_every_mistake_is_listed_at_once(raw):
     raw["grouped"]["fold"] = 5
     raw["published"]["seeds"] = 0
-    with pytest.raises(BatikError) as caught:
+    with pytest.raises(BatikError, match=r"published\.seeds.*\n.*grouped\.fold'"):
         parse_study(raw)
-    assert "grouped.fold" in str(caught.value) and "published.seeds" in str(caught.value)
-
-
-def test_a_claim_about_a_model_that_is_not_there_is_an_error(raw):
-    raw = copy.deepcopy(raw)
-    raw["claims"][0]["model"] = "scratsh"
-    with pytest.raises(BatikError, match="'scratsh', did you mean 'scratch'"):
-        parse_study(raw)
-
-
-@pytest.mark.parametrize("order", [["scratch", "mobilenet_v2"], ["scratch", "scratch"]])
-def test_the_verdict_is_of_a_pretrained_model_and_then_a_scratch_one(raw, order):
-    raw["compare"] = order
-    with pytest.raises(BatikError, match=r"compare is a pretrained model, then a scratch one, not scratch") as e:
-        parse_study(raw)
-    assert "\n" not in str(e.value)
 
 
 def test_a_search_needs_a_split_with_validation_images(raw):
     raw["models"]["scratch"]["search"] = {"epochs": [5], "learning_rate": [0.001], "dropout": [0.5]}
-    with pytest.raises(BatikError, match=r"models\.scratch\.search .* keras-validation-split has none"):
-        parse_study(raw)
+    refused(raw, r"models\.scratch\.search .* keras-validation-split has none")
     raw["published"]["split"] = "stratified-80-10-10"
     assert parse_study(raw).models["scratch"].search.epochs == (5,)
 
@@ -76,30 +90,14 @@ def test_a_search_needs_a_split_with_validation_images(raw):
     [
         *((what, []) for what in ("epochs", "learning_rate", "dropout")),
         *(("epochs", [value]) for value in (0, -1)),
-        *(("learning_rate", [value]) for value in (0.0, -0.001, 1.0, float("inf"), float("nan"))),
-        *(("dropout", [value]) for value in (-0.1, 1.0, float("nan"))),
+        *(("learning_rate", [value]) for value in (0.0, -0.001, 1.0, INF, NAN)),
+        *(("dropout", [value]) for value in (-0.1, 1.0, NAN)),
     ],
 )
 def test_a_search_has_values_and_each_can_be_trained_with(raw, what, values):
     raw["published"]["split"] = "stratified-80-10-10"
-    search = {"epochs": [5], "learning_rate": [0.001], "dropout": [0.5], what: values}
-    raw["models"]["scratch"]["search"] = search
-    with pytest.raises(BatikError, match=rf"'models\.scratch\.search\.{what}") as caught:
-        parse_study(raw)
-    assert "\n" not in str(caught.value)
-
-
-def test_no_number_of_a_study_is_infinite_or_none(raw):
-    raw["models"]["scratch"]["augmentation"]["rotation"] = float("nan")
-    with pytest.raises(BatikError, match=r"models\.scratch\.augmentation\.rotation.*finite"):
-        parse_study(raw)
-
-
-def test_an_architecture_that_is_not_there_is_named_with_those_that_are(raw):
-    raw["models"]["scratch"]["architecture"] = "sed_cnn"
-    expected = r"models\.scratch\.architecture.*'seed_cnn' or 'pooled_cnn', not 'sed_cnn'"
-    with pytest.raises(BatikError, match=expected):
-        parse_study(raw)
+    raw["models"]["scratch"]["search"] = {"epochs": [5], "learning_rate": [0.001], "dropout": [0.5], what: values}
+    refused(raw, rf"'models\.scratch\.search\.{what}")
 
 
 def test_the_architectures_of_a_study_are_those_that_can_be_built():
@@ -113,9 +111,69 @@ def test_an_unknown_study_names_the_nearest():
         load_study("bali-betawi-cellup")
 
 
-def test_a_file_that_is_no_yaml_is_one_clear_line(tmp_path):
+def test_settings_change_the_fields_that_they_name_and_no_others():
+    settings = ["models.scratch.precision=bfloat16", "grouped.scratch.repeats=10", "models.scratch.augmentation={}"]
+    was, now = load_study(FIRST), load_study(FIRST, settings)
+    assert now.models["scratch"].precision == "bfloat16" and now.grouped.scratch.repeats == 10
+    assert now.models["scratch"].augmentation.rotation == 0
+    # The YAML's models share one augmentation by an alias; a setting for one is for that one alone.
+    turned = load_study(FIRST, ["models.scratch.augmentation.rotation=10"])
+    assert (turned.models["scratch"].augmentation.rotation, turned.models["mobilenet_v2"].augmentation.rotation) == (
+        10,
+        40,
+    )
+    assert {k: m for k, m in now.models.items() if k != "scratch"} == {
+        k: m for k, m in was.models.items() if k != "scratch"
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [
+        ("models.scratch.precisoin=bfloat16", "unknown key 'models.scratch.precisoin', did you mean 'precision'"),
+        ("models.scratch.epochs='20'", "models.scratch.epochs.*'20'"),
+        ("models.scrach.epochs=2", "no model 'scrach', did you mean 'scratch'"),
+        ("models.scratch.title.x=2", "has no fields of its own"),
+        ("models.scratch.epochs=[", "is not valid YAML"),
+        ("models.scratch.epochs", "PLACE=VALUE"),
+        ("=2", "PLACE=VALUE"),
+    ],
+)
+def test_a_setting_is_checked_like_the_file(setting, match):
+    with pytest.raises(BatikError, match=match) as caught:
+        load_study(FIRST, [setting])
+    assert "\n" not in str(caught.value)
+
+
+LAUGHS = "a: &a [x]\n" + "".join(
+    f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdef", "bcdefg", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"name: [", "is not valid YAML"),
+        (b"name: a\nmodels: {}\nname: b\n", r"the key 'name' stands twice at line 3"),
+        (b"models: {scratch: {title: a, title: b}}", "the key 'title' stands twice"),
+        (b"? [a]\n: b\n", "a key must be a word"),
+        (b"2024-01-01: b\n", "a key must be a word"),
+        (b"\xff\xfe\x00\x01", "not text in UTF-8"),
+        ("title: café".encode("latin-1"), "not text in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n", "not text in UTF-8"),
+        (b"title: \x00", "is not valid YAML"),
+        (b"a: &a [*a]", "aliases stand for"),
+        (LAUGHS.encode(), "aliases stand for"),
+        (b"[" * 20_000, "is not valid YAML"),
+        (b"#" * 1_000_001, "larger than 1,000,000 bytes"),
+        (b"minutes: 2024-13-45", "is not valid YAML"),
+        (b"a: !!python/object/apply:os.getcwd []", "is not valid YAML"),
+        (b"- a", "a study is a mapping"),
+    ],
+)
+def test_a_file_that_is_no_study_is_one_clear_line(tmp_path, content, match):
     bad = tmp_path / "bad.yaml"
-    bad.write_text("name: [", encoding="utf-8")
-    with pytest.raises(BatikError, match=r"bad\.yaml is not valid YAML") as caught:
+    bad.write_bytes(content)
+    with pytest.raises(BatikError, match=rf"^bad\.yaml.*{match}") as caught:
         load_study(bad)
     assert "\n" not in str(caught.value)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from batik_utils.errors import BatikError
 from batik_utils.models import weights as weight_files
-from batik_utils.study import _nearest
+from batik_utils.study import nearest
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Backbone:
 def backbone(name: str) -> Backbone:
     """Look a backbone up; raises BatikError naming the nearest right one."""
     if name not in BACKBONES:
-        raise BatikError(f"There is no backbone {name!r}, {_nearest(name, BACKBONES)}")
+        raise BatikError(f"There is no backbone {name!r}, {nearest(name, BACKBONES)}")
     return BACKBONES[name]
 
 

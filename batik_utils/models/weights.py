@@ -26,7 +26,7 @@ from pathlib import Path
 
 from batik_utils.errors import BatikError
 from batik_utils.models.catalogue import WEIGHTS, Weights
-from batik_utils.study import ROOT, _nearest
+from batik_utils.study import ROOT, nearest
 
 PROBE_SECONDS = 4.0
 """How long Keras' storage may take to answer at all before it counts as out of reach."""
@@ -47,7 +47,7 @@ def weights_file(name: str, progress: bool = True) -> Path:
     source with its reason, and the folder in which the file can be put by hand.
     """
     if name not in WEIGHTS:
-        raise BatikError(f"There are no weights called {name!r}, {_nearest(name, WEIGHTS)}")
+        raise BatikError(f"There are no weights called {name!r}, {nearest(name, WEIGHTS)}")
     weights = WEIGHTS[name]
     cached = keras_models_folder() / weights.filename
     sources: dict[str, Callable[[], None]] = {
