@@ -157,7 +157,7 @@ def plan(trouble: str = "", **changes: Any) -> Plan:
 
 def results(folder: Path) -> dict[str, bytes]:
     """Every result file of a cache folder."""
-    return {p.name: p.read_bytes() for p in sorted((folder / "results" / "tiny").glob("*.json"))}
+    return {p.name: p.read_bytes() for p in sorted((folder / "results" / "tiny").glob("*.result"))}
 
 
 def main() -> None:
@@ -166,7 +166,7 @@ def main() -> None:
 
     def deadly(source: Any, target: Any) -> None:
         nonlocal count
-        count += Path(target).parent.name == "tiny" and Path(target).suffix == ".json"
+        count += Path(target).parent.name == "tiny" and Path(target).suffix == ".result"
         if count == 3:
             die()
         replace(source, target)

@@ -1,38 +1,118 @@
-"""Which images train and which test: the seeds' own splits, grouped cross-validation, learning curves, permutation."""
+"""Which images train and which test, protocol by protocol: everything that is known of a protocol is here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
 from batik_utils.errors import BatikError
-from batik_utils.study import Study
+from batik_utils.study import Repetition, Study
 from batik_utils.values import Dataset, Split
 
 KERAS_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
 """What Keras' flow_from_directory looks at; a file of another name does not exist for it."""
 
 
+@dataclass(frozen=True)
+class Round:
+    """Splits on which a model is fitted alike, and what is asked of the fits."""
+
+    splits: Sequence[Split]
+    seeds: int = 1
+    """Training seeds 0 … seeds - 1 for each split."""
+    setting: Literal["own", "tried", "chosen"] = "own"
+    """A model's own hyperparameters, each that its search tries, or the one that validation chose."""
+    labels: NDArray[np.int64] | None = None
+    """[n], where they are not the dataset's."""
+    corruptions: bool = False
+    """Whether the test images are tampered with too."""
+    history: bool = False
+
+
+def search(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
+    """Fits that serve a choice by validation rows; a model's search says its seeds. Nothing without a search."""
+    yield Round([replace(published_split(study, dataset), protocol="search")], setting="tried")
+
+
+def published(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
+    """The seed study's own split."""
+    seeds = study.published.seeds
+    yield Round([published_split(study, dataset)], seeds, setting="chosen", corruptions=True, history=True)
+
+
+def grouped(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
+    """Repeated k-fold; the verdict comes from here, and nothing is tuned on it."""
+    yield Round(grouped_splits(study, dataset, often.repeats), often.seeds, corruptions=True)
+
+
+def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
+    """The same with only k training images of each motif, for each k of study.grouped.curve; "curve-k".
+
+    Test rows are the fold's own for every k. Which images train is drawn from (repeat, fold) alone and is nested:
+    the 5 are among the 10. A motif with fewer than k gives all it has.
+    """
+    for k in study.grouped.curve if often.curve else ():
+        splits = []
+        for split in grouped_splits(study, dataset, often.repeats):
+            draw = np.random.Generator(np.random.PCG64([split.repeat, split.fold]))
+            train = np.array(split.train)
+            own = [train[dataset.labels[train] == label] for label in range(len(dataset.motifs))]
+            chosen = np.concatenate([draw.permutation(rows)[:k] for rows in own])
+            splits.append(replace(split, protocol=f"curve-{k}", train=_rows(chosen)))
+        yield Round(splits)
+
+
+def permuted(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
+    """Repeat r of the grouped protocol with labels dealt out at random (seed r): what is still right is a leak."""
+    for repeat in range(often.permuted):
+        dealt = permuted_labels(dataset, repeat)
+        splits = grouped_splits(study, replace(dataset, labels=dealt), repeat + 1)[-study.grouped.folds :]
+        yield Round([replace(split, protocol="permuted") for split in splits], labels=dealt)
+
+
+PROTOCOLS: dict[str, Callable[[Study, Dataset, Repetition], Iterator[Round]]] = {
+    protocol.__name__: protocol for protocol in (search, published, grouped, curve, permuted)
+}
+"""By name, in the order in which a plan lists them."""
+
+
 def published_split(study: Study, dataset: Dataset) -> Split:
     """The seed study's own split; it knows nothing of near-duplicates, on purpose.
 
-    keras-validation-split: ImageDataGenerator(validation_split=0.2). Of each motif's files in lexicographic
-    order of their names ("1.jpg", "10.jpg", "11.jpg", ...) the first int(0.2 n) are the test rows, which the
-    seed called validation, and the others train; val is empty. Files whose extension Keras does not know are in
-    neither. Files that are not images were skipped by the loader and are not counted in n, whereas Keras counts
-    them by their names and then fails to open them; none is among the motifs of the seeds.
-
+    keras-validation-split: ImageDataGenerator(validation_split=0.2). Of each motif's files in lexicographic order of
+    their names ("1.jpg", "10.jpg", "11.jpg", ...) the first int(0.2 n) are the test rows, which the seed called
+    validation, and the others train; val is empty. Files whose extension Keras does not know are in neither; files
+    that are no images are not counted in n, whereas Keras counts them (none is among the motifs of the seeds).
     stratified-80-10-10: a shuffle stratified by motif (seed 0); the first tenth tests, the second validates.
-
     Raises BatikError when a motif has too few images for its part.
     """
     if study.published.split == "keras-validation-split":
-        return _keras_split(dataset)
-    return _tenths(dataset)
+        train, test = [], []
+        for label, motif in enumerate(dataset.motifs):
+            own = [i for i in np.flatnonzero(dataset.labels == label) if _keras_sees(dataset.paths[i])]
+            own.sort(key=lambda i: dataset.paths[i])
+            cut = int(0.2 * len(own))
+            if cut == 0:
+                raise BatikError(f"{motif} has {len(own)} images, and a fifth of them must be at least one to test on.")
+            test += own[:cut]
+            train += own[cut:]
+        return Split("published", 0, 0, _rows(train), (), _rows(test))
+    tenth = round(len(dataset) / 10)
+    for motif, images in zip(dataset.motifs, np.bincount(dataset.labels, minlength=len(dataset.motifs)), strict=True):
+        if images < 3 or tenth < len(dataset.motifs):
+            raise BatikError(f"{motif}: a tenth of {len(dataset)} images is too few to have every motif in it.")
+    cut_off = StratifiedShuffleSplit(n_splits=1, test_size=tenth, random_state=0)
+    rest, testing = next(cut_off.split(dataset.labels, dataset.labels))
+    learning, validating = (rest[part] for part in next(cut_off.split(rest, dataset.labels[rest])))
+    for rows, part in ((learning, "to train on"), (validating, "to validate on"), (testing, "to test on")):
+        _demand_all(dataset, rows, part)
+    return Split("published", 0, 0, _rows(learning), _rows(validating), _rows(testing))
 
 
 def grouped_splits(study: Study, dataset: Dataset, repeats: int) -> list[Split]:
@@ -51,8 +131,7 @@ def grouped_splits(study: Study, dataset: Dataset, repeats: int) -> list[Split]:
             )
     splits = []
     for repeat in range(repeats):
-        folder = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=repeat)
-        parts = folder.split(np.zeros(len(dataset)), dataset.labels, dataset.groups)
+        parts = _folds(tuple(dataset.labels.tolist()), tuple(dataset.groups.tolist()), folds, repeat)
         for fold, (train, test) in enumerate(parts):
             for rows, part in ((train, "train on"), (test, "test on")):
                 _demand_all(dataset, rows, f"fold {fold + 1} of repeat {repeat + 1} to {part}")
@@ -60,80 +139,32 @@ def grouped_splits(study: Study, dataset: Dataset, repeats: int) -> list[Split]:
     return splits
 
 
-def curve_splits(study: Study, dataset: Dataset, repeats: int) -> list[Split]:
-    """The grouped splits with only k training images of each motif, for each k of study.grouped.curve.
-
-    The protocol is "curve-k". Test rows are the fold's own for every k. Which images train is drawn from
-    (repeat, fold) alone and is nested: the 5 are among the 10. A motif with fewer than k gives all it has.
-    """
-    whole = grouped_splits(study, dataset, repeats)
-    splits = []
-    for k in study.grouped.curve:
-        for split in whole:
-            draw = np.random.Generator(np.random.PCG64([split.repeat, split.fold]))
-            train = np.array(split.train)
-            chosen: list[int] = []
-            for label in range(len(dataset.motifs)):
-                chosen += draw.permutation(train[dataset.labels[train] == label])[:k].tolist()
-            splits.append(replace(split, protocol=f"curve-{k}", train=_rows(chosen)))
-    return splits
+@lru_cache(maxsize=1000)
+def _folds(labels: tuple[int, ...], groups: tuple[int, ...], folds: int, seed: int) -> list[tuple[NDArray, NDArray]]:
+    folder = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    return list(folder.split(np.zeros(len(labels)), labels, groups))
 
 
-def permuted(dataset: Dataset, seed: int) -> Dataset:
-    """The same images with labels dealt out at random: what a model still gets right is chance, or a leak.
+def permuted_labels(dataset: Dataset, seed: int) -> NDArray[np.int64]:
+    """The labels [n] dealt out at random among groups: near-duplicates share one, so that none tells another's.
 
-    Labels move between groups, not images: near-duplicates share one label (that of the group's first image),
-    so that no copy can tell the label of another. Where groups differ in size, the motifs' counts may shift by
-    a few; chance is then that of the permuted labels.
+    It is that of the group's first image. Where groups differ in size, the motifs' counts may shift by a few; chance
+    is then that of the permuted labels.
     """
     _, first, group = np.unique(dataset.groups, return_index=True, return_inverse=True)
-    dealt = np.random.Generator(np.random.PCG64(seed)).permutation(dataset.labels[first])
-    return replace(dataset, labels=dealt[group])
+    return np.random.Generator(np.random.PCG64(seed)).permutation(dataset.labels[first])[group]
 
 
-def _keras_split(dataset: Dataset) -> Split:
-    train: list[int] = []
-    test: list[int] = []
-    for label, motif in enumerate(dataset.motifs):
-        rows = [i for i in _of(dataset, label) if dataset.paths[i].lower().endswith(KERAS_EXTENSIONS)]
-        rows.sort(key=lambda i: dataset.paths[i])
-        cut = int(0.2 * len(rows))
-        if cut == 0:
-            raise BatikError(f"{motif} has {len(rows)} images, and a fifth of them must be at least one to test on.")
-        test += rows[:cut]
-        train += rows[cut:]
-    return Split("published", 0, 0, _rows(train), (), _rows(test))
-
-
-def _tenths(dataset: Dataset) -> Split:
-    everything = np.arange(len(dataset))
-    tenth = round(len(dataset) / 10)
-    for label, motif in enumerate(dataset.motifs):
-        if len(_of(dataset, label)) < 3 or tenth < len(dataset.motifs):
-            raise BatikError(f"{motif}: a tenth of {len(dataset)} images is too few to have every motif in it.")
-    rest, test = _shuffled(dataset, everything, tenth)
-    train, val = _shuffled(dataset, rest, tenth)
-    for rows, part in ((train, "to train on"), (val, "to validate on"), (test, "to test on")):
-        _demand_all(dataset, rows, part)
-    return Split("published", 0, 0, _rows(train), _rows(val), _rows(test))
-
-
-def _shuffled(dataset: Dataset, rows: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    cut = StratifiedShuffleSplit(n_splits=1, test_size=size, random_state=0)
-    large, small = next(cut.split(rows, dataset.labels[rows]))
-    return rows[large], rows[small]
-
-
-def _of(dataset: Dataset, label: int) -> list[int]:
-    return np.flatnonzero(dataset.labels == label).tolist()
+def _keras_sees(path: str) -> bool:
+    return path.lower().endswith(KERAS_EXTENSIONS)
 
 
 def _demand_all(dataset: Dataset, rows: NDArray[np.int64], where: str) -> None:
-    present = set(dataset.labels[rows].tolist())
-    for label, motif in enumerate(dataset.motifs):
-        if label not in present:
-            raise BatikError(f"{motif} has no image in {where}: too few different images for this protocol.")
+    for label in sorted(set(range(len(dataset.motifs))) - set(dataset.labels[rows].tolist())):
+        raise BatikError(
+            f"{dataset.motifs[label]} has no image in {where}: too few different images for this protocol."
+        )
 
 
-def _rows(rows: Sequence[int] | NDArray[np.int64]) -> tuple[int, ...]:
+def _rows(rows: Iterable[Any]) -> tuple[int, ...]:
     return tuple(sorted(int(i) for i in rows))

@@ -4,20 +4,8 @@ plan = open_plan("bali-betawi-celup")
 results = run_plan(plan)
 """
 
-from batik_utils.experiment.choose import choose
+# ruff: noqa: F401  (what other rooms need)
+from batik_utils.experiment.choose import choose, ranking
 from batik_utils.experiment.plan import Plan, Task, make_plan, open_plan
 from batik_utils.experiment.run import clean_features, final_weights, run_plan
 from batik_utils.experiment.store import Store, status
-
-__all__ = [
-    "Plan",
-    "Store",
-    "Task",
-    "choose",
-    "clean_features",
-    "final_weights",
-    "make_plan",
-    "open_plan",
-    "run_plan",
-    "status",
-]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from batik_utils.errors import BatikError
-from batik_utils.experiment.jobs import Job, WorkerDied
 from batik_utils.experiment.keys import identity
+from batik_utils.experiment.workers import Job, WorkerDied
 
 WAIT = 60
 """Seconds to wait for a first worker."""
@@ -78,8 +78,8 @@ class Cluster:
             while waiting and len(sent) < max(2, 2 * sum(self.client.ncores().values())):
                 index = waiting.pop()
                 function, arguments = jobs[index]
-                arguments = [self._hold(argument, held) for argument in arguments]
-                future = self.client.submit(function, *arguments, pure=False, priority=-index)
+                sendable = [self._hold(argument, held) for argument in arguments]
+                future = self.client.submit(function, *sendable, pure=False, priority=-index)
                 sent[future] = index
                 under_way.add(future)
             future = next(under_way)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +15,14 @@ from batik_utils.data.obtain import cache_dir
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
 from batik_utils.experiment.cluster import Cluster
-from batik_utils.experiment.jobs import Job, WorkerDied
 from batik_utils.experiment.plan import Plan, Task
-from batik_utils.experiment.progress import Progress
 from batik_utils.experiment.store import Store
 from batik_utils.experiment.tasks import Outcome, failed, work, work_features
-from batik_utils.experiment.workers import Local, opened
+from batik_utils.experiment.workers import Job, Local, WorkerDied
+from batik_utils.files import digest_json
 from batik_utils.models.features import FeatureSpec, FeatureStore
+from batik_utils.models.work import Weights
+from batik_utils.progress import Progress
 from batik_utils.values import Dataset, FitResult, Results
 
 
@@ -42,15 +45,15 @@ def run_plan(
     if shard and not 1 <= shard[0] <= shard[1]:
         raise BatikError(f"A shard is i/n with i from 1 to n, not {shard[0]}/{shard[1]}.")
     store = store or Store(plan.study.name)
-    fresh: dict[str, list[FitResult]] = {}
+    tried: set[str] = set()
     while True:
         mine = own_tasks(plan, shard) if shard else plan.tasks
-        settled = store.is_done if retry else store.is_tried
-        missing = [task for task in mine if task.key not in fresh and not settled(task)]
+        known = store.is_done if retry else store.read
+        missing = [task for task in mine if task.key not in tried and not known(task)]
         if missing:
-            bar = Progress(_amount(missing), progress, cost=sum(task.cost for task in missing))
-            with opened(executor, jobs) as workers, bar:
-                fresh.update(_Run(plan.dataset, store, workers, bar).run(missing))
+            with opened(executor, jobs) as workers, Progress(progress) as bar:
+                _Run(plan.dataset, store, workers, bar).run(missing)
+            tried |= {task.key for task in missing}
         results = store.load(plan)
         following = plan.next(results, settle=True) if plan.waiting else plan
         if len(following.waiting) == len(plan.waiting):
@@ -58,22 +61,36 @@ def run_plan(
         plan = following
 
 
+@contextmanager
+def opened(executor: str, jobs: int | None = None) -> Iterator[Local | Cluster]:
+    """What runs jobs, by its method run: this process, local ones, or a cluster; see run_plan."""
+    with (
+        Local.serial()
+        if executor == "serial"
+        else Local.processes(jobs)
+        if executor == "processes"
+        else Cluster.at(executor)
+    ) as workers:
+        yield workers
+
+
 def own_tasks(plan: Plan, shard: tuple[int, int]) -> list[Task]:
     """The tasks of shard (i, n): of every model and protocol each n-th, whatever else is planned, done or missing.
 
     So shards agree on whose a task is while others finish theirs, and while a search's choice adds new ones.
     """
-    mine, seen = [], Counter()
+    mine: list[Task] = []
+    seen: Counter[tuple[str, str]] = Counter()
     for task in plan.tasks:
         group = (task.fits[0].model, task.fits[0].protocol)
-        first = int(keys.digest(group)[:8], 16)
+        first = int(digest_json(group)[:8], 16)
         if (first + seen[group]) % shard[1] == shard[0] - 1:
             mine.append(task)
         seen[group] += 1
     return mine
 
 
-def final_weights(plan: Plan, model: str) -> dict[str, NDArray[np.float32]] | list[NDArray[np.float32]]:
+def final_weights(plan: Plan, model: str) -> Weights:
     """The weights of a model's fit with seed 0 under the published protocol, trained again as it was.
 
     A head's are by name (hidden_kernel, hidden_bias, kernel, bias), a scratch network's in the order of
@@ -85,8 +102,8 @@ def final_weights(plan: Plan, model: str) -> dict[str, NDArray[np.float32]] | li
     for task in plan.tasks:
         for place, fit in enumerate(task.fits):
             if (fit.model, fit.protocol, fit.seed) == (model, "published", 0):
-                with opened("serial") as here, Progress(_amount([task]), False) as bar:
-                    outcome = _Run(plan.dataset, store, here, bar, keep_weights=True).outcome(task)
+                with opened("serial") as here:
+                    outcome = _Run(plan.dataset, store, here, Progress(False), keep_weights=True).outcome(task)
                 if outcome.results[place].missing:
                     raise BatikError(f"{fit.name} failed: {outcome.results[place].missing}")
                 return outcome.weights[place]
@@ -101,41 +118,46 @@ def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:
     spec = next((t.features for t in plan.tasks if t.features and t.fits[0].model == model), None)
     if spec is None:
         raise BatikError(f"{model} has no frozen features in {plan.study.name}.")
-    kept = FeatureStore(cache_dir() / "features" / keys.feature_key(spec))
-    found = [kept.read(image, spec) for image in keys.image_keys(plan.dataset)]
-    if any(features is None for features in found):
+    store = _feature_store(spec)
+    found = [features[0] for key in keys.image_keys(plan.dataset) if (features := store.read(key)) is not None]
+    if len(found) < len(plan.dataset):
         raise BatikError(f"The features of {model} are not all there; run `batik run {plan.study.name}` first.")
-    return np.stack([features[0] for features in found])
+    return np.stack(found)
+
+
+def _feature_store(spec: FeatureSpec) -> FeatureStore:
+    return FeatureStore(cache_dir() / "features" / keys.feature_key(spec), spec)
 
 
 @dataclass
 class _Run:
+    """Tasks being done; whatever several of them are given is made once."""
+
     dataset: Dataset
     store: Store
     workers: Local | Cluster
     bar: Progress
     keep_weights: bool = False
     _features: dict[FeatureSpec, NDArray[np.float32]] = field(default_factory=dict)
-    _inputs: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """[n, views, d] per spec; zero where no task needs the image."""
     _broken: dict[FeatureSpec, str] = field(default_factory=dict)
+    _inputs: dict[tuple[Any, FeatureSpec | None], NDArray[Any]] = field(default_factory=dict)
 
-    def run(self, tasks: Sequence[Task]) -> dict[str, list[FitResult]]:
-        """Do the tasks, write each result as it comes, give them by key."""
-        done: dict[str, list[FitResult]] = {}
+    def run(self, tasks: Sequence[Task]) -> None:
+        """Do the tasks and write each result as it comes."""
         self._compute_features(tasks)
+        self.bar.stage("fits", sum(len(task.fits) for task in tasks), "fits", sum(task.cost for task in tasks))
         queue = []
         for task in sorted(tasks, key=lambda t: (-t.cost, t.slug)):
             if task.features in self._broken:
-                done[task.key] = self._keep(task, [failed(f, self._broken[task.features]) for f in task.fits], 0.0)
+                self._fail(task, self._broken[task.features])
             else:
                 queue.append(task)
         for index, outcome in self.workers.run([self._job(task) for task in queue]):
-            task = queue[index]
             if isinstance(outcome, WorkerDied):
-                done[task.key] = self._keep(task, [failed(f, outcome.reason) for f in task.fits], 0.0)
+                self._fail(queue[index], outcome.reason)
             else:
-                done[task.key] = self._keep(task, outcome.results, outcome.seconds)
-        return done
+                self._keep(queue[index], outcome.results, outcome.seconds)
 
     def outcome(self, task: Task) -> Outcome:
         """One task's outcome, nothing written but features."""
@@ -145,66 +167,57 @@ class _Run:
         ((_, outcome),) = self.workers.run([self._job(task)])
         return outcome
 
-    def _keep(self, task: Task, results: list[FitResult], seconds: float) -> list[FitResult]:
+    def _fail(self, task: Task, reason: str) -> None:
+        self._keep(task, [failed(fit, reason) for fit in task.fits], 0.0)
+
+    def _keep(self, task: Task, results: list[FitResult], seconds: float) -> None:
         self.store.write(task, results, seconds)
         for result in results:
             if result.missing:
                 self.bar.say(f"{result.fit.name}: {result.missing}")
         self.bar.advance(len(results), task.cost)
-        return results
 
     def _job(self, task: Task) -> Job:
-        data = self.dataset
-        return work, (task, data.paths, data.sha256, self._arrays(task), keys.code_sha256(), self.keep_weights)
-
-    def _arrays(self, task: Task) -> NDArray:
-        if task.kind == "scratch":
-            return self.dataset.images
-        if task.kind == "heads":
-            return self._features[task.features]
-        if task.baseline not in self._inputs:
-            from batik_utils.models.baselines import baseline_inputs
-
-            clean = self._features[task.features][:, 0] if task.features else None
-            self._inputs[task.baseline] = baseline_inputs(task.baseline, self.dataset, clean)
-        return self._inputs[task.baseline]
+        data, given = self.dataset, (task.model, task.features)
+        if given not in self._inputs:
+            features = self._features[task.features] if task.features else None
+            self._inputs[given] = task.kind.inputs(task.model, data, features)
+        return work, (task, data.paths, data.sha256, self._inputs[given], keys.code_sha256(), self.keep_weights)
 
     def _compute_features(self, tasks: Sequence[Task]) -> None:
         """Have the features of every image that a task needs, on disk and in memory."""
-        images = keys.image_keys(self.dataset)
-        rows = _rows_by_spec(tasks)
-        stores = {spec: FeatureStore(cache_dir() / "features" / keys.feature_key(spec)) for spec in rows}
-        wanted = [
-            (spec, row) for spec, needed in rows.items() for row in needed if not stores[spec].has(images[row], spec)
-        ]
-        # The same picture twice is computed once.
-        wanted = list({(spec, images[row]): (spec, row) for spec, row in wanted}.values())
-        data = self.dataset
+        data, images = self.dataset, keys.image_keys(self.dataset)
+        # By the image's own key: the same picture twice is computed once.
+        wanted: dict[tuple[FeatureSpec, str], list[int]] = {}
+        for spec, rows in _rows_by_spec(tasks).items():
+            self._features[spec] = np.zeros((len(data), *spec.shape), np.float32)
+            store = _feature_store(spec)
+            for row in rows:
+                features = store.read(images[row])
+                if features is None:
+                    wanted.setdefault((spec, images[row]), []).append(row)
+                else:
+                    self._features[spec][row] = features
         queue: list[Job] = [
-            (work_features, (spec, np.array(data.images[row]), data.sha256[row], keys.code_sha256()))
-            for spec, row in wanted
+            (work_features, (spec, np.array(data.images[rows[0]]), data.sha256[rows[0]], keys.code_sha256()))
+            for (spec, _), rows in wanted.items()
         ]
-        self.bar.expect(len(queue))
+        self.bar.stage("features", len(queue), "images")
+        places = list(wanted.items())
         for index, features in self.workers.run(queue):
-            spec, row = wanted[index]
+            (spec, image), rows = places[index]
             if isinstance(features, np.ndarray):
-                stores[spec].write(images[row], features)
+                _feature_store(spec).write(image, features)
+                self._features[spec][rows] = features
             else:
                 reason = features.reason if isinstance(features, WorkerDied) else features
-                self._broken[spec] = f"no {spec.backbone.title} features of {data.paths[row]}: {reason}"
-            self.bar.advance_features()
-        for spec, needed in rows.items():
-            if spec not in self._broken:
-                self._features[spec] = stores[spec].gather(images, needed, spec)
+                self._broken[spec] = f"no {spec.backbone.title} features of {data.paths[rows[0]]}: {reason}"
+            self.bar.advance()
 
 
-def _rows_by_spec(tasks: Iterable[Task]) -> dict[FeatureSpec, list[int]]:
+def _rows_by_spec(tasks: Sequence[Task]) -> dict[FeatureSpec, list[int]]:
     rows: dict[FeatureSpec, set[int]] = {}
     for task in tasks:
         if task.features:
             rows.setdefault(task.features, set()).update(task.rows)
     return {spec: sorted(needed) for spec, needed in rows.items()}
-
-
-def _amount(tasks: Sequence[Task]) -> int:
-    return sum(len(task.fits) for task in tasks)

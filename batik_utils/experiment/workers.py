@@ -1,8 +1,11 @@
-"""Where work is done: in this process or in local ones, by joblib, or on a Dask cluster."""
+"""What does jobs on this machine: this process, or local ones that are ended with it, by joblib."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,31 +15,19 @@ from joblib.externals.loky import get_reusable_executor, process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from batik_utils.errors import BatikError
-from batik_utils.experiment.cluster import Cluster
-from batik_utils.experiment.jobs import Job, WorkerDied
 
+Job = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function that workers can import, and its arguments."""
 WORKER_GROWTH = 4_000_000_000
 """Bytes by which a local worker may grow over its first job before it is replaced."""
+WATCH_SECONDS = 0.5
 
 
-@contextmanager
-def opened(executor: str, jobs: int | None = None) -> Iterator[Local | Cluster]:
-    """What runs jobs, by its method run: this process, local ones, or a cluster.
+@dataclass(frozen=True)
+class WorkerDied:
+    """Stands for the result of a job whose process died, with a reason for people."""
 
-    executor is "serial", "processes" (jobs of them, by default one per core; one thread each) or the address of a
-    Dask scheduler. Raises BatikError where that does not answer, or its workers run other code.
-    """
-    if executor == "serial":
-        with parallel_config(backend="sequential"):
-            yield Local(1)
-    elif executor == "processes":
-        jobs = jobs or cpu_count()
-        # With one job, joblib would stay in this process; a process may die without taking the run with it.
-        with parallel_config(backend="loky", n_jobs=max(2, jobs), inner_max_num_threads=1):
-            yield Local(jobs)
-    else:
-        with Cluster.at(executor) as cluster:
-            yield cluster
+    reason: str
 
 
 @dataclass
@@ -44,6 +35,23 @@ class Local:
     """This process, or processes of this machine, as joblib is set up around it."""
 
     side_by_side: int
+
+    @classmethod
+    @contextmanager
+    def serial(cls) -> Iterator[Local]:
+        """This process alone."""
+        with parallel_config(backend="sequential"):
+            yield cls(1)
+
+    @classmethod
+    @contextmanager
+    def processes(cls, jobs: int | None) -> Iterator[Local]:
+        """So many processes, by default one per core, of one thread each."""
+        jobs = jobs or cpu_count()
+        # With one job, joblib would stay in this process; a process may die without taking the run with it.
+        own = {"initializer": _begin, "initargs": (os.getpid(),)}
+        with parallel_config(backend="loky", n_jobs=max(2, jobs), inner_max_num_threads=1, **own):
+            yield cls(jobs)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Any]]:
         """Do the jobs in about their order; gives (index, result) as they finish.
@@ -66,9 +74,10 @@ class Local:
                         yield from self._drain(left, [index], 1)
                     except TerminatedWorkerError as death:
                         del left[index]
-                        yield index, WorkerDied.of(death)
+                        killed = " (SIGKILL: perhaps out of memory)" if "SIGKILL" in str(death) else ""
+                        yield index, WorkerDied(f"its process died{killed}")
 
-    def _drain(self, left: dict[int, Job], indices: Any, side_by_side: int) -> Iterator[tuple[int, Any]]:
+    def _drain(self, left: dict[int, Job], indices: Iterable[int], side_by_side: int) -> Iterator[tuple[int, Any]]:
         # One job alone stays alone; otherwise the next ones wait beside the workers, so that none idles.
         ahead = side_by_side if side_by_side == 1 else 2 * side_by_side
         parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)
@@ -83,6 +92,20 @@ def release_workers() -> None:
     get_reusable_executor().shutdown(wait=True)
 
 
+def _begin(parent: int) -> None:
+    """What a local worker does first: see to it that it ends when its parent was killed, and not before."""
+    # loky restarts a worker that grows by 300 MB, which it takes for a leak. Here it is a compiled network, kept on
+    # purpose for the next fit; a restart would compile it again. There is no public setting.
+    process_executor._MAX_MEMORY_LEAK_SIZE = WORKER_GROWTH
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:  # on Windows for ever: there a killed parent's children stay
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
+
+
 def _noting(indices: list[int], sent: list[int]) -> Iterator[int]:
     for index in indices:
         sent.append(index)
@@ -90,7 +113,4 @@ def _noting(indices: list[int], sent: list[int]) -> Iterator[int]:
 
 
 def _indexed(index: int, function: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
-    # loky restarts a worker that grows by 300 MB, which it takes for a leak. Here it is a compiled network, kept on
-    # purpose for the next fit; a restart would compile it again. There is no public setting.
-    process_executor._MAX_MEMORY_LEAK_SIZE = WORKER_GROWTH
     return index, function(*arguments)

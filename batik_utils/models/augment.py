@@ -1,9 +1,8 @@
 """Augmentation as numbers: each image's random view is eight numbers drawn from its hash, applied in the graph.
 
-The ranges and the order of composition are those of Keras' ImageDataGenerator, which the seed studies used
-(keras.src.legacy.preprocessing.image: get_random_transform, apply_affine_transform); tests hold this module to
-that function. It is stateless: the same image and view number give the same picture on every machine, in every
-process and for every model, which is what lets features of augmented views be cached.
+Ranges and order of composition are those of Keras' ImageDataGenerator, which the seed studies used (its
+get_random_transform and apply_affine_transform); tests hold this module to it. It is stateless: an image and a view
+number give the same picture on every machine, which is what lets features of views be cached.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from batik_utils.backend import compiled  # before keras: one thread, quiet logs
+import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
 
 # isort: split
 import keras
@@ -19,6 +18,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from batik_utils.models.annexe import fast
 from batik_utils.study import Augmentation
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
@@ -30,11 +30,6 @@ def draw_transforms(spec: Augmentation, sha256s: Sequence[str], views: Sequence[
 
     sha256s and views are [b]; size is the side in pixels. View 0 is always the untouched image. Returns
     float32 [b, 8] in the convention of keras.ops.image.affine_transform (output pixel to input pixel).
-
-    The ranges of spec mean what ImageDataGenerator means by them: rotation uniform in ± degrees; each shift
-    uniform in ± shift x size pixels; shear uniform in ± *degrees* (so the seed's 0.2 moves no pixel by more than
-    0.4: practically no shear); zoom factors of the two axes independent, uniform in [1 - zoom, 1 + zoom]; then
-    a horizontal flip with probability one half.
     """
     if len(sha256s) != len(views):
         raise ValueError(f"{len(sha256s)} hashes for {len(views)} views")
@@ -47,8 +42,9 @@ def draw_transforms(spec: Augmentation, sha256s: Sequence[str], views: Sequence[
 def draw_parameters(spec: Augmentation, sha256: str, view: int, size: int) -> dict[str, float]:
     """The parameters of one view, by ImageDataGenerator's names: theta, tx, ty, shear, zx, zy, flip_horizontal.
 
-    theta and shear in degrees, tx and ty in pixels. Every view draws seven numbers whatever spec asks for, so
-    that turning one range off leaves the others' draws as they were.
+    theta and shear in ± *degrees* (a shear of 0.2 moves no pixel of 224 by more than 0.4: practically none), tx and
+    ty in ± shift x size pixels, zx and zy in [1 - zoom, 1 + zoom], all uniform; a flip has probability one half. Every
+    view draws seven numbers whatever spec asks for, so that turning one range off leaves the other draws as they were.
     """
     key = hashlib.sha256(f"{sha256}:{int(view)}".encode()).digest()
     u = np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little"))).random(7)
@@ -84,75 +80,32 @@ def transform_vector(parameters: dict[str, float], size: int) -> NDArray[np.floa
     return np.concatenate([matrix[0], matrix[1], [0.0, 0.0]])
 
 
-@keras.saving.register_keras_serializable("batik")
 class AffineAugmentation(keras.layers.Layer):
     """Apply drawn transforms to images: bilinear, the nearest border pixel outside; no state, no randomness.
 
-    Call with [images uint8 [b, h, w, 3], transforms float32 [b, 8]]; returns float32 [b, h, w, 3] of 0-255, or
-    its top left [b, side, side, 3] where a side is given. Always computes in float32: eight-bit mantissas
-    (bfloat16) cannot hold a pixel's position. It does what keras.ops.image.affine_transform does, on one core in
-    a third of the time: a pixel's three colours are fetched together, as one integer.
+    Call with [images uint8 [b, h, w, 3], transforms float32 [b, 8]]; returns float32 [b, h, w, 3] of 0-255, or its
+    top left [b, side, side, 3] where a side is given. Always in float32: bfloat16 cannot hold a pixel's position.
     """
 
-    def __init__(self, side: int | None = None, **kwargs):
-        kwargs["dtype"] = "float32"
-        super().__init__(**kwargs)
+    def __init__(self, side: int | None = None) -> None:
+        super().__init__(dtype="float32")
         self.side = side
-        self._stages = [compiled(stage) for stage in (_aim, _surround, _fetch, _mix)]
 
     def call(self, inputs):
         """See the class."""
-        aim, surround, fetch, mix = self._stages
         images, transforms = inputs
-        height, width = (self.side or side for side in images.shape[1:3])
-        # Four passes on purpose. In one, every colour of every pixel would find its position again; and a
-        # position must be the same number, to the last bit, for the corners and for their weights.
-        x, y = aim(transforms, np.arange(height), np.arange(width), tuple(images.shape[1:3]))
-        pixels, corners = surround(images, x, y)
-        return mix(fetch(pixels, corners), x, y)
+        moved = ops.image.affine_transform(
+            ops.cast(images, "float32"), transforms, interpolation="bilinear", fill_mode="nearest"
+        )
+        return moved[:, : self.side, : self.side]
 
     def compute_output_shape(self, input_shape):
         """That of the images, or of their top left."""
         batch, height, width, channels = input_shape[0]
         return batch, self.side or height, self.side or width, channels
 
-    def get_config(self):
-        """With the side."""
-        return super().get_config() | {"side": self.side}
 
-
-def _aim(transforms, rows, columns, shape):
-    """Say where each output pixel looks, inside an image of this shape: x and y, float32 [b, rows, columns]."""
-    a = [transforms[:, k, None, None] for k in range(6)]
-    x, y = ops.cast(columns, "float32")[None, None], ops.cast(rows, "float32")[None, :, None]
-    height, width = shape
-    return (
-        ops.clip(a[0] * x + a[1] * y + a[2], 0.0, width - 1.0),
-        ops.clip(a[3] * x + a[4] * y + a[5], 0.0, height - 1.0),
-    )
-
-
-def _surround(images, x, y):
-    """Number all pixels, int32 [b·h·w] with three colours each, and the four around each position, int32 [b, r, c]."""
-    height, width = images.shape[1:3]
-    wide = ops.cast(images, "int32")
-    pixels = ops.reshape(wide[..., 0] + 256 * wide[..., 1] + 65536 * wide[..., 2], (-1,))
-    left, upper = ops.cast(ops.floor(x), "int32"), ops.cast(ops.floor(y), "int32")
-    right, lower = ops.minimum(left + 1, width - 1), ops.minimum(upper + 1, height - 1)
-    first = ops.arange(ops.shape(images)[0], dtype="int32")[:, None, None] * (height * width)
-    return pixels, [first + row * width + column for row in (upper, lower) for column in (left, right)]
-
-
-def _fetch(pixels, corners):
-    return [ops.take(pixels, corner) for corner in corners]
-
-
-def _mix(corners, x, y):
-    across, down = (x - ops.floor(x))[..., None], (y - ops.floor(y))[..., None]
-    place = np.array([0, 8, 16], dtype=np.int32)
-    colours = [
-        ops.cast(ops.bitwise_and(ops.right_shift(corner[..., None], place), 255), "float32") for corner in corners
-    ]
-    upper = colours[0] + (colours[1] - colours[0]) * across
-    lower = colours[2] + (colours[3] - colours[2]) * across
-    return upper + (lower - upper) * down
+def augmentation(side: int | None = None) -> AffineAugmentation:
+    """The layer above, or the annexe's."""
+    annexe = fast()
+    return annexe.FourPassAugmentation(side) if annexe else AffineAugmentation(side)

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from batik_utils.errors import BatikError
+from batik_utils.models.work import Fitted, Work
 from batik_utils.values import Dataset, Split
 
-BASELINES = ("metadata", "colour", "features")
-"""What each is given: facts about the file; a histogram of its colours; a frozen backbone's features."""
+
+@dataclass(frozen=True)
+class BaselineModel:
+    """A logistic regression, which every study is given beside its models."""
+
+    title: str
+    """The name that readers see."""
+    inputs: Literal["metadata", "colour", "features"]
+    """What it is given: facts about the file; a histogram of its colours; a frozen backbone's features."""
+    kind: Literal["baseline"] = "baseline"
+    search: None = None
+
+
+BASELINES = {
+    "baseline_metadata": BaselineModel("File facts only, picture unopened", "metadata"),
+    "baseline_colour": BaselineModel("Colour histogram", "colour"),
+    "baseline_features": BaselineModel("Frozen features, logistic regression", "features"),
+}
+"""By the names that their fits have."""
 
 COLOUR_BINS = 4
 """Per channel, so that the joint RGB histogram has 64 cells."""
@@ -20,25 +41,29 @@ REGULARISATION = 1.0
 """scikit-learn's C, fixed beforehand for all three."""
 
 
-def baseline_inputs(
-    name: str, dataset: Dataset, clean_features: NDArray[np.floating] | None = None
-) -> NDArray[np.float64]:
-    """The inputs [n, k] of one of BASELINES for every row of the dataset.
+def baseline_inputs(name: str, dataset: Dataset, features: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
+    """The inputs [n, k] of a baseline for every row of the dataset.
 
     metadata never opens an image: log width, log height, log bytes per pixel, log aspect, and format and mode
     as indicators, from dataset.facts; one constant column where there are none, or where all files are alike.
-    colour is the square root of the joint RGB histogram. features is clean_features, [n, k], of the untouched
-    images. Raises BatikError for an unknown name, and where features are asked for but not given.
+    colour is the square root of the joint RGB histogram. features is view 0 of features [n, views, k].
     """
     if name == "metadata":
         return _metadata(dataset)
     if name == "colour":
         return np.stack([_histogram(image) for image in dataset.images])
-    if name == "features":
-        if clean_features is None or len(clean_features) != len(dataset):
-            raise BatikError("The baseline on frozen features needs the features of every image.")
-        return np.asarray(clean_features, dtype=np.float64)
-    raise BatikError(f"There is no baseline {name!r}; known are: {', '.join(BASELINES)}.")
+    assert features is not None
+    return np.asarray(features[:, 0], dtype=np.float64)
+
+
+def fit_baselines(work: Work[BaselineModel], paths: Sequence[str], inputs: NDArray[np.float64]) -> list[Fitted]:
+    """Do the work on inputs [n, k]."""
+    labels, size = np.asarray(work.labels), (inputs.shape[1] + 1) * work.classes
+    done: list[Fitted] = []
+    for place, (fit, split) in enumerate(zip(work.fits, work.splits, strict=True)):
+        said = fit_baseline(inputs, labels, work.classes, split, fit.seed)
+        done.append((work.result(place, paths, {"test": said}, size), {}))
+    return done
 
 
 def fit_baseline(
@@ -60,11 +85,6 @@ def fit_baseline(
     model.fit(inputs[rows], labels[rows])
     out[:, known] = model.predict_proba(inputs[list(split.test)])
     return out
-
-
-def chance_accuracy(labels: NDArray[np.int64]) -> float:
-    """Accuracy, 0-1, of always answering the commonest class; labels is [n]."""
-    return float(np.bincount(labels).max() / len(labels))
 
 
 def _metadata(dataset: Dataset) -> NDArray[np.float64]:

@@ -41,7 +41,7 @@ def _greyscale(image: NDArray[np.uint8], sha256: str) -> NDArray[np.uint8]:
 
 
 def _blur(image: NDArray[np.uint8], sha256: str) -> NDArray[np.uint8]:
-    return cv2.GaussianBlur(image, (0, 0), BLUR * max(image.shape[:2]))
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), BLUR * max(image.shape[:2])), np.uint8)
 
 
 def _patches(image: NDArray[np.uint8], sha256: str) -> NDArray[np.uint8]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import batik_utils.backend  # noqa: F401  isort: skip  (before keras)
-
-import os
-import tempfile
-from collections.abc import Sequence
+import io
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batik_utils.files import read_sealed, write_sealed
 from batik_utils.models.backbones import Backbone
 from batik_utils.study import Augmentation
 
@@ -47,7 +45,7 @@ def compute_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str) -
     drawn = draw_transforms(spec.augmentation, [sha256] * len(every), list(every), spec.size)
     # Flips alone make two different views, however many are asked for.
     distinct, where = np.unique(drawn, axis=0, return_inverse=True)
-    batch = _augmented(np.repeat(image[None], len(distinct), axis=0), distinct)
+    batch = np.asarray(_augmentation()([np.repeat(image[None], len(distinct), axis=0), distinct]))
     corruptions = [tamper(image[None], corruption, [sha256]).astype(np.float32) for corruption in spec.corruptions]
     features = np.asarray(_built(spec.backbone, spec.size).predict_on_batch(np.concatenate([batch, *corruptions])))
     views, corrupted = features[: len(distinct)], features[len(distinct) :]
@@ -55,56 +53,37 @@ def compute_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str) -
 
 
 class FeatureStore:
-    """One small file per image in one folder; a folder belongs to one key (experiment.keys.feature_key)."""
+    """One sealed file per image in one folder; a folder belongs to one spec (experiment.keys.feature_key)."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def has(self, image: str, spec: FeatureSpec) -> bool:
-        """Whether the features of the image with this content hash are there and whole."""
-        return self.read(image, spec) is not None
+    def __init__(self, folder: Path, spec: FeatureSpec) -> None:
+        self.folder, self.spec = folder, spec
 
     def write(self, image: str, features: NDArray[np.float32]) -> None:
-        """Write one image's features, wholly or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # Processes of two machines that share a folder may have one number.
-        handle, part = tempfile.mkstemp(prefix=f".{image}.", suffix=".part", dir=self.folder)
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, features)
-        os.chmod(part, 0o644)
-        os.replace(part, self._path(image))
+        """Keep the features of the image with this content hash, wholly or not at all."""
+        content = io.BytesIO()
+        np.save(content, features)
+        write_sealed(self._path(image), content.getvalue())
 
-    def read(self, image: str, spec: FeatureSpec) -> NDArray[np.float32] | None:
-        """One image's features, memory-mapped; None if they are not there or damaged."""
-        try:
-            found = np.load(self._path(image), mmap_mode="r")
-        except (OSError, ValueError, EOFError):
+    def read(self, image: str) -> NDArray[np.float32] | None:
+        """One image's features, of spec.shape; None where they are not there, damaged or not finite."""
+        content = read_sealed(self._path(image))
+        if content is None:
             return None
-        return found if found.shape == spec.shape else None
-
-    def gather(self, images: Sequence[str], rows: Sequence[int], spec: FeatureSpec) -> NDArray[np.float32]:
-        """Features of the images at rows, [n, 1 + views + corruptions, d]; zero at all others."""
-        out = np.zeros((len(images), *spec.shape), np.float32)
-        for row in rows:
-            out[row] = self.read(images[row], spec)
-        return out
+        features = np.load(io.BytesIO(content), allow_pickle=False)
+        return features if features.shape == self.spec.shape and np.isfinite(features).all() else None
 
     def _path(self, image: str) -> Path:
-        return self.folder / f"{image}.npy"
+        return self.folder / f"{image}.features"
 
 
 @lru_cache(maxsize=1)
-def _built(backbone: Backbone, size: int):
+def _built(backbone: Backbone, size: int) -> Any:
     # One at a time: the features of one backbone are computed before those of the next.
     return backbone.build(size)
 
 
 @lru_cache(maxsize=1)
-def _augmentation():
-    from batik_utils.models.augment import AffineAugmentation
+def _augmentation() -> Any:
+    from batik_utils.models.augment import augmentation
 
-    return AffineAugmentation()
-
-
-def _augmented(images: NDArray[np.uint8], transforms: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(_augmentation()([images, transforms]))
+    return augmentation()

@@ -1,4 +1,4 @@
-"""The crowd of heads: many replicates of one small network on frozen features, trained as one Keras model.
+"""Batched heads: many replicates of one small network on frozen features, trained as one Keras model.
 
 Every weight has a replicate axis in front and every layer works on each replicate by itself, so the gradient of the
 sum of the replicates' losses falls apart into the gradients of each. Adam works element by element. A replicate
@@ -19,12 +19,17 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from batik_utils.models.work import Fitted, Work, evaluation_sets, steps_per_epoch, training_seed
+from batik_utils.study import PretrainedModel
 from batik_utils.values import Hyper
+
+Said = dict[str, NDArray[np.float64]]
+"""Per evaluation set or corruption: probabilities [rows, classes]; rows sum to 1; NaN where training diverged."""
 
 
 @dataclass(frozen=True)
 class Replicate:
-    """One head of the crowd: its own rows and its own seed."""
+    """One head: its own rows and its own seed."""
 
     train: Sequence[int]
     """Rows of the features that it learns from."""
@@ -38,16 +43,42 @@ class Replicate:
 class TrainedHead:
     """What one replicate says after training."""
 
-    probabilities: dict[str, NDArray[np.float64]]
-    """Per set of Replicate.evaluate: [rows, classes]; rows sum to 1; NaN where training diverged."""
-    checkpoints: dict[int, dict[str, NDArray[np.float64]]]
+    probabilities: Said
+    checkpoints: dict[int, Said]
     """The same after fewer epochs, for the epoch counts asked for."""
-    corruptions: dict[str, NDArray[np.float64]]
-    """Per corruption: the test rows, tampered with, [rows, classes]."""
+    corruptions: Said
+    """Of the test rows, tampered with."""
     history: dict[str, list[float]]
     """Per epoch: accuracy, loss (training mode, as Keras reports them), val_accuracy, val_loss; or empty."""
     weights: dict[str, NDArray[np.float32]] = field(repr=False)
     """hidden_kernel [d, hidden] and hidden_bias [hidden], unless hidden is 0; kernel [., classes], bias [classes]."""
+
+
+def fit_heads(work: Work[PretrainedModel], paths: Sequence[str], features: NDArray[np.float32]) -> list[Fitted]:
+    """Do the work on features [n, 1 + views + corruptions, d]; equally many steps per epoch for all its fits."""
+    spec, model = work.features, work.model
+    assert spec is not None
+    pairs = zip(work.fits, work.splits, strict=True)
+    replicates = [Replicate(split.train, evaluation_sets(split), training_seed(fit)) for fit, split in pairs]
+    heads = train_heads(
+        features,
+        np.asarray(work.labels),
+        replicates,
+        work.fits[0].hyper,
+        work.classes,
+        model.hidden,
+        model.batch_size,
+        spec.views,
+        work.corruptions,
+        work.checkpoints,
+        work.history,
+    )
+    done: list[Fitted] = []
+    for place, head in enumerate(heads):
+        more = {"history": head.history, "checkpoints": head.checkpoints, "corruptions": head.corruptions}
+        parameters = spec.backbone.parameters + sum(w.size for w in head.weights.values())
+        done.append((work.result(place, paths, head.probabilities, parameters, **more), head.weights))
+    return done
 
 
 def train_heads(
@@ -65,55 +96,71 @@ def train_heads(
 ) -> list[TrainedHead]:
     """Train every replicate of one head together and return them in order.
 
-    features is [n, 1 + views + corruptions, d]: of each image the untouched view, the augmented views and the corruptions, in
-    that order; labels is [n]. Each epoch shows a replicate all its rows through the next view of its own order (the
-    untouched one where views is 0). All replicates must have as many steps per epoch as each other, because Adam
-    counts steps: ValueError otherwise.
+    features is [n, 1 + views + corruptions, d]: of each image the untouched view, the augmented views and the
+    corruptions, in that order; labels is [n]. Each epoch shows a replicate all its rows through the next view of its
+    own order (the untouched one where views is 0). All replicates must have as many steps per epoch as each other,
+    because Adam counts steps: ValueError otherwise.
     """
-    steps = steps_per_epoch(len(replicates[0].train), batch_size)
+    count, steps = len(replicates), steps_per_epoch(len(replicates[0].train), batch_size)
     if any(steps_per_epoch(len(r.train), batch_size) != steps for r in replicates):
-        raise ValueError("the replicates of a crowd must have equally many steps per epoch")
+        raise ValueError("heads that are trained together must have equally many steps per epoch")
     streams = [_Stream(r, views, batch_size, steps) for r in replicates]
-    crowd = _crowd(len(replicates), features.shape[2], hidden, classes)
-    crowd.start([s.initial(features.shape[2], hidden, classes) for s in streams], hyper.learning_rate)
+    weight = np.stack([s.weight for s in streams])
+    sizes = (weight.reshape(count, steps, batch_size) > 0).sum(2)
+    heads = _heads(count, features.shape[2], hidden, classes)
+    heads.start([s.initial(features.shape[2], hidden, classes) for s in streams], hyper.learning_rate)
+    longest = max(len(rows) for r in replicates for rows in r.evaluate.values())
 
+    def ask(name: str, view: int = 0) -> list[NDArray[np.float64]]:
+        rows = [np.asarray(r.evaluate[name], np.int64) for r in replicates]
+        # Every set is filled up to the longest, so that the graph sees one shape only.
+        filled = np.stack([np.pad(part, (0, longest - len(part))) for part in rows])
+        said = heads.probabilities(features[filled, view])
+        return [probabilities[: len(part)] for probabilities, part in zip(said, rows, strict=True)]
+
+    def ask_all() -> list[Said]:
+        said = {name: ask(name) for name in replicates[0].evaluate}
+        return [{name: rows[r] for name, rows in said.items()} for r in range(count)]
+
+    watched = "val" if "val" in replicates[0].evaluate else "test"
     curves: list[dict[str, list[float]]] = [{} for _ in replicates]
-    kept: list[dict[int, dict[str, NDArray[np.float64]]]] = [{} for _ in replicates]
+    kept: dict[int, list[Said]] = {}
     for epoch in range(hyper.epochs):
         order = np.stack([s.order() for s in streams])
-        weight = np.stack([s.weight for s in streams])
         view = np.array([[s.view(epoch)] for s in streams])
-        width = hidden or features.shape[2]
-        masks = [s.masks(hyper.dropout, width) for s in streams]
+        masks = [s.masks(hyper.dropout, hidden or features.shape[2]) for s in streams]
         means = []
         for step in range(steps):
             part = slice(step * batch_size, (step + 1) * batch_size)
             rows = order[:, part]
-            mask = np.stack([m[part] for m in masks]) if hyper.dropout else _no_mask(len(replicates))
-            means.append(crowd.step(features[rows, view], mask, labels[rows], weight[:, part]))
+            mask = np.stack([m[part] for m in masks]) if hyper.dropout else _no_mask(count)
+            means.append(heads.step(features[rows, view], mask, labels[rows], weight[:, part]))
         if history:
-            _remember(
-                curves, means, weight.reshape(len(replicates), steps, batch_size), crowd, features, labels, replicates
-            )
+            accuracy, loss = (np.stack(series, axis=1) for series in zip(*means, strict=True))
+            for r, said in enumerate(ask(watched)):
+                truth = labels[np.asarray(replicates[r].evaluate[watched], np.int64)]
+                right = np.clip(said[np.arange(len(truth)), truth], 1e-7, None)
+                now = {
+                    "accuracy": np.average(accuracy[r], weights=sizes[r]),
+                    "loss": np.average(loss[r], weights=sizes[r]),
+                    "val_accuracy": np.mean(said.argmax(1) == truth),
+                    "val_loss": -np.mean(np.log(right)),
+                }
+                for name, value in now.items():
+                    curves[r].setdefault(name, []).append(float(value))
         if epoch + 1 in checkpoints:
-            for head, answer in zip(kept, _ask(crowd, features, replicates), strict=True):
-                head[epoch + 1] = answer
-    answers = _ask(crowd, features, replicates)
-    corrupted = {
-        name: [a["test"] for a in _ask(crowd, features, replicates, ("test",), 1 + views + i)]
-        for i, name in enumerate(corruptions)
-    }
+            kept[epoch + 1] = ask_all()
+    corrupted = {name: ask("test", 1 + views + i) for i, name in enumerate(corruptions)}
     return [
         TrainedHead(
-            answers[r], kept[r], {name: rows[r] for name, rows in corrupted.items()}, curves[r], crowd.weights(r)
+            probabilities,
+            {epochs: said[r] for epochs, said in kept.items()},
+            {name: said[r] for name, said in corrupted.items()},
+            curves[r],
+            heads.weights(r),
         )
-        for r in range(len(replicates))
+        for r, probabilities in enumerate(ask_all())
     ]
-
-
-def steps_per_epoch(rows: int, batch_size: int) -> int:
-    """Batches in one epoch, the last one possibly short."""
-    return -(-rows // batch_size)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -140,8 +187,7 @@ class _Stream:
     def initial(self, inputs: int, hidden: int, classes: int) -> list[NDArray[np.float32]]:
         """Glorot-uniform kernels and zero biases, as Keras' Dense."""
         weights = []
-        sizes = [inputs, hidden, classes] if hidden else [inputs, classes]
-        for fan_in, fan_out in pairwise(sizes):
+        for fan_in, fan_out in pairwise([inputs, hidden, classes] if hidden else [inputs, classes]):
             limit = np.sqrt(6 / (fan_in + fan_out))
             weights.append(self._initial.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32))
             weights.append(np.zeros((1, fan_out), np.float32))
@@ -163,7 +209,7 @@ class _Stream:
         return (draws >= round(dropout * 65536)) * np.float32(1 / (1 - dropout))
 
 
-class _CrowdDense(keras.layers.Layer):
+class _BatchedDense(keras.layers.Layer):
     """A dense layer per replicate: [r, b, d] times [r, d, h]."""
 
     def __init__(self, units: int, relu: bool = False) -> None:
@@ -199,15 +245,15 @@ class _PerReplicate(keras.metrics.Metric):
         return ops.convert_to_tensor(self.value)
 
 
-class _Crowd:
-    """One compiled model; crowds of one shape use it one after another, so it is traced once per process."""
+class _Heads:
+    """One compiled model; heads of one shape use it one after another, so it is traced once per process."""
 
     def __init__(self, replicates: int, inputs: int, hidden: int, classes: int) -> None:
         self.replicates = replicates
         x = keras.Input(batch_shape=(replicates, None, inputs))
         mask = keras.Input(batch_shape=(replicates, None, None))
-        y = _CrowdDense(hidden, relu=True)(x) if hidden else x
-        y = _CrowdDense(classes)(ops.multiply(y, mask))
+        y = _BatchedDense(hidden, relu=True)(x) if hidden else x
+        y = _BatchedDense(classes)(ops.multiply(y, mask))
         self.model = keras.Model([x, mask], y)
         self.model.compile(
             optimizer=keras.optimizers.Adam(),
@@ -242,47 +288,9 @@ class _Crowd:
 
 
 @lru_cache(maxsize=4)
-def _crowd(replicates: int, inputs: int, hidden: int, classes: int) -> _Crowd:
-    return _Crowd(replicates, inputs, hidden, classes)
+def _heads(replicates: int, inputs: int, hidden: int, classes: int) -> _Heads:
+    return _Heads(replicates, inputs, hidden, classes)
 
 
 def _no_mask(replicates: int) -> NDArray[np.float32]:
     return np.ones((replicates, 1, 1), np.float32)
-
-
-def _ask(
-    crowd: _Crowd,
-    features: NDArray[np.float32],
-    replicates: Sequence[Replicate],
-    sets: Sequence[str] | None = None,
-    view: int = 0,
-) -> list[dict[str, NDArray[np.float64]]]:
-    # Every set is filled up to the longest, so that the graph sees one shape only.
-    length = max(len(rows) for r in replicates for rows in r.evaluate.values())
-    answers: list[dict[str, NDArray[np.float64]]] = [{} for _ in replicates]
-    for name in sets or replicates[0].evaluate:
-        rows = [np.asarray(r.evaluate[name], np.int64) for r in replicates]
-        filled = np.stack([np.pad(part, (0, length - len(part))) for part in rows])
-        said = crowd.probabilities(features[filled, view])
-        for answer, part, probabilities in zip(answers, rows, said, strict=True):
-            answer[name] = probabilities[: len(part)]
-    return answers
-
-
-def _remember(curves, means, weight, crowd, features, labels, replicates) -> None:
-    """Append one epoch to the replicates' curves."""
-    watched = "val" if "val" in replicates[0].evaluate else "test"
-    answers = _ask(crowd, features, replicates, (watched,))
-    sizes = (weight > 0).sum(2)
-    accuracy, loss = (np.stack(series, axis=1) for series in zip(*means, strict=True))
-    for r, (curve, answer) in enumerate(zip(curves, answers, strict=True)):
-        truth = labels[np.asarray(replicates[r].evaluate[watched], np.int64)]
-        said = answer[watched]
-        epoch = {
-            "accuracy": np.average(accuracy[r], weights=sizes[r]),
-            "loss": np.average(loss[r], weights=sizes[r]),
-            "val_accuracy": np.mean(said.argmax(1) == truth),
-            "val_loss": -np.mean(np.log(np.clip(said[np.arange(len(truth)), truth], 1e-7, None))),
-        }
-        for name, value in epoch.items():
-            curve.setdefault(name, []).append(float(value))

@@ -1,4 +1,4 @@
-"""Pooling, bias and ReLU as one layer, whose gradient costs little: what the scratch networks' fast form is made of."""
+"""Pooling, bias and ReLU as one layer, whose gradient costs little, and the scratch networks made of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,25 @@ from keras import layers, ops
 
 PLACES = np.arange(4, dtype=np.int32)
 """A window's pixels, row by row."""
+
+
+def faster(plain: keras.Model) -> keras.Model:
+    """The same function of the same weights in the same order, with each convolution's bias and ReLU after its pooling.
+
+    plain is a chain of layers in which every Conv2D has a bias and a ReLU and is followed by a MaxPooling2D of 2x2.
+    """
+    x = images = keras.Input(plain.input_shape[1:])
+    for layer in plain.layers[1:]:
+        if isinstance(layer, layers.Conv2D):
+            config = layer.get_config() | {"use_bias": False, "activation": "linear"}
+            x = layers.Conv2D.from_config(config)(x)
+        elif isinstance(layer, layers.MaxPooling2D):
+            x = PoolBiasRelu(dtype=layer.dtype_policy)(x)
+        else:
+            x = type(layer).from_config(layer.get_config())(x)
+    model = keras.Model(images, x, name=plain.name)
+    model.set_weights(plain.get_weights())
+    return model
 
 
 class PoolBiasRelu(layers.Layer):

@@ -1,0 +1,242 @@
+"""The kinds of model: one class each, which says what it is fitted on and how, and describes itself; nothing else asks.
+
+A new kind is a class here, an entry in KINDS, and its fields in batik_utils.study. Nothing here changes a number by
+itself: the arithmetic is in the files that `code` names, so that this file's words are in no result's key.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batik_utils.errors import BatikError
+from batik_utils.models.backbones import BACKBONES, Backbone
+from batik_utils.models.baselines import BaselineModel, baseline_inputs, fit_baselines
+from batik_utils.models.corruptions import CORRUPTIONS
+from batik_utils.models.features import FeatureSpec
+from batik_utils.models.work import Fitted, M, Weights, Work, steps_per_epoch
+from batik_utils.study import Augmentation, PretrainedModel, Repetition, ScratchModel, Study, nearest
+from batik_utils.values import Dataset, Fit, Hyper, Split
+
+Pair = tuple[Fit, Split]
+BATCHED = 10
+"""Heads trained together at most: of 5, 10 and 25, 10 took the least processor time per head."""
+COMMON = ("backend.py", "values.py", "models/work.py")
+VIEWS = ("models/annexe.py", "models/augment.py", "models/fast/warp.py", "models/corruptions.py")
+FEATURES = (
+    "backend.py",
+    "models/features.py",
+    "models/backbones.py",
+    "models/efficientnet_lite.py",
+    "models/pth.py",
+    "models/folding.py",
+    *VIEWS,
+)
+"""The source files that frozen features depend on: theirs are the numbers of whatever is given them."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What readers are told of a model, whatever it is called."""
+
+    starts: str
+    """Where its weights start, in a word: "random", "ImageNet"."""
+    trained: str
+    """The same as a clause: "from random weights"."""
+    words: str
+    """What it is, for a card: "seed_cnn, a convolutional network trained from random weights"."""
+
+
+class Kind(ABC, Generic[M]):
+    """A kind of model."""
+
+    code: tuple[str, ...]
+    """The source files of batik_utils that its numbers depend on, but for those of the features that it is given."""
+    cost = 1.0
+    """Of one training image shown once, in any unit: the costliest tasks are done first."""
+    protocols: Collection[str] | None = None
+    """Those that it takes part in; None for all."""
+
+    def settings(self, model: M) -> dict[str, Any]:
+        """The fields that change numbers, but for those of Hyper, as plain values."""
+        unused = {"title", "search", "epochs", "learning_rate", "dropout"}
+        return model.model_dump(exclude=unused | {"optional", "variant_of", "mistake", "stand_in"})  # type: ignore[attr-defined]
+
+    @abstractmethod
+    def hyper(self, model: M) -> Hyper:
+        """Its own hyperparameters, fixed beforehand."""
+
+    @abstractmethod
+    def repetition(self, study: Study) -> Repetition:
+        """How often it is fitted."""
+
+    def unavailable(self, model: M, backbones: Mapping[str, Backbone]) -> str | None:
+        """Why it cannot be fitted here, or None; raises BatikError where the study cannot do without it."""
+        return None
+
+    def features(self, model: M, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec | None:
+        """The frozen features that it is given; None where it needs none."""
+        return None
+
+    def together(self, pairs: Sequence[Pair], model: M) -> list[list[Pair]]:
+        """The fits cut into those that are done in one go; nothing else may, or a rounding would depend on it."""
+        return [[pair] for pair in pairs]
+
+    @abstractmethod
+    def inputs(self, model: M, dataset: Dataset, features: NDArray[np.float32] | None) -> NDArray[Any]:
+        """What its fits are given, one row per image of the dataset: images, features or a baseline's inputs."""
+
+    @abstractmethod
+    def fit(self, work: Work[M], paths: Sequence[str], sha256s: Sequence[str], inputs: Any) -> list[Fitted]:
+        """Do the work; one result and its weights per fit, in order. Raises BatikError where training diverges."""
+
+    @abstractmethod
+    def describe(self, model: M) -> Description:
+        """What readers are told of it."""
+
+    def weights_sha256(self, model: M) -> str | None:
+        """sha256 of the weights that it starts from; None where there are none. Raises BatikError if not to be had."""
+        return None
+
+    def assemble(self, model: M, weights: Weights, size: int, motifs: Sequence[str], dropout: float) -> Any:
+        """A fit's weights as a whole keras.Model: float32 [b, size, size, 3] RGB 0-255 → [b, motifs]."""
+        raise BatikError("A model of this kind cannot be saved as a network.")
+
+
+class _Network(Kind[M]):
+    def hyper(self, model: M) -> Hyper:
+        spec: Any = model
+        return Hyper(spec.epochs, spec.learning_rate, spec.dropout)
+
+
+class Scratch(_Network[ScratchModel]):
+    """A network trained from random weights, on images."""
+
+    code = (
+        *COMMON,
+        *VIEWS,
+        "models/train_scratch.py",
+        "models/scratch.py",
+        "models/fast/pool.py",
+        "models/fast/adam.py",
+    )
+    cost = 1000.0
+
+    def repetition(self, study: Study) -> Repetition:
+        return study.grouped.scratch
+
+    def inputs(self, model: ScratchModel, dataset: Dataset, features: Any) -> NDArray[np.uint8]:
+        return dataset.images
+
+    def fit(self, work: Work[ScratchModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
+        from batik_utils.models.train_scratch import fit_scratch
+
+        return fit_scratch(work, paths, sha256s, inputs)
+
+    def describe(self, model: ScratchModel) -> Description:
+        words = f"{model.architecture}, a convolutional network trained from random weights"
+        return Description("random", "from random weights", words)
+
+    def assemble(self, model: ScratchModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
+        from batik_utils.models.scratch import build_scratch
+
+        network = build_scratch(model.architecture, size, len(motifs), dropout)
+        network.set_weights(weights)
+        return network
+
+
+class Pretrained(_Network[PretrainedModel]):
+    """A head trained on a frozen backbone's features."""
+
+    code = (*COMMON, "models/heads.py")
+
+    def repetition(self, study: Study) -> Repetition:
+        return study.grouped.pretrained
+
+    def unavailable(self, model: PretrainedModel, backbones: Mapping[str, Backbone]) -> str | None:
+        reason = self._backbone(model, backbones).unavailable()
+        if reason and not model.optional:
+            raise BatikError(f"The study needs {model.title}, but {reason}.")
+        return reason
+
+    def features(self, model: PretrainedModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec:
+        # Enough views that every epoch of the longest fit sees a fresh one; none where nothing is changed.
+        views = max(model.epochs, *(model.search.epochs if model.search else (0,)))
+        views = views if model.augmentation != Augmentation() else 0
+        backbone = self._backbone(model, backbones)
+        return FeatureSpec(backbone, study.image.size, model.augmentation, views, CORRUPTIONS)
+
+    def together(self, pairs: Sequence[Pair], model: PretrainedModel) -> list[list[Pair]]:
+        by_steps: dict[int, list[Pair]] = defaultdict(list)
+        for pair in pairs:  # train_heads says why
+            by_steps[steps_per_epoch(len(pair[1].train), model.batch_size)].append(pair)
+        return [alike[i : i + BATCHED] for _, alike in sorted(by_steps.items()) for i in range(0, len(alike), BATCHED)]
+
+    def inputs(self, model: PretrainedModel, dataset: Dataset, features: Any) -> NDArray[np.float32]:
+        return features
+
+    def fit(self, work: Work[PretrainedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
+        from batik_utils.models.heads import fit_heads
+
+        return fit_heads(work, paths, inputs)
+
+    def describe(self, model: PretrainedModel) -> Description:
+        words = (
+            f"{model.backbone} with frozen ImageNet weights, global average pooling and a trained classification head"
+        )
+        return Description("ImageNet", "from ImageNet weights, backbone frozen", words)
+
+    def weights_sha256(self, model: PretrainedModel) -> str:
+        return self._backbone(model, BACKBONES).weights_sha256()
+
+    def assemble(self, model: PretrainedModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
+        from batik_utils.models.saved import assemble
+
+        return assemble(model.backbone, weights, size, motifs, dropout)
+
+    def _backbone(self, model: PretrainedModel, backbones: Mapping[str, Backbone]) -> Backbone:
+        if model.backbone not in backbones:
+            raise BatikError(f"There is no backbone {model.backbone!r}, {nearest(model.backbone, backbones)}")
+        return backbones[model.backbone]
+
+
+class Baseline(Kind[BaselineModel]):
+    """A logistic regression on what says little of a motif, on all splits of the grouped protocol in one go."""
+
+    code = (*COMMON, "models/baselines.py")
+    protocols = ("grouped",)
+
+    def settings(self, model: BaselineModel) -> dict[str, Any]:
+        return {"inputs": model.inputs}
+
+    def hyper(self, model: BaselineModel) -> Hyper:
+        return Hyper(epochs=0, learning_rate=0.0, dropout=0.0)  # It has none.
+
+    def repetition(self, study: Study) -> Repetition:
+        return study.grouped.pretrained.model_copy(update={"seeds": 1})
+
+    def features(self, model: BaselineModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec | None:
+        other = study.models[study.compare[0]]
+        return KINDS[other.kind].features(other, study, backbones) if model.inputs == "features" else None
+
+    def together(self, pairs: Sequence[Pair], model: BaselineModel) -> list[list[Pair]]:
+        return [list(pairs)]
+
+    def inputs(self, model: BaselineModel, dataset: Dataset, features: Any) -> NDArray[np.float64]:
+        return baseline_inputs(model.inputs, dataset, features)
+
+    def fit(self, work: Work[BaselineModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
+        return fit_baselines(work, paths, inputs)
+
+    def describe(self, model: BaselineModel) -> Description:
+        return Description("none", "by logistic regression", f"{model.title}, a logistic regression")
+
+
+KINDS: dict[str, Kind[Any]] = {"scratch": Scratch(), "pretrained": Pretrained(), "baseline": Baseline()}
+"""By the `kind` of a model."""

@@ -1,0 +1,80 @@
+"""What one process does in one go, as plain values: fits of one model that are trained together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batik_utils.values import Fit, FitResult, Split
+
+if TYPE_CHECKING:
+    from batik_utils.models.features import FeatureSpec
+
+M = TypeVar("M")
+Weights = dict[str, NDArray[np.float32]] | list[NDArray[np.float32]]
+"""A head's by name, a network's in order; empty where a model has none to keep."""
+Fitted = tuple[FitResult, Weights]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(Generic[M]):
+    """Fits of one model and setting, with their splits and what is asked of them."""
+
+    model: M
+    fits: tuple[Fit, ...]
+    splits: tuple[Split, ...]
+    """One per fit."""
+    labels: tuple[int, ...] = field(repr=False)
+    """Of every row of the dataset; dealt out at random in the permutation control."""
+    classes: int
+    features: FeatureSpec | None = None
+    """The frozen features that it is given in the images' place."""
+    corruptions: tuple[str, ...] = ()
+    checkpoints: tuple[int, ...] = ()
+    """Epoch counts after which validation and test rows are asked about too."""
+    history: bool = False
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of the dataset that are needed, sorted."""
+        return tuple(sorted({i for s in self.splits for part in (s.train, s.val, s.test) for i in part}))
+
+    def result(
+        self, place: int, paths: Sequence[str], said: Mapping[str, NDArray[np.float64]], parameters: int, **more: Any
+    ) -> FitResult:
+        """The result of the fit at a place from its probabilities of "test" and, where there are such rows, "val".
+
+        paths is that of every row; more may hold FitResult's history, checkpoints and corruptions.
+        """
+        split, labels = self.splits[place], np.asarray(self.labels)
+        test, val = np.asarray(split.test), np.asarray(split.val, np.int64)
+        return FitResult(
+            fit=self.fits[place],
+            paths=tuple(paths[i] for i in test),
+            y_true=labels[test],
+            y_prob=said["test"],
+            parameters=int(parameters),
+            val_paths=tuple(paths[i] for i in val),
+            val_true=labels[val] if split.val else None,
+            val_prob=said["val"] if split.val else None,
+            **more,
+        )
+
+
+def evaluation_sets(split: Split) -> dict[str, Sequence[int]]:
+    """{"test": rows}, and "val" where the split has such rows."""
+    return {"test": split.test, "val": split.val} if split.val else {"test": split.test}
+
+
+def training_seed(fit: Fit) -> int:
+    """The seed of a fit's training, from its seed, repeat and fold: no two fits of one protocol share one."""
+    return int(np.random.SeedSequence([fit.seed, fit.repeat, fit.fold]).generate_state(1)[0])
+
+
+def steps_per_epoch(rows: int, batch_size: int) -> int:
+    """Batches in one epoch, the last one possibly short."""
+    return -(-rows // batch_size)
