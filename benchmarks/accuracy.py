@@ -20,17 +20,16 @@ def accuracy(way: str, study_name: str, seed: int, epochs: int) -> float:
     from batik_utils.models.train_scratch import train_scratch
     from batik_utils.values import Hyper
     from benchmarks import seed_way
-    from benchmarks.pictures import halves, load
+    from benchmarks.pictures import halves, load, scratch_model
 
     if way == "seed's way":
         return seed_way.fit("scratch", study_name, epochs, seed).history["val_accuracy"][-1]
     study, dataset = load(study_name)
-    spec = next(model for model in study.models.values() if model.kind == "scratch")
+    spec = scratch_model(study, way)
+    hyper = Hyper(epochs, spec.learning_rate, spec.dropout)
     train, held = halves(dataset)
-    result = train_scratch(
-        spec, Hyper(epochs, spec.learning_rate, spec.dropout), dataset.images, dataset.labels, dataset.sha256,
-        train, {"test": held}, seed, len(dataset.motifs), precision=way,
-    )  # fmt: skip
+    pictures = (dataset.images, dataset.labels, dataset.sha256)
+    result = train_scratch(spec, hyper, *pictures, train, {"test": held}, seed, len(dataset.motifs))
     return float(np.mean(result.probabilities["test"].argmax(axis=1) == dataset.labels[held]))
 
 

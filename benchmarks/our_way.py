@@ -8,22 +8,20 @@ import time
 
 from batik_utils.models.train_scratch import train_scratch
 from batik_utils.values import Hyper
-from benchmarks.pictures import halves, load
+from benchmarks.pictures import halves, load, scratch_model
 
 
 def seconds_per_epoch(study_name: str, precision: str, epochs: int) -> dict[str, float]:
     """Mean over a fit of `epochs` epochs, after a fit of one that compiles (its seconds are "first_fit")."""
     study, dataset = load(study_name)
-    spec = next(model for model in study.models.values() if model.kind == "scratch")
+    spec = scratch_model(study, precision)
     train, held = halves(dataset)
 
     def fit(length: int) -> float:
         hyper = Hyper(length, spec.learning_rate, spec.dropout)
         start = time.perf_counter()
-        train_scratch(
-            spec, hyper, dataset.images, dataset.labels, dataset.sha256, train, {"val": held}, 0, len(dataset.motifs),
-            precision=precision,
-        )  # fmt: skip
+        pictures = (dataset.images, dataset.labels, dataset.sha256)
+        train_scratch(spec, hyper, *pictures, train, {"val": held}, 0, len(dataset.motifs))
         return time.perf_counter() - start
 
     first = fit(1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from batik_utils.data.load import load_dataset
 from batik_utils.errors import BatikError
-from batik_utils.study import Study, load_study
+from batik_utils.study import ScratchModel, Study, load_study
 from batik_utils.values import Dataset
 
 
@@ -18,6 +20,12 @@ def load(name: str) -> tuple[Study, Dataset]:
         # The same arithmetic as the study that was asked for: its size of picture.
         sample = sample.model_copy(update={"image": study.image, "motifs": sample.motifs[: len(study.motifs)]})
         return sample, load_dataset(sample)
+
+
+def scratch_model(study: Study, precision: Literal["float32", "bfloat16"] = "float32") -> ScratchModel:
+    """The study's first scratch model, with this arithmetic."""
+    found = next(model for model in study.models.values() if isinstance(model, ScratchModel))
+    return found.model_copy(update={"precision": precision})
 
 
 def halves(dataset: Dataset) -> tuple[list[int], list[int]]:

@@ -16,20 +16,14 @@ from rich.table import Table
 from batik_utils.data.listing import published_files
 from batik_utils.data.load import load_dataset
 from batik_utils.experiment import make_plan, run_plan
-from batik_utils.study import Study, load_study
+from batik_utils.study import Repetition, Study, load_study
 from batik_utils.values import Dataset
 
 
 def bigger_study(motifs: list[str], repeats: int) -> Study:
     """Study one's pretrained model, and nothing else, on these motifs."""
     one = load_study("bali-betawi-celup")
-    grouped = one.grouped.model_copy(
-        update={
-            "curve": (),
-            "permuted": False,
-            "pretrained": one.grouped.pretrained.model_copy(update={"repeats": repeats}),
-        }
-    )
+    grouped = one.grouped.model_copy(update={"pretrained": Repetition(repeats=repeats, curve=False, permuted=0)})
     models = {name: one.models[name] for name in one.compare}
     return one.model_copy(update={"motifs": tuple(motifs), "grouped": grouped, "models": models, "claims": ()})
 

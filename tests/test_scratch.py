@@ -1,4 +1,4 @@
-"""Scratch networks: the seed's architecture, a fast form that is the same function, and fits that repeat bit by bit."""
+"""Scratch networks: the seed's architecture, and fits that repeat bit by bit."""
 
 import importlib.util
 import os
@@ -12,10 +12,11 @@ import pytest
 
 from batik_utils.errors import BatikError
 from batik_utils.models import train_scratch as room
-from batik_utils.models.scratch import ARCHITECTURES, build_scratch, initial_weights, multiply_adds, side_seen
+from batik_utils.models.scratch import ARCHITECTURES, build_scratch, initial_weights, side_seen
 from batik_utils.models.train_scratch import train_scratch
 from batik_utils.study import Augmentation, ScratchModel
 from batik_utils.values import Hyper
+from benchmarks.count import multiply_adds
 
 SIZE, CLASSES = 40, 3
 SPEC = ScratchModel(
@@ -51,13 +52,11 @@ def assert_same_bits(a, b):
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_seeds_network_counts_11_169_347_parameters():
-    assert build_scratch("seed_cnn", 224, 3, 0.5).count_params() == 11_169_347
-    assert build_scratch("seed_cnn", 224, 3, 0.5, fast=True).count_params() == 11_169_347
-
-
 def test_the_seeds_network_is_the_seeds_layer_by_layer():
     model = build_scratch("seed_cnn", 224, 3, 0.5)
+    assert model.count_params() == 11_169_347
+    # The last two rows and columns are never seen.
+    assert (side_seen(model), side_seen(build_scratch("pooled_cnn", 224, 3, 0.5))) == (222, 224)
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds == ["InputLayer", "Rescaling", *["Conv2D", "MaxPooling2D"] * 3, "Flatten", "Dense", "Dropout", "Dense"]
     assert [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)] == [32, 64, 128]
@@ -72,49 +71,16 @@ def test_multiply_adds_are_those_of_the_arithmetic_floor():
     assert 6.5e12 < 2 * training * 120 * 20 < 6.8e12
 
 
-@pytest.mark.parametrize("size", [40, 43])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_fast_form_is_the_same_function_of_the_same_weights(architecture, size):
-    images = pictures(6, size)[0].astype(np.float32)
-    plain = build_scratch(architecture, size, CLASSES, 0.5, seed=3)
-    fast = build_scratch(architecture, size, CLASSES, 0.5, seed=4, fast=True)
-    assert [w.shape for w in plain.get_weights()] == [w.shape for w in fast.get_weights()]
-    fast.set_weights(plain.get_weights())
-    np.testing.assert_allclose(fast.predict_on_batch(images), plain.predict_on_batch(images), atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [40, 43])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_fast_form_learns_as_the_plain_one(architecture, size):
-    images, labels, _ = pictures(6, size)
-    after = []
-    for fast in (False, True):
-        model = build_scratch(architecture, size, CLASSES, 0.0, seed=3, fast=fast)
-        # Plain gradient descent: the change of the weights is the gradient itself.
-        model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy", jit_compile=False)
-        before = model.get_weights()
-        model.train_on_batch(images.astype(np.float32), labels)
-        after.append([new - old for new, old in zip(model.get_weights(), before, strict=True)])
-    for plain, fast in zip(*after, strict=True):
-        assert np.abs(plain).max() > 1e-6
-        np.testing.assert_allclose(fast, plain, atol=1e-3 * np.abs(plain).max())
-
-
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("size", [40, 43, 48])
 def test_what_lies_beyond_the_side_seen_changes_nothing(architecture, size):
     images = pictures(4, size)[0].astype(np.float32)
-    model, side = build_scratch(architecture, size, CLASSES, 0.0), side_seen(architecture, size)
-    said = model.predict_on_batch(images)
+    model = build_scratch(architecture, size, CLASSES, 0.0)
+    side, said = side_seen(model), model.predict_on_batch(images)
     for edge, same in ((side, True), (side - 1, False)):
         other = images.copy()
         other[:, edge:] = other[:, :, edge:] = 255
         assert np.array_equal(model.predict_on_batch(other), said) == (same or edge >= size)
-
-
-def test_the_seeds_network_never_sees_the_last_two_rows_and_columns():
-    assert side_seen("seed_cnn", 224) == 222
-    assert side_seen("pooled_cnn", 224) == 224
 
 
 def test_weights_are_drawn_from_the_seed_as_keras_draws_them():
@@ -187,7 +153,6 @@ def test_what_a_fit_leaves_behind():
     assert not np.array_equal(result.corruptions["inverted"], result.probabilities["test"])
     plain = build_scratch("seed_cnn", SIZE, CLASSES, 0.5)
     plain.set_weights(result.weights)
-    assert result.parameters == plain.count_params()
     said = plain.predict_on_batch(images[25:30].astype(np.float32))
     np.testing.assert_allclose(said, result.probabilities["test"], atol=1e-5)
 
@@ -202,8 +167,8 @@ def test_a_fit_that_diverges_says_where():
     ("architecture", "precision"), [("seed_cnn", "float32"), ("seed_cnn", "bfloat16"), ("pooled_cnn", "float32")]
 )
 def test_it_learns_what_is_easy(architecture, precision):
-    spec = SPEC.model_copy(update={"architecture": architecture})
-    result = fit(spec, Hyper(epochs=15, learning_rate=2e-3, dropout=0.5), precision=precision)
+    spec = SPEC.model_copy(update={"architecture": architecture, "precision": precision})
+    result = fit(spec, Hyper(epochs=15, learning_rate=2e-3, dropout=0.5))
     assert result.history["loss"][-1] < 0.5 * result.history["loss"][0]
     said = np.concatenate([result.probabilities[name].argmax(axis=1) for name in ("val", "test")])
     assert np.mean(said == np.arange(20, 30) % CLASSES) >= 0.8
@@ -234,7 +199,8 @@ def test_jax_trains_the_same_network_up_to_rounding(precision):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import test_scratch as t\n"
         "h = t.Hyper(epochs=2, learning_rate=1e-3, dropout=0.0)\n"  # dropout is drawn otherwise in each backend
-        "print(*t.fit(hyper=h, precision=sys.argv[2]).history['loss'])"
+        "spec = t.SPEC.model_copy(update={'precision': sys.argv[2]})\n"
+        "print(*t.fit(spec, h).history['loss'])"
     )
     losses = []
     for backend in ("tensorflow", "jax"):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batik_utils.data.split import curve_splits, grouped_splits, permuted, published_split
+from batik_utils.data.split import PROTOCOLS, grouped_splits, permuted_labels, published_split
 from batik_utils.errors import BatikError
-from batik_utils.study import parse_study
+from batik_utils.study import Repetition, parse_study
 from batik_utils.values import Dataset, Source
 
 MOTIFS = ("batik-bali", "batik-betawi", "batik-celup")
@@ -46,9 +46,12 @@ def dataset(per_motif=50, groups=None, names=None, motifs=MOTIFS):
     )
 
 
-def pairs(per_motif=50):
-    """Neighbours are near-duplicates of each other, two and two."""
-    return np.arange(3 * per_motif) // 2
+PAIRS = np.arange(150) // 2
+"""Neighbours are near-duplicates of each other, two and two."""
+
+
+def curve(study, data, repeats):
+    return [s for part in PROTOCOLS["curve"](study, data, Repetition(repeats=repeats)) for s in part.splits]
 
 
 def whole(split, n):
@@ -99,19 +102,14 @@ def test_the_published_split_of_study_two_is_stratified_tenths():
     assert list(split.test) != list(range(0, 150, 10))
 
 
-def test_the_published_splits_ignore_groups_on_purpose():
-    for kind in ("keras-validation-split", "stratified-80-10-10"):
-        alone = published_split(study(kind), dataset())
-        assert published_split(study(kind), dataset(groups=pairs())) == alone
-
-
-@pytest.mark.parametrize(("kind", "count"), [("keras-validation-split", 4), ("stratified-80-10-10", 6)])
-def test_a_published_split_of_too_few_images_is_one_line(kind, count):
+@pytest.mark.parametrize(("kind", "too_few"), [("keras-validation-split", 4), ("stratified-80-10-10", 6)])
+def test_a_published_split_knows_nothing_of_groups_and_says_where_images_are_too_few(kind, too_few):
+    assert published_split(study(kind), dataset(groups=PAIRS)) == published_split(study(kind), dataset())
     with pytest.raises(BatikError, match="batik-bali"):
-        published_split(study(kind), dataset(count))
+        published_split(study(kind), dataset(too_few))
 
 
-@pytest.mark.parametrize("groups", [None, pairs()])
+@pytest.mark.parametrize("groups", [None, PAIRS])
 def test_grouped_folds_test_every_image_once_and_never_divide_a_group(groups):
     data = dataset(groups=groups)
     splits = grouped_splits(study(), data, repeats=3)
@@ -146,11 +144,11 @@ def test_too_few_groups_are_an_error_that_names_the_motif():
 
 
 def test_learning_curves_are_nested_and_balanced_and_keep_the_folds_test_images():
-    data = dataset(groups=pairs())
-    curve = curve_splits(study(), data, repeats=2)
+    data = dataset(groups=PAIRS)
+    found = curve(study(), data, 2)
     grouped = {(s.repeat, s.fold): s for s in grouped_splits(study(), data, repeats=2)}
-    assert [s.protocol for s in curve[::10]] == ["curve-5", "curve-10", "curve-20"] and len(curve) == 30
-    by_k = {k: {(s.repeat, s.fold): s for s in curve if s.protocol == f"curve-{k}"} for k in (5, 10, 20)}
+    assert [s.protocol for s in found[::10]] == ["curve-5", "curve-10", "curve-20"] and len(found) == 30
+    by_k = {k: {(s.repeat, s.fold): s for s in found if s.protocol == f"curve-{k}"} for k in (5, 10, 20)}
     for place, fold in grouped.items():
         five, ten, twenty = (by_k[k][place] for k in (5, 10, 20))
         assert set(five.train) < set(ten.train) < set(twenty.train) <= set(fold.train)
@@ -158,24 +156,37 @@ def test_learning_curves_are_nested_and_balanced_and_keep_the_folds_test_images(
         assert labels(data, five.train) == dict.fromkeys(range(3), 5)
         assert labels(data, twenty.train) == dict.fromkeys(range(3), 20)
     assert len({s.train for s in by_k[5].values()}) == 10
-    assert curve == curve_splits(study(), data, repeats=2)
+    assert found == curve(study(), data, 2)
 
 
 def test_a_learning_curve_takes_all_where_a_fold_has_fewer_than_asked():
     data = dataset(per_motif=10)
-    for split in curve_splits(study(curve=(5, 40)), data, repeats=1):
+    for split in curve(study(curve=(5, 40)), data, 1):
         assert labels(data, split.train) == dict.fromkeys(range(3), 5 if split.protocol == "curve-5" else 8)
 
 
 def test_permuted_labels_are_chance_and_copies_share_theirs():
-    data = dataset(groups=pairs())
-    dealt = permuted(data, seed=0)
-    assert dealt.paths == data.paths and np.array_equal(dealt.groups, data.groups)
-    assert labels(dealt, range(150)) == labels(data, range(150))
-    assert all(len(set(dealt.labels[dealt.groups == g])) == 1 for g in set(dealt.groups.tolist()))
-    assert 0.15 < np.mean(dealt.labels == data.labels) < 0.55
-    assert dealt.fingerprint != data.fingerprint
-    assert np.array_equal(dealt.labels, permuted(data, seed=0).labels)
-    assert not np.array_equal(dealt.labels, permuted(data, seed=1).labels)
-    mixed = replace(data, labels=np.arange(150) % 3)
-    assert all(len(set(permuted(mixed, 0).labels[data.groups == g])) == 1 for g in set(data.groups.tolist()))
+    data = dataset(groups=PAIRS)
+    dealt = permuted_labels(data, seed=0)
+    assert Counter(dealt.tolist()) == Counter(data.labels.tolist())
+    assert 0.15 < np.mean(dealt == data.labels) < 0.55
+    assert np.array_equal(dealt, permuted_labels(data, seed=0))
+    assert not np.array_equal(dealt, permuted_labels(data, seed=1))
+    mixed = permuted_labels(replace(data, labels=np.arange(150) % 3), 0)
+    assert all(len(set(labels[PAIRS == g])) == 1 for labels in (dealt, mixed) for g in set(PAIRS.tolist()))
+
+
+def test_a_permuted_round_has_other_labels_and_their_own_splits():
+    data, often = dataset(groups=PAIRS), Repetition(permuted=2)
+    rounds = list(PROTOCOLS["permuted"](study(), data, often))
+    assert [{(s.protocol, s.repeat) for s in part.splits} for part in rounds] == [{("permuted", r)} for r in (0, 1)]
+    for seed, part in enumerate(rounds):
+        assert np.array_equal(part.labels, permuted_labels(data, seed)) and len(part.splits) == 5
+        for split in part.splits:
+            assert len(set(part.labels[list(split.test)])) == 3
+            assert not set(PAIRS[list(split.train)]) & set(PAIRS[list(split.test)])
+
+
+def test_a_protocol_that_is_not_asked_for_has_no_rounds():
+    never = Repetition(curve=False, permuted=0)
+    assert not [part for name in ("curve", "permuted") for part in PROTOCOLS[name](study(), dataset(), never)]
