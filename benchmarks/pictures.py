@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from batik_utils.data.load import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.study import ScratchModel, Study, load_study
@@ -22,10 +20,9 @@ def load(name: str) -> tuple[Study, Dataset]:
         return sample, load_dataset(sample)
 
 
-def scratch_model(study: Study, precision: Literal["float32", "bfloat16"] = "float32") -> ScratchModel:
-    """The study's first scratch model, with this arithmetic."""
-    found = next(model for model in study.models.values() if isinstance(model, ScratchModel))
-    return found.model_copy(update={"precision": precision})
+def scratch_model(study: Study, precision: str = "float32") -> ScratchModel:
+    """The scratch model of the study's verdict, with "float32" or "bfloat16" arithmetic."""
+    return study.models[study.compare[1]].model_copy(update={"precision": precision})
 
 
 def halves(dataset: Dataset) -> tuple[list[int], list[int]]:

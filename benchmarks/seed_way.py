@@ -95,7 +95,7 @@ def fit(kind: str, study_name: str, epochs: int, seed: int = 0) -> keras.callbac
     """One fit as the seeds do it; its history, with "seconds" of every epoch."""
     keras.utils.set_random_seed(seed)
     study, dataset = load(study_name)
-    spec = next(model for model in study.models.values() if model.kind == kind)
+    spec = study.models[study.compare[("pretrained", "scratch").index(kind)]]
     train, held = halves(dataset)
     build, rescale = {"scratch": (scratch, 1 / 255), "pretrained": (pretrained, None)}[kind]
     model = build(dataset.size, len(dataset.motifs))

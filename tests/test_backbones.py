@@ -146,20 +146,7 @@ def waves(size: int) -> np.ndarray:
     return (127 + 64 * np.cos(x / 9 + c) + 63 * np.cos(y / 14 - c)).astype(np.float32)
 
 
-PYTORCH_LOGITS = [
-    0.50657,
-    2.65846,
-    -0.80228,
-    -1.02137,
-    -1.3304,
-    0.1145,
-    -1.77186,
-    -0.59923,
-    -1.01508,
-    -1.05106,
-    1.23399,
-    -0.05431,
-]
+PYTORCH_LOGITS = [0.50657, 2.65846, -0.80228, -1.02137, -1.3304, 0.1145, -1.77186, -0.59923, -1.01508, -1.05106]
 
 
 def test_efficientnet_from_a_users_file_is_what_keras_makes_of_it(tmp_path, monkeypatch):

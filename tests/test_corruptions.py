@@ -13,7 +13,7 @@ HASHES = [hashlib.sha256(bytes([i])).hexdigest() for i in range(3)]
 
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
-def test_a_probe_is_a_pure_function_of_each_image(corruption):
+def test_a_corruption_is_a_pure_function_of_each_image(corruption):
     before = IMAGES.copy()
     out = tamper(IMAGES, corruption, HASHES)
     assert out.shape == IMAGES.shape and out.dtype == np.uint8
@@ -53,6 +53,6 @@ def test_border_keeps_the_border_only():
     assert (np.ptp(inside, axis=(1, 2)) == 0).all()
 
 
-def test_an_unknown_probe_is_an_error():
+def test_an_unknown_corruption_is_an_error():
     with pytest.raises(BatikError, match="greyscale"):
         tamper(IMAGES, "gray", HASHES)

@@ -1,6 +1,7 @@
 """Features are computed once per image, with a view for every epoch, and survive damage and interruption."""
 
 import numpy as np
+import pytest
 import tiny
 
 from batik_utils.experiment import keys
@@ -25,7 +26,7 @@ def _compute(spec: FeatureSpec, row: int = 0) -> np.ndarray:
     return compute_features(spec, data.images[row], data.sha256[row])
 
 
-def test_view_0_is_the_untouched_image_and_probes_come_last():
+def test_view_0_is_the_untouched_image_and_corruptions_come_last():
     spec, data = _spec(), tiny.dataset()
     found = _compute(spec)
     assert found.shape == spec.shape == (8, 6) and found.dtype == np.float32
@@ -81,25 +82,31 @@ def test_a_file_is_named_by_the_image_itself():
     assert [i for i in range(24) if before[i] != after[i]] == [3]
 
 
-def test_the_store_maps_what_it_wrote_and_gathers_the_rows_asked_for(tmp_path):
-    store, spec = FeatureStore(tmp_path / "some"), _spec()
-    wanted = np.arange(48, dtype=np.float32).reshape(8, 6)
-    assert not store.has("a", spec) and store.read("a", spec) is None
-    store.write("a", wanted)
-    assert store.has("a", spec) and isinstance(store.read("a", spec), np.memmap)
-    found = store.gather(["b", "a"], [1], spec)
-    assert np.array_equal(found[1], wanted) and not found[0].any()
-    assert [p.name for p in store.folder.iterdir()] == ["a.npy"]
+def test_the_store_gives_back_what_it_was_given(tmp_path):
+    store, found = FeatureStore(tmp_path / "some", _spec()), np.arange(48, dtype=np.float32).reshape(8, 6)
+    assert store.read("a") is None
+    store.write("a", found)
+    assert np.array_equal(store.read("a"), found) and store.read("a").dtype == np.float32
+    assert [p.name for p in store.folder.iterdir()] == ["a.features"]
 
 
-def test_a_damaged_file_counts_as_missing(tmp_path):
-    store = FeatureStore(tmp_path)
-    (tmp_path / "a.npy").write_bytes(b"half")
-    assert not store.has("a", _spec())
-    store.write("b", np.zeros((2, 2), np.float32))
-    assert not store.has("b", _spec())
+@pytest.mark.parametrize("damage", [b"", b"half", "one byte", "half", "a plain array"])
+def test_a_damaged_or_altered_file_counts_as_missing_and_is_set_aside(tmp_path, damage):
+    store = FeatureStore(tmp_path, _spec())
+    path = tmp_path / "a.features"
+    store.write("a", np.ones((8, 6), np.float32))
+    whole = path.read_bytes()
+    if damage == "a plain array":
+        with path.open("wb") as file:
+            np.save(file, np.ones((8, 6), np.float32))
+    else:
+        altered = {"one byte": whole[:-1] + bytes([whole[-1] ^ 1]), "half": whole[: len(whole) // 2]}
+        path.write_bytes(damage if isinstance(damage, bytes) else altered[damage])
+    assert store.read("a") is None and not path.exists()
 
 
-def test_an_empty_file_counts_as_missing(tmp_path):
-    FeatureStore(tmp_path)._path("image").write_bytes(b"")  # a full disk leaves such a thing
-    assert not FeatureStore(tmp_path).has("image", _spec())
+def test_features_of_another_shape_or_that_are_no_numbers_are_refused(tmp_path):
+    store = FeatureStore(tmp_path, _spec())
+    store.write("shape", np.ones((2, 2), np.float32))
+    store.write("nan", np.full((8, 6), np.nan, np.float32))
+    assert store.read("shape") is None and store.read("nan") is None

@@ -1,4 +1,4 @@
-"""The crowd of heads: each replicate learns what it would learn alone, and what plain Keras would teach it."""
+"""Batched heads: each learns what it would learn alone, and what plain Keras would teach it."""
 
 import importlib.util
 import json
@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from batik_utils.models.heads import Replicate, _Stream, softmax, steps_per_epoch, train_heads
+from batik_utils.models.heads import Replicate, _Stream, softmax, train_heads
+from batik_utils.models.work import steps_per_epoch
 from batik_utils.values import Hyper
 
 CLASSES, VIEWS, BATCH = 3, 4, 8
@@ -39,9 +40,9 @@ def _train(replicates: list[Replicate], hidden: int, **more):
 
 
 @pytest.mark.parametrize("hidden", [0, 5])
-def test_a_replicate_in_the_crowd_equals_the_same_replicate_alone(hidden):
-    crowd = _train(_replicates(), hidden, history=True, checkpoints=(1, 2))
-    for replicate, together in zip(_replicates(), crowd, strict=True):
+def test_a_replicate_among_others_equals_the_same_replicate_alone(hidden):
+    batch = _train(_replicates(), hidden, history=True, checkpoints=(1, 2))
+    for replicate, together in zip(_replicates(), batch, strict=True):
         (alone,) = _train([replicate], hidden, history=True, checkpoints=(1, 2))
         for name, weight in alone.weights.items():
             np.testing.assert_allclose(together.weights[name], weight, rtol=1e-6, atol=1e-7)
@@ -89,7 +90,7 @@ def test_a_replicate_equals_an_ordinary_keras_model_fed_the_same_batches(hidden)
     np.testing.assert_allclose(head.probabilities["test"], said, rtol=1e-5)
 
 
-def test_a_second_crowd_in_the_same_process_starts_from_nothing():
+def test_a_second_batch_in_the_same_process_starts_from_nothing():
     first, again = _train(_replicates(), 5), _train(_replicates(), 5)
     for one, two in zip(first, again, strict=True):
         assert np.array_equal(one.probabilities["test"], two.probabilities["test"])
@@ -104,7 +105,7 @@ def test_every_epoch_shows_a_fresh_view_and_every_row_once():
     assert not stream.weight[20:].any()
 
 
-def test_probes_and_checkpoints_come_from_their_own_columns():
+def test_corruptions_and_checkpoints_come_from_their_own_columns():
     features = _features(corruptions=2)
     features[:, 1 + VIEWS] = features[:, 0]
     head, *_ = train_heads(features, _labels(), _replicates(), HYPER, CLASSES, 5, BATCH, VIEWS, ("same", "other"), (3,))
@@ -113,7 +114,7 @@ def test_probes_and_checkpoints_come_from_their_own_columns():
     assert np.array_equal(head.checkpoints[3]["test"], head.probabilities["test"])
 
 
-def test_a_crowd_learns_what_can_be_learnt():
+def test_heads_learn_what_can_be_learnt():
     heads = train_heads(
         _features(), _labels(), _replicates(), Hyper(40, 1e-2, 0.2), CLASSES, 8, BATCH, VIEWS, history=True
     )

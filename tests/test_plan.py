@@ -2,13 +2,16 @@
 
 import ast
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny
 
 from batik_utils.errors import BatikError
-from batik_utils.experiment import Store, choose, keys, make_plan, status
+from batik_utils.experiment import Store, choose, keys, make_plan, ranking, status
+from batik_utils.models.baselines import BASELINES
+from batik_utils.models.kinds import FEATURES, KINDS
 from batik_utils.values import Fit, FitResult, Hyper, Results
 
 SEARCH = {"epochs": [1, 3], "learning_rate": [0.001, 0.01], "dropout": [0.0, 0.5], "seeds": 2}
@@ -72,12 +75,13 @@ def test_the_plan_counts_the_fits_that_the_study_asks_for():
     }
 
 
-def test_full_gives_the_scratch_model_the_same_repetition():
-    backbones = {"tiny": tiny.TinyBackbone()}
-    counts = _counts(make_plan(tiny.study(), tiny.dataset(), full=True, backbones=backbones))
-    assert counts["scratch", "grouped"] == counts["tiny", "grouped"]
-    assert counts["scratch", "curve-2"] == counts["tiny", "curve-2"]
-    assert counts["scratch", "permuted"] == 2
+def test_a_kind_gets_the_repetition_that_the_study_gives_it():
+    scratch = {"repeats": 2, "seeds": 2, "curve": True, "permuted": 1}
+    grouped = {"folds": 2, "pretrained": {"repeats": 2, "seeds": 2, "permuted": 0}, "scratch": scratch, "curve": [2]}
+    counts = _counts(tiny.plan(grouped=grouped))
+    assert counts["scratch", "grouped"] == counts["tiny", "grouped"] == 8
+    assert counts["scratch", "curve-2"] == counts["tiny", "curve-2"] == 4
+    assert counts["scratch", "permuted"] == 2 and ("tiny", "permuted") not in counts
 
 
 def test_every_task_has_its_own_file_and_keys_do_not_change_by_themselves():
@@ -86,12 +90,11 @@ def test_every_task_has_its_own_file_and_keys_do_not_change_by_themselves():
     assert [t.key for t in one.tasks] == [t.key for t in two.tasks]
 
 
-def test_the_published_fits_carry_probes_and_history():
+def test_fits_carry_the_corruptions_and_histories_of_their_protocol():
     for task in tiny.plan().tasks:
         protocol = task.fits[0].protocol
         assert task.history == (protocol == "published")
-        if task.kind != "baseline":
-            assert bool(task.corruptions) == (protocol in {"published", "grouped"})
+        assert bool(task.corruptions) == (protocol in {"published", "grouped"})
 
 
 def test_permuted_tasks_have_shuffled_labels_and_splits_of_the_shuffled_labels():
@@ -100,7 +103,7 @@ def test_permuted_tasks_have_shuffled_labels_and_splits_of_the_shuffled_labels()
     assert list(task.labels) != tiny.dataset().labels.tolist()
 
 
-def test_crowds_are_settled_by_the_plan_and_no_larger_than_its_limit():
+def test_batches_of_heads_are_settled_by_the_plan_and_no_larger_than_their_limit():
     grouped = {"folds": 2, "pretrained": {"repeats": 10, "seeds": 5}, "curve": [2]}
     tasks = [t for t in tiny.plan(grouped=grouped).tasks if t.slug.startswith("tiny.grouped")]
     assert [len(t.fits) for t in tasks] == [10] * 10
@@ -139,7 +142,15 @@ def test_choose_breaks_ties_by_loss_then_epochs_then_learning_rate():
     assert choose(_searched(_fit, tie), "tiny").learning_rate == 0.001
 
 
-def test_without_results_nothing_is_chosen():
+def test_the_ranking_has_every_setting_with_its_means_over_seeds():
+    one, two = ({(10, 0.001): (p, 0.9), (20, 0.001): (0.6, 0.6)} for p in (0.9, 0.4))
+    both = [*_searched(_fit, one), *_searched(lambda rate: replace(_fit(rate), seed=1), two)]
+    first, second = ranking(Results(tuple(both)), "tiny")
+    assert (first.hyper.epochs, first.val_accuracy, first.test_accuracy, first.seeds) == (20, 1.0, 1.0, 2)
+    assert (second.hyper.epochs, second.val_accuracy, second.seeds) == (10, 0.75, 2)
+    assert first.val_loss == pytest.approx(-np.log(0.6))
+    failed = FitResult(replace(_fit(0.001), seed=2), (), np.zeros(0), np.zeros((0, 0)), 0, missing="it diverged")
+    assert ranking(Results((*both, failed)), "tiny") == [] == ranking(Results(()), "tiny")
     assert choose(Results(()), "tiny") is None
 
 
@@ -162,10 +173,12 @@ def test_the_store_gives_back_what_it_was_given_and_calls_a_damaged_file_missing
     assert [r.to_json() for r in store.read(task)] == [r.to_json() for r in _results(task)]
     assert store.is_done(task)
     assert store.seconds(plan) == {task.slug: 1.5}
-    (path,) = store.folder.glob("*.json")
+    (path,) = store.folder.glob("*.result")
     assert b"second" not in path.read_bytes()
-    path.write_text(path.read_text()[:100])
-    assert store.read(task) is None
+    for damaged in (path.read_bytes()[:100], path.read_bytes().replace(b"0.75", b"0.85")):
+        store.write(task, _results(task), 1.5)
+        path.write_bytes(damaged)
+        assert store.read(task) is None
 
 
 def test_a_failed_fit_is_kept_with_its_reason_and_is_not_done(tmp_path):
@@ -211,18 +224,42 @@ def test_other_data_makes_everything_stale(tmp_path):
     assert {(r["state"], r["why"]) for r in rows} == {("stale", "data")}
 
 
-@pytest.mark.parametrize("kind", keys.CODE)
-def test_a_key_covers_every_module_that_its_models_are_made_of(kind):
-    def modules(name):
-        """The files of batik_utils/models that a source file imports."""
-        for node in ast.walk(ast.parse((keys.PACKAGE / name).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("batik_utils.models."):
-                yield node.module.removeprefix("batik_utils.").replace(".", "/") + ".py"
+def _imported(name: str) -> set[str]:
+    """The files of batik_utils/models that a source file imports to run."""
+    found = set()
+    nodes = [ast.parse((keys.PACKAGE / name).read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("batik_utils.models."):
+            found.add(node.module.removeprefix("batik_utils.").replace(".", "/") + ".py")
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            nodes += ast.iter_child_nodes(node)
+    return found
 
+
+@pytest.mark.parametrize("code", [FEATURES, *(kind.code for kind in KINDS.values())], ids=["features", *KINDS])
+def test_a_key_covers_every_module_that_its_numbers_are_made_of(code):
+    assert all((keys.PACKAGE / name).is_file() for name in code)
+    needed = {found for name in code if name.startswith("models/") for found in _imported(name)}
     # Weights are in the key by their own hash, however they were had.
-    needed = {found for name in keys.CODE[kind] if name.startswith("models/") for found in modules(name)}
-    assert needed - {"models/weights.py"} <= set(keys.CODE[kind])
-    assert all((keys.PACKAGE / name).exists() for name in keys.CODE[kind])
+    assert needed - {"models/weights.py"} <= set(code)
+    # Nor do words count: what a report says of a model makes no fit stale.
+    assert not {name for name in code if name.startswith(("report", "cli", "models/kinds"))}
+
+
+def test_results_without_the_annexe_have_other_keys(monkeypatch):
+    helped = {t.slug: t.key for t in tiny.plan().tasks}
+    monkeypatch.setenv("BATIK_PLAIN", "1")
+    assert not set(helped.values()) & {t.key for t in tiny.plan().tasks}
+
+
+def test_every_kind_describes_itself():
+    for model in [*tiny.study().models.values(), *BASELINES.values()]:
+        said = KINDS[model.kind].describe(model)
+        assert said.starts and said.trained and said.words
+    assert KINDS["scratch"].weights_sha256(tiny.study().models["scratch"]) is None
+    with pytest.raises(BatikError, match="cannot be saved"):
+        KINDS["baseline"].assemble(BASELINES["baseline_colour"], {}, 32, tiny.MOTIFS, 0.0)
 
 
 def test_two_backbones_with_the_same_weights_share_no_key():

@@ -18,8 +18,9 @@ import tiny
 
 from batik_utils.errors import BatikError
 from batik_utils.experiment import cluster, final_weights, run_plan
-from batik_utils.experiment import workers as pool
-from batik_utils.experiment.run import own_tasks
+from batik_utils.experiment.run import opened, own_tasks
+from batik_utils.experiment.workers import WorkerDied
+from batik_utils.models.kinds import Pretrained
 
 TESTS = Path(__file__).parent
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
@@ -53,7 +54,7 @@ def _cache(folder: Path):
 
 def _stamps(folder: Path) -> dict[str, int]:
     # A time is written before its result, so that of an unfinished task may be there, and is then renewed.
-    files = (p for p in folder.rglob("*") if p.suffix in {".json", ".npy"} and p.parent.name != "timings")
+    files = (p for p in folder.rglob("[!.]*.*") if p.is_file() and p.parent.name != "timings")
     return {str(p): p.stat().st_mtime_ns for p in files}
 
 
@@ -160,7 +161,7 @@ def test_after_kill_9_in_mid_run_the_rest_is_done_and_nothing_twice(reference, c
     env = {**ENV, "BATIK_CACHE": str(cache)}
     process = subprocess.run([sys.executable, "-c", "import tiny; tiny.main()"], env=env, cwd=TESTS)
     assert process.returncode == -signal.SIGKILL
-    assert list(cache.rglob("*.part"))
+    assert list(cache.rglob(".*.result"))
     before = _stamps(cache)
     assert len(tiny.results(cache)) == 2
     run_plan(tiny.plan(), executor="serial", progress=False)
@@ -171,7 +172,7 @@ def test_after_kill_9_in_mid_run_the_rest_is_done_and_nothing_twice(reference, c
 
 def test_features_interrupted_half_way_go_on_from_there(reference, cache):
     shutil.copytree(reference[0] / "features", cache / "features")
-    files = sorted((cache / "features").rglob("*.npy"))
+    files = sorted((cache / "features").rglob("*.features"))
     assert len(files) == 24
     for path in files[:10]:
         path.unlink()
@@ -179,7 +180,7 @@ def test_features_interrupted_half_way_go_on_from_there(reference, cache):
     run_plan(tiny.plan(), executor="serial", progress=False)
     assert {p: t for p, t in _stamps(cache).items() if p in before} == before
     assert [p.read_bytes() for p in files] == [
-        p.read_bytes() for p in sorted((reference[0] / "features").rglob("*.npy"))
+        p.read_bytes() for p in sorted((reference[0] / "features").rglob("*.features"))
     ]
     assert tiny.results(cache) == tiny.results(reference[0])
 
@@ -187,10 +188,25 @@ def test_features_interrupted_half_way_go_on_from_there(reference, cache):
 def test_a_job_whose_process_dies_is_told_from_its_neighbours():
     jobs = [(tiny.double, (i,)) for i in range(8)]
     jobs[3] = (tiny.die, ())
-    with pool.opened("processes", 2) as two:
+    with opened("processes", 2) as two:
         done = dict(two.run(jobs))
-    assert isinstance(done[3], pool.WorkerDied) and "process died" in done[3].reason
+    assert isinstance(done[3], WorkerDied) and "process died" in done[3].reason
     assert {i: v for i, v in done.items() if i != 3} == {i: 2 * i for i in range(8) if i != 3}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process is told there that its parent was killed")
+def test_workers_end_when_their_run_is_killed(tmp_path):
+    def alive(pid):
+        state = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True).stdout.strip()
+        return state and not state.startswith("Z")
+
+    run = subprocess.Popen([sys.executable, "-c", "import tiny, sys; tiny.sleepers(sys.argv[1])", tmp_path], env=ENV)
+    _wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
+    workers = [p.name for p in tmp_path.iterdir()]
+    assert all(map(alive, workers)) and str(run.pid) not in workers
+    run.kill()
+    run.wait()
+    _wait_for(lambda: not any(map(alive, workers)), 5)
 
 
 def test_a_job_that_kills_its_dask_workers_is_told_from_its_neighbours(tmp_path):
@@ -198,9 +214,9 @@ def test_a_job_that_kills_its_dask_workers_is_told_from_its_neighbours(tmp_path)
     large = np.ones(200_000)  # travels once, and is sent again where the worker that held it is gone
     jobs = [(tiny.double, (large * i,)) for i in range(6)]
     jobs[3] = (tiny.die, ())
-    with _dask_cluster(tmp_path) as address, pool.opened(address) as cluster:
+    with _dask_cluster(tmp_path) as address, opened(address) as cluster:
         done = dict(cluster.run(jobs))
-    assert isinstance(done[3], pool.WorkerDied) and "process died" in done[3].reason
+    assert isinstance(done[3], WorkerDied) and "process died" in done[3].reason
     assert {i: float(v[0]) for i, v in done.items() if i != 3} == {i: 2.0 * i for i in range(6) if i != 3}
 
 
@@ -219,7 +235,7 @@ def test_a_scheduler_without_workers_is_one_clear_line(tmp_path, monkeypatch):
     with (
         _dask_cluster(tmp_path, workers=0) as address,
         pytest.raises(BatikError, match="No worker joined"),
-        pool.opened(address),
+        opened(address),
     ):
         pass
 
@@ -245,7 +261,7 @@ def test_a_fit_that_gives_nan_is_named_and_tried_again(cache):
     assert {f.model for f in done} >= {"scratch", "baseline_metadata", "baseline_colour"}
     # The same caches with a healthy backbone: what had failed succeeds, for a failure is not a result.
     before = _stamps(cache)
-    for path in (cache / "features").rglob("*.npy"):
+    for path in (cache / "features").rglob("*.features"):
         path.unlink()
     healthy = run_plan(tiny.plan(), executor="serial", progress=False)
     assert not healthy.missing
@@ -276,22 +292,20 @@ def test_a_search_is_run_and_chosen_from_in_one_go(cache):
 
 
 def test_a_search_of_which_a_fit_fails_is_settled_by_the_rest_and_tried_again(cache, monkeypatch):
-    from batik_utils.experiment import tasks
-
     def run():
         return run_plan(plan, executor="serial", progress=False)
 
     models = _models()
     models["tiny"]["search"] = {"epochs": [1], "learning_rate": [0.001, 0.1], "dropout": [0.0], "seeds": 1}
     plan = tiny.plan(models=models, published={"split": "stratified-80-10-10", "seeds": 2})
-    honest, broken = tasks._DO["heads"], {0.001, 0.1}
+    honest, broken = Pretrained.fit, {0.001, 0.1}
 
-    def heads(task, *rest):
+    def heads(kind, task, *rest):
         if task.fits[0].protocol == "search" and task.fits[0].hyper.learning_rate in broken:
             raise MemoryError("too little")
-        return honest(task, *rest)
+        return honest(kind, task, *rest)
 
-    monkeypatch.setitem(tasks._DO, "heads", heads)
+    monkeypatch.setattr(Pretrained, "fit", heads)
     results = run()
     # Nothing to choose from: the model has no published fit, and everything else is done.
     assert {r.fit.protocol for r in results.missing} == {"search"}

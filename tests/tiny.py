@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from batik_utils.experiment import Plan, Store, make_plan, run_plan
+from batik_utils.experiment.run import opened
 from batik_utils.study import Study, parse_study
 from batik_utils.values import Dataset, Source
 
@@ -75,6 +77,18 @@ def double(number: int) -> int:
     return 2 * number
 
 
+def sleep(folder: str) -> None:
+    """Say which process this is, and work for long."""
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def sleepers(folder: str) -> None:
+    """Two local workers that sleep."""
+    with opened("processes", 2) as two:
+        list(two.run([(sleep, (folder,))] * 2))
+
+
 def study(**changes: Any) -> Study:
     """The tiny study; keys of changes replace its own."""
     raw: dict[str, Any] = {
@@ -125,19 +139,8 @@ def dataset(deadly: bool = False) -> Dataset:
         images[5, 0, 0, 0] = 255
     images = images.astype(np.uint8)
     paths = tuple(f"{MOTIFS[label]}/{i}.jpg" for i, label in enumerate(labels))
-    facts = [
-        {
-            "format": "JPEG",
-            "mode": "RGB",
-            "width": 30 + i,
-            "height": 40,
-            "bytes": 1000 + 7 * i,
-            "orientation": 1,
-            "extension_agrees": True,
-            "status": "unlisted",
-        }
-        for i in range(24)
-    ]
+    alike = {"format": "JPEG", "mode": "RGB", "height": 40, "orientation": 1, "extension_agrees": True}
+    facts = [{**alike, "width": 30 + i, "bytes": 1000 + 7 * i, "status": "unlisted"} for i in range(24)]
     return Dataset(
         motifs=MOTIFS,
         images=images,
@@ -157,7 +160,7 @@ def plan(trouble: str = "", **changes: Any) -> Plan:
 
 def results(folder: Path) -> dict[str, bytes]:
     """Every result file of a cache folder."""
-    return {p.name: p.read_bytes() for p in sorted((folder / "results" / "tiny").glob("*.result"))}
+    return {p.name: p.read_bytes() for p in sorted((folder / "results" / "tiny").glob("[!.]*.result"))}
 
 
 def main() -> None:
