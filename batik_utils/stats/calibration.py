@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 from sklearn.metrics import brier_score_loss
 
-from batik_utils.stats.metrics import log_loss
+from batik_utils.stats.metrics import accuracy, log_loss
 from batik_utils.values import FitResult, Results
 
 BINS = 15
@@ -19,21 +20,15 @@ SMALLEST = 1e-7
 
 
 def reliability(y_true: NDArray[np.int64], y_prob: NDArray[np.float64], bins: int = BINS) -> pd.DataFrame:
-    """Accuracy against confidence in bins of equal width; empty bins are left out.
+    """Accuracy against confidence, the predicted class's probability, in bins of equal width; empty ones left out.
 
-    Confidence is the probability of the predicted class. Columns: low, high (the bin's edges), confidence and
-    accuracy (means in the bin), count. y_true is [n], y_prob [n, classes].
+    Columns: confidence and accuracy (means in the bin, 0-1), count. y_true is [n], y_prob [n, classes].
     """
     confidence = y_prob.max(axis=1)
-    right = (y_prob.argmax(axis=1) == y_true).astype(np.float64)
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    table = pd.DataFrame({"bin": place, "confidence": confidence, "accuracy": right})
-    means = table.groupby("bin").agg(
-        confidence=("confidence", "mean"), accuracy=("accuracy", "mean"), count=("accuracy", "size")
-    )
-    means.insert(0, "low", means.index / bins)
-    means.insert(1, "high", (means.index + 1) / bins)
-    return means.reset_index(drop=True)
+    place = np.clip(np.ceil(confidence * bins) - 1, 0, bins - 1)
+    table = pd.DataFrame({"confidence": confidence, "accuracy": y_prob.argmax(axis=1) == y_true}, dtype=np.float64)
+    means = table.groupby(place).mean()
+    return means.assign(count=np.unique(place, return_counts=True)[1]).reset_index(drop=True)
 
 
 def ece(y_true: NDArray[np.int64], y_prob: NDArray[np.float64], bins: int = BINS) -> float:
@@ -42,37 +37,29 @@ def ece(y_true: NDArray[np.int64], y_prob: NDArray[np.float64], bins: int = BINS
     Source: C. Guo et al., On calibration of modern neural networks, ICML 2017.
     """
     table = reliability(y_true, y_prob, bins)
-    return float(((table["accuracy"] - table["confidence"]).abs() * table["count"]).sum() / table["count"].sum())
+    return float(np.average((table["accuracy"] - table["confidence"]).abs(), weights=table["count"]))
 
 
 def brier(y_true: NDArray[np.int64], y_prob: NDArray[np.float64]) -> float:
     """Brier score of all classes, 0 (perfect) to 2: mean squared distance between probabilities and truth."""
-    if not len(y_true):
-        return float("nan")
     rows = y_prob / y_prob.sum(axis=1, keepdims=True)
     return float(brier_score_loss(y_true, rows, labels=np.arange(y_prob.shape[1]), scale_by_half=False))
 
 
 def scale(y_prob: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """Probabilities [n, classes] divided in the exponent: over 1 is softer, under 1 is sharper; rows sum to 1."""
-    logits = np.log(np.clip(y_prob, SMALLEST, 1.0)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(np.log(np.clip(y_prob, SMALLEST, 1.0)) / temperature, axis=1)
 
 
 def fit_temperature(y_true: NDArray[np.int64], y_prob: NDArray[np.float64]) -> float:
-    """The temperature, 0.05-20, that minimises the log loss of these probabilities."""
+    """The temperature, 0.05-20, that minimises the log loss of these probabilities [n, classes] for labels [n]."""
     logits = np.log(np.clip(y_prob, SMALLEST, 1.0))
-    own = logits[np.arange(len(y_true)), y_true]
 
     def loss(log_temperature: float) -> float:
-        z = logits * np.exp(-log_temperature)
-        top = z.max(axis=1)
-        total = top + np.log(np.exp(z - top[:, None]).sum(axis=1))
-        return float((total - own * np.exp(-log_temperature)).mean())
+        scaled = log_softmax(logits * np.exp(-log_temperature), axis=1)
+        return -float(scaled[np.arange(len(y_true)), y_true].mean())
 
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
-    return float(np.exp(found.x))
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 
 
 @dataclass(frozen=True)
@@ -106,19 +93,19 @@ class Calibration:
         return float(np.median(self.temperatures))
 
 
-def quality(y_true: NDArray[np.int64], y_prob: NDArray[np.float64], bins: int = BINS) -> Quality:
+def quality(y_true: NDArray[np.int64], y_prob: NDArray[np.float64]) -> Quality:
     """Measure probabilities [n, classes] against labels [n]."""
     return Quality(
-        ece=ece(y_true, y_prob, bins),
+        ece=ece(y_true, y_prob),
         brier=brier(y_true, y_prob),
         log_loss=log_loss(y_true, y_prob),
         confidence=float(y_prob.max(axis=1).mean()),
-        accuracy=float((y_prob.argmax(axis=1) == y_true).mean()),
-        reliability=reliability(y_true, y_prob, bins),
+        accuracy=accuracy(y_true, y_prob),
+        reliability=reliability(y_true, y_prob),
     )
 
 
-def calibrate(results: Results, model: str, protocol: str = "grouped", bins: int = BINS) -> Calibration | None:
+def calibrate(results: Results, model: str, protocol: str = "grouped") -> Calibration | None:
     """Calibration of single fits (never of their mean) under cross-validation; None where there are too few folds.
 
     For each repeat and training seed, the temperature of a fold is fitted on the other folds' out-of-fold
@@ -130,24 +117,15 @@ def calibrate(results: Results, model: str, protocol: str = "grouped", bins: int
     fits: list[FitResult] = []
     temperatures: list[float] = []
     for folds in runs.values():
-        if len(folds) < 2:
-            continue
-        for held in folds:
-            others = [r for r in folds if r is not held]
-            temperatures.append(fit_temperature(*_pooled(others)))
-            fits.append(held)
+        if len(folds) > 1:
+            fits += folds
+            temperatures += [fit_temperature(*_pooled([r for r in folds if r is not held])) for held in folds]
     if not fits:
         return None
     y_true, before = _pooled(fits)
     after = np.concatenate([scale(r.y_prob, t) for r, t in zip(fits, temperatures, strict=True)])
-    return Calibration(
-        model=model,
-        before=quality(y_true, before, bins),
-        after=quality(y_true, after, bins),
-        temperatures=tuple(temperatures),
-        n_images=len({p for r in fits for p in r.paths}),
-        fits=len(fits),
-    )
+    n_images = len({path for r in fits for path in r.paths})
+    return Calibration(model, quality(y_true, before), quality(y_true, after), tuple(temperatures), n_images, len(fits))
 
 
 def _pooled(fits: Sequence[FitResult]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

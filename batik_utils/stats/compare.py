@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from baycomp import two_on_single
+from numpy.typing import NDArray
 from scipy import stats
+from sklearn.metrics import confusion_matrix
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from batik_utils.errors import BatikError
 from batik_utils.stats.intervals import LEVEL, Interval, corrected_error, nadeau_bengio
-from batik_utils.stats.metrics import fold_scores, mean_over_seeds, published_summary
-from batik_utils.stats.search import final_fits
+from batik_utils.stats.metrics import fold_scores, mean_over_seeds, published_fits, published_summary
 from batik_utils.values import FitResult, Results
 
 ROPE = 0.02
@@ -53,11 +54,6 @@ class Comparison:
     """Holm's, where this is one of several comparisons."""
 
     @property
-    def pairs(self) -> int:
-        """Pairs of fold scores behind it."""
-        return self.folds * self.repeats
-
-    @property
     def declared(self) -> bool:
         """Whether the two are declared different: p under 0.05, after Holm's correction where there is one."""
         p = self.p_value if self.p_adjusted is None else self.p_adjusted
@@ -83,7 +79,14 @@ def fold_pairs(
     Where the two have unequal seeds, each is averaged over its own; where they have unequal repeats, the common ones
     count. Raises BatikError where the same fold held different images.
     """
-    _same_images(results, a, b, protocol)
+    held: dict[tuple[int, int], set[str]] = {}
+    for r in (*results.select(a, protocol), *results.select(b, protocol)):
+        images = set(r.paths)
+        if held.setdefault((r.fit.repeat, r.fit.fold), images) != images:
+            raise BatikError(
+                f"Repeat {r.fit.repeat}, fold {r.fit.fold} of {protocol} holds different images for {a} and {b}; "
+                "run the study again."
+            )
     tables = [fold_scores(results, m, protocol, metric) for m in (a, b)]
     if any(t.empty for t in tables):
         return None
@@ -97,9 +100,7 @@ def fold_pairs(
     return FoldPairs(both, folds, len(both) // folds, seeds[0], seeds[1])
 
 
-def compare(
-    results: Results, a: str, b: str, protocol: str = "grouped", metric: str = "accuracy", rope: float = ROPE
-) -> Comparison | None:
+def compare(results: Results, a: str, b: str, protocol: str = "grouped", metric: str = "accuracy") -> Comparison | None:
     """Compare two models across folds; None where no repeat was completed by both.
 
     The decision rule is the corrected test (declared); the posterior is reported beside it.
@@ -111,7 +112,7 @@ def compare(
         return None
     x, y = pairs.scores["a"].to_numpy(), pairs.scores["b"].to_numpy()
     difference, p_value = corrected_test(x, y, pairs.folds)
-    better_a, same, better_b = posterior(x, y, pairs.repeats, rope)
+    better_a, same, better_b = posterior(x, y, pairs.repeats)
     return Comparison(
         a=a,
         b=b,
@@ -128,16 +129,16 @@ def compare(
         p_a_better=better_a,
         p_same=same,
         p_b_better=better_b,
-        rope=rope,
+        rope=ROPE,
     )
 
 
-def corrected_test(x: np.ndarray, y: np.ndarray, folds: int) -> tuple[Interval, float]:
+def corrected_test(x: NDArray[np.float64], y: NDArray[np.float64], folds: int) -> tuple[Interval, float]:
     """Nadeau-Bengio interval of the mean of x - y (fold scores [J]) and its two-sided p.
 
     Where every fold differs by the same amount there is no variance: p is 1 for no difference, else 0.
     """
-    gaps = np.asarray(x, dtype=np.float64) - np.asarray(y, dtype=np.float64)
+    gaps = x - y
     interval = nadeau_bengio(gaps, folds)
     error = corrected_error(gaps, folds)
     if error < 1e-12:
@@ -145,25 +146,20 @@ def corrected_test(x: np.ndarray, y: np.ndarray, folds: int) -> tuple[Interval, 
     return interval, float(2 * stats.t.sf(abs(interval.value) / error, len(gaps) - 1))
 
 
-def posterior(x: np.ndarray, y: np.ndarray, repeats: int, rope: float = ROPE) -> tuple[float, float, float]:
-    """P(x better), P(within the rope), P(y better) of fold scores [J] by baycomp's correlated t test."""
+def posterior(x: NDArray[np.float64], y: NDArray[np.float64], repeats: int) -> tuple[float, float, float]:
+    """P(x better), P(within ROPE), P(y better) of fold scores [J] by baycomp's correlated t test."""
     # baycomp looks at y - x, so its left is "x better".
-    left, same, right = two_on_single(np.asarray(x), np.asarray(y), rope=rope, runs=repeats)
+    left, same, right = two_on_single(x, y, rope=ROPE, runs=repeats)
     return float(left), float(same), float(right)
 
 
-def holm(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """The same comparisons with Holm's adjusted p; one comparison alone stays as it is."""
-    if len(comparisons) < 2:
-        return tuple(comparisons)
-    adjusted = multipletests([c.p_value for c in comparisons], method="holm")[1]
-    return tuple(replace(c, p_adjusted=float(p)) for c, p in zip(comparisons, adjusted, strict=True))
-
-
 def compare_with(results: Results, a: str, others: Sequence[str], protocol: str = "grouped") -> tuple[Comparison, ...]:
-    """A against each of the others that it can be compared with: one family of tests, Holm-corrected."""
-    found = (compare(results, a, b, protocol) for b in others)
-    return holm([c for c in found if c is not None])
+    """A against each of the others that it can be compared with: one family of tests, Holm-corrected if several."""
+    found = [c for b in others if (c := compare(results, a, b, protocol))]
+    if len(found) > 1:
+        adjusted = multipletests([c.p_value for c in found], method="holm")[1]
+        found = [replace(c, p_adjusted=float(p)) for c, p in zip(found, adjusted, strict=True)]
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -192,12 +188,10 @@ def mcnemar_fits(a: FitResult, b: FitResult) -> McNemar:
 
     Source: Q. McNemar, Psychometrika 12 (1947) 153-157.
     """
-    if set(a.paths) != set(b.paths):
+    right_a, right_b = (dict(zip(r.paths, r.y_prob.argmax(axis=1) == r.y_true, strict=True)) for r in (a, b))
+    if right_a.keys() != right_b.keys():
         raise BatikError(f"{a.fit.name} and {b.fit.name} tested different images and cannot be paired.")
-    right_b = dict(zip(b.paths, b.y_prob.argmax(axis=1) == b.y_true, strict=True))
-    table = np.zeros((2, 2), dtype=np.int64)
-    for path, right_a in zip(a.paths, a.y_prob.argmax(axis=1) == a.y_true, strict=True):
-        table[int(not right_a), int(not right_b[path])] += 1
+    table = confusion_matrix(list(right_a.values()), [right_b[path] for path in right_a], labels=[True, False])
     p = float(mcnemar(table, exact=True).pvalue)
     (both, only_a), (only_b, neither) = table.tolist()
     return McNemar(a.fit.model, b.fit.model, a.fit.seed, b.fit.seed, both, only_a, only_b, neither, p)
@@ -218,19 +212,7 @@ def compare_published(results: Results, a: str, b: str) -> PublishedComparison |
     summaries = published_summary(results, a), published_summary(results, b)
     if summaries[0] is None or summaries[1] is None:
         return None
-    by_seed = [{r.fit.seed: r for r in final_fits(results, m)} for m in (a, b)]
+    by_seed = [{r.fit.seed: r for r in published_fits(results, m)} for m in (a, b)]
     common = sorted(by_seed[0].keys() & by_seed[1].keys())
     per_seed = tuple(mcnemar_fits(by_seed[0][s], by_seed[1][s]) for s in common)
     return PublishedComparison(a, b, per_seed, mcnemar_fits(summaries[0].median, summaries[1].median))
-
-
-def _same_images(results: Results, a: str, b: str, protocol: str) -> None:
-    held: dict[tuple[int, int], set[str]] = {}
-    for model in (a, b):
-        for r in results.select(model=model, protocol=protocol):
-            place = (r.fit.repeat, r.fit.fold)
-            if held.setdefault(place, set(r.paths)) != set(r.paths):
-                raise BatikError(
-                    f"Repeat {place[0]}, fold {place[1]} of {protocol} holds different images for {a} and {b}; "
-                    "run the study again."
-                )

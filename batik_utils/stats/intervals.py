@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from batik_utils.errors import BatikError
 
 LEVEL = 0.95
-"""Level of every interval, unless a function is told otherwise."""
+"""Level of every interval."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Interval:
         return isinstance(other, (int, float)) and self.low <= other <= self.high
 
 
-def wilson(correct: int, n: int, level: float = LEVEL) -> Interval:
+def wilson(correct: int, n: int) -> Interval:
     """Wilson's score interval of a proportion (statsmodels), here correct images out of n.
 
     Raises BatikError where n is not positive or correct is not between 0 and n.
@@ -41,11 +41,11 @@ def wilson(correct: int, n: int, level: float = LEVEL) -> Interval:
     """
     if n < 1 or not 0 <= correct <= n:
         raise BatikError(f"A proportion of {correct} out of {n} has no interval.")
-    low, high = proportion_confint(correct, n, alpha=1 - level, method="wilson")
+    low, high = proportion_confint(correct, n, alpha=1 - LEVEL, method="wilson")
     return Interval(correct / n, float(low), float(high), n, "wilson")
 
 
-def corrected_error(values: Sequence[float], folds: int) -> float:
+def corrected_error(values: ArrayLike, folds: int) -> float:
     """Nadeau and Bengio's standard error of the mean of fold scores of (repeated) k-fold cross-validation.
 
     The usual s²/J is too small, because training sets overlap; it becomes s² (1/J + 1/(k - 1)), where 1/(k - 1)
@@ -56,7 +56,7 @@ def corrected_error(values: Sequence[float], folds: int) -> float:
     return math.sqrt(float(scores.var(ddof=1)) * (1 / len(scores) + 1 / (folds - 1)))
 
 
-def nadeau_bengio(values: Sequence[float], folds: int, level: float = LEVEL) -> Interval:
+def nadeau_bengio(values: ArrayLike, folds: int) -> Interval:
     """Mean and corrected resampled t interval of fold scores [J] from (repeated) k-fold cross-validation.
 
     It is not clipped to 0-1: an interval that reaches over 1 says how little the folds say.
@@ -66,7 +66,7 @@ def nadeau_bengio(values: Sequence[float], folds: int, level: float = LEVEL) -> 
     if len(scores) < 2 or folds < 2:
         raise BatikError(f"An interval needs at least two fold scores, not {len(scores)}.")
     mean = float(scores.mean())
-    reach = float(stats.t.ppf((1 + level) / 2, len(scores) - 1)) * corrected_error(scores, folds)
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1)) * corrected_error(scores, folds)
     return Interval(mean, mean - reach, mean + reach, len(scores), "nadeau-bengio")
 
 
@@ -107,16 +107,13 @@ def variance_split(scores: pd.DataFrame) -> VarianceSplit | None:
     Source: S. R. Searle, G. Casella and C. E. McCulloch, Variance Components (1992), chapter 3;
     X. Bouthillier et al., Accounting for variance in machine learning benchmarks, MLSys 2021.
     """
-    groups = [g["value"].to_numpy(dtype=np.float64) for _, g in scores.groupby(["repeat", "fold"])]
-    groups = [g for g in groups if len(g) > 1]
+    groups = scores.groupby(["repeat", "fold"])["value"].agg(["size", "mean", "var"]).query("size > 1")
     if len(groups) < 2:
         return None
-    sizes = np.array([len(g) for g in groups])
-    means = np.array([g.mean() for g in groups])
-    within = sum(float(((g - g.mean()) ** 2).sum()) for g in groups) / int((sizes - 1).sum())
-    grand = float((means * sizes).sum() / sizes.sum())
-    between = float((sizes * (means - grand) ** 2).sum()) / (len(groups) - 1)
+    sizes, means, variances = (groups[c].to_numpy(dtype=np.float64) for c in ("size", "mean", "var"))
+    within = float(np.average(variances, weights=sizes - 1))
+    grand = np.average(means, weights=sizes)
+    between = (sizes * (means - grand) ** 2).sum() / (len(groups) - 1)
     # The expected mean square between groups is seed + size * data, with this size when groups are unequal.
     size = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / (len(groups) - 1)
-    data = max(0.0, (between - within) / float(size))
-    return VarianceSplit(data, within, len(groups), round(float(stats.hmean(sizes))))
+    return VarianceSplit(max(0.0, float((between - within) / size)), within, len(groups), round(stats.hmean(sizes)))

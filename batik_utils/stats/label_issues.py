@@ -25,18 +25,13 @@ def label_issues(oof: OutOfFold, motifs: Sequence[str]) -> pd.DataFrame:
     if len(present) < 2:
         return pd.DataFrame(columns=columns)
     # cleanlab warns, and estimates nonsense, where a class has no image; such a class cannot be a given label.
-    place = np.full(oof.y_prob.shape[1], -1)
-    place[present] = np.arange(len(present))
-    labels = place[oof.y_true]
-    probabilities = oof.y_prob[:, present]
-    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    found = find_label_issues(labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
-    scores = get_label_quality_scores(labels, probabilities, method="self_confidence")
-    order = sorted((int(i) for i in found), key=lambda i: (round(float(scores[i]), 9), oof.paths[i]))
-    rows = []
-    for i in order:
-        best = int(probabilities[i].argmax())
-        if best != labels[i]:
-            names = motifs[present[labels[i]]], motifs[present[best]]
-            rows.append((oof.paths[i], *names, float(probabilities[i, best]), float(scores[i])))
+    labels, names = np.searchsorted(present, oof.y_true), [motifs[i] for i in present]
+    y_prob = oof.y_prob[:, present] / oof.y_prob[:, present].sum(axis=1, keepdims=True)
+    doubted = find_label_issues(labels, y_prob, return_indices_ranked_by="self_confidence", n_jobs=1)
+    scores, best = get_label_quality_scores(labels, y_prob, method="self_confidence"), y_prob.argmax(axis=1)
+    rows = [
+        (oof.paths[i], names[labels[i]], names[best[i]], float(y_prob[i, best[i]]), float(scores[i]))
+        for i in sorted(doubted.tolist(), key=lambda i: (round(float(scores[i]), 9), oof.paths[i]))
+        if best[i] != labels[i]
+    ]
     return pd.DataFrame(rows, columns=columns)

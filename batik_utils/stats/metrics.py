@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,8 +12,7 @@ from sklearn import metrics as sk
 
 from batik_utils.errors import BatikError
 from batik_utils.stats.intervals import LEVEL, Interval, nadeau_bengio, wilson
-from batik_utils.stats.search import final_fits
-from batik_utils.values import FitResult, Results
+from batik_utils.values import FitResult, Results, Split
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
@@ -21,7 +20,7 @@ Probabilities = NDArray[np.float64]
 
 def accuracy(y_true: Labels, y_prob: Probabilities) -> float:
     """Share of images [n] whose most probable class is the true one, 0-1."""
-    return float(sk.accuracy_score(y_true, y_prob.argmax(axis=1)))
+    return float((y_prob.argmax(axis=1) == y_true).mean())
 
 
 def log_loss(y_true: Labels, y_prob: Probabilities) -> float:
@@ -39,10 +38,8 @@ def macro_f1(y_true: Labels, y_prob: Probabilities) -> float:
 
 def classification_table(y_true: Labels, y_pred: Labels, motifs: Sequence[str]) -> pd.DataFrame:
     """Precision, recall, F1 and support, one row per motif in label order (a class never predicted has 0)."""
-    precision, recall, f1, support = sk.precision_recall_fscore_support(
-        y_true, y_pred, labels=np.arange(len(motifs)), zero_division=0
-    )
-    columns = {"precision": precision, "recall": recall, "F1": f1, "support": support}
+    scores = sk.precision_recall_fscore_support(y_true, y_pred, labels=np.arange(len(motifs)), zero_division=0)
+    columns = dict(zip(("precision", "recall", "F1", "support"), scores, strict=True))
     return pd.DataFrame(columns, index=pd.Index(motifs, name="motif"))
 
 
@@ -60,15 +57,13 @@ def fold_scores(
 ) -> pd.DataFrame:
     """One row per fit: repeat, fold, seed, n, value; sorted; empty where there are no fits.
 
-    corruption names a corruptions ("greyscale", …): then the same images, tampered with, are scored (fits without
-    that corruption are left out).
+    corruption ("greyscale", …) scores the same images tampered with; fits without that corruption are left out.
     """
     rows = []
     for r in results.select(model=model, protocol=protocol):
         y_prob = r.y_prob if corruption is None else r.corruptions.get(corruption)
         if y_prob is not None:
-            value = METRICS[metric](r.y_true, y_prob)
-            rows.append((r.fit.repeat, r.fit.fold, r.fit.seed, len(r.y_true), value))
+            rows.append((r.fit.repeat, r.fit.fold, r.fit.seed, len(r.y_true), METRICS[metric](r.y_true, y_prob)))
     table = pd.DataFrame(rows, columns=["repeat", "fold", "seed", "n", "value"])
     return table.sort_values(["repeat", "fold", "seed"], ignore_index=True)
 
@@ -90,17 +85,17 @@ def grouped_interval(
         return None
     folds = int(scores["fold"].max()) + 1
     means = mean_over_seeds(scores)
-    means = means[(means.groupby(level="repeat").transform("size") == folds).to_numpy()].to_numpy()
-    if len(means) < 2 or folds < 2:
+    whole = means[(means.groupby(level="repeat").transform("size") == folds).to_numpy()].to_numpy()
+    if len(whole) < 2 or folds < 2:
         return None
-    found = nadeau_bengio(means, folds)
+    band = nadeau_bengio(whole, folds)
     most = float("inf") if metric == "loss" else 1.0
-    return replace(found, low=max(0.0, found.low), high=min(most, found.high))
+    return replace(band, low=max(0.0, band.low), high=min(most, band.high))
 
 
 @dataclass(frozen=True)
 class PublishedSummary:
-    """A model under the seed's own split: one fit per training seed; tuples run by seed."""
+    """A model under the published split: one fit per training seed; tuples run by seed."""
 
     model: str
     seeds: tuple[int, ...]
@@ -133,22 +128,29 @@ class PublishedSummary:
         return self.interval.value
 
 
-def published_summary(results: Results, model: str) -> PublishedSummary | None:
-    """Summarise a model's fits on the published split; None where there are none.
+def published_fits(results: Results, model: str) -> tuple[FitResult, ...]:
+    """A model's fits on the published split, one per training seed, by seed; empty where there are none.
 
-    Raises BatikError where the fits did not test the same images.
+    Raises BatikError where one seed was fitted twice, with two settings, or fits did not test the same images.
     """
-    fits = final_fits(results, model)
-    if not fits:
-        return None
+    fits = sorted(results.select(model=model, protocol="published"), key=lambda r: r.fit.seed)
+    if len({r.fit.seed for r in fits}) < len(fits):
+        raise BatikError(f"{model} was fitted with several settings on the published split; only one may count.")
     if len({r.paths for r in fits}) > 1:
         raise BatikError(f"The published fits of {model} tested different images; run the study again.")
-    scores = [accuracy(r.y_true, r.y_prob) for r in fits]
-    losses = [log_loss(r.y_true, r.y_prob) for r in fits]
+    return tuple(fits)
+
+
+def published_summary(results: Results, model: str) -> PublishedSummary | None:
+    """Summarise a model's fits on the published split; None where there are none. Raises as published_fits."""
+    fits = published_fits(results, model)
+    if not fits:
+        return None
+    scores, losses, f1 = ([measure(r.y_true, r.y_prob) for r in fits] for measure in METRICS.values())
     order = sorted(range(len(fits)), key=lambda i: (scores[i], -losses[i], fits[i].fit.seed))
     median = order[(len(order) - 1) // 2]
     n = len(fits[0].y_true)
-    correct = [int((r.y_prob.argmax(axis=1) == r.y_true).sum()) for r in fits]
+    correct = [round(score * n) for score in scores]
     histories = [r.history.get("accuracy") for r in fits]
     return PublishedSummary(
         model=model,
@@ -156,7 +158,7 @@ def published_summary(results: Results, model: str) -> PublishedSummary | None:
         correct=tuple(correct),
         accuracy=tuple(scores),
         loss=tuple(losses),
-        macro_f1=tuple(macro_f1(r.y_true, r.y_prob) for r in fits),
+        macro_f1=tuple(f1),
         train_accuracy=tuple(float(h[-1]) for h in histories if h) if all(histories) else (),
         n_test=n,
         median=fits[median],
@@ -176,8 +178,6 @@ class OutOfFold:
     """[n, classes], mean over repeats and seeds: an ensemble's, so a little better than one fit's."""
     votes: Probabilities
     """[n, classes], share of fits that predicted each class: what one fit does on average."""
-    per_repeat: dict[int, Probabilities]
-    """{repeat: [n, classes]}, mean over seeds; NaN rows where a fold is missing."""
     fits: int
 
     @property
@@ -188,9 +188,14 @@ class OutOfFold:
         return out
 
     @property
+    def right(self) -> NDArray[np.float64]:
+        """[n], share of fits that were right, 0-1."""
+        return self.votes[np.arange(len(self.y_true)), self.y_true]
+
+    @property
     def accuracy(self) -> float:
         """Mean accuracy of a single fit over images, 0-1."""
-        return float(self.votes[np.arange(len(self.y_true)), self.y_true].mean())
+        return float(self.right.mean())
 
 
 def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutOfFold | None:
@@ -201,66 +206,41 @@ def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutO
     fits = results.select(model=model, protocol=protocol).items
     if not fits:
         return None
-    labels: dict[str, int] = {}
-    for r in fits:
-        for path, label in zip(r.paths, r.y_true.tolist(), strict=True):
-            if labels.setdefault(path, label) != label:
-                raise BatikError(f"{path} has two labels in the results of {model}; run the study again.")
-    paths = tuple(sorted(labels))
-    row = {path: i for i, path in enumerate(paths)}
-    classes = fits[0].y_prob.shape[1]
-    repeats = sorted({r.fit.repeat for r in fits})
-    total = {k: np.zeros((len(paths), classes)) for k in repeats}
-    count = {k: np.zeros((len(paths), 1)) for k in repeats}
-    votes = np.zeros((len(paths), classes))
-    for r in fits:
-        rows = [row[p] for p in r.paths]
-        total[r.fit.repeat][rows] += r.y_prob
-        count[r.fit.repeat][rows] += 1
-        votes[rows, r.y_prob.argmax(axis=1)] += 1
-    per_repeat = {
-        k: np.divide(total[k], count[k], out=np.full_like(total[k], np.nan), where=count[k] > 0) for k in repeats
-    }
-    return OutOfFold(
-        model=model,
-        paths=paths,
-        y_true=np.array([labels[p] for p in paths], dtype=np.int64),
-        y_prob=sum(total.values()) / sum(count.values()),
-        votes=votes / votes.sum(axis=1, keepdims=True),
-        per_repeat=per_repeat,
-        fits=len(fits),
-    )
+    paths, first, image = np.unique(np.concatenate([r.paths for r in fits]), return_index=True, return_inverse=True)
+    labels, said = np.concatenate([r.y_true for r in fits]), np.concatenate([r.y_prob for r in fits])
+    y_true = labels[first]
+    if (two := labels != y_true[image]).any():
+        path = paths[image[two][0]]
+        raise BatikError(f"{path} has two labels in the results of {model}; run the study again.")
+    votes = np.eye(said.shape[1])[said.argmax(axis=1)]
+    y_prob, shares = (pd.DataFrame(rows).groupby(image).mean().to_numpy() for rows in (said, votes))
+    return OutOfFold(model, tuple(paths.tolist()), y_true, y_prob, shares, len(fits))
 
 
 def per_motif(
-    oof: OutOfFold,
-    motifs: Sequence[str],
-    groups: Mapping[str, int] | None = None,
-    resamples: int = 2000,
-    level: float = LEVEL,
+    oof: OutOfFold, motifs: Sequence[str], groups: Mapping[str, int] | None = None, resamples: int = 2000
 ) -> pd.DataFrame:
-    """Out-of-fold precision, recall, F1 per motif with bootstrap intervals of what a single fit does.
+    """Out-of-fold precision, recall, F1 per motif with 95 % bootstrap intervals of what a single fit does.
 
     Columns: precision, recall, F1 (each also with _low and _high) and support. Images are drawn with replacement,
     near-duplicates (groups: {path: group}) together, with all their predictions; seeded. Percentile intervals.
     """
     n, classes = oof.votes.shape
     own = np.arange(n) if groups is None else np.array([groups[p] for p in oof.paths])
-    _, cluster = np.unique(own, return_inverse=True)
-    clusters = int(cluster.max()) + 1
+    found, cluster = np.unique(own, return_inverse=True)
     rng = np.random.Generator(np.random.PCG64(20240))
-    draws = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples)
+    draws = rng.multinomial(len(found), np.full(len(found), 1 / len(found)), size=resamples)
     weights = np.vstack([np.ones(n), draws[:, cluster]])
     cells = np.zeros((n, classes, classes))
     cells[np.arange(n), oof.y_true] = oof.votes
     tables = (weights @ cells.reshape(n, -1)).reshape(-1, classes, classes)
     hit = np.diagonal(tables, axis1=1, axis2=2)
-    precision = _ratio(hit, tables.sum(axis=1))
-    recall = _ratio(hit, tables.sum(axis=2))
-    f1 = _ratio(2 * hit, tables.sum(axis=1) + tables.sum(axis=2))
+    predicted, true = tables.sum(axis=1), tables.sum(axis=2)
     out = pd.DataFrame(index=pd.Index(motifs, name="motif"))
-    for name, values in (("precision", precision), ("recall", recall), ("F1", f1)):
-        low, high = np.quantile(values[1:], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    shares = {"precision": (hit, predicted), "recall": (hit, true), "F1": (2 * hit, predicted + true)}
+    for name, (above, below) in shares.items():
+        values = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        low, high = np.quantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         out[name], out[f"{name}_low"], out[f"{name}_high"] = values[0], low, high
     out["support"] = np.bincount(oof.y_true, minlength=classes)
     return out
@@ -271,9 +251,8 @@ def most_confused(table: NDArray[np.float64], motifs: Sequence[str], top: int = 
     counts = np.asarray(table, dtype=np.float64)
     rows = [
         (motifs[i], motifs[j], counts[i, j], counts[i, j] / counts[i].sum())
-        for i in range(len(motifs))
-        for j in range(len(motifs))
-        if i != j and counts[i, j] > 0
+        for i, j in np.argwhere(counts > 0)
+        if i != j
     ]
     rows.sort(key=lambda r: (-r[2], r[0], r[1]))
     return pd.DataFrame(rows[:top], columns=["true", "predicted", "images", "share"])
@@ -284,14 +263,21 @@ def most_confidently_wrong(
 ) -> pd.DataFrame:
     """Wrong images by the probability of the wrong answer: path, true, predicted, probability, probability_true."""
     predicted = y_prob.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != y_true)
-    order = sorted(wrong, key=lambda i: (-y_prob[i, predicted[i]], paths[i]))[:top]
+    wrong = np.flatnonzero(predicted != y_true).tolist()
     rows = [
         (paths[i], motifs[y_true[i]], motifs[predicted[i]], float(y_prob[i].max()), float(y_prob[i, y_true[i]]))
-        for i in order
+        for i in sorted(wrong, key=lambda i: (-y_prob[i].max(), paths[i]))[:top]
     ]
     return pd.DataFrame(rows, columns=["path", "true", "predicted", "probability", "probability_true"])
 
 
-def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(above, below, out=np.zeros_like(above, dtype=np.float64), where=below > 0)
+def twins_across(split: Split, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Dataset rows, ascending, of the split's test images whose group also has training images; groups is [n]."""
+    test = np.sort(np.asarray(split.test, dtype=np.int64))
+    return test[np.isin(groups[test], groups[list(split.train)])]
+
+
+def accuracy_without(result: FitResult, paths: Collection[str]) -> float:
+    """Accuracy, 0-1, over a fit's test images that are not among paths; nan where none is left."""
+    kept = np.array([path not in paths for path in result.paths], dtype=bool)
+    return accuracy(result.y_true[kept], result.y_prob[kept]) if kept.any() else float("nan")

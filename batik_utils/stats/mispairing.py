@@ -1,4 +1,4 @@
-"""The first seed study's mistake: a shuffled generator's predictions compared with labels in file order."""
+"""A mistake made on purpose: a shuffled generator's predictions compared with labels in file order."""
 
 from __future__ import annotations
 
@@ -32,17 +32,7 @@ class Mispaired:
     right_report: pd.DataFrame
     """Precision, recall, F1, support, paired."""
     wrong_report: pd.DataFrame
-    """The same of shuffle 0: what the seed's page would show."""
-
-    @property
-    def mean(self) -> float:
-        """Mean accuracy of the shuffles that were drawn."""
-        return float(self.accuracies.mean())
-
-    @property
-    def example(self) -> float:
-        """Accuracy of shuffle 0, that of wrong_report."""
-        return float(self.accuracies[0])
+    """The same of shuffle 0: what such a page would show."""
 
     def at_most(self, accuracy: float) -> float:
         """Share of shuffles whose report shows this accuracy or less (rounded to whole images)."""
