@@ -1,4 +1,4 @@
-"""Numbers as the report writes them: 86.7 %, +12.3 points, −3.1 to 4.2, p = 0.012."""
+"""Numbers and names as the report writes them: 86.7 %, +12.3 points, −3.1 to 4.2, p = 0.012, Bali."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 NBSP = "\u00a0"
-MINUS = "\u2212"
-EN_DASH = "\u2013"
 
 
 class Range(Protocol):
@@ -32,9 +30,7 @@ class Band:
 def number(value: float, decimals: int = 1, sign: bool = False) -> str:
     """A number with a true minus sign; a value that rounds to zero has no sign."""
     text = f"{abs(value):.{decimals}f}"
-    if float(text) == 0:
-        return text
-    return (MINUS if value < 0 else "+" if sign else "") + text
+    return text if float(text) == 0 else f"{'−' if value < 0 else '+' if sign else ''}{text}"
 
 
 def percent(value: float, decimals: int = 1) -> str:
@@ -44,9 +40,7 @@ def percent(value: float, decimals: int = 1) -> str:
 
 def percent_range(band: Range) -> str:
     """Two ends as "62.7–90.5 %", or "−3.0 to 4.0 %" where one is negative."""
-    if band.low < 0:
-        return f"{number(100 * band.low)} to {percent(band.high)}"
-    return f"{number(100 * band.low)}{EN_DASH}{percent(band.high)}"
+    return f"{number(100 * band.low)}{' to ' if band.low < 0 else '–'}{percent(band.high)}"
 
 
 def points(value: float) -> str:
@@ -71,9 +65,7 @@ def p_value(value: float) -> str:
 
 def probability(value: float) -> str:
     """A probability with two decimals that never claims certainty: "0.97", "> 0.99", "< 0.01"."""
-    if value > 0.99:
-        return f">{NBSP}0.99"
-    return f"<{NBSP}0.01" if value < 0.01 else f"{value:.2f}"
+    return f">{NBSP}0.99" if value > 0.99 else f"<{NBSP}0.01" if value < 0.01 else f"{value:.2f}"
 
 
 def count(n: int, thing: str) -> str:
@@ -88,9 +80,7 @@ def fraction(correct: int, n: int) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """ "A", "A and B", "A, B and C"."""
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def upper_first(text: str) -> str:
@@ -103,11 +93,8 @@ def motif_names(motifs: Sequence[str]) -> list[str]:
 
     A first word that all share ("batik-", "sample-") says nothing and is left out; a lone motif keeps it.
     """
-    first = {motif.partition("-")[0] for motif in motifs}
-    shared = len(motifs) > 1 and len(first) == 1 and all(motif.partition("-")[2] for motif in motifs)
-    rest = [motif.partition("-")[2] if shared else motif for motif in motifs]
-    names = [
-        " ".join(name.replace("_", " ").replace("-", " ").split()) or motif
-        for name, motif in zip(rest, motifs, strict=True)
-    ]
-    return [upper_first(name) for name in names]
+    parts = [motif.partition("-") for motif in motifs]
+    shared = len(motifs) > 1 and len({first for first, _, _ in parts}) == 1 and all(rest for _, _, rest in parts)
+    names = [rest if shared else motif for motif, (_, _, rest) in zip(motifs, parts, strict=True)]
+    spaced = [" ".join(name.replace("_", " ").replace("-", " ").split()) for name in names]
+    return [upper_first(name or motif) for name, motif in zip(spaced, motifs, strict=True)]

@@ -9,31 +9,29 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from batik_utils.figures.style import GREY, INK, PALETTE, colours, new, percent_axis
+from batik_utils.figures.style import GREY, INK, PALETTE, colours, legend_below, new, percent_axis
 from batik_utils.values import FitResult
 
 
 def training_curves(fits: Mapping[str, Sequence[FitResult]]) -> Figure:
-    """Accuracy and loss per epoch, training (dashed) and validation (solid), {label: fits of several seeds}.
+    """Accuracy and loss per epoch, training (dashed) and validation (solid), {model: fits of several seeds}.
 
     Each seed is a thin line, the median over seeds a thick one.
     """
-    colour = colours(list(fits))
     fig, (left, right) = new(1, 2, height=3.1)
-    for label, group in fits.items():
+    for title, colour in colours(list(fits)).items():
         for ax, what in ((left, "accuracy"), (right, "loss")):
             for prefix, dash in (("", "--"), ("val_", "-")):
-                runs = np.array([r.history[prefix + what] for r in group])
+                runs = np.array([r.history[prefix + what] for r in fits[title]])
                 epochs = np.arange(1, runs.shape[1] + 1)
-                ax.plot(epochs, runs.T, dash, color=colour[label], linewidth=0.4, alpha=0.35)
-                name = f"{label}, {'validation' if prefix else 'training'}"
-                ax.plot(epochs, np.median(runs, axis=0), dash, color=colour[label], linewidth=1.6, label=name)
+                ax.plot(epochs, runs.T, dash, color=colour, linewidth=0.4, alpha=0.35)
+                name = f"{title}, {'validation' if prefix else 'training'}"
+                ax.plot(epochs, np.median(runs, axis=0), dash, color=colour, linewidth=1.6, label=name)
     percent_axis(left.yaxis, 0, 1.02)
     left.set(xlabel="Epoch", ylabel="Accuracy")
     top = max(np.percentile(r.history["val_loss"], 90) for group in fits.values() for r in group)
     right.set(xlabel="Epoch", ylabel="Loss (cross-entropy)", ylim=(0, 1.25 * max(top, 1.0)))
-    handles, names = left.get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=2, fontsize=7, frameon=False)
+    legend_below(fig, left, 2)
     return fig
 
 
@@ -43,74 +41,67 @@ def seed_dots(
     published: Mapping[str, float],
     chance: float,
 ) -> Figure:
-    """Accuracy of each training seed as a dot, {label: [seeds]}, with Wilson interval and the seed study's claim."""
+    """Accuracy of each training seed as a dot, {model: [seeds]}, with Wilson interval and the seed study's claim."""
     fig, ax = new(height=0.55 * len(accuracies) + 1.1)
-    for y, (label, values) in enumerate(accuracies.items()):
-        low, high = intervals[label]
-        ax.plot([low, high], [y, y], color=GREY, linewidth=6, alpha=0.35, solid_capstyle="butt")
+    for y, (title, values) in enumerate(accuracies.items()):
+        ax.plot(intervals[title], [y, y], color=GREY, linewidth=6, alpha=0.35, solid_capstyle="butt")
         # Equal accuracies would hide one another: spread them up and down.
-        for rank, value in enumerate(np.sort(values)):
-            offset = 0.11 * (int(np.sum(np.sort(values)[:rank] == value)))
-            ax.plot(value, y - offset, "o", color=PALETTE[0], markersize=4.5, alpha=0.9)
+        for value, times in zip(*np.unique(values, return_counts=True), strict=True):
+            ax.plot(
+                np.full(times, value), y - 0.11 * np.arange(times), "o", color=PALETTE[0], markersize=4.5, alpha=0.9
+            )
         ax.plot(np.median(values), y, "|", color=INK, markersize=16, markeredgewidth=1.6)
-        if label in published:
-            ax.plot(published[label], y, "D", color=PALETTE[1], markersize=6, markerfacecolor="none")
+        if title in published:
+            ax.plot(published[title], y, "D", color=PALETTE[1], markersize=6, markerfacecolor="none")
     ax.axvline(chance, color=GREY, linestyle=":", linewidth=1)
     ax.set_yticks(range(len(accuracies)), list(accuracies))
-    ax.invert_yaxis()
     ax.set_ylim(len(accuracies) - 0.4, -0.75)
-    percent_axis(ax.xaxis, 0, 1)
-    ax.set_xlabel("Accuracy on the published test images")
-    marks = [
-        ax.plot([], [], "o", color=PALETTE[0], markersize=4.5, label="one training seed")[0],
-        ax.plot([], [], "|", color=INK, markersize=9, markeredgewidth=1.6, linestyle="", label="median")[0],
-        ax.plot([], [], color=GREY, linewidth=6, alpha=0.35, label="Wilson 95 % interval")[0],
-        ax.plot([], [], ":", color=GREY, label="chance")[0],
-    ]
+    percent_axis(ax.xaxis)
+    ax.set_xlabel("Accuracy on the test images")
     if published:
-        claim = ax.plot([], [], "D", color=PALETTE[1], markerfacecolor="none", linestyle="", label="published")
-        marks.insert(0, claim[0])
-    fig.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize=7, frameon=False)
+        ax.plot([], [], "D", color=PALETTE[1], markerfacecolor="none", label="published")
+    ax.plot([], [], "o", color=PALETTE[0], markersize=4.5, label="one training seed")
+    ax.plot([], [], "|", color=INK, markersize=9, markeredgewidth=1.6, label="median")
+    ax.plot([], [], color=GREY, linewidth=6, alpha=0.35, label="Wilson 95 % interval")
+    ax.plot([], [], ":", color=GREY, label="chance")
+    legend_below(fig, ax, 5)
     return fig
 
 
 def mispairing_figure(
     shuffles: Mapping[str, NDArray[np.float64]], right: Mapping[str, float], published: Mapping[str, float]
 ) -> Figure:
-    """Accuracies got from shuffled labels, {label: [shuffles]}, against the right one and the published one."""
+    """Accuracies got from shuffled labels, {model: [shuffles]}, against the right one and the published one."""
     fig, axes = new(1, len(shuffles), height=2.6, squeeze=False, sharey=True)
-    for ax, (label, values) in zip(axes.flat, shuffles.items(), strict=True):
+    for ax, (title, values) in zip(axes.flat, shuffles.items(), strict=True):
         levels, counts = np.unique(np.round(values, 6), return_counts=True)
         ax.bar(levels, counts / counts.sum(), width=0.028, color=GREY, alpha=0.7, label="shuffled")
-        ax.axvline(right[label], color=PALETTE[0], linewidth=1.8, label="labels kept with predictions")
-        if label in published:
-            ax.axvline(published[label], color=PALETTE[1], linewidth=1.8, linestyle="--", label="published report")
-        ax.set_title(label, fontsize=9)
-        percent_axis(ax.xaxis, 0, 1)
+        ax.axvline(right[title], color=PALETTE[0], linewidth=1.8, label="labels kept with predictions")
+        if title in published:
+            ax.axvline(published[title], color=PALETTE[1], linewidth=1.8, linestyle="--", label="published report")
+        ax.set_title(title, fontsize=9)
+        percent_axis(ax.xaxis)
         ax.set_xlabel("“Accuracy”")
     axes[0, 0].set_ylabel("Share of shuffles")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
+    legend_below(fig, axes[0, 0], 3)
     return fig
 
 
 def search_figure(table: pd.DataFrame) -> Figure:
     """Each setting tried: validation accuracy across, test accuracy up.
 
-    table: one row per setting, columns label (model), val_accuracy, test_accuracy, chosen (bool).
+    table: one row per setting, columns label (the model's name), val_accuracy, test_accuracy, chosen (bool).
     """
-    fig, ax = new(height=3.4, width=4.6)
-    colour = colours(list(dict.fromkeys(table["label"])))
-    for label, group in table.groupby("label", sort=False):
-        ax.plot(
-            group.val_accuracy, group.test_accuracy, "o", color=colour[label], markersize=4, alpha=0.55, label=label
-        )
-        chosen = group[group.chosen]
-        ax.plot(chosen.val_accuracy, chosen.test_accuracy, "o", color=colour[label], markersize=10, fillstyle="none")
+    fig, ax = new(height=4.2, width=4.6)
+    for title, colour in colours(table["label"].unique().tolist()).items():
+        rows = table[table["label"] == title]
+        ax.plot(rows.val_accuracy, rows.test_accuracy, "o", color=colour, markersize=4, alpha=0.55, label=title)
+        chosen = rows[rows.chosen]
+        ax.plot(chosen.val_accuracy, chosen.test_accuracy, "o", color=colour, markersize=10, fillstyle="none")
     ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
-    low = max(0.0, min(table.val_accuracy.min(), table.test_accuracy.min()) - 0.05)
+    low = max(0.0, table[["val_accuracy", "test_accuracy"]].min().min() - 0.05)
     percent_axis(ax.xaxis, low, 1.02)
     percent_axis(ax.yaxis, low, 1.02)
     ax.set(xlabel="Validation accuracy (chooses; ringed)", ylabel="Test accuracy (must not choose)", aspect="equal")
-    ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    legend_below(fig, ax, 2)
     return fig

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -23,24 +25,27 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 
-def new(rows: int = 1, columns: int = 1, height: float = 3.0, width: float = WIDTH, **options) -> tuple[Figure, Axes]:
+def new(
+    rows: int = 1, columns: int = 1, height: float = 3.0, width: float = WIDTH, **options: Any
+) -> tuple[Figure, Any]:
     """A figure with constrained layout: (figure, axes) as plt.subplots gives them; inches."""
     return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", **options)
 
 
-def percent_axis(axis, low: float = 0.0, high: float = 1.0) -> None:
+def legend_below(fig: Figure, ax: Axes, columns: int) -> None:
+    """The legend of a plot under the whole figure, in so many columns at most."""
+    handles, names = ax.get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=min(columns, len(names)), fontsize=7, frameon=False)
+
+
+def percent_axis(axis: XAxis | YAxis, low: float = 0.0, high: float = 1.0) -> None:
     """Show fractions on a matplotlib axis (ax.xaxis or ax.yaxis) as percentages, from low to high."""
     axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol="\u00a0%"))
     limits = axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim
     limits(low, high)
 
 
-def slant_labels(ax, count: int) -> None:
+def slant_labels(ax: Axes, count: int) -> None:
     """Slant the labels under a plot where there are more than three, each ending at its own tick."""
     if count > 3:
         plt.setp(ax.get_xticklabels(), rotation=35, ha="right", rotation_mode="anchor")
-
-
-def motif_name(motif: str) -> str:
-    """A folder's name as people say it: "batik-bali" is Bali, "sample-kawung" is Kawung."""
-    return motif.split("-", 1)[-1].replace("-", " ").capitalize()
