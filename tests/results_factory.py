@@ -137,6 +137,7 @@ def make_study(**changes: Any) -> Study:
                 "epochs": 20,
                 "backbone": "efficientnet_b2",
                 "optional": True,
+                "stand_in": "efficientnet_lite2",
             },
         },
         "compare": ["efficientnet_lite2", "scratch"],

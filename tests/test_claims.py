@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from results_factory import MOTIFS, make_fit, make_results, make_study, paths_and_labels
+from results_factory import make_fit, make_results, make_study, paths_and_labels
 
-from batik_utils.stats.claims import claims_table, offline_twin
+from batik_utils.stats.claims import claims_table
 from batik_utils.values import Results
 
 
@@ -41,7 +40,7 @@ def test_a_row_carries_both_protocols():
     assert (row.low, row.high, row.seeds) == (pytest.approx(17 / 30), pytest.approx(22 / 30), 3)
     assert row.grouped.method == "nadeau-bengio" and row.grouped.low < 0.6 < row.grouped.high
     assert row.value_interval.low == pytest.approx(0.627, abs=1e-3)
-    assert row.label == "Scratch CNN"
+    assert row.title == "Scratch CNN"
 
 
 def test_another_number_of_images_is_not_comparable():
@@ -49,35 +48,31 @@ def test_another_number_of_images_is_not_comparable():
     assert row.verdict == "not comparable" and "15 test images, ours are 30" in row.reason
 
 
-def test_an_unknown_split_is_said_and_compared_all_the_same():
-    row = _row(0.6, published={"split": "stratified-80-10-10", "seeds": 5})
-    assert row.verdict == "reproduced" and "is not known" in row.reason
-    assert "is not known" not in _row(0.6).reason
+@pytest.mark.parametrize("known", [True, False, None])
+def test_unknown_test_images_are_said_and_compared_all_the_same(known):
+    words = ("title", "institution", "language", "framework", "summary")
+    seed = dict.fromkeys(words, "A") | {"authors": ["B"], "year": 2024, "test_images_known": known}
+    row = _row(0.6, seed_study=None if known is None else seed)
+    assert row.verdict == "reproduced" and ("is not known" in row.reason) == (known is not True)
 
 
 def test_a_model_that_could_not_be_had_is_not_comparable_and_its_stand_in_is_named():
-    study = make_study()
-    assert offline_twin("efficientnet_b2", study) == "efficientnet_lite2"
-    assert offline_twin("scratch", study) is None
     results = make_results({}, published={"efficientnet_lite2": (26, 27, 24)})
     row = _row(0.8667, model="efficientnet_b2", results=results)
     assert row.verdict == "not comparable" and row.median is None and row.grouped is None
     assert "EfficientNet-Lite2, got 86.7\u00a0% (80.0–90.0\u00a0% over 3 seeds)" in row.reason
-    without = _row(0.8667, model="efficientnet_b2")
-    assert "stand-in would be EfficientNet-Lite2" in without.reason
+    assert "stand-in would be EfficientNet-Lite2" in _row(0.8667, model="efficientnet_b2").reason
+    alone = {"efficientnet_b2": make_study().models["efficientnet_b2"].model_dump(exclude={"stand_in"})}
+    models = make_study().model_dump(mode="json")["models"] | alone
+    assert _row(0.8667, model="efficientnet_b2", models=models).reason.endswith("no weights could be had.")
 
 
-def test_a_scratch_model_without_results_is_not_comparable():
+def test_a_model_without_results_is_not_comparable():
     row = _row(0.8, results=make_results({"scratch": 0.6}, repeats=1, seeds=1))
     assert row.verdict == "not comparable" and "no result" in row.reason
     assert row.grouped is not None
-
-
-def test_a_failed_fit_is_said_to_have_failed():
-    fit = make_fit("efficientnet_b2", [], [], [])
-    failed = replace(fit, y_prob=np.zeros((0, 3)), missing="out of memory")
-    row = _row(0.8, model="efficientnet_b2", results=Results((failed,)))
-    assert "could not be fitted" in row.reason
+    failed = replace(make_fit("efficientnet_b2", [], [], []), missing="out of memory")
+    assert "could not be fitted" in _row(0.8, model="efficientnet_b2", results=Results((failed,))).reason
 
 
 def test_a_loss_is_judged_by_the_range_then_by_the_images():
@@ -89,12 +84,8 @@ def test_a_loss_is_judged_by_the_range_then_by_the_images():
     assert _row(beside, metric="loss", results=ours).verdict == "within interval"
     far = _row(5.5518, metric="loss", results=ours)
     assert far.verdict == "not reproduced" and far.value_interval is None and "5.5518" in far.reason
-
-
-def test_macro_f1_is_judged_too():
-    assert _row(0.05, metric="macro_f1").verdict == "not reproduced"
-    row = _row(0.6, metric="macro_f1")
-    assert row.interval.low < row.median < row.interval.high
+    row = _row(0.05, metric="macro_f1", results=ours)
+    assert row.verdict == "not reproduced" and row.interval.low < row.median < row.interval.high
 
 
 def test_training_accuracy_comes_from_the_last_epoch():
@@ -120,4 +111,3 @@ def test_ten_images_without_names_are_not_comparable():
 
 def test_a_study_without_claims_has_an_empty_table():
     assert claims_table(make_study(), make_results({})) == []
-    assert len(MOTIFS) == 3

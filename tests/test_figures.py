@@ -1,16 +1,18 @@
 """Figures draw what they are given, and no photograph where photographs may not be shown."""
 
+from dataclasses import replace
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from batik_utils import figures
-from batik_utils.figures import Picture
-from batik_utils.figures.style import motif_name
-from batik_utils.figures.tiles import draw_picture
+from batik_utils.figures import Arm, Flow, Picture
 
 IMAGE = np.full((4, 4, 3), 200, dtype=np.uint8)
+PICTURES = [Picture(IMAGE, f"batik-bali/{i}.jpg") for i in range(5)]
 
 
 @pytest.fixture(autouse=True)
@@ -19,40 +21,47 @@ def no_open_figures():
     plt.close("all")
 
 
+def _words(fig):
+    return " ".join(text.get_text().replace("\n", " ") for ax in fig.axes for text in ax.texts)
+
+
 def test_a_photograph_is_drawn_only_where_photographs_may_be_shown():
-    _, (shown, hidden) = plt.subplots(1, 2)
-    draw_picture(shown, Picture(IMAGE, "batik-bali/1.jpg"), photos=True)
-    draw_picture(hidden, Picture(IMAGE, "batik-bali/1.jpg"), photos=False)
-    assert len(shown.images) == 1
-    assert not hidden.images
-    assert hidden.texts[0].get_text() == "batik-bali/\n1.jpg"
+    for make in (
+        partial(figures.picture_grid, PICTURES, 3, ["one", "two"]),
+        partial(figures.pair_grid, [PICTURES[:2]]),
+    ):
+        assert all(ax.images for ax in make(photos=True).axes if ax.axison)
+        hidden = make(photos=False)
+        assert not any(ax.images for ax in hidden.axes)
+        assert "batik-bali/ 1.jpg" in _words(hidden)
 
 
-def test_a_grid_leaves_no_empty_frames():
-    fig = figures.picture_grid([Picture(IMAGE, f"a/{i}.jpg") for i in range(5)], columns=3, photos=True)
+def test_a_grid_leaves_no_empty_frames_and_names_its_rows():
+    fig = figures.picture_grid(PICTURES, 3, ["one", "two"], photos=True)
     assert sum(ax.axison for ax in fig.axes) == 5
+    assert [ax.get_ylabel() for ax in fig.axes] == ["one", "", "", "two", "", ""]
 
 
 def test_every_seed_is_a_dot_even_where_two_are_equal():
     accuracies = {"A": np.array([0.5, 0.5, 0.6])}
     fig = figures.seed_dots(accuracies, {"A": (0.3, 0.7)}, {"A": 0.8}, chance=1 / 3)
-    dots = [line.get_xydata()[0] for line in fig.axes[0].lines if line.get_marker() == "o" and len(line.get_xdata())]
-    assert len({tuple(d) for d in dots}) == 3
-    claims = [line for line in fig.axes[0].lines if line.get_marker() == "D" and len(line.get_xdata())]
-    assert [float(line.get_xdata()[0]) for line in claims] == [0.8]
+    marked = {m: [tuple(p) for s in fig.axes[0].lines if s.get_marker() == m for p in s.get_xydata()] for m in "oD"}
+    assert len(set(marked["o"])) == 3
+    assert [x for x, _ in marked["D"]] == [0.8]
 
 
 def test_confusion_shows_whole_counts_as_they_are_and_means_with_a_decimal():
     whole, means = np.array([[3, 1], [0, 4]]), np.array([[2.5, 1.5], [0.5, 3.5]])
-    fig = figures.confusion_matrices({"A": whole, "B": means}, ["batik-bali", "batik-celup"])
+    fig = figures.confusion_matrices({"A": whole, "B": means}, ["Bali", "Celup"])
     texts = [[t.get_text() for t in ax.texts] for ax in fig.axes[:2]]
     assert texts == [["3", "1", "0", "4"], ["2.5", "1.5", "0.5", "3.5"]]
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["Bali", "Celup"]
 
 
 def test_the_posterior_names_its_three_probabilities():
     fig = figures.posterior_figure(0.1, 0.02, 9, 0.02, ("A", "B"), (0.9, 0.08, 0.02))
-    labels = [text.get_text() for text in fig.legends[0].get_texts()]
-    assert labels == ["A better: 90.0\u00a0%", "practically the same (±2 points): 8.0\u00a0%", "B better: 2.0\u00a0%"]
+    names = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert names == ["A better: 90.0\u00a0%", "practically the same (±2 points): 8.0\u00a0%", "B better: 2.0\u00a0%"]
 
 
 def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():
@@ -61,6 +70,46 @@ def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["5", "10", "40"]
 
 
-def test_motifs_are_named_as_people_say_them():
-    assert motif_name("batik-bali") == "Bali"
-    assert motif_name("sample-kawung") == "Kawung"
+def test_corruptions_stand_in_the_order_given_a_bar_for_each_model():
+    rows = [(m, c, v) for m, v in (("B", 0.8), ("A", 0.6)) for c in ("none", "blur")]
+    ax = figures.corruption_figure(pd.DataFrame(rows, columns=["label", "corruption", "accuracy"]), 0.5).axes[0]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["untouched", "blur"]
+    assert [bar.get_height() for bar in ax.patches] == [0.8, 0.8, 0.6, 0.6]
+
+
+@pytest.mark.parametrize("motifs", [2, 40])
+def test_motifs_with_one_name_are_still_two(motifs):
+    labels, names = np.repeat(np.arange(motifs), 2), ["Bali"] * motifs
+    drawn = figures.feature_map(np.zeros((len(labels), 2)), labels, names).axes[0].lines
+    assert [len(line.get_xdata()) for line in drawn] == [2] * motifs
+    figures.motif_colours(np.zeros((len(labels), 8, 8, 3), dtype=np.uint8), labels, names)
+
+
+FLOW = Flow(
+    images=1500, groups=1490, motifs=["Bali", "Celup"], published="1,200 train, 300 test", folds=5,
+    arms=[Arm("CNN", ["network"], 11_169_347, 2, 1), Arm("MobileNetV2", ["backbone", "head"], 2_422_339, 10, 5)],
+    baselines=["colours"], controls=["shuffled labels"], verdict="MobileNetV2 against CNN", curve=[5, 10],
+)  # fmt: skip
+
+
+def test_the_flow_of_the_method_has_the_studys_names_and_numbers():
+    words = _words(figures.method_flow(FLOW))
+    for said in (
+        "1,500 pictures", "1,490 groups", "2 motifs: Bali, Celup", "1,200 train, 300 test", "5 folds, 10 repeats",
+        "11,169,347 parameters", "10 fits", "2,422,339 parameters", "250 fits", "10 × 5 folds, 5 seeds", "backbone",
+        "colours", "shuffled labels; 5 and 10 training images per motif", "MobileNetV2 against CNN",
+    ):  # fmt: skip
+        assert said in words
+
+
+def test_the_flow_keeps_to_its_boxes_with_many_motifs_and_long_titles():
+    long = replace(FLOW.arms[0], title="A network with a name that nobody would want to read to its end")
+    fig = figures.method_flow(
+        replace(FLOW, motifs=["A long name"] * 40, arms=[long] * 6, controls=[], curve=[], baselines=[])
+    )
+    ax, renderer = fig.axes[0], fig.canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in ax.texts if text.get_text()]
+    page = ax.get_window_extent(renderer)
+    assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1 for box in boxes)
+    for i, one in enumerate(boxes):
+        assert not any(one.overlaps(other) for other in boxes[i + 1 :])

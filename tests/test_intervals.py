@@ -16,9 +16,9 @@ def test_wilson_of_the_published_counts_is_as_wide_as_30_images_allow():
     reach = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     found = wilson(24, 30)
     assert (found.value, found.n) == (0.8, 30)
-    assert found.low == pytest.approx(middle - reach, abs=1e-9)
-    assert found.high == pytest.approx(middle + reach, abs=1e-9)
+    assert (found.low, found.high) == pytest.approx((middle - reach, middle + reach), abs=1e-9)
     assert 0.7 in found and 0.5 not in found
+    assert wilson(30, 30).low < 0.9, "a perfect score still has an interval"
 
 
 @pytest.mark.parametrize(("correct", "n"), [(0, 0), (31, 30), (-1, 30)])
@@ -27,54 +27,43 @@ def test_an_impossible_count_has_no_interval(correct, n):
         wilson(correct, n)
 
 
-def test_a_perfect_score_still_has_an_interval():
-    found = wilson(30, 30)
-    assert found.high == pytest.approx(1.0) and found.low < 0.9
-
-
 def test_the_corrected_interval_widens_the_naive_one_by_the_overlap_of_training_sets():
     values = [0.7, 0.8, 0.75, 0.9, 0.65]
     found = nadeau_bengio(values, folds=5)
     naive = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
-    ratio = (found.high - found.low) / (naive[1] - naive[0])
     assert found.value == pytest.approx(np.mean(values))
-    assert ratio == pytest.approx(np.sqrt((1 / 5 + 1 / 4) * 5))
-
-
-def test_more_repeats_cannot_narrow_it_to_nothing():
-    rng = np.random.default_rng(1)
-    values = rng.normal(0.8, 0.05, 5000)
-    found = nadeau_bengio(values, folds=5)
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * values.std() * np.sqrt(1 / 4), rel=0.01)
-
-
-def test_one_fold_score_is_refused():
+    assert (found.high - found.low) / (naive[1] - naive[0]) == pytest.approx(np.sqrt((1 / 5 + 1 / 4) * 5))
     with pytest.raises(BatikError, match="two fold scores"):
         nadeau_bengio([0.8], folds=5)
 
 
-def _scores(data_sd: float, seed_sd: float, splits: int = 400, seeds: int = 5) -> pd.DataFrame:
-    rng = np.random.default_rng(2)
-    values = rng.normal(0, data_sd, (splits, 1)) + rng.normal(0, seed_sd, (splits, seeds))
-    rows = [(s // 5, s % 5, k, values[s, k]) for s in range(splits) for k in range(seeds)]
+def test_more_repeats_cannot_narrow_it_to_nothing():
+    values = np.random.default_rng(1).normal(0.8, 0.05, 5000)
+    found = nadeau_bengio(values, folds=5)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * values.std() * np.sqrt(1 / 4), rel=0.01)
+
+
+def _scores(values):
+    """fold_scores of values [splits, seeds], five splits to a repeat."""
+    rows = [(s // 5, s % 5, k, v) for s, row in enumerate(values) for k, v in enumerate(row)]
     return pd.DataFrame(rows, columns=["repeat", "fold", "seed", "value"])
 
 
+def _drawn(data_sd, seed_sd, splits=400, seeds=5):
+    rng = np.random.default_rng(2)
+    return _scores(rng.normal(0, data_sd, (splits, 1)) + rng.normal(0, seed_sd, (splits, seeds)))
+
+
 def test_the_variance_split_recovers_what_was_put_in():
-    found = variance_split(_scores(0.06, 0.03))
-    assert found.data_sd == pytest.approx(0.06, rel=0.1)
-    assert found.seed_sd == pytest.approx(0.03, rel=0.1)
+    found = variance_split(_drawn(0.06, 0.03))
+    assert (found.data_sd, found.seed_sd) == (pytest.approx(0.06, rel=0.1), pytest.approx(0.03, rel=0.1))
     assert (found.splits, found.seeds) == (400, 5)
     assert found.seed_share == pytest.approx(0.2, abs=0.05)
-    assert variance_split(_scores(0.01, 0.05)).seed_share > 0.9
+    assert variance_split(_drawn(0.01, 0.05)).seed_share > 0.9
+    assert variance_split(_drawn(0.06, 0.03, splits=5, seeds=1)) is None, "one seed per split cannot be split"
 
 
 def test_the_variance_split_agrees_with_the_textbook_on_a_table_small_enough_to_check_by_hand():
-    # Two splits of two seeds: {1, 3} and {5, 7}. Mean squares 16 and 2, so data = (16 - 2) / 2 = 7, seed = 2.
-    rows = [(0, 0, 0, 1.0), (0, 0, 1, 3.0), (0, 1, 0, 5.0), (0, 1, 1, 7.0)]
-    found = variance_split(pd.DataFrame(rows, columns=["repeat", "fold", "seed", "value"]))
+    # Mean squares 16 and 2, so data = (16 - 2) / 2 = 7, seed = 2.
+    found = variance_split(_scores([[1.0, 3.0], [5.0, 7.0]]))
     assert (found.data, found.seed) == (pytest.approx(7), pytest.approx(2))
-
-
-def test_one_seed_per_split_cannot_be_split():
-    assert variance_split(_scores(0.06, 0.03, splits=5, seeds=1)) is None

@@ -15,8 +15,6 @@ from batik_utils.stats.power import (
     measured_spread,
     power_of_corrected_test,
     power_statement,
-    simulate_cv,
-    simulated_spread,
 )
 
 TRIALS = 200
@@ -25,56 +23,68 @@ TRIALS = 200
 DESIGNS = [(150, 5, 1, 0.5, 0.0), (150, 5, 10, 0.5, 0.0), (150, 5, 10, 0.4, 0.3), (300, 5, 10, 0.6, 0.2)]
 
 
-def _declared(design, accuracy_a, accuracy_b, seed):
+def _simulate(design, accuracies, rng):
+    """Fold scores [2, repeats * folds] and right answers [2, repeats, images] of two models' cross-validation.
+
+    An image is right where a normal score falls under the model's accuracy. rho is the share of that score that is
+    the image's difficulty, common to both models; own is the share that is common to one model's repeats only.
+    """
     n, folds, repeats, rho, own = design
+    difficulty = math.sqrt(rho) * rng.standard_normal(n)
+    taste = math.sqrt(own) * rng.standard_normal((2, 1, n))
+    luck = math.sqrt(1 - rho - own) * rng.standard_normal((2, repeats, n))
+    right = (difficulty + taste + luck < stats.norm.ppf(accuracies)[:, None, None]).astype(np.float64)
+    parts = [(r, fold) for r in range(repeats) for fold in np.array_split(rng.permutation(n), folds)]
+    return np.array([right[:, r, fold].mean(axis=1) for r, fold in parts]).T, right
+
+
+def _true_spread(p, q, rho, own=0.0):
+    """The spread and persistence of such a simulation's per-image differences."""
+
+    def both(a, b, correlation):
+        normal = stats.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], allow_singular=True)
+        return float(normal.cdf(stats.norm.ppf([a, b])))
+
+    cross = both(p, q, rho)
+    variance = p + q - 2 * cross - (p - q) ** 2
+    shared = both(p, p, rho + own) + both(q, q, rho + own) - 2 * cross - (p - q) ** 2
+    return math.sqrt(variance), shared / variance
+
+
+def _declared(design, accuracies, seed):
     rng = np.random.default_rng(seed)
-    found = 0
-    for _ in range(TRIALS):
-        run = simulate_cv(n, accuracy_a, accuracy_b, rho, folds, repeats, rng, own)
-        found += corrected_test(run.a, run.b, folds)[1] < 0.05
-    return found / TRIALS
+    runs = (_simulate(design, accuracies, rng)[0] for _ in range(TRIALS))
+    return sum(corrected_test(*scores, design[1])[1] < 0.05 for scores in runs) / TRIALS
+
+
+def _promised(design):
+    n, folds, repeats, rho, own = design
+    spread, persistence = _true_spread(0.85, 0.75, rho, own)
+    return power_of_corrected_test(n, 0.1, spread, folds, repeats, persistence)
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_two_copies_of_a_model_are_not_declared_different_in_95_of_100_comparisons(design):
-    # Two copies share all tastes, so nothing is the model's own.
+def test_copies_are_not_declared_different_and_a_planted_difference_is_found_as_often_as_promised(design):
     n, folds, repeats, rho, own = design
-    declared = _declared((n, folds, repeats, rho + own, 0.0), 0.8, 0.8, seed=1)
-    # 95 % up to what 200 comparisons can show: no more than a count that 5 % would pass once in a hundred times.
+    # Two copies share all tastes, so nothing is the model's own. 95 % up to what 200 comparisons can show: no more
+    # than a count that 5 % would pass once in a hundred times.
+    declared = _declared((n, folds, repeats, rho + own, 0.0), (0.8, 0.8), seed=1)
     assert declared * TRIALS <= stats.binom.ppf(0.99, TRIALS, 0.05)
+    assert _declared(design, (0.85, 0.75), seed=2) == pytest.approx(_promised(design), abs=0.08)
 
 
-@pytest.mark.parametrize("design", DESIGNS)
-def test_a_planted_difference_of_ten_points_is_found_as_often_as_promised(design):
-    n, folds, repeats, rho, own = design
-    spread, persistence = simulated_spread(0.85, 0.75, rho, own)
-    promised = power_of_corrected_test(n, 0.1, spread, folds, repeats, persistence)
-    assert _declared(design, 0.85, 0.75, seed=2) == pytest.approx(promised, abs=0.08)
-
-
-def test_the_designs_above_are_neither_all_hopeless_nor_all_certain():
-    promised = [
-        power_of_corrected_test(n, 0.1, s, f, r, p)
-        for n, f, r, rho, own in DESIGNS
-        for s, p in [simulated_spread(0.85, 0.75, rho, own)]
-    ]
-    assert min(promised) < 0.4 and max(promised) > 0.8
-
-
-def test_simulated_models_have_the_accuracies_and_the_noise_that_were_asked_for():
-    rng = np.random.default_rng(3)
-    run = simulate_cv(40_000, 0.85, 0.7, 0.4, 5, 4, rng, own=0.3)
-    assert run.a.mean() == pytest.approx(0.85, abs=0.01) and run.b.mean() == pytest.approx(0.7, abs=0.01)
-    assert run.a.shape == (20,) and run.right_a.shape == (4, 40_000)
-    spread, persistence = measured_spread(run.right_a - run.right_b)
-    asked = simulated_spread(0.85, 0.7, 0.4, 0.3)
-    assert (spread, persistence) == (pytest.approx(asked[0], abs=0.01), pytest.approx(asked[1], abs=0.02))
+def test_the_designs_above_are_neither_all_hopeless_nor_all_certain_and_simulated_as_asked():
+    assert min(map(_promised, DESIGNS)) < 0.4 and max(map(_promised, DESIGNS)) > 0.8
+    scores, right = _simulate((40_000, 5, 4, 0.4, 0.3), (0.85, 0.7), np.random.default_rng(3))
+    assert scores.mean(axis=1) == pytest.approx([0.85, 0.7], abs=0.01) and scores.shape == (2, 20)
+    assert measured_spread(right[0] - right[1]) == pytest.approx(_true_spread(0.85, 0.7, 0.4, 0.3), abs=0.02)
 
 
 def test_power_grows_with_the_difference_with_images_and_with_repeats():
     def power(n=150, gap=0.1, repeats=1):
         return power_of_corrected_test(n, gap, 0.45, 5, repeats, 0.3)
 
+    assert 0 < power(gap=0) < 0.05, "the size of the test is under its level"
     assert power(gap=0.05) < power() < power(gap=0.2) < power(gap=0.4) <= 1
     assert power(n=75) < power() < power(n=1000)
     assert power() < power(repeats=10)
@@ -88,13 +98,10 @@ def test_for_one_repeat_it_is_the_textbook_non_central_t():
     assert power_of_corrected_test(150, 0.1, 0.45, 5, 1) == pytest.approx(stats.nct.sf(edge, 4, shift), abs=1e-4)
 
 
-def test_the_size_of_the_corrected_test_is_under_its_level():
-    assert 0 < power_of_corrected_test(150, 0.0, 0.45, 5, 1) < 0.05
-
-
 def test_the_detectable_difference_is_the_one_found_four_times_in_five():
     found = detectable_difference(150, 0.45, 5, 10, 0.3)
     assert power_of_corrected_test(150, found, 0.45, 5, 10, 0.3) == pytest.approx(0.8, abs=1e-3)
+    assert detectable_difference(2, 5.0, 2, 1) == 1, "nothing that could be is large enough"
 
 
 def test_images_needed_gives_the_power_it_is_asked_for():
