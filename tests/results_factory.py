@@ -64,7 +64,6 @@ def make_results(
     repeats: Mapping[str, int] | int = 2,
     seeds: Mapping[str, int] | int = 2,
     published: Mapping[str, Sequence[int]] | None = None,
-    published_per_class: int = 10,
     rng_seed: int = 0,
     protocol: str = "grouped",
     sure: float = 0.8,
@@ -78,24 +77,19 @@ def make_results(
     paths, labels = paths_and_labels(per_class, motifs)
     items: list[FitResult] = []
     for model, accuracy in accuracies.items():
-        n_repeats = repeats if isinstance(repeats, int) else repeats[model]
-        n_seeds = seeds if isinstance(seeds, int) else seeds[model]
-        for repeat in range(n_repeats):
+        for repeat in range(repeats if isinstance(repeats, int) else repeats[model]):
             order = np.random.Generator(np.random.PCG64(1000 + repeat)).permutation(len(paths))
             for fold, rows in enumerate(np.array_split(order, folds)):
-                for seed in range(n_seeds):
+                for seed in range(seeds if isinstance(seeds, int) else seeds[model]):
                     right = rng.random(len(rows)) < accuracy
                     where = {"protocol": protocol, "repeat": repeat, "fold": fold, "seed": seed, "classes": len(motifs)}
                     items.append(make_fit(model, right, labels[rows], [paths[i] for i in rows], sure=sure, **where))
-    test_paths, test_labels = paths_and_labels(published_per_class, motifs)
+    paths, labels = paths_and_labels(10, motifs)
     for model, counts in (published or {}).items():
         for seed, correct in enumerate(counts):
-            right = np.zeros(len(test_paths), dtype=bool)
-            right[rng.permutation(len(test_paths))[:correct]] = True
+            right = np.isin(np.arange(len(paths)), rng.permutation(len(paths))[:correct])
             history = {"accuracy": [0.5, 0.7 + 0.1 * seed], "loss": [1.0, 0.5]}
-            items.append(
-                make_fit(model, right, test_labels, test_paths, seed=seed, history=history, classes=len(motifs))
-            )
+            items.append(make_fit(model, right, labels, paths, seed=seed, history=history, classes=len(motifs)))
     return Results(tuple(items))
 
 
@@ -118,6 +112,8 @@ def make_dataset(per_class: int = 50, motifs: Sequence[str] = MOTIFS) -> Dataset
 
 def make_study(**changes: Any) -> Study:
     """A small study of three models: scratch, mobilenet_v2 and the optional efficientnet_b2."""
+    head = {"kind": "pretrained", "epochs": 20}
+    lite, b2 = ("efficientnet_lite2", "EfficientNet-Lite2"), ("efficientnet_b2", "EfficientNet-B2")
     raw: dict[str, Any] = {
         "name": "bali-betawi-celup",
         "title": "Small",
@@ -125,23 +121,10 @@ def make_study(**changes: Any) -> Study:
         "motifs": list(MOTIFS),
         "models": {
             "scratch": {"kind": "scratch", "title": "Scratch CNN", "epochs": 20, "architecture": "seed_cnn"},
-            "efficientnet_lite2": {
-                "kind": "pretrained",
-                "title": "EfficientNet-Lite2",
-                "epochs": 20,
-                "backbone": "efficientnet_lite2",
-            },
-            "efficientnet_b2": {
-                "kind": "pretrained",
-                "title": "EfficientNet-B2",
-                "epochs": 20,
-                "backbone": "efficientnet_b2",
-                "optional": True,
-                "stand_in": "efficientnet_lite2",
-            },
+            lite[0]: head | {"title": lite[1], "backbone": lite[0]},
+            b2[0]: head | {"title": b2[1], "backbone": b2[0], "optional": True, "stand_in": lite[0]},
         },
-        "compare": ["efficientnet_lite2", "scratch"],
+        "compare": [lite[0], "scratch"],
         "published": {"split": "keras-validation-split", "seeds": 5},
     }
-    raw.update(changes)
-    return parse_study(raw)
+    return parse_study(raw | changes)
