@@ -64,7 +64,7 @@ def test_a_wrong_file_is_not_used_and_is_named(home, monkeypatch):
         weights_file("tiny")
     text = str(error.value)
     assert "\n" not in text
-    for part in ("'tiny'", "Keras' cache: tiny.h5 is there with another sha256", "../shared/weights: not there"):
+    for part in ("'tiny'", "Keras' cache: its file has another sha256", "../shared/weights: No such file"):
         assert part in text
     assert "Keras' download: not tried, BATIK_OFFLINE=1" in text
     assert f"Put tiny.h5 with sha256 {entry.digest} into $KERAS_HOME/models" in text
@@ -88,7 +88,7 @@ def test_the_download_is_checked_and_never_half_there(home, monkeypatch):
 
     register(monkeypatch, b"another", url=source.as_uri())
     (home / "keras/models/tiny.h5").unlink()
-    with pytest.raises(BatikError, match="Keras' download: what it gave has another sha256, not used"):
+    with pytest.raises(BatikError, match="Keras' download: its file has another sha256, not used"):
         weights_file("tiny", progress=False)
     assert list((home / "keras/models").iterdir()) == []
 

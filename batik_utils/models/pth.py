@@ -6,9 +6,8 @@ import math
 import pickle
 import zipfile
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +17,24 @@ from batik_utils.errors import BatikError
 MAGIC = 0x1950A86A20F9469CFC6C
 """First value of PyTorch's older stream (torch.serialization.MAGIC_NUMBER)."""
 PROTOCOL = 1001
-
 _STORAGES = {
-    "FloatStorage": "<f4",
-    "DoubleStorage": "<f8",
-    "HalfStorage": "<f2",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "<i1",
-    "ByteStorage": "<u1",
-    "BoolStorage": "?",
+    **{"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "BoolStorage": "|b1"},
+    **{"LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "|i1", "ByteStorage": "|u1"},
 }
 
 
-@dataclass(frozen=True)
-class _Storage:
+# Tuples, which a pickle cannot alter once they are checked.
+class _Storage(NamedTuple):
     key: str
-    dtype: np.dtype
-    count: int
+    dtype: str
+    numbers: int
+
+    @property
+    def bytes(self) -> int:
+        return self.numbers * np.dtype(self.dtype).itemsize
 
 
-@dataclass(frozen=True)
-class _Tensor:
+class _Tensor(NamedTuple):
     """A tensor whose numbers are still to be read (the older stream keeps them behind the pickle)."""
 
     storage: _Storage
@@ -49,17 +43,10 @@ class _Tensor:
     strides: tuple[int, ...]
 
 
-class _Kind:
-    """What a pickle gets when it asks for torch.FloatStorage and its like: a name for a dtype, not callable."""
-
-    def __init__(self, dtype: str) -> None:
-        self.dtype = np.dtype(dtype)
-
-
 class _Unpickler(pickle.Unpickler):
     """Builds ordered dictionaries and tensors; whatever else the pickle names is an error, and is not imported."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(stream, encoding="utf-8")
         self.storages: dict[str, _Storage] = {}
 
@@ -70,14 +57,16 @@ class _Unpickler(pickle.Unpickler):
             # A new function each time, so that nothing the pickle does to it outlives the reading.
             return lambda storage, offset, shape, strides, *_: _tensor(storage, offset, shape, strides)
         if module == "torch" and name in _STORAGES:
-            return _Kind(_STORAGES[name])
+            return _STORAGES[name]
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not a tensor")
 
     def persistent_load(self, pid: Any) -> _Storage:
         match pid:
-            case ("storage", _Kind() as kind, str(key), str(), int(count), *view) if view in ([], [None]):
-                storage = _Storage(key, kind.dtype, count)
-                if count < 0 or self.storages.setdefault(key, storage) != storage:
+            case ("storage", str(dtype), str(key), str(), int(numbers), *view) if (
+                view in ([], [None]) and dtype in _STORAGES.values()
+            ):
+                storage = _Storage(key, dtype, numbers)
+                if numbers < 0 or self.storages.setdefault(key, storage) != storage:
                     raise pickle.UnpicklingError(f"it describes the storage {key!r} in two ways")
                 return storage
         raise pickle.UnpicklingError("it refers to something that is not a tensor's storage")
@@ -92,13 +81,13 @@ def read_pth(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         if zipfile.is_zipfile(path):
-            found, blobs = _read_zip(path)
+            state, numbers = _read_zip(path)
         else:
             with path.open("rb") as stream:
-                found, blobs = _read_stream(stream)
-        if not isinstance(found, dict) or not all(isinstance(v, _Tensor) for v in found.values()):
+                state, numbers = _read_stream(stream)
+        if not isinstance(state, dict) or not all(isinstance(v, _Tensor) for v in state.values()):
             raise ValueError("it is not a dictionary of tensors")
-        return {str(name): _array(tensor, blobs) for name, tensor in found.items()}
+        return {str(name): _array(tensor, numbers[tensor.storage.key]) for name, tensor in state.items()}
     except OSError as error:
         raise BatikError(f"{path.name} cannot be read: {error.strerror or error}.") from None
     # A damaged pickle may raise nearly anything, from EOFError to UnicodeDecodeError and TypeError.
@@ -107,22 +96,20 @@ def read_pth(path: Path) -> dict[str, NDArray[Any]]:
         raise BatikError(f"{path.name} is not a PyTorch weights file that can be read safely: {reason}.") from None
 
 
-def _read_stream(stream: BinaryIO) -> tuple[Any, dict[str, NDArray[Any]]]:
+def _read_stream(stream: IO[bytes]) -> tuple[Any, dict[str, NDArray[Any]]]:
     if _Unpickler(stream).load() != MAGIC or _Unpickler(stream).load() != PROTOCOL:
         raise ValueError("it does not begin as one")
     if _Unpickler(stream).load().get("little_endian") is not True:
         raise ValueError("it was written on a big-endian machine")
     body = _Unpickler(stream)
-    found = body.load()
-    blobs = {}
+    state = body.load()
+    numbers = {}
     for key in _Unpickler(stream).load():
         storage = body.storages[key]
-        count = int.from_bytes(stream.read(8), "little", signed=True)
-        blob = stream.read(storage.count * storage.dtype.itemsize)
-        if count != storage.count or len(blob) != storage.count * storage.dtype.itemsize:
+        if int.from_bytes(stream.read(8), "little", signed=True) != storage.numbers:
             raise ValueError("it is cut short")
-        blobs[key] = np.frombuffer(blob, storage.dtype)
-    return found, blobs
+        numbers[key] = _numbers(storage, stream.read(storage.bytes))
+    return state, numbers
 
 
 def _read_zip(path: Path) -> tuple[Any, dict[str, NDArray[Any]]]:
@@ -134,36 +121,34 @@ def _read_zip(path: Path) -> tuple[Any, dict[str, NDArray[Any]]]:
         if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
             raise ValueError("it was written on a big-endian machine")
         with archive.open(names[0]) as stream:
-            body = _Unpickler(stream)  # type: ignore[arg-type]
-            found = body.load()
-        blobs = {}
-        for key, storage in body.storages.items():
-            member = archive.getinfo(f"{folder}data/{key}")
-            if member.file_size != storage.count * storage.dtype.itemsize:
-                raise ValueError("it is cut short")
-            blobs[key] = np.frombuffer(archive.read(member), storage.dtype)
-        return found, blobs
+            body = _Unpickler(stream)
+            state = body.load()
+        members = {key: archive.getinfo(f"{folder}data/{key}") for key in body.storages}
+        if any(member.file_size != body.storages[key].bytes for key, member in members.items()):
+            raise ValueError("it is cut short")
+        return state, {key: _numbers(body.storages[key], archive.read(member)) for key, member in members.items()}
+
+
+def _numbers(storage: _Storage, content: bytes) -> NDArray[Any]:
+    if len(content) != storage.bytes:
+        raise ValueError("it is cut short")
+    return np.frombuffer(content, storage.dtype)
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> _Tensor:
-    whole = (offset, *shape, *strides)
     if not isinstance(storage, _Storage) or len(shape) != len(strides):
         raise pickle.UnpicklingError("it describes a tensor without a storage")
-    if not all(type(v) is int and v >= 0 for v in whole):
+    if not all(type(v) is int and v >= 0 for v in (offset, *shape, *strides)):
         raise pickle.UnpicklingError("it describes a tensor of impossible shape")
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
-def _array(tensor: _Tensor, blobs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+def _array(tensor: _Tensor, flat: NDArray[Any]) -> NDArray[Any]:
     """The numbers of one tensor, as an array of its own; refuses to look outside its storage."""
-    flat = blobs[tensor.storage.key]
     size = math.prod(tensor.shape)
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
     # A stride of 0 could make terabytes out of one number: no tensor is larger than what stores it.
     if size > flat.size or (size and last >= flat.size):
         raise ValueError("a tensor reaches outside its storage")
-    if not size:
-        return np.zeros(tensor.shape, flat.dtype)
     steps = tuple(s * flat.itemsize for s in tensor.strides)
-    view = np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, steps, writeable=False)
-    return view.copy()
+    return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, steps, writeable=False).copy()

