@@ -24,9 +24,10 @@ from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, make_plan, run_plan
 from batik_utils.experiment.workers import release_workers
 from batik_utils.figures import fold_dots
+from batik_utils.files import write_text
 from batik_utils.report import deploy
 from batik_utils.report.analysis import Analysis
-from batik_utils.report.cards import croissant
+from batik_utils.report.cards import croissant, model_card
 from batik_utils.report.display import render, use_report_style
 from batik_utils.report.execute import run_notebook
 from batik_utils.report.export import export
@@ -98,14 +99,16 @@ def build_report(
             analysis = Analysis(study, dataset, results, full, plan.left_out, precision)
             write_metrics(folder / "metrics.json", analysis.metrics)
             (folder / "verdict.svg").write_bytes(verdict_figure(analysis))
-            card = json.dumps(croissant(study, dataset), indent=1, ensure_ascii=False) + "\n"
+            card = json.dumps(croissant(study, dataset, analysis.facts), indent=1, ensure_ascii=False) + "\n"
             (folder / "croissant.json").write_text(card, encoding="utf-8", newline="\n")
         with stages("model"):
             try:
                 _save_model(plan, results, analysis.metrics, folder, target)
+                name, info = deploy.best_info(study, analysis.metrics)
+                write_text(folder / "model-card.md", model_card(study, name, info, analysis.metrics, analysis.facts))
             except BatikError as error:
                 # A report without a model is still a report, and its fits took minutes.
-                old = "; the one that is there is an older run's" if (target / deploy.FILE).is_file() else ""
+                old = "; the one that is there is an older run's" if (target / "model.keras").is_file() else ""
                 stages.console.print(f"No model is saved{old}: {error}", markup=False, soft_wrap=True)
         with stages("pages"):
             page, pdf = export(executed, about(study, dataset), photos)
@@ -138,11 +141,11 @@ def _results(
 def _save_model(plan: Plan, results: Results, metrics: dict[str, Any], folder: Path, target: Path) -> None:
     """Save the best model, unless the one that is there was made from the very same results."""
     made_from = _fingerprint(plan, results)
-    stamp = f"{deploy.FILE}.from"
+    stamp = "model.keras.from"
     old = target / stamp
-    if old.is_file() and (target / deploy.FILE).is_file() and old.read_text(encoding="utf-8") == made_from:
+    if old.is_file() and (target / "model.keras").is_file() and old.read_text(encoding="utf-8") == made_from:
         return
-    deploy.save_best(plan, results, metrics, folder)
+    deploy.save_best(plan, metrics, folder / "model.keras")
     (folder / stamp).write_text(made_from, encoding="utf-8")
 
 

@@ -206,7 +206,7 @@ def reforms(analysis: Analysis) -> None:
     """The REFORMS checklist, a table per module."""
     from batik_utils.report.reforms import reforms_table
 
-    rows = reforms_table(analysis.study, analysis.dataset, analysis.metrics)
+    rows = reforms_table(analysis.study, analysis.dataset, analysis.metrics, analysis.facts)
     frame = pd.DataFrame(rows, columns=["no.", "module", "item", "answer", "section"])
     for number, (module, part) in enumerate(frame.groupby("module", sort=False), start=1):
         shown = part.drop(columns="module").copy()
