@@ -1,0 +1,89 @@
+"""Studies and data sets of every sort for the tests of cards and checklist: source of pictures × seed × search."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from results_factory import make_study
+
+from batik_utils.study import Study
+from batik_utils.values import Dataset, Source
+
+COMBINATIONS = list(product(("published", "folder", "drawn"), (True, False), (True, False)))
+MOTIFS = {"published": ("batik-bali", "batik-celup"), "folder": ("brick", "gravel"), "drawn": ("sample-a", "sample-b")}
+SEARCH = {"epochs": [5, 10], "learning_rate": [0.001], "dropout": [0.5]}
+SEED = {
+    "title": "Studi Benih",
+    "authors": ["A"],
+    "institution": "B",
+    "year": 2024,
+    "language": "Indonesian",
+    "framework": "TensorFlow",
+    "summary": "It compared.",
+}
+CLAIM = {"id": "a", "what": "accuracy", "model": "scratch", "metric": "accuracy", "value": 0.5, "n": 30, "where": "3"}
+
+
+def sort_of_study(source: str, seed: bool, search: bool) -> tuple[Study, Dataset, set[str]]:
+    """A study with its data and facts; a seed study brings a claim."""
+    models = make_study().model_dump(mode="json", exclude_none=True)["models"]
+    if search:
+        models["scratch"]["search"] = SEARCH
+    changes: dict[str, Any] = {"name": "own-study", "motifs": list(MOTIFS[source]), "models": models}
+    changes |= {"published": {"split": "stratified-80-10-10", "seeds": 5}}
+    if seed:
+        changes |= {"seed_study": SEED, "claims": [CLAIM]}
+    facts = {source} | ({"photographs"} if source != "drawn" else set())
+    facts |= ({"seed", "claims"} if seed else {"noseed"}) | ({"search"} if search else set())
+    return make_study(**changes), make_pictures(source), facts
+
+
+def make_pictures(kind: str = "published", **changes: Any) -> Dataset:
+    """Three pictures of each of two motifs, from a source."""
+    motifs, n = MOTIFS[kind], 6
+    values: dict[str, Any] = {
+        "motifs": motifs,
+        "images": np.zeros((n, 8, 8, 3), np.uint8),
+        "labels": np.repeat(np.arange(2), 3),
+        "paths": tuple(f"{motif}/{i}.jpg" for motif in motifs for i in (1, 2, 3)),
+        "sha256": tuple(f"{i:064x}" for i in range(n)),
+        "groups": np.arange(n),
+        "source": Source(kind, "shared folder", identical=n * (kind == "published")),
+        "facts": ({"format": "JPEG", "bytes": 5},) * n,
+    }
+    return Dataset(**(values | changes))
+
+
+FORBIDDEN = {
+    "published": ("procedural", "draws itself", "not recorded", "DATA="),
+    "folder": (
+        "Indonesian Batik Motifs",
+        "kaggle",
+        "Photograph",
+        "procedural",
+        "publisher's",
+        "one publisher",
+        "cloth",
+    ),
+    "drawn": (
+        "Indonesian Batik Motifs",
+        "kaggle",
+        "publisher's",
+        "one publisher",
+        "not recorded",
+        "decoded",
+        "watermark",
+    ),
+    "noseed": ("seed study", "Studi Benih", "takes up", "numbers are tried", "that it published", "published split"),
+    "nosearch": ("grid", "several settings compete", "look at the test set", "sec-search"),
+    "search": ("none was tuned",),
+}
+"""Words that nothing said of such a study may contain, in any case."""
+
+
+def forbidden(text: str, source: str, seed: bool, search: bool) -> list[str]:
+    """The words in a text that are not true of such a study."""
+    held = [source, "search" if search else "nosearch", *([] if seed else ["noseed"])]
+    return [word for fact in held for word in FORBIDDEN[fact] if word.lower() in text.lower()]
