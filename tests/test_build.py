@@ -13,13 +13,14 @@ from results_factory import make_dataset, make_results, make_study
 from batik_utils.data.obtain import NoPhotographs
 from batik_utils.errors import BatikError
 from batik_utils.report import build as pipeline
-from batik_utils.report import deploy
-from batik_utils.report.provenance import code_sha256, provenance, run_record
+from batik_utils.report.index import write_index
+from batik_utils.report.metrics_json import build_metrics, write_metrics
 from batik_utils.values import Results, Source
 
 OUTPUTS = (
     "croissant.json",
     "metrics.json",
+    "model-card.md",
     "model.keras",
     "model.keras.from",
     "report.html",
@@ -62,9 +63,7 @@ def house(tmp_path, monkeypatch):
     results = make_results({"scratch": 0.6, "efficientnet_lite2": 0.9}, published={"scratch": [15, 18]})
     plan = SimpleNamespace(tasks=(), left_out={})
     monkeypatch.setattr(pipeline, "_results", lambda *args: (plan, results))
-    monkeypatch.setattr(
-        pipeline.deploy, "save_best", lambda plan, results, metrics, folder: (folder / "model.keras").touch()
-    )
+    monkeypatch.setattr(pipeline.deploy, "save_best", lambda plan, metrics, path: path.touch())
     monkeypatch.setattr(pipeline, "load_study", lambda name: make_study(name=str(name)))
     monkeypatch.setattr(pipeline, "load_dataset", lambda study, data, progress: make_dataset())
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
@@ -145,13 +144,13 @@ def test_the_model_is_saved_anew_only_when_the_results_differ(tmp_path, monkeypa
     better = make_results({"scratch": 0.6}, published={"scratch": [15, 19]})
     saved = []
 
-    def save(plan, results, metrics, folder):
-        saved.append(results)
-        (folder / "model.keras").touch()
+    def save(plan, metrics, path):
+        saved.append(metrics)
+        path.touch()
 
     monkeypatch.setattr(pipeline.deploy, "save_best", save)
     for results in (broken, broken, whole, whole, better):
-        pipeline._save_model(SimpleNamespace(tasks=()), results, {}, tmp_path, tmp_path)
+        pipeline._save_model(SimpleNamespace(tasks=()), results, results, tmp_path, tmp_path)
     assert saved == [broken, whole, better]
 
 
@@ -166,29 +165,8 @@ def test_a_model_that_cannot_be_saved_is_said_and_the_report_goes_on(house, monk
     folder = house(progress=True)
     said = "No model is saved; the one that is there is an older run's: scratch/published/r0f0/s0 failed: it diverged"
     assert said in capsys.readouterr().err.splitlines()
-    assert {p.name for p in folder.iterdir()} == {*OUTPUTS} - {"model.keras.from"}
+    assert {p.name for p in folder.iterdir()} == {*OUTPUTS} - {"model.keras.from", "model-card.md"}
     assert (folder / "model.keras").read_text() == "old"
-
-
-def test_the_best_model_is_one_whose_first_published_fit_succeeded():
-    results = make_results(
-        {"scratch": 0.6, "efficientnet_lite2": 0.9}, published={"scratch": [15, 18], "efficientnet_lite2": [25, 26]}
-    )
-    assert deploy.best_model(make_study(), results) == "efficientnet_lite2"
-
-    def without(*models):
-        return Results(
-            tuple(
-                replace(r, missing="it diverged")
-                if r.fit.model in models and r.fit.protocol == "published" and r.fit.seed == 0
-                else r
-                for r in results
-            )
-        )
-
-    assert deploy.best_model(make_study(), without("efficientnet_lite2")) == "scratch"
-    with pytest.raises(BatikError, match="no published fit with seed 0 succeeded in bali-betawi-celup"):
-        deploy.best_model(make_study(), without("efficientnet_lite2", "scratch"))
 
 
 def test_no_fit_no_report(monkeypatch):
@@ -213,37 +191,19 @@ def test_the_title_page_credits_the_seed_study():
     assert "header" not in about
 
 
-def test_provenance_is_repeatable_and_knows_no_machine(tmp_path):
-    rows = provenance(make_study(), make_dataset())
-    assert rows == provenance(make_study(), make_dataset())
-    whats = [what for what, _ in rows]
-    assert "Weights, EfficientNet-Lite2" in whats
-    assert str(tmp_path.home()) not in str(rows)
-    other = dict(provenance(make_study(title="Another"), make_dataset(per_class=49)))
-    assert other["Study"] != dict(rows)["Study"]
-    assert other["Data"] != dict(rows)["Data"]
-
-
-def test_the_code_hash_minds_code_and_not_outputs_or_line_ends(tmp_path):
-    (tmp_path / "batik_utils").mkdir()
-    (tmp_path / "notebooks").mkdir()
-    code = tmp_path / "batik_utils" / "a.py"
-    notebook = tmp_path / "notebooks" / "01.ipynb"
-    code.write_bytes(b"x = 1\n")
-    write(notebook, new_code_cell("1"))
-    first = code_sha256(tmp_path)
-    code.write_bytes(b"x = 1\r\n")
-    write(notebook, new_code_cell("1", execution_count=7))
-    assert code_sha256(tmp_path) == first
-    write(notebook, new_code_cell("2"))
-    second = code_sha256(tmp_path)
-    code.write_bytes(b"x = 2\n")
-    assert len({first, second, code_sha256(tmp_path)}) == 3
-
-
-def test_the_run_record_says_how_the_run_was():
-    record = run_record(make_study(), make_dataset(), {"data": 30.0, "fits": 60.0}, photos=False)
-    assert record["minutes"] == {"data": 0.5, "fits": 1.0}
-    assert record["minutes_total"] == 1.5
-    assert record["machine"]["cores"] >= 1
-    assert record["photos"] is False
+def test_the_index_links_what_is_there_and_loads_nothing(tmp_path):
+    results = make_results({"scratch": 0.6, "efficientnet_lite2": 0.9}, published={"scratch": [15, 18]})
+    folder = tmp_path / "bali-betawi-celup"
+    write_metrics(folder / "metrics.json", build_metrics(make_study(), make_dataset(), results))
+    (folder / "report.html").write_text("page")
+    page = write_index(tmp_path).read_text()
+    assert 'href="bali-betawi-celup/report.html"' in page
+    assert "report.pdf" not in page
+    assert "Scratch CNN" in page
+    assert "50.0 %" in page or "60.0 %" in page
+    assert not re.findall(r"<(?:script|img|link)\b|url\(", page)
+    (folder / "metrics.json").write_text("{")
+    with pytest.raises(BatikError, match=r"bali-betawi-celup/metrics\.json is not JSON"):
+        write_index(tmp_path)
+    assert (tmp_path / "index.html").read_text() == page
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bali-betawi-celup", "index.html"]

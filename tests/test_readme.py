@@ -1,52 +1,57 @@
-"""What the README says was measured is what the committed reports say."""
+"""What the README says was measured is what the committed reports say, and what it points to is there."""
 
-import json
 import re
 
 import pytest
 
-from batik_utils.study import ROOT, load_study, study_names
-from batik_utils.wording import percent, percent_range, points_range, signed_points
+from batik_utils.errors import BatikError
+from batik_utils.report.readme import MARKS, update_readme
+from batik_utils.study import ROOT, load_study
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+STUDIES = MARKS.search(README)[2].split()
 
 
-class Band:
-    """Two ends, as wording wants them."""
-
-    def __init__(self, ends):
-        self.low, self.high = ends
-
-
-def answer_row(name):
-    """The README's line for one study, from its committed metrics."""
-    metrics = json.loads((ROOT / "reports" / name / "metrics.json").read_text(encoding="utf-8"))
-    cells = [f"[{name}](reports/{name}/report.pdf)"]
-    for model in load_study(name).compare:
-        grouped = metrics["models"][model]["grouped"]
-        label = metrics["models"][model]["title"]
-        cells.append(f"{label}: {percent(grouped['accuracy'])} ({percent_range(Band(grouped['interval']))})")
-    found = metrics["comparison"]["grouped"]
-    cells.append(f"{signed_points(found['difference'])} ({points_range(Band(found['interval']))})")
-    cells.append(metrics["comparison"]["verdict"])
-    return "| " + " | ".join(cells).replace("\u00a0", " ") + " |"
+def test_the_table_of_results_is_that_of_the_committed_reports(tmp_path):
+    path = tmp_path / "README.md"
+    stale = re.sub(r"\d+\.\d %", "99.9 %", README)
+    assert stale != README
+    path.write_text(stale, encoding="utf-8")
+    update_readme(path)
+    assert MARKS.search(path.read_text(encoding="utf-8"))[0] == MARKS.search(README)[0]
 
 
-@pytest.mark.parametrize("name", study_names())
-def test_the_answer_is_that_of_the_committed_report(name):
-    assert answer_row(name) in README
+def test_a_table_that_cannot_be_made_is_said_in_one_line(tmp_path):
+    (tmp_path / "README.md").write_text("<!-- results: nowhere -->\n<!-- end of results -->\n")
+    with pytest.raises(BatikError, match="make report STUDY=nowhere"):
+        update_readme(tmp_path / "README.md", tmp_path)
+    (tmp_path / "README.md").write_text("no marks")
+    with pytest.raises(BatikError, match="has no table of results"):
+        update_readme(tmp_path / "README.md")
 
 
-@pytest.mark.parametrize("name", study_names())
-def test_every_study_is_committed_whole(name):
-    for file in ("report.html", "report.pdf", "metrics.json", "verdict.svg"):
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_of_the_table_is_committed_whole(name):
+    for file in ("report.html", "report.pdf", "metrics.json", "verdict.svg", "croissant.json", "model-card.md"):
         assert (ROOT / "reports" / name / file).stat().st_size > 1000
-    assert f"{name}/report.html" in (ROOT / "reports" / "index.html").read_text(encoding="utf-8")
+    assert f"{name}/report.html" in (ROOT / "reports/index.html").read_text(encoding="utf-8")
+    assert f"make report STUDY={name}" in load_study(name).command
 
 
-def test_no_photograph_is_in_a_committed_report_of_photographs():
-    for name in study_names():
-        if load_study(name).data == "photographs":
-            page = (ROOT / "reports" / name / "report.html").read_text(encoding="utf-8")
-            text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
-            assert "In this rendering no photograph is shown" in text
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_place_that_a_page_names_is_there(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    code = [
+        name for name in re.findall(r"`([\w./-]+/[\w./-]*|[\w-]+\.(?:yaml|md|py|toml))`", text) if "STUDY" not in name
+    ]
+    names = {name for name in [*links, *code] if not name.startswith(("data/", "../", "~"))}
+    assert len(names) > 5
+    assert not {name for name in names if not (ROOT / name).exists()}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_target_of_make_that_a_page_names_is_there(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) <= targets

@@ -1,0 +1,83 @@
+"""Where a report came from is the same for the same inputs; what a run was like is kept apart from it."""
+
+import ast
+import json
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+from results_factory import make_dataset, make_study
+
+from batik_utils.errors import BatikError
+from batik_utils.models.kinds import KINDS
+from batik_utils.report.provenance import FACES, code_sha256, provenance, run_record
+from batik_utils.study import ROOT
+
+
+def test_provenance_is_repeatable_and_knows_no_machine():
+    rows = provenance(make_study(), make_dataset())
+    assert rows == provenance(make_study(), make_dataset())
+    assert str(Path.home()) not in str(rows)
+    other = dict(provenance(make_study(title="Another"), make_dataset(per_class=49)))
+    assert other["Study"] != dict(rows)["Study"] and other["Data"] != dict(rows)["Data"]
+    assert "tensorflow 2" in dict(rows)["Packages"]
+
+
+def test_weights_are_named_with_their_hash_or_as_not_to_be_had(monkeypatch):
+    def weights_sha256(model):
+        if model.backbone == "efficientnet_b2":
+            raise BatikError("offline")
+        return "5" * 64
+
+    monkeypatch.setattr(KINDS["pretrained"], "weights_sha256", weights_sha256)
+    rows = {what: value for what, value in provenance(make_study(), make_dataset()) if what.startswith("Weights")}
+    assert rows == {"Weights, EfficientNet-Lite2": f"sha256 `{'5' * 64}`", "Weights, EfficientNet-B2": "not to be had"}
+
+
+def test_the_code_hash_minds_what_makes_pages_and_not_outputs_line_ends_or_faces(tmp_path):
+    (tmp_path / "batik_utils").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    code, notebook = tmp_path / "batik_utils/a.py", tmp_path / "notebooks/01.ipynb"
+
+    def write(text, cell, count=None):
+        code.write_bytes(text)
+        nbformat.write(new_notebook(cells=[new_code_cell(cell, execution_count=count)]), notebook)
+        return code_sha256(tmp_path)
+
+    first = write(b"x = 1\n", "1")
+    assert write(b"x = 1\r\n", "1", count=7) == first
+    (tmp_path / "batik_utils/cli.py").write_text("y = 1")
+    assert code_sha256(tmp_path) == first
+    assert len({first, write(b"x = 1\n", "2"), write(b"x = 2\n", "2")}) == 3
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of batik_utils that a module or a notebook names, as paths in it."""
+    source = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = [c for c in json.loads(source)["cells"] if c["cell_type"] == "code"]
+        lines = "\n".join("".join(c["source"]) for c in cells).splitlines()
+        source = "\n".join(line for line in lines if not line.startswith(("%", "!")))
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom) and node.module]
+    names = {f"{node.module}.{alias.name}" for node in nodes for alias in node.names} | {node.module for node in nodes}
+    places = [name.removeprefix("batik_utils.").replace(".", "/") for name in names if name.startswith("batik_utils.")]
+    return {f for p in places for f in (f"{p}.py", f"{p}/__init__.py") if (ROOT / "batik_utils" / f).is_file()}
+
+
+def test_nothing_that_a_notebook_or_page_is_made_with_is_left_out_of_the_code_hash():
+    assert all((ROOT / "batik_utils" / face).exists() for face in FACES)
+    pages = [ROOT / "batik_utils/report" / name for name in ("export.py", "exporters.py")]
+    waiting, used = [*(ROOT / "notebooks").glob("*.ipynb"), *(page for page in pages if page.is_file())], set()
+    while waiting:
+        new = imports(waiting.pop()) - used
+        used |= new
+        waiting += [ROOT / "batik_utils" / name for name in new]
+    assert {"report/analysis.py", "stats/metrics.py", "models/scratch.py", "experiment/plan.py"} <= used
+    assert not {name for name in used if name.startswith(FACES)}
+
+
+def test_the_run_record_says_how_the_run_was():
+    record = run_record(make_study(), make_dataset(), {"data": 30.0, "fits": 60.0}, settings=["a=1"])
+    assert record["minutes"] == {"data": 0.5, "fits": 1.0} and record["minutes_total"] == 1.5
+    assert record["machine"]["cores"] >= 1 and record["settings"] == ["a=1"]
+    assert record["peak_memory_mb"] is None or record["peak_memory_mb"]["main"] > 1
