@@ -1,8 +1,10 @@
 """What the README says was measured is what the committed reports say, and what it points to is there."""
 
 import re
+import tomllib
 
 import pytest
+import yaml
 
 from batik_utils.errors import BatikError
 from batik_utils.report.readme import MARKS, update_readme
@@ -39,19 +41,21 @@ def test_every_study_of_the_table_is_committed_whole(name):
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_every_place_that_a_page_names_is_there(page):
+def test_every_place_and_target_that_a_page_names_is_there(page):
     text = (ROOT / page).read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
-    code = [
-        name for name in re.findall(r"`([\w./-]+/[\w./-]*|[\w-]+\.(?:yaml|md|py|toml))`", text) if "STUDY" not in name
-    ]
-    names = {name for name in [*links, *code] if not name.startswith(("data/", "../", "~"))}
+    links = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
+    names = links | set(re.findall(r"`([\w-][\w./-]*(?:/|\.(?:yaml|md|py|toml|txt)))`", text))
+    names = {name for name in names if not re.match(r"data/$|reports/photographs|.*STUDY|croissant|model-card", name)}
+    rooms = [ROOT, ROOT / "batik_utils", ROOT / "batik_utils/report", ROOT / "batik_utils/models"]
     assert len(names) > 5
-    assert not {name for name in names if not (ROOT / name).exists()}
-
-
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_every_target_of_make_that_a_page_names_is_there(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
+    assert not {name for name in names if not any((room / name).exists() for room in rooms)}
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) <= targets
+
+
+def test_version_and_changes_are_told_alike():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation) and citation["version"] == version
+    released = f"## [{version}] - {citation['date-released']}"
+    assert released in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
