@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
-from results_factory import make_study
+from results_factory import make_dataset, make_study
 
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Source
@@ -14,15 +15,7 @@ from batik_utils.values import Dataset, Source
 COMBINATIONS = list(product(("published", "folder", "drawn"), (True, False), (True, False)))
 MOTIFS = {"published": ("batik-bali", "batik-celup"), "folder": ("brick", "gravel"), "drawn": ("sample-a", "sample-b")}
 SEARCH = {"epochs": [5, 10], "learning_rate": [0.001], "dropout": [0.5]}
-SEED = {
-    "title": "Studi Benih",
-    "authors": ["A"],
-    "institution": "B",
-    "year": 2024,
-    "language": "Indonesian",
-    "framework": "TensorFlow",
-    "summary": "It compared.",
-}
+SEED = dict.fromkeys(("institution", "language", "framework", "summary"), "x") | {"authors": ["A"], "year": 2024}
 CLAIM = {"id": "a", "what": "accuracy", "model": "scratch", "metric": "accuracy", "value": 0.5, "n": 30, "where": "3"}
 
 
@@ -34,7 +27,7 @@ def sort_of_study(source: str, seed: bool, search: bool) -> tuple[Study, Dataset
     changes: dict[str, Any] = {"name": "own-study", "motifs": list(MOTIFS[source]), "models": models}
     changes |= {"published": {"split": "stratified-80-10-10", "seeds": 5}}
     if seed:
-        changes |= {"seed_study": SEED, "claims": [CLAIM]}
+        changes |= {"seed_study": SEED | {"title": "Studi Benih"}, "claims": [CLAIM]}
     facts = {source} | ({"photographs"} if source != "drawn" else set())
     facts |= ({"seed", "claims"} if seed else {"noseed"}) | ({"search"} if search else set())
     return make_study(**changes), make_pictures(source), facts
@@ -42,18 +35,9 @@ def sort_of_study(source: str, seed: bool, search: bool) -> tuple[Study, Dataset
 
 def make_pictures(kind: str = "published", **changes: Any) -> Dataset:
     """Three pictures of each of two motifs, from a source."""
-    motifs, n = MOTIFS[kind], 6
-    values: dict[str, Any] = {
-        "motifs": motifs,
-        "images": np.zeros((n, 8, 8, 3), np.uint8),
-        "labels": np.repeat(np.arange(2), 3),
-        "paths": tuple(f"{motif}/{i}.jpg" for motif in motifs for i in (1, 2, 3)),
-        "sha256": tuple(f"{i:064x}" for i in range(n)),
-        "groups": np.arange(n),
-        "source": Source(kind, "shared folder", identical=n * (kind == "published")),
-        "facts": ({"format": "JPEG", "bytes": 5},) * n,
-    }
-    return Dataset(**(values | changes))
+    source = Source(kind, "shared folder", identical=6 * (kind == "published"))
+    values = {"groups": np.arange(6), "skipped": (), "source": source, "facts": ({"format": "JPEG", "bytes": 5},) * 6}
+    return replace(make_dataset(3, MOTIFS[kind]), **(values | changes))
 
 
 FORBIDDEN = {
