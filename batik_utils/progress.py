@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from rich.console import Console
@@ -93,3 +95,31 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class Stages:
+    """Times the stages of a run and says so, one line each."""
+
+    def __init__(self, shown: bool) -> None:
+        self.shown = shown
+        self.seconds: dict[str, float] = {}
+        self._console = Progress(shown).console
+
+    @contextmanager
+    def __call__(self, name: str, quiet: bool = False) -> Iterator[None]:
+        """One stage; it says that it goes on after two seconds, or is quiet where it shows a bar of its own."""
+        start = time.monotonic()
+        timer = threading.Timer(QUIET_SECONDS, self.say, [f"  {name} …"])
+        if not quiet:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+        self.seconds[name] = time.monotonic() - start
+        self.say(f"  {name:<10} {self.seconds[name]:7.1f} s")
+
+    def say(self, line: str) -> None:
+        """A line for people."""
+        if self.shown:
+            self._console.print(line)
