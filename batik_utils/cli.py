@@ -1,12 +1,12 @@
-"""The `batik` command: report, plan, run, audit, predict, studies."""
+"""The `batik` command; each subcommand imports what it needs, so that a quick answer stays quick."""
 
 from __future__ import annotations
 
 import json
 import sys
-from enum import StrEnum
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from batik_utils.errors import BatikError
-from batik_utils.study import ROOT, Groups
+from batik_utils.study import ROOT, load_study, study_names
 
 app = typer.Typer(
-    help="How well can a computer tell Indonesian batik motifs apart from 50 photographs each?",
+    help="How well can a computer tell batik motifs apart from few photographs?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,79 +26,81 @@ out = Console()
 err = Console(stderr=True)
 
 STATES = ("done", "missing", "stale", "failed")
-
-
-class Precision(StrEnum):
-    """Arithmetic of scratch networks."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
+FIRST = "bali-betawi-celup"
 
 StudyName = Annotated[str, typer.Argument(help="A study's name, or a path to its YAML file.")]
 Data = Annotated[Path | None, typer.Option(help="Folder with one folder of pictures per motif.")]
-Full = Annotated[bool, typer.Option("--full", help="Give scratch models as many fits as pretrained ones.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="A field of the study for this run: models.scratch.epochs=10.")
+]
 DaskAddress = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:port.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Local processes; as many as there are cores if not given.")]
-Arithmetic = Annotated[
-    Precision, typer.Option(help="Of scratch networks; bfloat16 is faster on processors that have it, and less exact.")
-]
+Reports = Annotated[Path, typer.Option(help="Where reports go.", show_default="reports/")]
 
 
 @app.command()
 def report(
-    study: StudyName = "bali-betawi-celup",
+    study: StudyName = FIRST,
     data: Data = None,
-    full: Full = False,
-    photos: Annotated[bool, typer.Option(help="Whether the report may show photographs.")] = True,
+    settings: Settings = None,
     dask: DaskAddress = None,
     jobs: Jobs = None,
-    precision: Arithmetic = Precision.float32,
-    reports: Annotated[Path | None, typer.Option(help="Where reports go; reports/ if not given.")] = None,
+    reports: Reports = ROOT / "reports",
 ) -> None:
-    """Build a study's report: HTML, PDF and metrics.json."""
-    from batik_utils.report.build import build_report
+    """Build a study's report, where anything changed: HTML, PDF and metrics.json."""
+    from batik_utils.report.build import PRIVATE, build_report
 
-    options = {"out": reports} if reports else {}
-    folder = build_report(
-        study, data=data, full=full, photos=photos, dask=dask, jobs=jobs, precision=precision.value, **options
-    )
-    for name in ("report.html", "report.pdf", "metrics.json"):
-        out.print(str(folder / name), soft_wrap=True, highlight=False)
+    folder = build_report(study, data, settings or (), dask, jobs, reports)
+    for place in (folder, folder.parent / PRIVATE / folder.name):
+        for name in ("report.html", "report.pdf"):
+            if (place / name).is_file():
+                out.print(str(place / name), soft_wrap=True, highlight=False)
 
 
 @app.command()
-def plan(
-    study: StudyName = "bali-betawi-celup",
-    data: Data = None,
-    full: Full = False,
-    precision: Arithmetic = Precision.float32,
-) -> None:
-    """List the fits that are done, missing or stale, and why they are stale."""
+def watch(study: StudyName = FIRST, data: Data = None, settings: Settings = None) -> None:
+    """Build a study's report again whenever code, a notebook or a study is saved; Ctrl-C ends it."""
+    from batik_utils.report.watch import watch_report
+
+    watch_report(study, data, settings or ())
+
+
+@app.command()
+def plan(study: StudyName = FIRST, data: Data = None, settings: Settings = None) -> None:
+    """Count the fits that are done, missing or stale, and say why they are stale."""
     from batik_utils.experiment import Store, open_plan, status
 
-    opened = open_plan(study, data, full, precision.value)
+    opened = open_plan(study, data, settings or ())
     rows = status(opened, Store(opened.study.name))
-    table = Table("state", "fits", "task", "why", box=None, header_style="bold")
-    for row in rows:
-        table.add_row(row["state"], str(row["fits"]), row["task"], row["why"])
+    totals: Counter[str] = Counter()
+    groups: dict[tuple[str, str], Counter[str]] = {}
+    reasons: dict[tuple[str, str], set[str]] = {}
+    for task, row in zip(opened.tasks, rows, strict=True):
+        fit = task.fits[0]
+        group = fit.model, fit.protocol
+        totals[row["state"]] += row["fits"]
+        groups.setdefault(group, Counter())[row["state"]] += row["fits"]
+        reasons.setdefault(group, set()).update({row["why"]} - {""})
+    out.print(", ".join(f"{totals[state]:,} fits {state}" for state in STATES), highlight=False)
+    table = Table("model", "protocol", *STATES, "why", box=None, header_style="bold")
+    for (model, protocol), counts in groups.items():
+        why = sorted(reasons[model, protocol])
+        told = [*why[:1], f"and {len(why) - 1} more reasons"][: len(why)]
+        table.add_row(model, protocol, *(str(counts[s] or "") for s in STATES), escape("; ".join(told)))
     out.print(table)
     for model in opened.waiting:
         out.print(f"waiting: the published fits of {model} are planned when its search is done")
     for model, reason in opened.left_out.items():
-        out.print(f"left out: {model}: {reason}", highlight=False)
-    counts = {state: sum(r["fits"] for r in rows if r["state"] == state) for state in STATES}
-    out.print(", ".join(f"{n:,} fits {state}" for state, n in counts.items()))
+        out.print(f"left out: {model}: {reason}", highlight=False, markup=False)
 
 
 @app.command()
 def run(
-    study: StudyName = "bali-betawi-celup",
+    study: StudyName = FIRST,
     data: Data = None,
-    full: Full = False,
+    settings: Settings = None,
     dask: DaskAddress = None,
     jobs: Jobs = None,
-    precision: Arithmetic = Precision.float32,
     shard: Annotated[str | None, typer.Option(help="i/n: do only every n-th task, for any scheduler.")] = None,
 ) -> None:
     """Do the missing fits, without a report."""
@@ -106,13 +108,13 @@ def run(
     from batik_utils.experiment.run import own_tasks
 
     part = parse_shard(shard)
-    opened = open_plan(study, data, full, precision.value)
+    opened = open_plan(study, data, settings or ())
     results = run_plan(opened, jobs=jobs, executor=dask or "processes", shard=part)
     after = opened.next(results, settle=True) if opened.waiting else opened
     mine = {fit for task in (own_tasks(after, part) if part else after.tasks) for fit in task.fits}
     failed = [r for r in results.missing if r.fit in mine]
     for result in failed:
-        err.print(f"{result.fit.name}: {result.missing}", highlight=False)
+        err.print(f"{result.fit.name}: {result.missing}", highlight=False, markup=False)
     done = sum(r.fit in mine and not r.missing for r in results)
     out.print(f"{done:,} of {len(mine):,} fits done, {len(failed)} failed")
     for model in after.waiting:
@@ -123,32 +125,27 @@ def run(
 
 @app.command()
 def audit(
-    study: Annotated[
-        str | None, typer.Argument(help="A study, or none: then every folder of --data is a motif.")
-    ] = None,
+    study: Annotated[str | None, typer.Argument(help="A study; without one, every folder of --data is a motif.")] = None,
     data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List near-duplicates and files that are not what they should be."""
+    """List near-duplicates, altered files, and files that are not images."""
     from batik_utils.audit import audit_report
-    from batik_utils.data.load import load_dataset
-    from batik_utils.study import load_study
+    from batik_utils.newstudy import draft
 
-    chosen = load_study(study or "bali-betawi-celup")
-    if study is None and data is not None:
-        folders = sorted(p.name for p in data.iterdir() if p.is_dir()) if data.is_dir() else []
-        if len(folders) < 2:
-            raise BatikError(f"{data} must be a folder with two or more folders of pictures, one per motif.")
-        chosen = chosen.model_copy(update={"name": "audit", "motifs": tuple(folders), "groups": Groups()})
-    found = audit_report(chosen, load_dataset(chosen, data))
+    found = audit_report(draft("audit", data) if study is None and data else load_study(study or FIRST), data)
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
     table = Table("a", "b", "kind", "labels", box=None, header_style="bold")
     for pair in found["pairs"]:
-        table.add_row(pair["a"], pair["b"], pair["kind"], "differ" if pair["labels_differ"] else "")
-    out.print(table)
-    out.print(f"{len(found['pairs'])} pairs")
+        table.add_row(escape(pair["a"]), escape(pair["b"]), pair["kind"], "differ" if pair["labels_differ"] else "")
+    if found["pairs"]:
+        out.print(table)
+    for title, lines in _oddities(found).items():
+        out.print(f"{len(lines):,} {title}", highlight=False)
+        for line in lines:
+            out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -159,8 +156,9 @@ def predict(
     """Say which motif each picture shows, with probabilities."""
     from batik_utils.models.saved import newest_model
     from batik_utils.models.saved import predict as predict_images
+    from batik_utils.report.build import PRIVATE
 
-    for answer in predict_images(model or newest_model(ROOT / "reports"), images):
+    for answer in predict_images(model or newest_model(ROOT / "reports" / PRIVATE), images):
         out.print(f"[bold]{escape(answer['path'])}[/]: {answer['motif']}", highlight=False)
         for motif, probability in answer["probabilities"]:
             out.print(f"  {probability:6.1%}  {motif}", highlight=False)
@@ -169,10 +167,31 @@ def predict(
 @app.command()
 def studies() -> None:
     """List the studies."""
-    from batik_utils.study import load_study, study_names
-
     for name in study_names():
         out.print(f"[bold]{name}[/]  {load_study(name).title}", highlight=False)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The study's name: small letters, digits, hyphens.")],
+    data: Annotated[Path, typer.Argument(help="Folder with one folder of pictures per motif.")],
+) -> None:
+    """Write a study of your own pictures, and say what it will cost."""
+    from batik_utils.newstudy import new_study
+
+    for line in new_study(name, data):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _oddities(found: dict[str, Any]) -> dict[str, list[str]]:
+    """What is odd about the files, as titles with lines."""
+    integrity = found["integrity"]
+    return {
+        "pairs of near-duplicates": [],
+        "files altered since they were published": integrity["altered_files"],
+        "files whose name ends like another format's": integrity["wrong_extension"],
+        "files that are not used": [f"{item['path']}: {item['reason']}" for item in found["skipped"]],
+    }
 
 
 def parse_shard(text: str | None) -> tuple[int, int] | None:
@@ -192,3 +211,5 @@ def main() -> None:
     except BatikError as error:
         err.print(str(error), style="bold red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
