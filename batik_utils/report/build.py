@@ -219,11 +219,14 @@ def _opened(plan: Plan, analysis: Analysis, snapshot: Path, digests: Digests) ->
     from batik_utils.report import snapshot as snapshots
     from batik_utils.report.cards import croissant, model_card
     from batik_utils.report.deploy import best_info
-    from batik_utils.report.metrics_json import metrics_text
+    from batik_utils.report.metrics_json import write_metrics
 
     study, dataset = analysis.study, analysis.dataset
+    with tempfile.TemporaryDirectory(prefix="batik-") as room:
+        write_metrics(Path(room) / "metrics.json", analysis.metrics)
+        numbers = (Path(room) / "metrics.json").read_text(encoding="utf-8")
     files = {
-        "metrics.json": metrics_text(analysis.metrics),
+        "metrics.json": numbers,
         "verdict.svg": verdict_figure(analysis),
         "croissant.json": json.dumps(croissant(study, dataset), indent=1, ensure_ascii=False) + "\n",
     }

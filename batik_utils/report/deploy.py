@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from batik_utils import backend
 from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, final_weights
-from batik_utils.models.kinds import KINDS
+from batik_utils.report.tables import fitted
+from batik_utils.stats.metrics import grouped_interval, published_summary
 from batik_utils.study import Study
+from batik_utils.values import Results
 
 
 def best_info(study: Study, metrics: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -37,7 +38,23 @@ def best_info(study: Study, metrics: Mapping[str, Any]) -> tuple[str, dict[str, 
     }
 
 
-def save_best(plan: Plan, metrics: Mapping[str, Any], path: Path) -> None:
+def best_info(study: Study, results: Results) -> tuple[str, dict[str, Any]]:
+    """The best model's key, and what is told of it: scores on the published test images and in cross-validation."""
+    name = best_model(study, results)
+    summary, interval = published_summary(results, name), grouped_interval(results, name)
+    assert summary is not None  # best_model chose among those that have one
+    return name, {
+        "study": study.name,
+        "model": name,
+        "title": study.models[name].title,
+        "resize": study.image.resize,
+        "test_accuracy": round(summary.accuracy[summary.seeds.index(0)], 6),
+        "test_images": summary.n_test,
+        "grouped_accuracy": [round(v, 6) for v in (interval.value, interval.low, interval.high)] if interval else None,
+    }
+
+
+def save_best(plan: Plan, results: Results, path: Path) -> None:
     """Train the best model's published fit (seed 0) again, and save it as path, a .keras file.
 
     Raises BatikError where no such fit succeeded, or it cannot be trained again.
@@ -46,8 +63,14 @@ def save_best(plan: Plan, metrics: Mapping[str, Any], path: Path) -> None:
     from batik_utils.models.saved import save_model
 
     study = plan.study
-    name, info = best_info(study, metrics)
-    model, dropout = study.models[name], metrics["models"][name]["published"]["hyper"]["dropout"]
+    name, info = best_info(study, results)
+    model = study.models[name]
+    summary = published_summary(results, name)
+    hyper = summary.median.fit.hyper
     weights = final_weights(plan, name)
-    network = KINDS[model.kind].assemble(model, weights, study.image.size, study.motifs, dropout)
+    if model.kind == "scratch":
+        network = build_scratch(model.architecture, study.image.size, len(study.motifs), hyper.dropout)
+        network.set_weights(weights)
+    else:
+        network = assemble(model.backbone, weights, study.image.size, study.motifs, hyper.dropout)
     save_model(path, network, study.motifs, info)
