@@ -125,7 +125,9 @@ def run(
 
 @app.command()
 def audit(
-    study: Annotated[str | None, typer.Argument(help="A study; without one, every folder of --data is a motif.")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="A study; without one, every folder of --data is a motif.")
+    ] = None,
     data: Data = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

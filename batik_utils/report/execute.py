@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import difflib
 import re
 import shutil
@@ -47,6 +48,7 @@ def load_notebook(path: Path) -> NotebookNode:
 def drop_cells(notebook: NotebookNode, keep: set[str], name: str = "") -> NotebookNode:
     """The notebook without the cells that are tagged only-X where X is not in keep; cells keep their old numbers."""
     kept = nbformat.from_dict(notebook)
+    kept.metadata["batik"] = {"name": name}
     kept.cells = []
     for number, cell in enumerate(notebook.cells, 1):
         wanted = {tag.removeprefix(ONLY) for tag in cell.metadata.get("tags", []) if tag.startswith(ONLY)}
@@ -115,6 +117,8 @@ async def run_notebook(
         last = said.splitlines()[-1] if said else "it said nothing; was there too little memory?"
         raise BatikError(f"{path.name}: its kernel died: {last}") from None
     finally:
+        # The kernel has ended; nbclient would end it again when this process does.
+        atexit.unregister(client._cleanup_kernel)
         shutil.rmtree(folder, ignore_errors=True)
     # The cell of parameters may hold a path of this machine.
     notebook.cells.remove(given)

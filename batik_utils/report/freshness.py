@@ -1,26 +1,35 @@
-"""What a report depends on, as digests, and whether it is still what was made of it. Quick: nothing heavy is imported."""
+"""What a report depends on, as digests, and whether it still is what was made of it; nothing heavy is imported."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import sysconfig
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from batik_utils.data.listing import motif_files
 from batik_utils.data.obtain import cache_dir
-from batik_utils.files import digest, digest_file, digest_json, digest_source, write_json
+from batik_utils.files import digest, digest_file, digest_json, digest_source, read_sealed, write_json, write_sealed
 from batik_utils.study import ROOT, Study
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-PAGES = ("batik_utils/report/export.py", "batik_utils/report/nbconvert.py", "batik_utils/report/templates/")
-"""What only the pages depend on, not what the notebooks show."""
+PAGES = (
+    "batik_utils/report/export.py",
+    "batik_utils/report/index.py",
+    *(
+        f"batik_utils/report/templates/{name}"
+        for name in ("index.", "math", "refs.", "report.css", "report.html", "report.lua", "report.typ")
+    ),
+)
+"""What only the pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
+FIGURES = ("batik_utils/figures/", "batik_utils/report/display.py", "batik_utils/report/templates/report.mplstyle")
+"""What draws: notebooks run again, but data and results need not be opened again, as no figure is kept with them."""
 FACES = ("batik_utils/cli.py", "batik_utils/bootstrap.py", "batik_utils/newstudy.py", "batik_utils/progress.py")
 """What changes no output (but for the digest of all code, which the pages name)."""
 
@@ -68,7 +77,9 @@ def read_json(path: Path) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
 
 
-def inputs(study: Study, folder: Path | None, place: str, notebooks: Iterable[Path], digests: Digests) -> dict[str, str]:
+def inputs(
+    study: Study, folder: Path | None, place: str, notebooks: Iterable[Path], digests: Digests
+) -> dict[str, str]:
     """{what: digest} of everything that a report is made from; folder and place say where its photographs lie."""
     found = {f"batik_utils/{p.relative_to(PACKAGE).as_posix()}": digest_source(p) for p in _sources()}
     found |= {f"notebooks/{path.name}": cells_digest(path) for path in notebooks}
@@ -115,36 +126,61 @@ def _weights(backbone: str, digests: Digests) -> str:
     return digests(keras_models_folder() / name) or digests(ROOT.parent / "shared" / "weights" / name)
 
 
-@dataclass
+class Kept:
+    """Files of one study's builds, each named by what it depends on and checked when it is read."""
+
+    most = 3
+    """Of each sort: the ones used last stay."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, sort: str, key: str) -> Path:
+        """Where a file of this sort is kept, or would be."""
+        return self.folder / f"{sort}.{key[:20]}"
+
+    def read(self, sort: str, key: str) -> bytes | None:
+        """The content; None where there is none or it is damaged."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path(sort, key))
+        return read_sealed(self.path(sort, key))
+
+    def write(self, sort: str, key: str, content: bytes) -> None:
+        """Keep it, and let the oldest of its sort go."""
+        write_sealed(self.path(sort, key), content)
+        for path in sorted(self.folder.glob(f"{sort}.*"), key=lambda p: -p.stat().st_mtime_ns)[self.most :]:
+            path.unlink(missing_ok=True)
+
+    def made(self, sort: str, key: str, make: Callable[[], bytes]) -> bytes:
+        """The content, made where it is not kept."""
+        content = self.read(sort, key)
+        if content is None:
+            content = make()
+            self.write(sort, key, content)
+        return content
+
+
 class Stamp:
     """What was made from what: a small file beside the caches, one for each report."""
 
-    path: Path
-    digests: Digests
-    known: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.known = read_json(self.path)
+    def __init__(self, path: Path, digests: Digests) -> None:
+        self.path, self.digests, self.known = path, digests, read_json(path)
 
     def changed(self, inputs: Mapping[str, str], out: Path) -> list[str]:
         """What is not as it was when the stamp was made, in words; ["everything"] where there is no stamp."""
-        if not self.known.get("outputs"):
+        if not self.known.get("inputs"):
             return ["everything"]
         before = self.known["inputs"]
-        found = sorted(name for name in {*before, *inputs} if before.get(name) != inputs.get(name))
-        for name, was in self.known["outputs"].items():
-            now = self.digests(out / name)
-            if now != was:
-                found.append(f"{name} ({'edited' if now else 'deleted'})")
-        return found
+        differ = sorted(name for name in {*before, *inputs} if before.get(name) != inputs.get(name))
+        return differ + self.touched(self.known["outputs"], out)
+
+    def touched(self, names: Iterable[str], out: Path) -> list[str]:
+        """Those of these outputs that are not as they were written, in words."""
+        known, now = self.known.get("outputs", {}), {name: self.digests(out / name) for name in names}
+        return [f"{n} ({'edited' if sha else 'deleted'})" for n, sha in now.items() if not sha or sha != known.get(n)]
 
     def write(self, inputs: Mapping[str, str], out: Path, outputs: Iterable[str], **more: Any) -> None:
-        """Record the inputs, and the outputs (relative to out) as they are now."""
+        """Record the inputs (none: so that nothing is relied on), and the outputs (relative to out) as they are now."""
         made = {name: self.digests(out / name) for name in outputs}
         self.known = {"inputs": dict(inputs), "outputs": made, **more}
         write_json(self.path, self.known)
-
-    def void(self) -> None:
-        """Say that nothing can be relied on."""
-        self.path.unlink(missing_ok=True)
-        self.known = {}

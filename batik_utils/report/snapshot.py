@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
-from batik_utils.files import read_sealed, write_sealed
+from batik_utils.files import read_sealed
 
 VARIABLE = "BATIK_SNAPSHOT"
 """The environment variable that tells a notebook's kernel where the snapshot is."""
@@ -42,20 +42,21 @@ class _Pickler(pickle.Pickler):
         # Images are in a file of their own, which several processes read without copies.
         if isinstance(value, np.memmap) and isinstance(value.base, mmap.mmap):
             self.mapped.add(str(value.filename))
-            return str(value.filename)
+            return str(value.filename), value.dtype.str, value.offset, value.shape
         return None
 
 
 class _Unpickler(pickle.Unpickler):
-    def persistent_load(self, name: Any) -> Any:
+    def persistent_load(self, place: Any) -> Any:
+        name, kind, offset, shape = place
         try:
-            return np.load(name, mmap_mode="r")
+            return np.memmap(name, kind, "r", offset, shape)
         except (OSError, ValueError):
             raise BatikError("The cache has lost its decoded pictures; run `make report` again.") from None
 
 
-def save(path: Path, analysis: Any) -> list[str]:
-    """Write an analysis with all that it derives; returns the files of images that it needs besides its own."""
+def dump(analysis: Any) -> tuple[bytes, list[str]]:
+    """An analysis with all that it derives, as bytes, and the files of images that it needs besides."""
     for name, attribute in vars(type(analysis)).items():
         if isinstance(attribute, cached_property):
             getattr(analysis, name)  # once here rather than once in every kernel
@@ -71,9 +72,7 @@ def save(path: Path, analysis: Any) -> list[str]:
     pickler = _Pickler(room, protocol=5)
     pickler.mapped = set()
     pickler.dump(analysis)
-    write_sealed(path, room.getvalue())
-    path.chmod(0o600)
-    return sorted(pickler.mapped)
+    return room.getvalue(), sorted(pickler.mapped)
 
 
 def load(path: Path) -> Any:
