@@ -2,24 +2,25 @@
 
 PYTHON ?= python3
 STUDY  ?= bali-betawi-celup
-PHOTOS ?= 1
+NAME   ?=
 DATA   ?=
+SET    ?=
 DASK   ?=
-FULL   ?=
 JOBS   ?=
 SHARD  ?=
-PRECISION ?=
 
 VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
-RUNS  := $(if $(DATA),--data "$(DATA)") $(if $(FULL),--full) $(if $(DASK),--dask "$(DASK)") $(if $(JOBS),--jobs $(JOBS)) \
-	$(if $(PRECISION),--precision $(PRECISION))
+WITH  := $(if $(DATA),--data "$(DATA)") $(foreach setting,$(SET),--set "$(setting)")
+FITS  := $(WITH) $(if $(DASK),--dask "$(DASK)") $(if $(JOBS),--jobs $(JOBS))
+LOCK  := $(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header --quiet
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help report plan run audit test bench lab lint lock clean
+.PHONY: help report plan run audit new watch test bench lab lint lock clean
 
 help: ## Print this help
 	@echo "Usage: make TARGET [NAME=value ...]"
@@ -29,18 +30,23 @@ help: ## Print this help
 	@echo
 	@echo "Studies:"; ls studies | sed -n 's/\.yaml$$//; s/^/  /p'
 
-report: $(READY) ## Build a study's HTML and PDF: STUDY=… DATA=folder PHOTOS=0 FULL=1 DASK=tcp://… JOBS=n PRECISION=bfloat16
-	@$(BIN)/batik report "$(STUDY)" $(RUNS) $(if $(filter 0,$(PHOTOS)),--no-photos)
+report: $(READY) ## Build a study's HTML and PDF: STUDY=… DATA=folder SET="models.scratch.epochs=10" DASK=tcp://… JOBS=n
+	@$(BIN)/batik report "$(STUDY)" $(FITS)
 
-plan: $(READY) ## List the fits that are done, missing or stale, and why: STUDY=…
-	@$(BIN)/batik plan "$(STUDY)" $(if $(DATA),--data "$(DATA)") $(if $(FULL),--full) \
-	  $(if $(PRECISION),--precision $(PRECISION))
+plan: $(READY) ## Count the fits that are done, missing or stale, and say why: STUDY=…
+	@$(BIN)/batik plan "$(STUDY)" $(WITH)
 
 run: $(READY) ## Do the missing fits, without a report: STUDY=… SHARD=1/4
-	@$(BIN)/batik run "$(STUDY)" $(RUNS) $(if $(SHARD),--shard $(SHARD))
+	@$(BIN)/batik run "$(STUDY)" $(FITS) $(if $(SHARD),--shard $(SHARD))
 
 audit: $(READY) ## List what is odd about the photographs: duplicates, altered files, files that are not images
 	@$(BIN)/batik audit "$(STUDY)" $(if $(DATA),--data "$(DATA)")
+
+new: $(READY) ## Write a study of your own pictures, one folder per class: NAME=my-cloth DATA=folder
+	@$(BIN)/batik new "$(NAME)" "$(DATA)"
+
+watch: $(READY) ## Build a report again whenever a notebook, code or a study is saved: STUDY=…
+	@$(BIN)/batik watch "$(STUDY)" $(WITH)
 
 test: $(READY) ## Run the tests (one of them builds a tiny report)
 	@$(BIN)/python -m pytest
@@ -48,19 +54,22 @@ test: $(READY) ## Run the tests (one of them builds a tiny report)
 bench: $(READY) ## Measure the seeds' way against ours, in one run
 	@$(BIN)/python -m benchmarks "$(STUDY)"
 
-lab: $(READY) ## Open the notebooks in JupyterLab, kernel ready
+lab: $(VENV)/.lab ## Open the notebooks in JupyterLab, kernel ready
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
-lint: $(READY) ## Check style
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(READY) ## Check style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-lock: $(READY) ## Make requirements.txt anew from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.txt
+lock: $(READY) ## Make both requirements files anew from pyproject.toml
+	@$(LOCK) --output-file requirements.txt
+	@$(LOCK) --extra lab --constraints requirements.txt --output-file requirements-lab.txt
 
 clean: ## Remove the environment and every cache (reports stay)
-	rm -rf $(VENV) .batik .pytest_cache .ruff_cache batik_utils.egg-info
+	rm -rf $(VENV) .batik .pytest_cache .ruff_cache .mypy_cache batik_utils.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.txt pyproject.toml batik_utils/bootstrap.py
 	@$(PYTHON) batik_utils/bootstrap.py $(VENV)
+
+$(VENV)/.lab: $(READY) requirements-lab.txt
+	@$(BIN)/python batik_utils/bootstrap.py $(VENV) requirements-lab.txt

@@ -1,7 +1,7 @@
-"""Make the virtual environment: python3 batik_utils/bootstrap.py FOLDER.
+"""Make the virtual environment: python3 batik_utils/bootstrap.py FOLDER [LOCK].
 
-Runs on a bare Python, so it imports nothing but the standard library. uv installs the locked set in seconds; where
-uv cannot be used, pip installs the same set, slower. Every file is checked against the hashes in requirements.txt.
+Runs on a bare Python, so it imports nothing but the standard library. uv installs the locked set in seconds; where uv
+cannot be used, pip installs the same set, slower. Every file is checked against the hashes in the lock.
 """
 
 import os
@@ -13,8 +13,29 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def main(folder: Path) -> None:
-    """Make the environment in folder and mark it ready; raises SystemExit with one line on failure."""
+def main(folder: Path, lock: Path | None = None) -> None:
+    """Make the environment of requirements.txt, or turn it into that of another lock; SystemExit, one line, on failure."""
+    python = str(folder / "bin" / "python")
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    if lock is None:
+        lock = ROOT / "requirements.txt"
+        _bare(folder)
+        alone = folder / "uv.txt"
+        alone.write_text(_locked("uv", lock.read_text(encoding="utf-8")), encoding="utf-8")
+        subprocess.run([*pip, "install", "--require-hashes", "--no-deps", "--requirement", str(alone)], check=False)
+    sync = [python, "-m", "uv", "pip", "sync", "--python", python, "--quiet", "--require-hashes", "--compile-bytecode"]
+    if subprocess.run([*sync, str(lock)], env={**os.environ, **_index(pip)}).returncode:
+        print("uv could not install the locked packages; trying pip …", flush=True)
+        if subprocess.run([*pip, "install", "--require-hashes", "--requirement", str(lock)]).returncode:
+            sys.exit("The locked packages could not be installed: is a package index within reach?")
+    own = [*pip, "install", "--no-deps", "--no-build-isolation", "--no-index", "--editable", str(ROOT)]
+    done = subprocess.run(own, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"The project itself could not be installed: {done.stderr.strip()}")
+    (folder / (".lab" if "lab" in lock.name else ".ready")).touch()
+
+
+def _bare(folder: Path) -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - this file runs on whatever Python is there
         found = ".".join(map(str, sys.version_info[:3]))
         sys.exit(f"Python 3.11 or newer is needed, this is {found}. Try: make PYTHON=python3.12 …")
@@ -22,23 +43,6 @@ def main(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if subprocess.run([sys.executable, "-m", "venv", str(folder)], stdout=subprocess.DEVNULL).returncode:
         sys.exit("Python's venv module is not complete; on Debian and Ubuntu: apt install python3-venv.")
-    python = str(folder / "bin" / "python")
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    lock = str(ROOT / "requirements.txt")
-    own_lock = folder / "uv.txt"
-    own_lock.write_text(_locked("uv", Path(lock).read_text(encoding="utf-8")), encoding="utf-8")
-    subprocess.run([*pip, "install", "--require-hashes", "--no-deps", "--requirement", str(own_lock)], check=False)
-    uv = [python, "-m", "uv", "pip"]
-    sync = [*uv, "sync", "--python", python, "--quiet", "--require-hashes", "--compile-bytecode", lock]
-    if subprocess.run(sync, env={**os.environ, **_index(pip)}).returncode:
-        print("uv could not install the locked packages; trying pip …", flush=True)
-        if subprocess.run([*pip, "install", "--require-hashes", "--requirement", lock]).returncode:
-            sys.exit("The locked packages could not be installed: is a package index within reach?")
-    own = [*pip, "install", "--no-deps", "--no-build-isolation", "--no-index", "--editable", str(ROOT)]
-    done = subprocess.run(own, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"The project itself could not be installed: {done.stderr.strip()}")
-    (folder / ".ready").touch()
 
 
 def _locked(name: str, lock: str) -> str:
@@ -61,4 +65,4 @@ def _index(pip: list[str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:3]))
