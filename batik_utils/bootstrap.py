@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main(folder: Path, lock: Path | None = None) -> None:
-    """Make the environment of requirements.txt, or turn it into that of another lock; SystemExit, one line, on failure."""
+    """Make the environment of requirements.txt, or turn it into that of another lock; SystemExit says why not."""
     python = str(folder / "bin" / "python")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     if lock is None:

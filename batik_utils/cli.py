@@ -62,7 +62,8 @@ def watch(study: StudyName = FIRST, data: Data = None, settings: Settings = None
     """Build a study's report again whenever code, a notebook or a study is saved; Ctrl-C ends it."""
     from batik_utils.report.watch import watch_report
 
-    watch_report(study, data, settings or ())
+    given = [word for setting in settings or () for word in ("--set", setting)]
+    watch_report([study, *(["--data", str(data)] if data else []), *given], [data] if data else [])
 
 
 @app.command()
@@ -133,9 +134,11 @@ def audit(
 ) -> None:
     """List near-duplicates, altered files, and files that are not images."""
     from batik_utils.audit import audit_report
+    from batik_utils.data.load import load_dataset
     from batik_utils.newstudy import draft
 
-    found = audit_report(draft("audit", data) if study is None and data else load_study(study or FIRST), data)
+    chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
+    found = audit_report(chosen, load_dataset(chosen, data))
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return

@@ -6,6 +6,7 @@ Importing this imports nothing heavy: whether anything changed is answered befor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import os
@@ -130,7 +131,7 @@ class Build:
         model = f"{private}/model.keras"
         made_from = digest_json([opened["results"], self.found.get("batik_utils/models/saved.py")])
         same = self.stamp.known.get("model") == made_from and not self.stamp.touched([model], self.out)
-        complete = (same or self._save_model(self.out / model)) and not opened["missing"]
+        complete = (same or self._save_model(self.out / model, opened)) and not opened["missing"]
         if self.plan is not None:
             from batik_utils.report.provenance import run_record
 
@@ -158,13 +159,11 @@ class Build:
         with self.stages("analysis"), tempfile.TemporaryDirectory(prefix="batik-") as room:
             write_metrics(Path(room) / "metrics.json", analysis.metrics)
             files = {"metrics.json": (Path(room) / "metrics.json").read_text(encoding="utf-8")}
-            card = croissant(self.study, analysis.dataset)
+            card = croissant(self.study, analysis.dataset, analysis.facts)
             files["croissant.json"] = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-            try:
-                info = best_info(self.study, analysis.results)
-                files["model-card.md"] = model_card(self.study, *info, analysis.metrics)
-            except BatikError:
-                pass  # there is no best model, and saving it will say why
+            with contextlib.suppress(BatikError):  # there is no best model, and saving it will say why
+                best = best_info(self.study, analysis.metrics)
+                files["model-card.md"] = model_card(self.study, *best, analysis.metrics, analysis.facts)
             content, mapped = snapshot.dump(analysis)
             self.kept.write("snapshot", self.content, content)
         opened = {
@@ -216,8 +215,9 @@ class Build:
 
         async def run(path: Path) -> None:
             executed = await run_notebook(path, self.parameters, facts, environment)
-            texts[path] = f"{code}\n{nbformat.writes(executed)}".encode()
-            self.kept.write(f"run-{path.stem}", keys[path], texts[path])
+            text = f"{code}\n{nbformat.writes(executed)}".encode()
+            self.kept.write(f"run-{path.stem}", keys[path], text)
+            texts[path] = text
 
         async def run_missing() -> None:
             # They only read results, so one need not wait for another.
@@ -270,15 +270,15 @@ class Build:
         scores = {title: analysis.fold_accuracies[title] for title in bars}
         return render(fold_dots(scores, bars, analysis.chance), "verdict", "svg")
 
-    def _save_model(self, path: Path) -> bool:
+    def _save_model(self, path: Path, opened: Mapping[str, Any]) -> bool:
         """Save the study's best model; False, said in one line, where it cannot be: a report is one without it too."""
-        from batik_utils.experiment import Store, open_plan
+        from batik_utils.experiment import open_plan
         from batik_utils.report.deploy import save_best
 
         with self.stages("model"):
             try:
                 plan = self.plan or open_plan(self.chosen, self.data, self.settings)
-                save_best(plan, Store(plan.study.name).load(plan), path)
+                save_best(plan, json.loads(opened["files"]["metrics.json"]), path)
             except BatikError as error:
                 old = "; the one that is there is an older run's" if path.is_file() else ""
                 self.stages.say(f"No model is saved{old}: {error}")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from batik_utils import backend
 from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, final_weights
+from batik_utils.report.cards import model_card
 from batik_utils.report.tables import fitted
 from batik_utils.stats.metrics import grouped_interval, published_summary
 from batik_utils.study import Study
 from batik_utils.values import Results
+
+FILE = "model.keras"
 
 
 def best_info(study: Study, metrics: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -38,24 +42,8 @@ def best_info(study: Study, metrics: Mapping[str, Any]) -> tuple[str, dict[str, 
     }
 
 
-def best_info(study: Study, results: Results) -> tuple[str, dict[str, Any]]:
-    """The best model's key, and what is told of it: scores on the published test images and in cross-validation."""
-    name = best_model(study, results)
-    summary, interval = published_summary(results, name), grouped_interval(results, name)
-    assert summary is not None  # best_model chose among those that have one
-    return name, {
-        "study": study.name,
-        "model": name,
-        "title": study.models[name].title,
-        "resize": study.image.resize,
-        "test_accuracy": round(summary.accuracy[summary.seeds.index(0)], 6),
-        "test_images": summary.n_test,
-        "grouped_accuracy": [round(v, 6) for v in (interval.value, interval.low, interval.high)] if interval else None,
-    }
-
-
-def save_best(plan: Plan, results: Results, path: Path) -> None:
-    """Train the best model's published fit (seed 0) again, and save it as path, a .keras file.
+def save_best(plan: Plan, results: Results, metrics: Mapping[str, Any], folder: Path) -> None:
+    """Train the best model's published fit (seed 0) again; save it as folder/model.keras, with model-card.md.
 
     Raises BatikError where no such fit succeeded, or it cannot be trained again.
     """
@@ -63,7 +51,7 @@ def save_best(plan: Plan, results: Results, path: Path) -> None:
     from batik_utils.models.saved import save_model
 
     study = plan.study
-    name, info = best_info(study, results)
+    name = best_model(study, results)
     model = study.models[name]
     summary = published_summary(results, name)
     hyper = summary.median.fit.hyper
@@ -73,4 +61,15 @@ def save_best(plan: Plan, results: Results, path: Path) -> None:
         network.set_weights(weights)
     else:
         network = assemble(model.backbone, weights, study.image.size, study.motifs, hyper.dropout)
-    save_model(path, network, study.motifs, info)
+    interval = grouped_interval(results, name)
+    info = {
+        "study": study.name,
+        "model": name,
+        "title": model.title,
+        "resize": study.image.resize,
+        "test_accuracy": round(summary.accuracy[summary.seeds.index(0)], 6),
+        "test_images": summary.n_test,
+        "grouped_accuracy": [round(v, 6) for v in (interval.value, interval.low, interval.high)] if interval else None,
+    }
+    save_model(folder / FILE, network, study.motifs, info)
+    (folder / "model-card.md").write_text(model_card(study, name, info, metrics), encoding="utf-8", newline="\n")

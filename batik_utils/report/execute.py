@@ -143,7 +143,7 @@ def _manager(folder: Path, environment: dict[str, str]) -> type[AsyncKernelManag
         def __init__(self, **kwargs: Any) -> None:
             super().__init__(**{**kwargs, **ipc, "connection_file": str(folder / "kernel.json")})
 
-        async def start_kernel(self, **kwargs: Any) -> None:
+        async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]  # (the base class is a mixture)
             # What a kernel says to nobody in particular belongs in no terminal; it is read where the kernel dies.
             with (folder / "kernel.log").open("wb") as log:
                 await super().start_kernel(**{**kwargs, "stderr": log})

@@ -89,10 +89,11 @@ def inputs(
     found["installed packages"] = digest_json(sorted(path.name for path in installed))
     found["Python"] = f"{platform.python_version()} {os.environ.get('KERAS_BACKEND', 'tensorflow')}"
     found["study"] = digest(study.model_dump_json().encode())
-    for motif in study.motifs if folder else ():
-        files, skipped = motif_files(folder, motif)
-        rows = [[path.name, digests(path)] for path in files]
-        found[f"pictures of {motif}"] = digest_json([place, rows, skipped])
+    if folder is not None:
+        for motif in study.motifs:
+            files, skipped = motif_files(folder, motif)
+            rows = [[path.name, digests(path)] for path in files]
+            found[f"pictures of {motif}"] = digest_json([place, rows, skipped])
     for model in study.models.values():
         if backbone := getattr(model, "backbone", ""):
             found[f"weights of {backbone}"] = _weights(backbone, digests)
