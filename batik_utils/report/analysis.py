@@ -1,36 +1,31 @@
-"""What the notebooks tell: one study with its data, results and the findings drawn from them, computed once."""
+"""One study with its data and results, opened once; what the notebooks show is derived here, lazily and wordlessly."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-from batik_utils.figures.style import motif_name
-from batik_utils.figures.tiles import Picture
-from batik_utils.report import verdicts
-from batik_utils.report.metrics_json import build_metrics
-from batik_utils.report.tables import BASELINES, fitted, ten_images, ten_score
-from batik_utils.stats.calibration import Calibration, calibrate
+from batik_utils.data.split import published_split
+from batik_utils.figures import Arm, Flow, Picture
+from batik_utils.report import tables, verdicts
+from batik_utils.stats import metrics as stats
 from batik_utils.stats.claims import ClaimRow, claims_table
-from batik_utils.stats.compare import Comparison, PublishedComparison, compare_published, compare_with
-from batik_utils.stats.metrics import (
-    OutOfFold,
-    PublishedSummary,
-    fold_scores,
-    grouped_interval,
-    most_confidently_wrong,
-    out_of_fold,
-    published_summary,
-)
+from batik_utils.stats.compare import Comparison, PublishedComparison, compare, compare_published, compare_with
+from batik_utils.stats.intervals import Interval
+from batik_utils.stats.metrics import OutOfFold, PublishedSummary
 from batik_utils.stats.mispairing import Mispaired, mispaired_fit
-from batik_utils.study import Study
-from batik_utils.values import Dataset, FitResult, Results
-from batik_utils.wording import percent
+from batik_utils.study import Repetition, Study
+from batik_utils.values import Dataset, FitResult, Results, Split
+from batik_utils.wording import motif_names, percent
+
+MANY = 8
+"""Motifs from which on a figure of examples shows one picture of each, not a row."""
 
 
 class Analysis:
@@ -41,179 +36,175 @@ class Analysis:
         study: Study,
         dataset: Dataset,
         results: Results,
-        full: bool = False,
         left_out: Mapping[str, str] | None = None,
-        precision: str = "float32",
+        clean_features: Callable[[str], NDArray[np.float32]] | None = None,
     ) -> None:
-        self.study = study
-        self.dataset = dataset
-        self.results = results
-        self.full = full
+        self.study, self.dataset, self.results = study, dataset, results
         self.left_out = dict(left_out or {})
         """{model: why it could not be fitted}"""
-        self.precision = precision
-        """Arithmetic of the scratch networks."""
-        self.clean_features: Callable[[str], np.ndarray] | None = None
-        """Frozen features [n, d] of a pretrained model, where its plan is at hand."""
-        self.models = fitted(study, results)
-
-    # ----------------------------------------------------------------- the study in words
-
-    @property
-    def motifs(self) -> list[str]:
+        self.clean_features = clean_features
+        """Frozen features [n, d] of a pretrained model by its name, where its plan or snapshot is at hand."""
+        self.models = tables.fitted(study, results)
+        self.motifs = motif_names(study.motifs)
         """The motifs as people say them."""
-        return [motif_name(m) for m in self.study.motifs]
-
-    @property
-    def pictures(self) -> str:
-        """ "photographs", or what the sample is."""
-        return "pictures" if self.dataset.source.is_drawn else "photographs"
-
-    @property
-    def chance(self) -> float:
+        self.pretrained, self.scratch = study.compare
+        """The two models of the verdict."""
+        self.chance = float(np.bincount(dataset.labels).max() / len(dataset))
         """Accuracy of always guessing the commonest motif, 0-1."""
-        return float(np.bincount(self.dataset.labels).max() / len(self.dataset))
+        self.pictures = "photographs" if dataset.source.kind == "published" else "pictures"
+        self.split_name = "published" if study.seed_study else "fixed"
+        """What the split of one's own, or of the seed study, is called."""
+        self._row = {path: i for i, path in enumerate(dataset.paths)}
 
     def title(self, model: str) -> str:
-        """The name that readers see."""
-        return self.study.models[model].title
+        """The name that readers see, of a model or a baseline."""
+        return tables.title_of(self.study, model)
 
     @cached_property
-    def scratch(self) -> str:
-        """The scratch model of the verdict."""
-        return self.study.compare[1]
+    def facts(self) -> set[str]:
+        """What holds of this study: a notebook cell tagged only-X is in the report where X is here."""
+        study, models = self.study, [self.study.models[m] for m in self.models]
+        grouped = {r.fit.protocol for r in self.results if not r.missing}
+        kind = self.dataset.source.kind
+        holds = {
+            "public": True,
+            "photographs": kind != "drawn",
+            "search": any(m.search for m in models),
+            "nosearch": not any(m.search for m in models),
+            "claims": bool(study.claims),
+            "twins": bool(self.dataset.pairs),
+            "notwins": not self.dataset.pairs,
+            "mispaired": bool(self.mispaired),
+            "left-out": bool(self.left_out),
+            "variant": bool(self.variants),
+            "optional": any(getattr(m, "optional", False) for m in study.models.values()),
+            "curve": any(p.startswith("curve-") for p in grouped),
+            "permuted": "permuted" in grouped,
+            "unequal": self.planned(self.scratch) < self.planned(self.pretrained),
+            "bfloat16": any(getattr(m, "precision", "float32") == "bfloat16" for m in models),
+        }
+        split = "keras-split" if study.published.split == "keras-validation-split" else "tenths"
+        return {kind, split, "seed" if study.seed_study else "noseed", *(name for name, true in holds.items() if true)}
+
+    def notes(self, about: str) -> list[str]:
+        """What the study's file says of its seed under this heading, as Markdown paragraphs; often none."""
+        seed = self.study.seed_study
+        found = getattr(seed.notes, about, None) if seed and seed.notes else None
+        return [found.strip()] if found else []
 
     @cached_property
-    def pretrained(self) -> str:
-        """The pretrained model of the verdict."""
-        return self.study.compare[0]
+    def augmentations(self) -> dict[str, list[str]]:
+        """{what training images may undergo: the models it holds of}"""
+        out: dict[str, list[str]] = {}
+        for name in self.models:
+            words = tables.augmentation_words(self.study.models[name].augmentation)
+            out.setdefault(words, []).append(self.title(name))
+        return out
+
+    @cached_property
+    def variants(self) -> list[tuple[str, str, str]]:
+        """(model, the model that it is but for one mistake, the mistake)"""
+        found = [(m, self.study.models[m]) for m in self.models if self.study.models[m].kind == "pretrained"]
+        return [(m, v.variant_of, v.mistake) for m, v in found if getattr(v, "variant_of", None) in self.models]
+
+    def parameters(self, model: str) -> int:
+        """All parameters of a model, backbone included."""
+        return next(r.parameters for r in self.results if r.fit.model == model and not r.missing)
+
+    def repetition(self, model: str) -> Repetition:
+        """How often the study repeats a model's grouped fits."""
+        grouped = self.study.grouped
+        return grouped.scratch if self.study.models[model].kind == "scratch" else grouped.pretrained
+
+    def planned(self, model: str) -> int:
+        """Grouped fits that the study plans for a model."""
+        times = self.repetition(model)
+        return self.study.grouped.folds * times.repeats * times.seeds
+
+    def counted_of(self, models: Sequence[str]) -> tuple[int, int]:
+        """Grouped fits (got, planned) of these models."""
+        return sum(len(self.results.select(m, "grouped")) for m in models), sum(map(self.planned, models))
+
+    @cached_property
+    def counted(self) -> tuple[int, int]:
+        """Grouped fits (got, planned) of the verdict's two models."""
+        return self.counted_of(self.study.compare)
+
+    @cached_property
+    def flow(self) -> Flow:
+        """The method as a diagram's contents."""
+        start = {"scratch": "random weights", "pretrained": "frozen ImageNet backbone, trained head"}
+        arms = [
+            Arm(self.title(m), start[self.study.models[m].kind], self.parameters(m), self.planned(m))
+            for m in self.models
+        ]
+        corruptions = {c for r in self.results for c in r.corruptions}
+        controls = (["shuffled labels"] if "permuted" in self.facts else []) + sorted(corruptions)
+        return Flow(
+            images=len(self.dataset),
+            groups=len(np.unique(self.dataset.groups)),
+            motifs=self.motifs,
+            published=f"{len(self.split.train)} train, {len(self.split.test)} test",
+            folds=self.study.grouped.folds,
+            arms=arms,
+            baselines=list(tables.BASELINES.values()),
+            controls=controls,
+            verdict=f"{self.title(self.pretrained)} against {self.title(self.scratch)}",
+        )
 
     # ----------------------------------------------------------------- published protocol
 
     @cached_property
+    def split(self) -> Split:
+        """The published split."""
+        return published_split(self.study, self.dataset)
+
+    @cached_property
     def summaries(self) -> dict[str, PublishedSummary]:
-        """{model: summary on the published split}."""
-        found = {m: published_summary(self.results, m) for m in self.models}
+        """{model: summary on the published split}"""
+        found = {m: stats.published_summary(self.results, m) for m in self.models}
         return {m: s for m, s in found.items() if s is not None}
 
-    def published_fits(self, *models: str) -> dict[str, Sequence[FitResult]]:
-        """{label: published fits over seeds}, for curves."""
-        names = [m for m in self.models if m in (models or self.study.compare)]
-        fits = {self.title(m): self.results.select(m, "published").items for m in names}
-        return {label: group for label, group in fits.items() if group}
-
     def published_claims(self, metric: str = "accuracy") -> dict[str, float]:
-        """{label: the seed study's number}."""
+        """{title: the seed study's number}"""
         return {self.title(c.model): c.value for c in self.study.claims if c.metric == metric}
 
     @cached_property
     def published_comparisons(self) -> list[PublishedComparison]:
         """McNemar between the verdict's pretrained model and every other."""
-        pairs = ((self.pretrained, m) for m in self.models if m != self.pretrained)
-        found = (compare_published(self.results, a, b) for a, b in pairs)
+        found = (compare_published(self.results, self.pretrained, m) for m in self.models if m != self.pretrained)
         return [c for c in found if c is not None]
 
     @cached_property
     def mispaired(self) -> dict[str, Mispaired]:
         """{model: the seed's mistake made with the median fit}, for the models whose claims are such."""
         models = [c.model for c in self.study.claims if c.metric == "paired_wrong_accuracy"]
-        there = (m for m in models if m in self.summaries)
-        return {m: mispaired_fit(self.summaries[m].median, self.study.motifs) for m in there}
+        return {m: mispaired_fit(self.summaries[m].median, tuple(self.motifs)) for m in models if m in self.summaries}
 
     @cached_property
     def claims(self) -> list[ClaimRow]:
         """The claims table's rows."""
         return claims_table(self.study, self.results)
 
-    def ten_pictures(self, model: str) -> list[Picture]:
-        """Ten test images with true and predicted motif and confidence, by the median fit."""
-        fit = self.summaries[model].median
-        return [self._predicted(fit, i) for i in ten_images(fit)]
-
-    def ten_frame(self) -> pd.DataFrame:
-        """Per model: right of ten for the median fit, and the seed study's figure."""
-        claims = {c.model: percent(c.value) for c in self.study.claims if c.metric == "ten_images"}
-        rows = [
-            (self.title(m), claims.get(m), percent(ten_score(s.median)), percent(s.median_accuracy))
-            for m, s in self.summaries.items()
-        ]
-        columns = ["model", "published, ten pictures", "ours, ten pictures", "ours, all test images"]
-        table = pd.DataFrame(rows, columns=columns)
-        return table if claims else table.drop(columns=columns[1])
-
-    def _predicted(self, fit: FitResult, row: int) -> Picture:
-        path, true, guess = fit.paths[row], fit.y_true[row], int(fit.y_prob[row].argmax())
-        names = [motif_name(m) for m in self.study.motifs]
-        sign = "=" if guess == true else "≠"
-        title = f"true: {names[true]}\n{sign} {names[guess]}, {percent(fit.y_prob[row, guess], 0)}"
-        return Picture(self.image(path), path, title, bool(guess == true))
-
-    # ----------------------------------------------------------------- pictures
-
-    @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """What metrics.json says."""
-        return build_metrics(self.study, self.dataset, self.results, expected=self.counted)
-
-    def image(self, path: str) -> np.ndarray:
-        """The decoded picture at a path, uint8 [size, size, 3]."""
-        return self.dataset.images[self._rows[path]]
-
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {path: i for i, path in enumerate(self.dataset.paths)}
-
-    def examples(self, per_motif: int) -> list[Picture]:
-        """The first pictures of every motif, evenly spread over its files."""
-        chosen = []
-        for i in range(len(self.study.motifs)):
-            own = np.flatnonzero(self.dataset.labels == i)
-            picked = own[np.linspace(0, len(own) - 1, per_motif).astype(int)]
-            chosen += [Picture(self.dataset.images[r], self.dataset.paths[r]) for r in picked]
-        return chosen
-
-    def wrong_pictures(self, model: str, top: int = 10) -> list[Picture]:
-        """The images that a model is most confidently wrong about, out of fold."""
-        frame = self.wrong(model, top)
-        return [
-            Picture(
-                self.image(r.path),
-                r.path,
-                f"true: {motif_name(r.true)}\n≠ {motif_name(r.predicted)}, {percent(r.p, 0)}",
-            )
-            for r in frame.rename(columns={"probability": "p"}).itertuples()
-        ]
-
-    def wrong(self, model: str, top: int = 10) -> pd.DataFrame:
-        """metrics.most_confidently_wrong of the out-of-fold probabilities."""
-        oof = self.oofs[model]
-        return most_confidently_wrong(oof.paths, oof.y_true, oof.y_prob, self.study.motifs, top)
-
     # ----------------------------------------------------------------- grouped protocol
 
     @cached_property
     def oofs(self) -> dict[str, OutOfFold]:
-        """{model: out-of-fold predictions}."""
-        found = {m: out_of_fold(self.results, m) for m in self.models}
+        """{model: out-of-fold predictions}"""
+        found = {m: stats.out_of_fold(self.results, m) for m in self.models}
         return {m: o for m, o in found.items() if o is not None}
 
     @cached_property
-    def fold_accuracies(self) -> dict[str, np.ndarray]:
-        """{label: accuracy of every test fold, averaged over seeds}, networks first, then baselines."""
-        out = {}
-        for name in [*self.models, *BASELINES]:
-            scores = fold_scores(self.results, name)
-            if len(scores):
-                label = self.title(name) if name in self.study.models else BASELINES[name]
-                out[label] = scores.groupby(["repeat", "fold"])["value"].mean().to_numpy()
-        return out
+    def grouped_intervals(self) -> dict[str, Interval]:
+        """{title: corrected interval of the mean accuracy} of the networks, then the baselines."""
+        found = {self.title(m): stats.grouped_interval(self.results, m) for m in [*self.models, *tables.BASELINES]}
+        return {title: i for title, i in found.items() if i is not None}
 
     @cached_property
-    def grouped_intervals(self) -> dict[str, Any]:
-        """{label: corrected interval of the mean accuracy}, as fold_accuracies."""
-        names = {**{self.title(m): m for m in self.models}, **{v: k for k, v in BASELINES.items()}}
-        found = {label: grouped_interval(self.results, names[label]) for label in self.fold_accuracies}
-        return {label: i for label, i in found.items() if i is not None}
+    def fold_accuracies(self) -> dict[str, NDArray[np.float64]]:
+        """{title: accuracy of every test fold, averaged over seeds}, as grouped_intervals."""
+        scores = {self.title(m): stats.fold_scores(self.results, m) for m in [*self.models, *tables.BASELINES]}
+        return {title: stats.mean_over_seeds(s).to_numpy() for title, s in scores.items() if len(s)}
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -225,44 +216,81 @@ class Analysis:
         """The comparison of the verdict."""
         return next((c for c in self.comparisons if c.b == self.scratch), None)
 
-    def planned(self, model: str) -> int:
-        """Grouped fits that the study plans for a model."""
-        grouped = self.study.grouped
-        scratch = self.study.models[model].kind == "scratch" and not self.full
-        times = grouped.scratch if scratch else grouped.pretrained
-        return grouped.folds * times.repeats * times.seeds
-
-    @cached_property
-    def counted(self) -> tuple[int, int]:
-        """Grouped fits (got, planned) of the verdict's two models."""
-        return self.counted_of((self.pretrained, self.scratch))
-
-    def counted_of(self, models: Sequence[str]) -> tuple[int, int]:
-        """Grouped fits (got, planned) of these models."""
-        return sum(len(self.results.select(m, "grouped")) for m in models), sum(map(self.planned, models))
-
     @cached_property
     def verdict(self) -> verdicts.Verdict:
         """The verdict between the pretrained and the scratch model."""
         return verdicts.verdict(self.head, self.title(self.pretrained), self.title(self.scratch), *self.counted)
 
+    def gaps(self, model: str) -> dict[str, Interval]:
+        """{baseline: interval of the model's accuracy minus the baseline's}"""
+        found = {title: compare(self.results, model, name) for name, title in tables.BASELINES.items()}
+        return {title: c.difference for title, c in found.items() if c is not None}
+
     @cached_property
-    def calibrations(self) -> list[Calibration]:
-        """Calibration of the verdict's two models and the others, where folds suffice."""
-        found = (calibrate(self.results, m) for m in self.models)
-        return [c for c in found if c is not None]
+    def metrics(self) -> dict[str, Any]:
+        """What metrics.json says."""
+        from batik_utils.report.metrics_json import build_metrics
 
-    def parameters(self, model: str) -> int:
-        """All parameters of a model, backbone included."""
-        return next(r.parameters for r in self.results if r.fit.model == model and not r.missing)
+        return build_metrics(self.study, self.dataset, self.results, expected=self.counted)
+
+    # ----------------------------------------------------------------- pictures
+
+    def image(self, path: str) -> NDArray[np.uint8]:
+        """The decoded picture at a path, uint8 [size, size, 3]."""
+        return self.dataset.images[self._row[path]]
+
+    def examples(self) -> tuple[list[Picture], list[str]]:
+        """Six pictures of each motif, evenly spread over its files, and the rows' names; of many motifs one each."""
+        each, rows = (6, self.motifs) if len(self.motifs) <= MANY else (1, [])
+        chosen = []
+        for label, motif in enumerate(self.motifs):
+            own = np.flatnonzero(self.dataset.labels == label)
+            for row in own[np.linspace(0, len(own) - 1, each).astype(int)]:
+                chosen.append(Picture(self.dataset.images[row], self.dataset.paths[row], "" if rows else motif))
+        return chosen, rows
+
+    def augmented(self, model: str, views: int = 5) -> list[Picture]:
+        """One training image of each of the first three motifs, as it is and in its first augmented views."""
+        import cv2
+
+        from batik_utils.models.augment import draw_transforms
+
+        data, size = self.dataset, self.dataset.size
+        out = []
+        for label in range(min(3, len(self.motifs))):
+            row = int(np.flatnonzero(data.labels == label)[-1])
+            spec = self.study.models[model].augmentation
+            transforms = draw_transforms(spec, [data.sha256[row]] * (views + 1), range(views + 1), size)
+            for view, t in enumerate(transforms.astype(np.float64)):
+                # OpenCV's inverse map is the same output → input convention.
+                flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+                image = np.asarray(data.images[row])
+                moved = cv2.warpAffine(
+                    image, t[:6].reshape(2, 3), (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
+                )
+                out.append(Picture(moved, data.paths[row], f"view {view}" if view else "as it is"))
+        return out
+
+    def predicted(self, fit: FitResult, row: int) -> Picture:
+        """A test image of a fit with its true and predicted motif and the prediction's probability."""
+        true, guess = int(fit.y_true[row]), int(fit.y_prob[row].argmax())
+        sign = "=" if guess == true else "≠"
+        words = f"true: {self.motifs[true]}\n{sign} {self.motifs[guess]}, {percent(fit.y_prob[row, guess], 0)}"
+        return Picture(self.image(fit.paths[row]), fit.paths[row], words, guess == true)
 
 
-def open_analysis(name: str, data: str = "", full: bool = False, precision: str = "float32") -> Analysis:
-    """Load a study, its data and its results; fits never tried are done first, with a progress bar."""
+def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
+    """Open a study's analysis: from the file that BATIK_SNAPSHOT names, or by planning, doing what lacks, and loading.
+
+    data is a folder of pictures, or empty; settings are words such as "grouped.folds=4", parted by blanks.
+    """
+    if kept := os.environ.get("BATIK_SNAPSHOT"):
+        from batik_utils.report import snapshot
+
+        return snapshot.load(Path(kept))
     from batik_utils.experiment import clean_features, open_plan, run_plan
 
-    plan = open_plan(name, Path(data) if data else None, full, precision)
+    plan = open_plan(study, Path(data) if data else None, tuple(settings.split()))
     # A fit that failed stays failed here: the notebooks of one report must tell of the same results.
-    analysis = Analysis(plan.study, plan.dataset, run_plan(plan, retry=False), full, plan.left_out, precision)
-    analysis.clean_features = partial(clean_features, plan)
-    return analysis
+    results = run_plan(plan, retry=False)
+    return Analysis(plan.study, plan.dataset, results, plan.left_out, partial(clean_features, plan))
