@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,15 +16,26 @@ from batik_utils.data.split import published_split
 from batik_utils.figures import Arm, Flow, Picture
 from batik_utils.report import tables, verdicts
 from batik_utils.stats import metrics as stats
+from batik_utils.stats.calibration import Calibration, calibrate
 from batik_utils.stats.claims import ClaimRow, claims_table
 from batik_utils.stats.compare import Comparison, PublishedComparison, compare, compare_published, compare_with
 from batik_utils.stats.intervals import Interval
+from batik_utils.stats.label_issues import label_issues
 from batik_utils.stats.metrics import OutOfFold, PublishedSummary
 from batik_utils.stats.mispairing import Mispaired, mispaired_fit
-from batik_utils.study import Repetition, Study
+from batik_utils.stats.power import Power, power_statement
+from batik_utils.study import PretrainedModel, Study
 from batik_utils.values import Dataset, FitResult, Results, Split
 from batik_utils.wording import motif_names, percent
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from batik_utils.experiment import Plan
+
+MOVE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+"""OpenCV's inverse map is the augmentation's own convention: from a pixel of the output to one of the input."""
+EDGE = cv2.BORDER_REPLICATE
 MANY = 8
 """Motifs from which on a figure of examples shows one picture of each, not a row."""
 
@@ -79,6 +91,7 @@ class Analysis:
             "variant": bool(self.variants),
             "optional": any(getattr(m, "optional", False) for m in study.models.values()),
             "curve": any(p.startswith("curve-") for p in grouped),
+            "nocurve": not any(p.startswith("curve-") for p in grouped),
             "permuted": "permuted" in grouped,
             "unequal": self.planned(self.scratch) < self.planned(self.pretrained),
             "bfloat16": any(getattr(m, "precision", "float32") == "bfloat16" for m in models),
@@ -88,37 +101,22 @@ class Analysis:
 
     def notes(self, about: str) -> list[str]:
         """What the study's file says of its seed under this heading, as Markdown paragraphs; often none."""
-        seed = self.study.seed_study
-        found = getattr(seed.notes, about, None) if seed and seed.notes else None
-        return [found.strip()] if found else []
-
-    @cached_property
-    def augmentations(self) -> dict[str, list[str]]:
-        """{what training images may undergo: the models it holds of}"""
-        out: dict[str, list[str]] = {}
-        for name in self.models:
-            words = tables.augmentation_words(self.study.models[name].augmentation)
-            out.setdefault(words, []).append(self.title(name))
-        return out
+        found = getattr(self.study.seed_study.notes, about) if self.study.seed_study else ""
+        return [found] if found else []
 
     @cached_property
     def variants(self) -> list[tuple[str, str, str]]:
         """(model, the model that it is but for one mistake, the mistake)"""
-        found = [(m, self.study.models[m]) for m in self.models if self.study.models[m].kind == "pretrained"]
-        return [(m, v.variant_of, v.mistake) for m, v in found if getattr(v, "variant_of", None) in self.models]
+        pretrained = {m: s for m, s in self.study.models.items() if isinstance(s, PretrainedModel) and m in self.models}
+        return [(m, s.variant_of, s.mistake) for m, s in pretrained.items() if s.variant_of in self.models]
 
     def parameters(self, model: str) -> int:
         """All parameters of a model, backbone included."""
         return next(r.parameters for r in self.results if r.fit.model == model and not r.missing)
 
-    def repetition(self, model: str) -> Repetition:
-        """How often the study repeats a model's grouped fits."""
-        grouped = self.study.grouped
-        return grouped.scratch if self.study.models[model].kind == "scratch" else grouped.pretrained
-
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""
-        times = self.repetition(model)
+        times = getattr(self.study.grouped, self.study.models[model].kind)
         return self.study.grouped.folds * times.repeats * times.seeds
 
     def counted_of(self, models: Sequence[str]) -> tuple[int, int]:
@@ -133,26 +131,20 @@ class Analysis:
     @cached_property
     def flow(self) -> Flow:
         """The method as a diagram's contents."""
-        start = {"scratch": "random weights", "pretrained": "frozen ImageNet backbone, trained head"}
-        arms = [
-            Arm(self.title(m), start[self.study.models[m].kind], self.parameters(m), self.planned(m))
-            for m in self.models
-        ]
-        corruptions = {c for r in self.results for c in r.corruptions}
-        controls = (["shuffled labels"] if "permuted" in self.facts else []) + sorted(corruptions)
+        start = {"scratch": "from random weights", "pretrained": "frozen ImageNet backbone, trained head"}
+        words = {m: start[self.study.models[m].kind] for m in self.models}
         return Flow(
             images=len(self.dataset),
             groups=len(np.unique(self.dataset.groups)),
             motifs=self.motifs,
-            published=f"{len(self.split.train)} train, {len(self.split.test)} test",
+            published=f"{self.split_name} split: {len(self.split.train)} train, {len(self.split.test)} test",
             folds=self.study.grouped.folds,
-            arms=arms,
-            baselines=list(tables.BASELINES.values()),
-            controls=controls,
+            arms=[Arm(self.title(m), words[m], self.parameters(m), self.planned(m)) for m in self.models],
+            baselines=[title for title in self.grouped_intervals if title in tables.BASELINES.values()],
+            controls=["shuffled labels"] * ("permuted" in self.facts)
+            + sorted({c for r in self.results for c in r.corruptions}),
             verdict=f"{self.title(self.pretrained)} against {self.title(self.scratch)}",
         )
-
-    # ----------------------------------------------------------------- published protocol
 
     @cached_property
     def split(self) -> Split:
@@ -172,8 +164,8 @@ class Analysis:
     @cached_property
     def published_comparisons(self) -> list[PublishedComparison]:
         """McNemar between the verdict's pretrained model and every other."""
-        found = (compare_published(self.results, self.pretrained, m) for m in self.models if m != self.pretrained)
-        return [c for c in found if c is not None]
+        others = [m for m in self.summaries if m != self.pretrained]
+        return [c for m in others if (c := compare_published(self.results, self.pretrained, m)) is not None]
 
     @cached_property
     def mispaired(self) -> dict[str, Mispaired]:
@@ -185,8 +177,6 @@ class Analysis:
     def claims(self) -> list[ClaimRow]:
         """The claims table's rows."""
         return claims_table(self.study, self.results)
-
-    # ----------------------------------------------------------------- grouped protocol
 
     @cached_property
     def oofs(self) -> dict[str, OutOfFold]:
@@ -222,9 +212,24 @@ class Analysis:
         return verdicts.verdict(self.head, self.title(self.pretrained), self.title(self.scratch), *self.counted)
 
     def gaps(self, model: str) -> dict[str, Interval]:
-        """{baseline: interval of the model's accuracy minus the baseline's}"""
-        found = {title: compare(self.results, model, name) for name, title in tables.BASELINES.items()}
+        """{baseline, as within a sentence: interval of the model's accuracy minus the baseline's}"""
+        found = {title.lower(): compare(self.results, model, name) for name, title in tables.BASELINES.items()}
         return {title: c.difference for title, c in found.items() if c is not None}
+
+    @cached_property
+    def power(self) -> Power | None:
+        """What the comparison of the verdict could have found."""
+        return power_statement(self.results, self.pretrained, self.scratch)
+
+    @cached_property
+    def calibrations(self) -> list[Calibration]:
+        """Of every model whose folds suffice."""
+        return [c for c in (calibrate(self.results, m) for m in self.models) if c is not None]
+
+    @cached_property
+    def doubts(self) -> pd.DataFrame:
+        """Pictures whose label the verdict's pretrained model doubts."""
+        return label_issues(self.oofs[self.pretrained], self.motifs)
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -232,8 +237,6 @@ class Analysis:
         from batik_utils.report.metrics_json import build_metrics
 
         return build_metrics(self.study, self.dataset, self.results, expected=self.counted)
-
-    # ----------------------------------------------------------------- pictures
 
     def image(self, path: str) -> NDArray[np.uint8]:
         """The decoded picture at a path, uint8 [size, size, 3]."""
@@ -251,23 +254,15 @@ class Analysis:
 
     def augmented(self, model: str, views: int = 5) -> list[Picture]:
         """One training image of each of the first three motifs, as it is and in its first augmented views."""
-        import cv2
-
         from batik_utils.models.augment import draw_transforms
 
-        data, size = self.dataset, self.dataset.size
-        out = []
+        data, size, out = self.dataset, self.dataset.size, []
         for label in range(min(3, len(self.motifs))):
             row = int(np.flatnonzero(data.labels == label)[-1])
-            spec = self.study.models[model].augmentation
-            transforms = draw_transforms(spec, [data.sha256[row]] * (views + 1), range(views + 1), size)
-            for view, t in enumerate(transforms.astype(np.float64)):
-                # OpenCV's inverse map is the same output → input convention.
-                flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-                image = np.asarray(data.images[row])
-                moved = cv2.warpAffine(
-                    image, t[:6].reshape(2, 3), (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
-                )
+            hashes, spec = [data.sha256[row]] * (views + 1), self.study.models[model].augmentation
+            moves = draw_transforms(spec, hashes, range(views + 1), size)[:, :6].reshape(-1, 2, 3).astype(np.float64)
+            for view, move in enumerate(moves):
+                moved = cv2.warpAffine(np.asarray(data.images[row]), move, (size, size), flags=MOVE, borderMode=EDGE)
                 out.append(Picture(moved, data.paths[row], f"view {view}" if view else "as it is"))
         return out
 
@@ -279,8 +274,15 @@ class Analysis:
         return Picture(self.image(fit.paths[row]), fit.paths[row], words, guess == true)
 
 
+def analyse(plan: Plan, results: Results) -> Analysis:
+    """The analysis of a plan's results."""
+    from batik_utils.experiment import clean_features
+
+    return Analysis(plan.study, plan.dataset, results, plan.left_out, partial(clean_features, plan))
+
+
 def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
-    """Open a study's analysis: from the file that BATIK_SNAPSHOT names, or by planning, doing what lacks, and loading.
+    """Open a study: from the file that BATIK_SNAPSHOT names; else by planning, and doing the fits that are missing.
 
     data is a folder of pictures, or empty; settings are words such as "grouped.folds=4", parted by blanks.
     """
@@ -288,9 +290,8 @@ def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
         from batik_utils.report import snapshot
 
         return snapshot.load(Path(kept))
-    from batik_utils.experiment import clean_features, open_plan, run_plan
+    from batik_utils.experiment import open_plan, run_plan
 
     plan = open_plan(study, Path(data) if data else None, tuple(settings.split()))
     # A fit that failed stays failed here: the notebooks of one report must tell of the same results.
-    results = run_plan(plan, retry=False)
-    return Analysis(plan.study, plan.dataset, results, plan.left_out, partial(clean_features, plan))
+    return analyse(plan, run_plan(plan, retry=False))

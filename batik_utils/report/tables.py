@@ -280,7 +280,7 @@ def ten_table(study: Study, results: Results) -> pd.DataFrame:
         (title_of(study, m), claims.get(m), percent(ten_score(s.median)), percent(s.median_accuracy))
         for m, s in found.items()
     ]
-    columns = ["model", "published, ten pictures", "ours, ten pictures", "ours, all test images"]
+    columns = ["model", "published, ten pictures", "ours, these pictures", "ours, all test images"]
     table = pd.DataFrame(rows, columns=columns)
     return table if claims else table.drop(columns=columns[1])
 
