@@ -1,24 +1,20 @@
-"""Each rule is fed numbers that flip its sentence."""
+"""Each rule is fed numbers on both sides of its line."""
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
-from results_factory import MOTIFS, make_results
+from results_factory import make_dataset, make_results
 
 from batik_utils import wording
-from batik_utils.report import remarks
-from batik_utils.report import verdicts as findings
+from batik_utils.report import verdicts
 from batik_utils.stats.calibration import Calibration, Quality
 from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import Comparison, McNemar, PublishedComparison
 from batik_utils.stats.intervals import Interval, VarianceSplit
-from batik_utils.stats.metrics import published_summary
-from batik_utils.stats.mispairing import mispaired_accuracy
 from batik_utils.stats.power import Power
 from batik_utils.stats.search import Choice
-from batik_utils.values import Hyper
+from batik_utils.values import Hyper, Pair
 
 
 def _band(value, reach=0.05):
@@ -63,101 +59,94 @@ def _comparison(gap=0.1, p=0.001, same=0.01, **more):
     ],
 )
 def test_the_verdict(comparison, got, word, opening):
-    found = findings.verdict(comparison, "A", "B", got, 100)
+    found = verdicts.verdict(comparison, "A", "B", got, 100)
     assert found.word == word
     assert found.sentence.startswith(opening) and found.sentence.endswith(".")
-    short = findings.short_verdict(comparison, "A", "B", got, 100)
+    short = verdicts.short_verdict(comparison, "A", "B", got, 100)
     assert short.lower().startswith(opening.split(":")[0].split(" between")[0].lower())
 
 
 def test_the_verdict_shows_its_evidence():
-    sentence = findings.verdict(_comparison(), "A", "B", 100, 100).sentence
+    sentence = verdicts.verdict(_comparison(), "A", "B", 100, 100).sentence
     assert "difference +10.0\u00a0points" in sentence and "+6.0 to +14.0\u00a0points" in sentence
     assert "5 folds × 10 repeats, 5 training seeds" in sentence
-    unequal = findings.verdict(_comparison(seeds_b=1, p_adjusted=0.002), "A", "B", 100, 100).sentence
+    unequal = verdicts.verdict(_comparison(seeds_b=1, p_adjusted=0.002), "A", "B", 100, 100).sentence
     assert "5 and 1 training seeds" in unequal and "after Holm’s correction" in unequal
 
 
 def test_the_verdict_of_counted_fits():
     results = make_results({"a": 0.9, "b": 0.6}, repeats=1, seeds=1)
     failed = replace(results.items[0], missing="killed")
-    assert findings.fit_counts(results, ["a", "b"]) == (10, 10)
+    assert verdicts.fit_counts(results, ["a", "b"]) == (10, 10)
     lacking = type(results)((failed, *results.items[1:]))
-    assert findings.fit_counts(lacking, ["a", "b"]) == (9, 10)
-    assert findings.fit_counts(lacking, ["b"]) == (5, 5)
+    assert verdicts.fit_counts(lacking, ["a", "b"]) == (9, 10)
+    assert verdicts.fit_counts(lacking, ["b"]) == (5, 5)
 
 
 def test_mcnemar_in_words():
-    def found(p, seeds=(0.2, 0.01)):
+    def found(p):
         m = McNemar("a", "b", 0, 0, 16, 8, 1, 5, p)
-        return PublishedComparison("a", "b", tuple(replace(m, p_value=s) for s in seeds), m)
+        return PublishedComparison("a", "b", (m,), m)
 
-    assert "which sets them apart (exact" in findings.published_comparison(found(0.039), "A", "B")
-    apart = findings.published_comparison(found(0.2), "A", "B")
-    assert "disagree on 9 (8 only A gets right, 1 only B), which does not" in apart
-    assert "1 of 2 tests fall under 0.05" in apart
-    assert "cannot be compared" in findings.published_comparison(None, "A", "B")
+    opening = "On these 30 images, with p < 0.05, the test "
+    assert verdicts.mcnemar({"A and B": found(0.049)}) == f"{opening}tells apart A and B."
+    assert verdicts.mcnemar({"A and B": found(0.05)}) == f"{opening}does not tell apart A and B."
+    both = verdicts.mcnemar({"A and B": found(0.2), "A and C": found(0.01), "A and D": found(0.3)})
+    assert both == f"{opening}tells apart A and C, and does not tell apart A and B; A and D."
+    assert "No two models" in verdicts.mcnemar({})
 
 
-def test_the_cost_of_the_wrong_preprocessing():
+def test_the_cost_of_a_mistake():
     def sentence(c):
-        return findings.preprocessing_cost(c, "own", "seed's")
+        return verdicts.mistake_cost(c, "A", "B", "feeding it upside down")
 
-    assert "costs 10.0\u00a0points" in sentence(_comparison())
-    assert "no cost can be shown" in sentence(_comparison(gap=0.02, p=0.3))
-    assert "Unexpectedly" in sentence(_comparison(gap=-0.1))
+    assert sentence(_comparison()).startswith("Feeding it upside down costs 10.0\u00a0points: A reaches 80.0")
+    assert "is a mistake, but no cost can be shown" in sentence(_comparison(gap=0.02, p=0.3))
+    assert sentence(_comparison(gap=-0.1)).startswith("Unexpectedly, feeding it upside down does better")
     assert "cannot be said" in sentence(None)
 
 
 def test_which_model_keeps_the_limit():
     def sentence(scratch, pretrained):
-        return findings.parameter_limit("Scratch CNN", scratch, "MobileNetV2", pretrained)
+        return verdicts.parameter_limit(("Scratch CNN", scratch), ("MobileNetV2", pretrained), 10_000_000)
 
     seeds_case = sentence(11_169_347, 2_422_339)
-    assert "11,169,347" in seeds_case and "the pretrained one, and the scratch model is over" in seeds_case
+    assert "11,169,347" in seeds_case and "the pretrained one; the scratch model is over the 10 million" in seeds_case
     assert "both are under" in sentence(9_999_999, 2_422_339)
     assert "Scratch CNN and MobileNetV2 are over" in sentence(11_169_347, 10_000_000)
+    assert "MobileNetV2 is over" in sentence(9_999_999, 10_000_000)
 
 
 def test_against_chance():
-    assert "does better than chance" in findings.against_chance("A", _band(0.6), 1 / 3)
-    assert "cannot be told from chance" in findings.against_chance("A", _band(0.36), 1 / 3)
-    assert "does worse than chance" in findings.against_chance("A", _band(0.2), 1 / 3)
-    assert "too few fits" in findings.against_chance("A", None, 1 / 3)
+    def sentence(accuracy):
+        return verdicts.learnt("A", accuracy, 1 / 3, {})
+
+    assert "does better than chance" in sentence(_band(0.6)) and sentence(_band(0.6)).endswith("%.")
+    assert "cannot be told from chance" in sentence(_band(0.36))
+    assert "does worse than chance" in sentence(_band(0.2))
+    assert "too few fits" in sentence(None)
 
 
 def test_what_a_model_learnt_beyond_its_baselines():
     def sentence(colour):
-        return findings.learnt("A", _band(0.8), 1 / 3, {"file metadata": _band(0.3), "colour": colour})
+        return verdicts.learnt("A", _band(0.8), 1 / 3, {"file metadata": _band(0.3), "colour": colour})
 
     assert "On the same folds, it beats file metadata (by 30.0\u00a0points) and colour" in sentence(_band(0.1))
     assert "learnt more than these baselines can" in sentence(_band(0.1))
     undecided = sentence(_band(-0.02))
     assert "cannot be shown to beat colour (−2.0\u00a0points)" in undecided and "learnt more" not in undecided
     assert "it is beaten by colour" in sentence(_band(-0.2))
-    assert findings.learnt("A", _band(0.8), 1 / 3, {"colour": None}).endswith("%.")
 
 
 def test_what_moves_the_score():
     def sentence(data, seed):
-        return findings.variance("A", VarianceSplit(data**2, seed**2, 50, 5))
+        return verdicts.variance("A", VarianceSplit(data**2, seed**2, 50, 5))
 
     assert "far more than the training seed" in sentence(0.06, 0.01)
     assert "both matter" in sentence(0.06, 0.04)
     assert "seed matters more" in sentence(0.01, 0.05)
     assert "5.0\u00a0points between training seeds" in sentence(0.01, 0.05)
     assert "the same in every fold" in sentence(0, 0)
-    assert "cannot be said" in findings.variance("A", None)
-
-
-def test_the_range_over_seeds():
-    def sentence(*counts):
-        return findings.seed_range("A", published_summary(make_results({}, published={"m": counts}), "m"))
-
-    assert "(median over 3 training seeds, range 66.7–80.0\u00a0%)" in sentence(24, 20, 22)
-    assert "interval of 22 of 30 is" in sentence(24, 20, 22)
-    assert "with each of 2 training seeds" in sentence(24, 24)
-    assert "no fit" in findings.seed_range("A", None)
 
 
 def _calibration(confidence, ece, after_loss=0.5):
@@ -166,38 +155,37 @@ def _calibration(confidence, ece, after_loss=0.5):
 
 
 def test_calibration_in_words():
-    assert "too sure of itself" in remarks.calibration("A", _calibration(0.95, 0.15))
-    assert "too unsure of itself" in remarks.calibration("A", _calibration(0.6, 0.2))
-    assert "well calibrated" in remarks.calibration("A", _calibration(0.81, 0.03))
-    assert "a temperature of 1.50, fitted on other folds, lowers the loss" in remarks.calibration(
-        "A", _calibration(0.95, 0.15)
+    sure, unsure, good = _calibration(0.95, 0.15), _calibration(0.6, 0.2), _calibration(0.81, 0.03, after_loss=0.6)
+    every = verdicts.calibration({"A": sure, "B": unsure, "C": good, "D": sure})
+    assert every.startswith("Too sure of themselves: A and D; too unsure of themselves: B; well calibrated: C.")
+    assert every.endswith("lowers the loss of A, B and D and hardly changes that of C.")
+    assert verdicts.calibration({"C": good}).startswith(
+        "Well calibrated: C. A temperature, fitted on other folds, hardly"
     )
-    assert "hardly changes the loss" in remarks.calibration("A", _calibration(0.81, 0.03, after_loss=0.6))
-    assert "cannot be measured" in remarks.calibration("A", None)
+    assert "cannot be measured" in verdicts.calibration({})
 
 
 def test_shortcuts():
-    def sentence(**found):
-        return remarks.corruptions("A", 0.85, found, 1 / 3, 150)
+    def sentence(plain=0.85, **found):
+        return verdicts.corruptions("A", {"none": plain} | found, 1 / 3, 150)
 
     assert "loses most when images are stripped of colour (30.0\u00a0points)" in sentence(greyscale=0.55, blur=0.8)
     assert "next to nothing" in sentence(greyscale=0.84, blur=0.83)
     assert "margin" in sentence(border=0.6) and "margin" not in sentence(border=0.35)
     # Near chance on whole pictures there is nothing for a border to explain.
-    assert "margin" not in remarks.corruptions("A", 0.4, {"border": 0.6}, 1 / 3, 150)
-    assert "not tested" in sentence()
+    assert "margin" not in sentence(plain=0.4, border=0.6)
 
 
 def test_shuffled_labels():
-    assert "falls to chance" in remarks.permutation("A", _band(0.34), 1 / 3)
-    assert "a leak is suspected" in remarks.permutation("A", _band(0.5), 1 / 3)
-    assert "below chance" in remarks.permutation("A", _band(0.2), 1 / 3)
-    assert "too few" in remarks.permutation("A", None, 1 / 3)
+    assert "falls to chance" in verdicts.permutation("A", _band(0.34), 1 / 3)
+    assert "a leak is suspected" in verdicts.permutation("A", _band(0.5), 1 / 3)
+    assert "below chance" in verdicts.permutation("A", _band(0.2), 1 / 3)
+    assert "too few" in verdicts.permutation("A", None, 1 / 3)
 
 
 def test_the_learning_curve():
     def sentence(*values):
-        return remarks.learning_curve("A", {k: _band(v) for k, v in zip((5, 10, 20, 40), values, strict=False)})
+        return verdicts.learning_curve("A", dict(zip((5, 10, 20, 40), values, strict=False)))
 
     assert "still rising" in sentence(0.5, 0.6, 0.7, 0.8)
     assert "levelled off" in sentence(0.5, 0.7, 0.8, 0.81)
@@ -208,19 +196,12 @@ def test_the_learning_curve():
 
 def test_the_search():
     choice = Choice("m", Hyper(20, 0.001, 0.3), 27, 5, 0.9, 0.8, Hyper(40, 0.003, 0.0), 0.88, 0.93)
-    found = remarks.search("A", choice)
+    found = verdicts.search("A", choice)
     assert "Of 27 settings of A, validation chose 20 epochs, a learning rate of 0.001 and a dropout of 0.3" in found
-    assert "would have shown 88.0\u00a0%, 8.0\u00a0points too much" in found and "93.3" not in found
+    assert "Choosing on the test images would have shown 88.0\u00a0%, 8.0\u00a0points too much" in found
+    assert "the test images, as the seed study did, would" in verdicts.search("A", choice, seed_chose_by_test=True)
     same = replace(choice, test_chosen=choice.hyper, test_chosen_accuracy=0.8)
-    assert "the same here" in remarks.search("A", same)
-    assert "not tuned" in remarks.search("A", None)
-
-
-def test_the_shuffled_report_in_words():
-    labels = np.repeat([0, 1, 2], 10)
-    found = mispaired_accuracy(labels, labels, MOTIFS, shuffles=500)
-    sentence = remarks.mispairing("A", found, 0.27)
-    assert sentence.startswith("A gets 100.0\u00a0% right") and "show 33.3\u00a0% on average" in sentence
+    assert "would have shown the same here" in verdicts.search("A", same)
 
 
 def _row(verdict, what="it"):
@@ -230,60 +211,63 @@ def _row(verdict, what="it"):
 
 def test_claims_in_one_sentence():
     rows = [_row("reproduced"), _row("not reproduced", "the loss"), _row("not comparable")]
-    assert findings.claims_summary(rows) == (
+    assert verdicts.claims_summary(rows) == (
         "Of 3 published numbers, 1 is reproduced, 1 is not reproduced and 1 is not comparable. "
         "Not reproduced: the loss."
     )
-    assert "Not reproduced:" not in findings.claims_summary(rows[:1])
-    assert "no published number" in findings.claims_summary([])
+    assert "Not reproduced:" not in verdicts.claims_summary(rows[:1])
 
 
 def test_power_in_words():
-    given = Power("a", "b", 150, 5, 10, 0.5, 0.3, 0.1, 0.35, 0.18, 0.2, 0.1, 400, 30, 0.08)
-    found = remarks.power(given, "A", "B")
+    given = Power(150, 5, 10, 0.5, 0.3, 0.1, 0.35, 0.18, 0.2, 0.1, 400, 30, 0.08)
+    found = verdicts.power(given, "A", "B")
     assert "found 35.0\u00a0% of the time; only one of 18.0\u00a0points" in found
-    assert "takes 400 images" in found and "the published split has 30" in found
-    assert "which is enough" in remarks.power(replace(given, found=0.9), "A", "B")
-    assert "no number of images" in remarks.power(replace(given, images_needed=None), "A", "B")
-    assert "published split" not in remarks.power(replace(given, published_n=None), "A", "B")
-    assert "share no folds" in remarks.power(None, "A", "B")
+    assert "takes 400 images" in found and "the one fixed split has 30" in found
+    assert "which is enough" in verdicts.power(replace(given, found=0.9), "A", "B")
+    assert "no number of images" in verdicts.power(replace(given, images_needed=None), "A", "B")
+    assert "fixed split" not in verdicts.power(replace(given, published_n=None), "A", "B")
+    assert "share no folds" in verdicts.power(None, "A", "B")
 
 
 def test_missing_fits_are_counted():
-    assert findings.missing_fits(10, 10) == "All 10 planned fits have a result."
-    lacking = findings.missing_fits(9, 10, ["out of memory"])
+    assert verdicts.missing_fits(10, 10) == "All 10 planned fits have a result."
+    lacking = verdicts.missing_fits(9, 10, ["out of memory"])
     assert "9 of 10 planned fits" in lacking and "1 is missing: out of memory" in lacking
-    assert "2 are missing" in findings.missing_fits(8, 10)
+    assert "2 are missing" in verdicts.missing_fits(8, 10)
 
 
-def test_the_abstract_has_the_numbers_and_says_what_the_pictures_are():
-    given = {
-        "data": "a folder of photographs",
-        "n_images": 150,
-        "motifs": MOTIFS,
-        "sample": False,
-        "accuracies": {"A": _band(0.8), "B": None},
-        "chance": 1 / 3,
-        "verdict_sentence": "A is better.",
-        "claims": [_row("reproduced")],
-        "power_sentence": "Thirty images say little.",
-    }
-    paragraphs = findings.abstract(**given)
-    assert len(paragraphs) == 3
-    assert "150 photographs" in paragraphs[0] and "procedural" not in paragraphs[0]
-    assert "A 80.0\u00a0% (75.0–85.0\u00a0%); chance is 33.3\u00a0%. A is better." in paragraphs[1]
-    assert "1 is reproduced" in paragraphs[2] and "Thirty images" in paragraphs[2]
-    sample = findings.abstract(**(given | {"sample": True, "accuracies": {}, "claims": (), "power_sentence": ""}))
-    assert "not batik photographs" in sample[0] and sample[1:] == ["A is better."]
+def test_the_audit_tells_pairs_under_two_labels():
+    bare = make_dataset(3)
+    assert "no two that show the same" in verdicts.audit(bare)
+    pairs = [Pair("a", "b", "exact", True, ""), Pair("c", "d", "mirrored", False, "")]
+    two = verdicts.audit(replace(bare, pairs=tuple(pairs)))
+    assert "2 pairs of pictures that are copies" in two and "9 files show 8 distinct" in two
+    assert "**1 pair is under two different labels**" in two
+    assert "None has two labels" in verdicts.audit(replace(bare, pairs=(pairs[1],)))
 
 
-def test_the_conclusion_leaves_out_what_there_is_not():
-    assert findings.conclusion(verdict_sentence="V.", supports=["S.", ""], limits=[]) == ["V.", "- S."]
-    assert findings.conclusion(verdict_sentence="V.", supports=["S.", "T."], limits=["L."]) == [
-        "V.",
-        "- S.\n- T.",
-        "L.",
-    ]
+def test_twins_across_the_split():
+    scores = {"A": (0.75, 0.8), "B": (float("nan"), 1.0)}
+    assert verdicts.twins(30, 0, scores) == "None of its 30 test images has a near-duplicate among the training images."
+    found = verdicts.twins(30, 1, scores)
+    assert (
+        "1 of its 30 test images has" in found and "Without it, the median seed reaches: A 75.0\u00a0% instead" in found
+    )
+    assert "4 of its 30 test images have" in verdicts.twins(30, 4, scores) and "B nothing instead of" in found
+
+
+def test_the_state_of_the_files():
+    assert verdicts.skipped([]).startswith("Every file")
+    assert verdicts.skipped([("a/x.jpg", "an HTML page")]) == "1 file could not be used: `a/x.jpg` (an HTML page)."
+    assert "Every picture is 64 × 64 pixels" in verdicts.sizes([64, 64], [64, 64])
+    assert "between 64 and 1,200 pixels wide and between 64 and 64" in verdicts.sizes([64, 1200], [64, 64])
+
+
+def test_what_is_wrong_and_doubted():
+    assert "right about every image" in verdicts.wrong("A", 0, 150)
+    assert "A is wrong about 3 of 150 images" in verdicts.wrong("A", 3, 150)
+    assert verdicts.doubts(0, 150) == "It doubts none of the labels."
+    assert verdicts.doubts(1, 150) == "Confident learning doubts 1 label of 150."
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,15 @@ class Analysis:
         """All parameters of a model, backbone included."""
         return next(r.parameters for r in self.results if r.fit.model == model and not r.missing)
 
+    def repetition(self, model: str) -> tuple[int, int]:
+        """How often a model's grouped fits are repeated, and with how many training seeds each."""
+        times = getattr(self.study.grouped, self.study.models[model].kind)
+        return times.repeats, times.seeds
+
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""
-        times = getattr(self.study.grouped, self.study.models[model].kind)
-        return self.study.grouped.folds * times.repeats * times.seeds
+        repeats, seeds = self.repetition(model)
+        return self.study.grouped.folds * repeats * seeds
 
     def counted_of(self, models: Sequence[str]) -> tuple[int, int]:
         """Grouped fits (got, planned) of these models."""
@@ -131,19 +136,23 @@ class Analysis:
     @cached_property
     def flow(self) -> Flow:
         """The method as a diagram's contents."""
-        start = {"scratch": "from random weights", "pretrained": "frozen ImageNet backbone, trained head"}
-        words = {m: start[self.study.models[m].kind] for m in self.models}
+        ways = {
+            "scratch": ("network from random weights",),
+            "pretrained": ("frozen backbone", "features", "trained head"),
+        }
+        steps = {m: ways[self.study.models[m].kind] for m in self.models}
+        shuffled = ["shuffled labels"] if "permuted" in self.facts else []
         return Flow(
             images=len(self.dataset),
             groups=len(np.unique(self.dataset.groups)),
             motifs=self.motifs,
-            published=f"{self.split_name} split: {len(self.split.train)} train, {len(self.split.test)} test",
+            published=f"{len(self.split.train)} train, {len(self.split.test)} test",
             folds=self.study.grouped.folds,
-            arms=[Arm(self.title(m), words[m], self.parameters(m), self.planned(m)) for m in self.models],
+            arms=[Arm(self.title(m), steps[m], self.parameters(m), *self.repetition(m)) for m in self.models],
             baselines=[title for title in self.grouped_intervals if title in tables.BASELINES.values()],
-            controls=["shuffled labels"] * ("permuted" in self.facts)
-            + sorted({c for r in self.results for c in r.corruptions}),
+            controls=shuffled + sorted({c for r in self.results for c in r.corruptions}),
             verdict=f"{self.title(self.pretrained)} against {self.title(self.scratch)}",
+            curve=self.study.grouped.curve if "curve" in self.facts else (),
         )
 
     @cached_property
@@ -211,10 +220,13 @@ class Analysis:
         """The verdict between the pretrained and the scratch model."""
         return verdicts.verdict(self.head, self.title(self.pretrained), self.title(self.scratch), *self.counted)
 
-    def gaps(self, model: str) -> dict[str, Interval]:
-        """{baseline, as within a sentence: interval of the model's accuracy minus the baseline's}"""
-        found = {title.lower(): compare(self.results, model, name) for name, title in tables.BASELINES.items()}
-        return {title: c.difference for title, c in found.items() if c is not None}
+    @cached_property
+    def gaps(self) -> dict[str, dict[str, Interval]]:
+        """{model of the verdict: {baseline, as within a sentence: interval of the model's accuracy minus its}}"""
+        found = {
+            m: {t.lower(): compare(self.results, m, b) for b, t in tables.BASELINES.items()} for m in self.study.compare
+        }
+        return {m: {title: c.difference for title, c in gaps.items() if c is not None} for m, gaps in found.items()}
 
     @cached_property
     def power(self) -> Power | None:

@@ -1,0 +1,241 @@
+"""The paper without a kernel: made analyses of every sort, and all that the three notebooks say for one."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache, partial
+from inspect import isfunction
+from pathlib import Path
+from unittest import mock
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+from results_factory import HYPER, make_dataset, make_fit, make_results, make_study, paths_and_labels, probabilities
+
+from batik_utils import figures
+from batik_utils.report import analysis as room
+from batik_utils.report import display
+from batik_utils.report.analysis import Analysis
+from batik_utils.report.tables import BASELINES
+from batik_utils.stats import claims as stats_claims
+from batik_utils.stats.metrics import METRICS
+from batik_utils.stats.mispairing import mispaired_fit
+from batik_utils.study import ROOT, Study
+from batik_utils.values import Dataset, Pair, Results, Source
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PER_MOTIF = 10
+NAMES = ("alder", "beech", "cherry", "date", "elder", "fir", "ginkgo", "hazel", "iris", "juniper", "katsura", "larch")
+SCRATCH = {"kind": "scratch", "title": "Small CNN", "epochs": 20, "architecture": "seed_cnn"}
+LITE = {"kind": "pretrained", "title": "Lite", "epochs": 20, "backbone": "efficientnet_lite2"}
+FLIPS = {"augmentation": {"horizontal_flip": True}}
+SEARCH = {"search": {"epochs": [10, 20], "learning_rate": [0.001], "dropout": [0.5]}}
+SEED = {
+    "title": "An Earlier Study",
+    "authors": ["A. Student"],
+    "institution": "A School",
+    "year": 2024,
+    "language": "English",
+    "framework": "Keras",
+    "summary": "It reported 80 %.",
+}
+SOURCES = {
+    "published": Source("published", "shared folder", identical=19, altered=1, missing=1),
+    "folder": Source("folder", "a folder of the reader's own", unlisted=20),
+    "drawn": Source("drawn", "procedural sample drawn by this project, not batik photographs"),
+}
+
+
+EVERYTHING = {
+    tag.removeprefix("only-")
+    for notebook in NOTEBOOKS
+    for cell in nbformat.read(notebook, as_version=4).cells
+    for tag in cell.metadata.get("tags", [])
+    if tag.startswith("only-") and tag != "only-notebook"
+}
+"""Every fact that a cell of the notebooks asks for."""
+
+
+def claim(number: int, metric: str, value: float) -> dict[str, object]:
+    """A published number of the pretrained model."""
+    return {
+        "id": f"c{number}",
+        "what": f"claim {number}",
+        "model": "lite",
+        "metric": metric,
+        "value": value,
+        "n": 4,
+    } | {"where": "section 1"}
+
+
+def make_analysis(
+    source: str = "folder",
+    seed: bool = False,
+    search: bool = False,
+    claims: bool = False,
+    twins: bool = False,
+    mispaired: bool = False,
+    motifs: int = 2,
+    **more: object,
+) -> Analysis:
+    """The analysis of a small made study of which these things hold; more goes to the study."""
+    names = NAMES[:motifs]
+    numbers = [claim(1, "accuracy", 0.75)] * claims + [claim(2, "paired_wrong_accuracy", 0.5)] * mispaired
+    study = make_study(
+        **{
+            "name": "made",
+            "title": "A made study",
+            "question": "Which of the two is better?",
+            "motifs": list(names),
+            "models": {"small": SCRATCH | (SEARCH if search else {}), "lite": LITE | FLIPS},
+            "compare": ["lite", "small"],
+            "published": {"split": "stratified-80-10-10" if search else "keras-validation-split", "seeds": 2},
+            "seed_study": SEED | {"parameter_limit": 5000} if seed else None,
+            "claims": numbers,
+        }
+        | more
+    )
+    made = Analysis(study, _dataset(names, source, twins), _results(names, search), clean_features=_features(names))
+    vars(made).update(_derived(names, search))
+    return made
+
+
+def _dataset(names: tuple[str, ...], source: str, twins: bool) -> Dataset:
+    bare = make_dataset(PER_MOTIF, names)
+    status = {"published": "identical", "folder": "unlisted", "drawn": "drawn"}[source]
+    fact = {"format": "PNG", "mode": "RGB", "width": 64, "height": 64, "bytes": 99, "orientation": 1}
+    fact |= {"extension_agrees": True, "status": status}
+    facts = tuple(fact | {"width": 64 + (i if source == "folder" else 0)} for i in range(len(bare)))
+    pair = Pair(bare.paths[0], bare.paths[5], "exact", False, "the same bytes")
+    groups = np.arange(len(bare))
+    groups[5] = 0 if twins else 5
+    return replace(bare, source=SOURCES[source], facts=facts, skipped=(), pairs=(pair,) * twins, groups=groups)
+
+
+@cache
+def _results(names: tuple[str, ...], search: bool) -> Results:
+    models = {"small": 0.6, "lite": 0.9}
+    common = {"per_class": PER_MOTIF, "folds": 3, "motifs": names}
+    grouped = make_results(models, repeats=2, seeds=2, **common).items
+    corrupted = ("greyscale", "blur", "patches", "border")
+    items = [replace(r, corruptions=dict.fromkeys(corrupted, r.y_prob[:, ::-1])) for r in grouped]
+    items += make_results(dict.fromkeys(BASELINES, 0.5), repeats=2, seeds=1, **common).items
+    for protocol, accuracy in (("curve-2", 0.6), ("curve-5", 0.9), ("permuted", 0.5)):
+        items += make_results({"lite": accuracy}, repeats=2, seeds=1, protocol=protocol, **common).items
+    paths, labels = paths_and_labels(2, names)
+    curve = {k: [0.5, 0.7] for k in ("accuracy", "loss", "val_accuracy", "val_loss")}
+    for model, wrong in (("small", 1), ("lite", 0)):
+        right = np.arange(len(labels)) >= wrong
+        what = {"classes": len(names), "history": curve}
+        items += [make_fit(model, right, labels, paths, seed=s, **what) for s in range(2)]
+    if search:
+        prob = probabilities(labels, labels >= 0, len(names))
+        seen = {e: {"val": prob, "test": prob} for e in (10, 20)}
+        more = {"val_paths": paths, "val_true": labels, "val_prob": prob, "checkpoints": seen}
+        items.append(make_fit("small", labels >= 0, labels, paths, protocol="search", hyper=HYPER, **what, **more))
+    return Results(tuple(items))
+
+
+def _features(names: tuple[str, ...]):
+    def features(model: str) -> np.ndarray:
+        return np.random.default_rng(0).normal(size=(PER_MOTIF * len(names), 3)).astype(np.float32)
+
+    return features
+
+
+@cache
+def _derived(names: tuple[str, ...], search: bool) -> dict[str, object]:
+    """What depends on the results alone and takes time, so that it is not computed for every sort of study."""
+    base = Analysis(_plain(names), _dataset(names, "folder", False), _results(names, search))
+    slow = ("summaries", "oofs", "grouped_intervals", "fold_accuracies", "comparisons", "calibrations", "gaps")
+    return {name: getattr(base, name) for name in (*slow, "power", "doubts", "metrics")}
+
+
+def _plain(names: tuple[str, ...]) -> Study:
+    return make_study(motifs=list(names), models={"small": SCRATCH, "lite": LITE}, compare=["lite", "small"])
+
+
+def kept(notebook: Path, facts: set[str]) -> list[nbformat.NotebookNode]:
+    """The cells that the report's build keeps."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    only = [{t.removeprefix("only-") for t in c.metadata.get("tags", []) if t.startswith("only-")} for c in cells]
+    return [cell for cell, wanted in zip(cells, only, strict=True) if wanted <= facts]
+
+
+def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[str, str]:
+    """All that the report of this analysis says: {where: text}, anchors of figures and tables among the keys.
+
+    draw has the figures drawn, photographs and placeholders; else only their captions are there. by_hand runs the
+    cells of all studies, as Jupyter does, but for those that are no part of any report.
+    """
+    facts = EVERYTHING if by_hand else analysis.facts
+    words: dict[str, str] = {}
+    place = ""
+
+    def take(anchor, *parts):
+        words[anchor] = "\n".join(
+            [words.get(anchor, ""), *("\n\n".join([p] if isinstance(p, str) else p) for p in parts)]
+        )
+
+    def show_figure(fig, anchor, caption, alt=None):
+        plt.close("all")
+        take(anchor, caption, alt or "")
+
+    def show_pictures(make, anchor, caption, alt=None):
+        show_figure([make(photos=photos) for photos in (True, False)], anchor, caption, alt)
+
+    def show_table(frame, anchor, caption, align=None, formats=None):
+        rows = [" | ".join(map(str, row)) for row in [frame.columns, *frame.itertuples(index=False)]]
+        take(anchor, caption, "\n".join(rows))
+
+    instead = {"figure": show_figure, "pictures": show_pictures, "table": show_table, "use_report_style": lambda: None}
+    instead |= {"text": lambda paragraphs: take(place, paragraphs), "note": lambda *parts: take(place, *parts)}
+    with ExitStack() as patches:
+        for name, function in instead.items():
+            patches.enter_context(mock.patch.object(display, name, function))
+        patches.enter_context(mock.patch.object(room, "open_analysis", lambda *parameters: analysis))
+        patches.enter_context(mock.patch.dict(METRICS, {name: _remembering(score) for name, score in METRICS.items()}))
+        for who in (room, stats_claims):
+            patches.enter_context(mock.patch.object(who, "mispaired_fit", partial(mispaired_fit, shuffles=50)))
+        patches.enter_context(mock.patch.object(Analysis, "augmented", lambda self, model: self.examples()[0]))
+        if not draw:
+            patches.enter_context(mock.patch("sklearn.manifold.TSNE", mock.Mock()))
+            for name, function in list(vars(figures).items()):
+                if isfunction(function):
+                    patches.enter_context(mock.patch.object(figures, name, mock.Mock()))
+        for notebook in NOTEBOOKS:
+            names: dict[str, object] = {}
+            for cell in kept(notebook, facts):
+                place = cell.id
+                if cell.cell_type == "markdown":
+                    take(place, cell.source)
+                else:
+                    exec(compile(cell.source, f"{notebook.name}, cell {cell.id}", "exec"), names)
+    return words
+
+
+_KNOWN: dict[tuple[int, ...], float] = {}
+
+
+def _remembering(score):
+    """A score of arrays that live as long as the made results do, computed once."""
+
+    def known(*arrays):
+        key = (id(score), *map(id, arrays))
+        if key not in _KNOWN:
+            _KNOWN[key] = score(*arrays)
+        return _KNOWN[key]
+
+    return known
+
+
+def references(words: dict[str, str]) -> tuple[set[str], set[str]]:
+    """What the text refers to (@fig-…, @tbl-…, @sec-…), and what it has."""
+    text = "\n".join(words.values())
+    there = {place for place in words if place.startswith(("fig-", "tbl-"))}
+    return set(re.findall(r"@((?:fig|tbl|sec)-[a-z0-9-]*[a-z0-9])", text)), there | set(
+        re.findall(r"{#(sec-[\w-]+)", text)
+    )

@@ -1,0 +1,79 @@
+"""What a sentence once recited stands in a table beside it."""
+
+import pytest
+from paper import make_analysis, said
+
+from batik_utils.report import tables
+from batik_utils.study import Augmentation
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return make_analysis("published", True, True, True, True, True)
+
+
+def row(frame, model):
+    """The row of one model, as {column: text}."""
+    return frame.set_index(frame.columns[0]).loc[model].to_dict()
+
+
+def test_the_published_split(analysis):
+    lite = row(tables.published_table(analysis.study, analysis.results), "Lite")
+    assert (
+        lite["published"] == "75.0\u00a0%" and lite["right"] == "4 of 4" and lite["over seeds"] == "100.0–100.0\u00a0%"
+    )
+    bare = make_analysis()
+    assert "published" not in tables.published_table(bare.study, bare.results)
+
+
+def test_mcnemar_by_seed(analysis):
+    assert row(tables.mcnemar_table(analysis.study, analysis.published_comparisons), "Lite") == {
+        "B": "Small CNN",
+        "only A right": 1,
+        "only B right": 0,
+        "p, median seeds": "1.000",
+        "p, over seeds": "1.000 – 1.000",
+        "seeds with p < 0.05": "0 of 2",
+    }
+
+
+def test_calibration_and_corruptions(analysis):
+    lite = row(tables.calibration_table(analysis.study, analysis.calibrations), "Lite")
+    assert lite["confidence"] == "80.0\u00a0%" and "→" in lite["loss"]
+    wide = row(tables.corruption_table(tables.corruption_frame(analysis.study, analysis.results)), "Lite")
+    assert list(wide) == ["untouched", "blur", "border", "greyscale", "patches"]
+
+
+def test_the_data(analysis):
+    assert row(tables.data_table(analysis.dataset), "Alder") == {
+        "pictures": 10,
+        "distinct": 9,
+        "skipped": 0,
+        "identical to published": 10,
+    }
+    assert "identical to published" not in tables.data_table(make_analysis("folder").dataset)
+
+
+def test_ten_images_are_the_first_of_each_motif_in_turn(analysis):
+    fit = analysis.summaries["lite"].median
+    assert [fit.paths[i] for i in tables.ten_images(fit)] == [
+        "alder/1.jpg",
+        "beech/1.jpg",
+        "alder/2.jpg",
+        "beech/2.jpg",
+    ]
+    assert tables.ten_score(fit) == 1.0
+
+
+def test_the_claims(analysis):
+    first = row(tables.claims_frame(analysis.claims), "claim 1")
+    assert first["published"] == "75.0\u00a0%" and first["ours, same split"] == "100.0\u00a0% (100.0–100.0\u00a0%)"
+    assert first["verdict"].startswith("**") and "tbl-claims" in said(analysis)
+
+
+def test_an_augmentation_in_words():
+    some = Augmentation(rotation=40, shift=0.2, zoom=0.2)
+    assert tables.augmentation_words(some) == (
+        "rotation by up to ±40°, shifts by up to ±20 % of each side, zoom of each axis by 0.8–1.2"
+    )
+    assert tables.augmentation_words(Augmentation()) == "no change"
