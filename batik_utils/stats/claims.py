@@ -20,7 +20,6 @@ REPRODUCED = "reproduced"
 WITHIN = "within interval"
 NOT_REPRODUCED = "not reproduced"
 NOT_COMPARABLE = "not comparable"
-VERDICTS = (REPRODUCED, WITHIN, NOT_REPRODUCED, NOT_COMPARABLE)
 UNKNOWN_IMAGES = "Which images the seed study tested on is not known, only how many; ours are others."
 
 
@@ -52,7 +51,7 @@ class ClaimRow:
     grouped: Interval | None
     """Ours across grouped folds, Nadeau-Bengio."""
     verdict: str
-    """One of VERDICTS."""
+    """One of the four words above."""
     reason: str
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from batik_utils.errors import BatikError
 from batik_utils.stats.metrics import classification_table
 from batik_utils.values import FitResult
 
@@ -49,10 +48,8 @@ def mispaired_accuracy(
     """Compare labels in file order [n] with predictions [n] in shuffled order, many times over.
 
     Both come in the same order here; the labels are put in class order, as generator.classes has them, and shuffle s
-    is drawn by a generator seeded with s. Raises BatikError where there is no image or the lengths differ.
+    is drawn by a generator seeded with s.
     """
-    if not len(y_true) or len(y_true) != len(y_pred):
-        raise BatikError(f"{len(y_true)} labels and {len(y_pred)} predictions cannot be paired.")
     order = np.argsort(y_true, kind="stable")
     labels, predicted = y_true[order], y_pred[order]
     orders = [np.random.Generator(np.random.PCG64(s)).permutation(len(labels)) for s in range(shuffles)]
