@@ -79,7 +79,7 @@ def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequ
             share, ax=ax, annot=matrix, fmt=form, cmap="Blues", vmin=0, vmax=1, cbar=False, square=True,
             xticklabels=motifs, yticklabels=motifs, annot_kws={"fontsize": 8}, linewidths=0.5,
         )  # fmt: skip
-        ax.set_title(textwrap.fill(title, 26), fontsize=8, loc="center")
+        ax.set_title(textwrap.fill(title, 22), fontsize=8, loc="center")
         ax.tick_params(labelsize=7, length=0)
         slant_labels(ax, len(motifs))
         ax.tick_params(axis="y", rotation=0)

@@ -33,9 +33,11 @@ def new(
 
 
 def legend_below(fig: Figure, ax: Axes, columns: int) -> None:
-    """The legend of a plot under the whole figure, in so many columns at most."""
+    """The legend of a plot under the whole figure, in so many columns at most, and no more than its width holds."""
     handles, names = ax.get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=min(columns, len(names)), fontsize=7, frameon=False)
+    room = int(fig.get_figwidth() / (0.5 + 0.055 * len("".join(names)) / len(names)))
+    columns = max(1, min(columns, room, len(names)))
+    fig.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=7, frameon=False)
 
 
 def percent_axis(axis: XAxis | YAxis, low: float = 0.0, high: float = 1.0) -> None:
