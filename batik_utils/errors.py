@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 class BatikError(Exception):
     """A user's mistake or a thing that cannot be had; its text says what, where and what to do.
 
-    Faces (command line, notebooks) print the text alone, without a stack trace. Names that it quotes are made printable.
+    Faces (command line, notebooks) print the text alone, without a stack trace; names in it are made printable.
     """
 
     def __str__(self) -> str:

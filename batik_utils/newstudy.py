@@ -59,7 +59,8 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
             "Add pictures, or move these folders away."
         )
     values = _protocols(sketch, dataset, min(different)) | _affordable(dataset, min(different))
-    values |= {"name": name, "cores": os.cpu_count(), "command": f"make report STUDY={name} DATA={shlex.quote(str(data))}"}
+    command = f"make report STUDY={name} DATA={shlex.quote(str(data))}"
+    values |= {"name": name, "cores": os.cpu_count(), "command": command}
     values["motifs"] = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
     values["classes"] = ", ".join(dataset.motifs) if len(counts) <= 6 else f"{len(counts)} classes"
     text = _render(values)

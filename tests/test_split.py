@@ -173,7 +173,7 @@ def test_permuted_labels_are_chance_and_copies_share_theirs():
     assert np.array_equal(dealt, permuted_labels(data, seed=0))
     assert not np.array_equal(dealt, permuted_labels(data, seed=1))
     mixed = permuted_labels(replace(data, labels=np.arange(150) % 3), 0)
-    assert all(len(set(labels[PAIRS == g])) == 1 for labels in (dealt, mixed) for g in set(PAIRS.tolist()))
+    assert all(len(set(labels[g == PAIRS])) == 1 for labels in (dealt, mixed) for g in set(PAIRS.tolist()))
 
 
 def test_a_permuted_round_has_other_labels_and_their_own_splits():

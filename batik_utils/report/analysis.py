@@ -275,6 +275,7 @@ class Analysis:
             moves = draw_transforms(spec, hashes, range(views + 1), size)[:, :6].reshape(-1, 2, 3).astype(np.float64)
             for view, move in enumerate(moves):
                 moved = cv2.warpAffine(np.asarray(data.images[row]), move, (size, size), flags=MOVE, borderMode=EDGE)
+                moved = moved.astype(np.uint8)
                 out.append(Picture(moved, data.paths[row], f"view {view}" if view else "as it is"))
         return out
 

@@ -9,13 +9,8 @@ from typing import Any
 from batik_utils import backend
 from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, final_weights
-from batik_utils.report.cards import model_card
-from batik_utils.report.tables import fitted
-from batik_utils.stats.metrics import grouped_interval, published_summary
+from batik_utils.models.kinds import KINDS
 from batik_utils.study import Study
-from batik_utils.values import Results
-
-FILE = "model.keras"
 
 
 def best_info(study: Study, metrics: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -42,8 +37,8 @@ def best_info(study: Study, metrics: Mapping[str, Any]) -> tuple[str, dict[str, 
     }
 
 
-def save_best(plan: Plan, results: Results, metrics: Mapping[str, Any], folder: Path) -> None:
-    """Train the best model's published fit (seed 0) again; save it as folder/model.keras, with model-card.md.
+def save_best(plan: Plan, metrics: Mapping[str, Any], path: Path) -> None:
+    """Train the best model's published fit (seed 0) again, and save it as path, a .keras file.
 
     Raises BatikError where no such fit succeeded, or it cannot be trained again.
     """
@@ -51,25 +46,8 @@ def save_best(plan: Plan, results: Results, metrics: Mapping[str, Any], folder: 
     from batik_utils.models.saved import save_model
 
     study = plan.study
-    name = best_model(study, results)
-    model = study.models[name]
-    summary = published_summary(results, name)
-    hyper = summary.median.fit.hyper
+    name, info = best_info(study, metrics)
+    model, dropout = study.models[name], metrics["models"][name]["published"]["hyper"]["dropout"]
     weights = final_weights(plan, name)
-    if model.kind == "scratch":
-        network = build_scratch(model.architecture, study.image.size, len(study.motifs), hyper.dropout)
-        network.set_weights(weights)
-    else:
-        network = assemble(model.backbone, weights, study.image.size, study.motifs, hyper.dropout)
-    interval = grouped_interval(results, name)
-    info = {
-        "study": study.name,
-        "model": name,
-        "title": model.title,
-        "resize": study.image.resize,
-        "test_accuracy": round(summary.accuracy[summary.seeds.index(0)], 6),
-        "test_images": summary.n_test,
-        "grouped_accuracy": [round(v, 6) for v in (interval.value, interval.low, interval.high)] if interval else None,
-    }
-    save_model(folder / FILE, network, study.motifs, info)
-    (folder / "model-card.md").write_text(model_card(study, name, info, metrics), encoding="utf-8", newline="\n")
+    network = KINDS[model.kind].assemble(model, weights, study.image.size, study.motifs, dropout)
+    save_model(path, network, study.motifs, info)

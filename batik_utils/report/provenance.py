@@ -21,7 +21,10 @@ from batik_utils.values import Dataset
 from batik_utils.wording import count
 
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "pandas", "matplotlib", "pillow", "pypandoc-binary", "typst")
-FACES = ("bootstrap.py", "cli.py", "report/build.py", "report/deploy.py", "report/index.py", "report/readme.py")
+FACES = (
+    *("bootstrap.py", "cli.py", "newstudy.py", "progress.py"),
+    *(f"report/{name}.py" for name in ("build", "deploy", "freshness", "index", "readme", "snapshot", "watch")),
+)
 """What no page is made with: an edit there makes no report stale."""
 
 

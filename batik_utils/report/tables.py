@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from batik_utils.stats.search import settings_table
 from batik_utils.study import Augmentation, Study
 from batik_utils.values import Dataset, FitResult, Results
 from batik_utils.wording import (
+    Band,
     fraction,
     motif_names,
     number,
@@ -222,7 +224,7 @@ def curve_frame(study: Study, results: Results) -> pd.DataFrame:
 
 
 def corruption_frame(study: Study, results: Results) -> pd.DataFrame:
-    """Per model and corruption: mean accuracy over grouped fits; columns label, corruption ("none": untouched), accuracy."""
+    """Per model and corruption ("none": untouched): mean accuracy over grouped fits; columns label, corruption, accuracy."""
     rows = []
     for name in fitted(study, results):
         fits = results.select(model=name, protocol="grouped").items
@@ -247,13 +249,13 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     out = []
     for r in rows:
         counted = r.metric not in {"loss", "macro_f1"}
-        value, *numbers = [
-            "–" if v is None else percent(v) if counted else number(v, 3)
-            for v in (r.value, r.median, r.low, r.high, r.grouped and r.grouped.value)
-        ]
-        band = percent_range(r) if counted and r.median is not None else f"{numbers[1]}–{numbers[2]}"
-        ours = "–" if r.median is None else f"{numbers[0]} ({band})"
-        out.append((r.what, value, ours, numbers[3], f"**{r.verdict}**", r.reason))
+        show = percent if counted else partial(number, decimals=3)
+        ours = "–"
+        if r.median is not None and r.low is not None and r.high is not None:
+            band = percent_range(Band(r.low, r.high)) if counted else f"{show(r.low)}–{show(r.high)}"
+            ours = f"{show(r.median)} ({band})"
+        grouped = show(r.grouped.value) if r.grouped else "–"
+        out.append((r.what, show(r.value), ours, grouped, f"**{r.verdict}**", r.reason))
     return pd.DataFrame(
         out, columns=["claim", "published", "ours, same split", "ours, grouped", "verdict", "why"], dtype=str
     )

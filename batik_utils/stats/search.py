@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 import pandas as pd
 
 from batik_utils.errors import BatikError
-from batik_utils.experiment.choose import SEARCH, ranking
+from batik_utils.experiment.choose import ranking
 from batik_utils.stats.metrics import accuracy
 from batik_utils.values import Hyper, Results
 
@@ -64,7 +64,7 @@ def choose(results: Results, model: str) -> Choice | None:
     ranked = {row[0] for row in rows}
     single = (
         accuracy(r.y_true, probabilities["test"])
-        for r in results.select(model=model, protocol=SEARCH)
+        for r in results.select(model=model, protocol="search")
         for epochs, probabilities in r.checkpoints.items()
         if replace(r.fit.hyper, epochs=epochs) in ranked
     )
