@@ -18,7 +18,7 @@ from batik_utils.figures.style import GREY, INK, PALETTE, WIDTH, new
 class Picture:
     """A picture with what is said under it."""
 
-    image: NDArray[np.uint8]
+    image: NDArray[Any]
     """[h, w, 3]"""
     name: str
     """What a placeholder says in its place: the file's path."""

@@ -224,7 +224,7 @@ def curve_frame(study: Study, results: Results) -> pd.DataFrame:
 
 
 def corruption_frame(study: Study, results: Results) -> pd.DataFrame:
-    """Per model and corruption ("none": untouched): mean accuracy over grouped fits; columns label, corruption, accuracy."""
+    """Mean accuracy over grouped fits per model and corruption ("none": untouched): columns label, corruption, accuracy."""
     rows = []
     for name in fitted(study, results):
         fits = results.select(model=name, protocol="grouped").items
