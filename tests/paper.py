@@ -16,10 +16,10 @@ import numpy as np
 from results_factory import HYPER, make_dataset, make_fit, make_results, make_study, paths_and_labels, probabilities
 
 from batik_utils import figures
+from batik_utils.models.baselines import BASELINES
 from batik_utils.report import analysis as room
 from batik_utils.report import display
 from batik_utils.report.analysis import Analysis
-from batik_utils.report.tables import BASELINES
 from batik_utils.stats import claims as stats_claims
 from batik_utils.stats.metrics import METRICS
 from batik_utils.stats.mispairing import mispaired_fit
@@ -150,8 +150,8 @@ def _features(names: tuple[str, ...]):
 def _derived(names: tuple[str, ...], search: bool) -> dict[str, object]:
     """What depends on the results alone and takes time, so that it is not computed for every sort of study."""
     base = Analysis(_plain(names), _dataset(names, "folder", False), _results(names, search))
-    slow = ("summaries", "oofs", "grouped_intervals", "fold_accuracies", "comparisons", "calibrations", "gaps")
-    return {name: getattr(base, name) for name in (*slow, "power", "doubts", "metrics")}
+    slow = ("summaries", "oofs", "grouped_intervals", "fold_accuracies", "comparisons", "gaps")
+    return {name: getattr(base, name) for name in (*slow, "metrics")}
 
 
 def _plain(names: tuple[str, ...]) -> Study:
@@ -200,7 +200,7 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
         patches.enter_context(mock.patch.dict(METRICS, {name: _remembering(score) for name, score in METRICS.items()}))
         for who in (room, stats_claims):
             patches.enter_context(mock.patch.object(who, "mispaired_fit", partial(mispaired_fit, shuffles=50)))
-        patches.enter_context(mock.patch.object(Analysis, "augmented", lambda self, model: self.examples()[0]))
+        patches.enter_context(mock.patch.dict(vars(analysis), augmented=analysis.examples()[0]))
         if not draw:
             patches.enter_context(mock.patch("sklearn.manifold.TSNE", mock.Mock()))
             for name, function in list(vars(figures).items()):

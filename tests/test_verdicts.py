@@ -256,18 +256,9 @@ def test_twins_across_the_split():
     assert "4 of its 30 test images have" in verdicts.twins(30, 4, scores) and "B nothing instead of" in found
 
 
-def test_the_state_of_the_files():
-    assert verdicts.skipped([]).startswith("Every file")
-    assert verdicts.skipped([("a/x.jpg", "an HTML page")]) == "1 file could not be used: `a/x.jpg` (an HTML page)."
+def test_the_sizes_of_the_files():
     assert "Every picture is 64 × 64 pixels" in verdicts.sizes([64, 64], [64, 64])
     assert "between 64 and 1,200 pixels wide and between 64 and 64" in verdicts.sizes([64, 1200], [64, 64])
-
-
-def test_what_is_wrong_and_doubted():
-    assert "right about every image" in verdicts.wrong("A", 0, 150)
-    assert "A is wrong about 3 of 150 images" in verdicts.wrong("A", 3, 150)
-    assert verdicts.doubts(0, 150) == "It doubts none of the labels."
-    assert verdicts.doubts(1, 150) == "Confident learning doubts 1 label of 150."
 
 
 @pytest.mark.parametrize(

@@ -14,23 +14,20 @@ from numpy.typing import NDArray
 
 from batik_utils.data.split import published_split
 from batik_utils.figures import Arm, Flow, Picture
+from batik_utils.models.baselines import BASELINES
+from batik_utils.models.kinds import KINDS
 from batik_utils.report import tables, verdicts
 from batik_utils.stats import metrics as stats
-from batik_utils.stats.calibration import Calibration, calibrate
 from batik_utils.stats.claims import ClaimRow, claims_table
-from batik_utils.stats.compare import Comparison, PublishedComparison, compare, compare_published, compare_with
+from batik_utils.stats.compare import Comparison, compare, compare_with
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.label_issues import label_issues
 from batik_utils.stats.metrics import OutOfFold, PublishedSummary
 from batik_utils.stats.mispairing import Mispaired, mispaired_fit
-from batik_utils.stats.power import Power, power_statement
-from batik_utils.study import PretrainedModel, Study
+from batik_utils.study import PretrainedModel, Repetition, Study
 from batik_utils.values import Dataset, FitResult, Results, Split
 from batik_utils.wording import motif_names, percent
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from batik_utils.experiment import Plan
 
 MOVE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -82,22 +79,26 @@ class Analysis:
             "public": True,
             "photographs": kind != "drawn",
             "search": any(m.search for m in models),
-            "nosearch": not any(m.search for m in models),
             "claims": bool(study.claims),
             "twins": bool(self.dataset.pairs),
-            "notwins": not self.dataset.pairs,
             "mispaired": bool(self.mispaired),
             "left-out": bool(self.left_out),
             "variant": bool(self.variants),
             "optional": any(getattr(m, "optional", False) for m in study.models.values()),
             "curve": any(p.startswith("curve-") for p in grouped),
-            "nocurve": not any(p.startswith("curve-") for p in grouped),
             "permuted": "permuted" in grouped,
             "unequal": self.planned(self.scratch) < self.planned(self.pretrained),
-            "bfloat16": any(getattr(m, "precision", "float32") == "bfloat16" for m in models),
+            "bfloat16": any(getattr(m, "precision", "") == "bfloat16" for m in models),
         }
         split = "keras-split" if study.published.split == "keras-validation-split" else "tenths"
-        return {kind, split, "seed" if study.seed_study else "noseed", *(name for name, true in holds.items() if true)}
+        lacks = {f"no{name}" for name in ("search", "twins", "curve") if not holds[name]}
+        return {
+            kind,
+            split,
+            "seed" if study.seed_study else "noseed",
+            *lacks,
+            *(f for f, true in holds.items() if true),
+        }
 
     def notes(self, about: str) -> list[str]:
         """What the study's file says of its seed under this heading, as Markdown paragraphs; often none."""
@@ -114,15 +115,13 @@ class Analysis:
         """All parameters of a model, backbone included."""
         return next(r.parameters for r in self.results if r.fit.model == model and not r.missing)
 
-    def repetition(self, model: str) -> tuple[int, int]:
+    def often(self, model: str) -> Repetition:
         """How often a model's grouped fits are repeated, and with how many training seeds each."""
-        times = getattr(self.study.grouped, self.study.models[model].kind)
-        return times.repeats, times.seeds
+        return KINDS[self.study.models[model].kind].repetition(self.study)
 
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""
-        repeats, seeds = self.repetition(model)
-        return self.study.grouped.folds * repeats * seeds
+        return self.study.grouped.folds * self.often(model).repeats * self.often(model).seeds
 
     def counted_of(self, models: Sequence[str]) -> tuple[int, int]:
         """Grouped fits (got, planned) of these models."""
@@ -136,11 +135,9 @@ class Analysis:
     @cached_property
     def flow(self) -> Flow:
         """The method as a diagram's contents."""
-        ways = {
-            "scratch": ("network from random weights",),
-            "pretrained": ("frozen backbone", "features", "trained head"),
-        }
-        steps = {m: ways[self.study.models[m].kind] for m in self.models}
+        kinds, often = {m: self.study.models[m] for m in self.models}, {m: self.often(m) for m in self.models}
+        ways = {"pretrained": ("frozen backbone", "features", "trained head")}
+        steps = {m: ways.get(k.kind, (f"network {KINDS[k.kind].describe(k).trained}",)) for m, k in kinds.items()}
         shuffled = ["shuffled labels"] if "permuted" in self.facts else []
         return Flow(
             images=len(self.dataset),
@@ -148,8 +145,10 @@ class Analysis:
             motifs=self.motifs,
             published=f"{len(self.split.train)} train, {len(self.split.test)} test",
             folds=self.study.grouped.folds,
-            arms=[Arm(self.title(m), steps[m], self.parameters(m), *self.repetition(m)) for m in self.models],
-            baselines=[title for title in self.grouped_intervals if title in tables.BASELINES.values()],
+            arms=[
+                Arm(self.title(m), steps[m], self.parameters(m), often[m].repeats, often[m].seeds) for m in self.models
+            ],
+            baselines=[title for title in self.grouped_intervals if title in {b.title for b in BASELINES.values()}],
             controls=shuffled + sorted({c for r in self.results for c in r.corruptions}),
             verdict=f"{self.title(self.pretrained)} against {self.title(self.scratch)}",
             curve=self.study.grouped.curve if "curve" in self.facts else (),
@@ -171,12 +170,6 @@ class Analysis:
         return {self.title(c.model): c.value for c in self.study.claims if c.metric == metric}
 
     @cached_property
-    def published_comparisons(self) -> list[PublishedComparison]:
-        """McNemar between the verdict's pretrained model and every other."""
-        others = [m for m in self.summaries if m != self.pretrained]
-        return [c for m in others if (c := compare_published(self.results, self.pretrained, m)) is not None]
-
-    @cached_property
     def mispaired(self) -> dict[str, Mispaired]:
         """{model: the seed's mistake made with the median fit}, for the models whose claims are such."""
         models = [c.model for c in self.study.claims if c.metric == "paired_wrong_accuracy"]
@@ -196,13 +189,13 @@ class Analysis:
     @cached_property
     def grouped_intervals(self) -> dict[str, Interval]:
         """{title: corrected interval of the mean accuracy} of the networks, then the baselines."""
-        found = {self.title(m): stats.grouped_interval(self.results, m) for m in [*self.models, *tables.BASELINES]}
+        found = {self.title(m): stats.grouped_interval(self.results, m) for m in [*self.models, *BASELINES]}
         return {title: i for title, i in found.items() if i is not None}
 
     @cached_property
     def fold_accuracies(self) -> dict[str, NDArray[np.float64]]:
         """{title: accuracy of every test fold, averaged over seeds}, as grouped_intervals."""
-        scores = {self.title(m): stats.fold_scores(self.results, m) for m in [*self.models, *tables.BASELINES]}
+        scores = {self.title(m): stats.fold_scores(self.results, m) for m in [*self.models, *BASELINES]}
         return {title: stats.mean_over_seeds(s).to_numpy() for title, s in scores.items() if len(s)}
 
     @cached_property
@@ -224,24 +217,10 @@ class Analysis:
     def gaps(self) -> dict[str, dict[str, Interval]]:
         """{model of the verdict: {baseline, as within a sentence: interval of the model's accuracy minus its}}"""
         found = {
-            m: {t.lower(): compare(self.results, m, b) for b, t in tables.BASELINES.items()} for m in self.study.compare
+            m: {b.title.lower(): compare(self.results, m, name) for name, b in BASELINES.items()}
+            for m in self.study.compare
         }
         return {m: {title: c.difference for title, c in gaps.items() if c is not None} for m, gaps in found.items()}
-
-    @cached_property
-    def power(self) -> Power | None:
-        """What the comparison of the verdict could have found."""
-        return power_statement(self.results, self.pretrained, self.scratch)
-
-    @cached_property
-    def calibrations(self) -> list[Calibration]:
-        """Of every model whose folds suffice."""
-        return [c for c in (calibrate(self.results, m) for m in self.models) if c is not None]
-
-    @cached_property
-    def doubts(self) -> pd.DataFrame:
-        """Pictures whose label the verdict's pretrained model doubts."""
-        return label_issues(self.oofs[self.pretrained], self.motifs)
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -264,19 +243,19 @@ class Analysis:
                 chosen.append(Picture(self.dataset.images[row], self.dataset.paths[row], "" if rows else motif))
         return chosen, rows
 
-    def augmented(self, model: str, views: int = 5) -> list[Picture]:
-        """One training image of each of the first three motifs, as it is and in its first augmented views."""
+    @cached_property
+    def augmented(self) -> list[Picture]:
+        """One image of each of the first three motifs, and five views of it as the scratch model sees them."""
         from batik_utils.models.augment import draw_transforms
 
         data, size, out = self.dataset, self.dataset.size, []
         for label in range(min(3, len(self.motifs))):
             row = int(np.flatnonzero(data.labels == label)[-1])
-            hashes, spec = [data.sha256[row]] * (views + 1), self.study.models[model].augmentation
-            moves = draw_transforms(spec, hashes, range(views + 1), size)[:, :6].reshape(-1, 2, 3).astype(np.float64)
+            hashes, spec = [data.sha256[row]] * 6, self.study.models[self.scratch].augmentation
+            moves = draw_transforms(spec, hashes, range(6), size)[:, :6].reshape(-1, 2, 3).astype(np.float64)
             for view, move in enumerate(moves):
                 moved = cv2.warpAffine(np.asarray(data.images[row]), move, (size, size), flags=MOVE, borderMode=EDGE)
-                moved = moved.astype(np.uint8)
-                out.append(Picture(moved, data.paths[row], f"view {view}" if view else "as it is"))
+                out.append(Picture(moved.astype(np.uint8), data.paths[row], f"view {view}" if view else "as it is"))
         return out
 
     def predicted(self, fit: FitResult, row: int) -> Picture:

@@ -7,6 +7,8 @@ from functools import partial
 
 import pandas as pd
 
+from batik_utils.models.baselines import BASELINES
+from batik_utils.models.kinds import KINDS
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import Comparison, PublishedComparison
@@ -27,13 +29,6 @@ from batik_utils.wording import (
     signed_points,
 )
 
-BASELINES = {
-    "baseline_metadata": "File facts only, picture unopened",
-    "baseline_colour": "Colour histogram",
-    "baseline_features": "Frozen features, logistic regression",
-}
-"""Models that are not networks of the study, with the names that readers see."""
-
 
 def fitted(study: Study, results: Results) -> list[str]:
     """The study's models that have results, in the study's order."""
@@ -43,7 +38,7 @@ def fitted(study: Study, results: Results) -> list[str]:
 
 def title_of(study: Study, model: str) -> str:
     """The name that readers see, of a model or a baseline."""
-    return study.models[model].title if model in study.models else BASELINES[model]
+    return (study.models[model] if model in study.models else BASELINES[model]).title
 
 
 def data_table(dataset: Dataset) -> pd.DataFrame:
@@ -88,8 +83,7 @@ def model_table(study: Study, results: Results) -> pd.DataFrame:
     rows = []
     for name in fitted(study, results):
         m = study.models[name]
-        start = "random" if m.kind == "scratch" else "ImageNet"
-        rate = number(m.learning_rate, 4).rstrip("0")
+        start, rate = KINDS[m.kind].describe(m).starts, number(m.learning_rate, 4).rstrip("0")
         rows.append((m.title, start, f"{parameters[name]:,}", m.epochs, m.batch_size, rate, f"{m.dropout:g}"))
     return pd.DataFrame(rows, columns=["model", "weights", "parameters", "epochs", "batch", "rate", "dropout"])
 
@@ -224,7 +218,7 @@ def curve_frame(study: Study, results: Results) -> pd.DataFrame:
 
 
 def corruption_frame(study: Study, results: Results) -> pd.DataFrame:
-    """Mean accuracy over grouped fits per model and corruption ("none": untouched): columns label, corruption, accuracy."""
+    """Mean accuracy over grouped fits: columns label, corruption ("none" is the untouched image), accuracy."""
     rows = []
     for name in fitted(study, results):
         fits = results.select(model=name, protocol="grouped").items
@@ -248,17 +242,15 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     """The claims table as short text."""
     out = []
     for r in rows:
-        counted = r.metric not in {"loss", "macro_f1"}
-        show = percent if counted else partial(number, decimals=3)
+        show = partial(number, decimals=3) if r.metric in {"loss", "macro_f1"} else percent
         ours = "–"
         if r.median is not None and r.low is not None and r.high is not None:
-            band = percent_range(Band(r.low, r.high)) if counted else f"{show(r.low)}–{show(r.high)}"
+            band = f"{show(r.low)}–{show(r.high)}" if show is not percent else percent_range(Band(r.low, r.high))
             ours = f"{show(r.median)} ({band})"
-        grouped = show(r.grouped.value) if r.grouped else "–"
+        grouped = "–" if r.grouped is None else show(r.grouped.value)
         out.append((r.what, show(r.value), ours, grouped, f"**{r.verdict}**", r.reason))
-    return pd.DataFrame(
-        out, columns=["claim", "published", "ours, same split", "ours, grouped", "verdict", "why"], dtype=str
-    )
+    columns = ["claim", "published", "ours, same split", "ours, grouped", "verdict", "why"]
+    return pd.DataFrame(out, columns=columns)
 
 
 def ten_images(result: FitResult) -> list[int]:
@@ -268,19 +260,16 @@ def ten_images(result: FitResult) -> list[int]:
     return paths.assign(turn=turn).sort_values(["turn", "motif"]).index[:10].tolist()
 
 
-def ten_score(result: FitResult) -> float:
-    """Accuracy on those ten images."""
-    rows = ten_images(result)
-    return accuracy(result.y_true[rows], result.y_prob[rows])
-
-
 def ten_table(study: Study, results: Results) -> pd.DataFrame:
     """Per model: right of ten for the median fit, the published figure where there is one, and all test images."""
     claims = {c.model: percent(c.value) for c in study.claims if c.metric == "ten_images"}
     found = {m: s for m in fitted(study, results) if (s := published_summary(results, m)) is not None}
+    ten = {
+        m: (s.median.y_true[rows], s.median.y_prob[rows]) for m, s in found.items() for rows in [ten_images(s.median)]
+    }
     rows = [
-        (title_of(study, m), claims.get(m), percent(ten_score(s.median)), percent(s.median_accuracy))
-        for m, s in found.items()
+        (title_of(study, m), claims.get(m), percent(accuracy(*ten[m])), percent(found[m].median_accuracy))
+        for m in found
     ]
     columns = ["model", "published, ten pictures", "ours, these pictures", "ours, all test images"]
     table = pd.DataFrame(rows, columns=columns)

@@ -346,14 +346,6 @@ def twins(total: int, n: int, accuracies: Mapping[str, tuple[float, float]]) -> 
     )
 
 
-def skipped(bad: Sequence[tuple[str, str]]) -> str:
-    """The files that are not usable pictures, (path, reason) each."""
-    if not bad:
-        return "Every file of these motifs could be read as a picture."
-    names = "; ".join(f"`{path}` ({reason})" for path, reason in bad)
-    return f"{upper_first(count(len(bad), 'file'))} could not be used: {names}."
-
-
 def sizes(widths: Sequence[int], heights: Sequence[int]) -> str:
     """How much the files' sizes differ, pixels."""
     if len(set(widths)) == len(set(heights)) == 1:
@@ -363,15 +355,3 @@ def sizes(widths: Sequence[int], heights: Sequence[int]) -> str:
         f"{max(heights):,} pixels high. Where sizes differ between motifs, a classifier could use that: @sec-baselines "
         "asks how far file facts alone would go."
     )
-
-
-def doubts(n: int, total: int) -> str:
-    """How many of the labels confident learning doubts."""
-    return f"Confident learning doubts {count(n, 'label')} of {total:,}." if n else "It doubts none of the labels."
-
-
-def wrong(title: str, n: int, total: int) -> str:
-    """How many images a model is wrong about, by the mean of all its out-of-fold predictions."""
-    if not n:
-        return f"{title} is right about every image, out of fold."
-    return f"By the mean of all its fits, {title} is wrong about {n:,} of {count(total, 'image')}, out of fold."
