@@ -53,8 +53,9 @@ def use_report_style() -> None:
 
 
 def text(paragraphs: str | Sequence[str]) -> None:
-    """Show Markdown that was computed from numbers: one paragraph, or several."""
-    _show({"text/markdown": _joined(paragraphs)}, kind="text")
+    """Show Markdown that was computed from numbers: one paragraph, or several; nothing where there is none."""
+    if joined := _joined(paragraphs):
+        _show({"text/markdown": joined}, kind="text")
 
 
 def note(title: str, paragraphs: str | Sequence[str]) -> None:
