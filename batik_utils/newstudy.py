@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import numpy as np
 from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError
 from batik_utils.files import write_text
-from batik_utils.study import ROOT, Study, parse_study, study_names
+from batik_utils.study import ROOT, Grouped, Published, Study, parse_study, study_names
 
 if TYPE_CHECKING:
     from batik_utils.values import Dataset
@@ -59,8 +60,11 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
             "Add pictures, or move these folders away."
         )
     values = _protocols(sketch, dataset, min(different)) | _affordable(dataset, min(different))
-    command = f"make report STUDY={name} DATA={shlex.quote(str(data))}"
-    values |= {"name": name, "cores": os.cpu_count(), "command": command}
+    values |= {
+        "name": name,
+        "cores": os.cpu_count(),
+        "command": f"make report STUDY={name} DATA={shlex.quote(str(data))}",
+    }
     values["motifs"] = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
     values["classes"] = ", ".join(dataset.motifs) if len(counts) <= 6 else f"{len(counts)} classes"
     text = _render(values)
@@ -92,28 +96,30 @@ def draft(name: str, data: Path) -> Study:
 
 
 def _protocols(sketch: Study, dataset: Dataset, fewest: int) -> dict[str, Any]:
-    """The split and the folds that these pictures allow, tried with the real ones."""
-    from batik_utils.data.split import grouped_splits, published_split
+    """The split, folds and learning curve that these pictures allow, tried with the protocols themselves."""
+    from batik_utils.data.split import PROTOCOLS, published_split
 
-    for split in ("stratified-80-10-10", "keras-validation-split"):
-        published = sketch.published.model_copy(update={"split": split})
+    allowed = []
+    for split in (Published(split="stratified-80-10-10", seeds=1), Published(split="keras-validation-split", seeds=1)):
+        with contextlib.suppress(BatikError):
+            published_split(sketch.model_copy(update={"published": split}), dataset)
+            allowed.append(split)
+    if not allowed:
+        raise BatikError(f"Too few pictures to test on: a class needs ten, or {LEAST} that are all PNG or JPEG.")
+    for folds in range(min(5, fewest // 2), 1, -1):
+        training = fewest * (folds - 1) // folds
+        points = [k for k in CURVE if k < training]
+        curve = tuple(points[:: -(-len(points) // 5)])
+        parts = {"published": allowed[0], "grouped": Grouped(folds=folds, curve=curve)}
+        study = sketch.model_copy(update=parts)
         try:
-            published_split(sketch.model_copy(update={"published": published}), dataset)
+            for protocol in PROTOCOLS.values():
+                list(protocol(study, dataset, study.grouped.pretrained))
             break
         except BatikError:
-            continue
-    for folds in range(min(5, fewest // 2), 1, -1):
-        grouped = sketch.grouped.model_copy(update={"folds": folds})
-        try:
-            grouped_splits(sketch.model_copy(update={"grouped": grouped}), dataset, CHOICES[0][2])
-            break
-        except BatikError as error:
             if folds == 2:
-                raise error
-    training = fewest * (folds - 1) // folds
-    points = [k for k in CURVE if k < training]
-    kept = points[:: -(-len(points) // 5)] if points else [1]
-    return {"split": split, "folds": folds, "fewest": fewest, "training": training, "curve": kept}
+                raise
+    return {"split": allowed[0].split, "folds": folds, "fewest": fewest, "training": training, "curve": list(curve)}
 
 
 def _affordable(dataset: Dataset, fewest: int) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+"""`batik new` looks at a folder of pictures, writes a study that fits it, and refuses kindly."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from batik_utils.data.load import load_dataset
+from batik_utils.data.split import PROTOCOLS
+from batik_utils.errors import BatikError
+from batik_utils.newstudy import CHOICES, MINUTES, _affordable, draft, new_study
+from batik_utils.study import load_study
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """pictures(folder=count, …) makes noisy pictures; the folder of them."""
+    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "studies").mkdir()
+    draw = np.random.default_rng(0)
+
+    def make(mode="RGB", side=40, suffix=".png", **counts):
+        for name, count in counts.items():
+            (tmp_path / "data" / name).mkdir(parents=True)
+            for i in range(count):
+                shape = (side, side, 3) if mode == "RGB" else (side, side)
+                image = Image.fromarray(draw.integers(0, 256, shape, dtype=np.uint8))
+                image.save(tmp_path / "data" / name / f"{i}{suffix}")
+        return tmp_path / "data"
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "folds"),
+    [
+        ({"plain": 8, "twill": 8}, {}, 4),
+        ({"plain": 12, "twill": 40}, {"mode": "L", "side": 90}, 5),
+        ({"plain": 11, "twill": 12}, {"suffix": ".webp"}, 5),
+        ({f"weave {i}": 6 for i in range(12)}, {"side": 24}, 3),
+    ],
+    ids=["few", "grey and uneven", "webp", "twelve"],
+)
+def test_the_study_is_sound_and_its_protocols_work(pictures, tmp_path, counts, options, folds):
+    data = pictures(**options, **counts)
+    said = new_study("my-cloth", data, tmp_path)
+    path = tmp_path / "studies" / "my-cloth.yaml"
+    study = load_study(path)
+    assert set(study.motifs) == set(counts) and study.grouped.folds == folds
+    dataset = load_dataset(study, data, progress=False)
+    for name, protocol in PROTOCOLS.items():
+        rounds = list(protocol(study, dataset, study.grouped.pretrained))
+        assert name == "search" or all(split.test for part in rounds for split in part.splits)
+    assert max(study.grouped.curve) < min(counts.values()) * (folds - 1) / folds
+    assert all(f"# {n}\n" in path.read_text() for n in counts.values())
+    assert "minutes" in said[2] and said[-1] == f"Next: make report STUDY=my-cloth DATA={data}"
+
+
+def test_copies_and_what_is_no_picture_are_not_counted(pictures, tmp_path):
+    data = pictures(plain=8, twill=8)
+    (data / "plain" / "copy.png").write_bytes((data / "plain" / "0.png").read_bytes())
+    (data / "twill" / "page.jpg").write_text("<html>")
+    said = new_study("cloth", data, tmp_path)
+    text = (tmp_path / "studies" / "cloth.yaml").read_text()
+    assert "17 pictures in 2 classes of 8 to 9; 1 files are not used" in said[0]
+    assert "The smallest class has 8 pictures that are no copies" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "message"),
+    [
+        ("My Cloth", {"plain": 6, "twill": 6}, "small letters, digits and hyphens"),
+        ("photographs", {"plain": 6, "twill": 6}, "such as my-cloth, not 'photographs'"),
+        ("taken", {"plain": 6, "twill": 6}, "There is a study taken already"),
+        ("cloth", {}, "There is no folder"),
+        ("cloth", {"plain": 6}, "two or more folders of pictures, one for each class; it has only plain"),
+        ("cloth", {"plain": 6, "twill": 0}, "it has only plain"),
+        ("cloth", {"plain": 6, "twill": 6, "options": ".webp"}, "a class needs ten, or 6 that are all PNG or JPEG"),
+        ("cloth", {"plain": 6, "twill": 4, "satin": 3}, r"too few are in satin \(3\), twill \(4\)"),
+    ],
+)
+def test_it_refuses_kindly_and_writes_nothing(pictures, tmp_path, name, counts, message):
+    suffix = (counts := dict(counts)).pop("options", ".png")
+    data = pictures(suffix=suffix, **counts) if counts else tmp_path / "data"
+    (tmp_path / "studies" / "taken.yaml").write_text("name: taken\n")
+    with pytest.raises(BatikError, match=message):
+        new_study(name, data, tmp_path)
+    assert [p.name for p in (tmp_path / "studies").iterdir()] == ["taken.yaml"]
+
+
+def test_many_pictures_get_a_cheaper_study(pictures, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    data = pictures(plain=6, twill=6)
+    dataset = load_dataset(draft("cloth", data), data, progress=False)
+
+    class Many:
+        def __init__(self, count):
+            self.count, self.facts = count, [{"width": 900, "height": 700}]
+
+        def __len__(self):
+            return self.count
+
+    few, many, most = (_affordable(Many(n), n) for n in (100, 2000, 10**6))
+    assert few["minutes"] <= many["minutes"] <= MINUTES < most["minutes"]
+    assert (few["size"], few["epochs"]) == (224, 20) and many["size"] < 224
+    assert (most["size"], most["epochs"], most["repeats"]) == CHOICES[-1]
+    assert _affordable(dataset, 6)["size"] == 96  # pictures of 40 pixels: larger ones would show no more
