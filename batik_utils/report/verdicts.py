@@ -209,7 +209,7 @@ def calibration(found: Mapping[str, Calibration]) -> str:
     helped = [title for title, c in found.items() if c.after.log_loss < c.before.log_loss - 0.005]
     rest = [title for title in found if title not in helped]
     parts = [f"lowers the loss of {listed(helped)}"] * bool(helped)
-    parts += [f"hardly changes that of {listed(rest)}"] * bool(rest)
+    parts += [f"hardly changes {'that' if helped else 'the loss'} of {listed(rest)}"] * bool(rest)
     if not found:
         return "Calibration cannot be measured: there are too few folds."
     return f"{upper_first(says)}. A temperature, fitted on other folds, {' and '.join(parts)}."
