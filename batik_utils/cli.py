@@ -142,11 +142,6 @@ def audit(
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
-    table = Table("a", "b", "kind", "labels", box=None, header_style="bold")
-    for pair in found["pairs"]:
-        table.add_row(escape(pair["a"]), escape(pair["b"]), pair["kind"], "differ" if pair["labels_differ"] else "")
-    if found["pairs"]:
-        out.print(table)
     for title, lines in _oddities(found).items():
         out.print(f"{len(lines):,} {title}", highlight=False)
         for line in lines:
@@ -192,7 +187,10 @@ def _oddities(found: dict[str, Any]) -> dict[str, list[str]]:
     """What is odd about the files, as titles with lines."""
     integrity = found["integrity"]
     return {
-        "pairs of near-duplicates": [],
+        "pairs of near-duplicates": [
+            f"{p['a']} and {p['b']}: {p['kind']}{', in two folders' if p['labels_differ'] else ''}"
+            for p in found["pairs"]
+        ],
         "files altered since they were published": integrity["altered_files"],
         "files whose name ends like another format's": integrity["wrong_extension"],
         "files that are not used": [f"{item['path']}: {item['reason']}" for item in found["skipped"]],

@@ -2,11 +2,19 @@
 
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
+import tiny
+from PIL import Image
+from typer.testing import CliRunner
 
+from batik_utils import cli
 from batik_utils.cli import parse_shard
 from batik_utils.errors import BatikError
+from batik_utils.report import watch
+from batik_utils.report.freshness import PACKAGE
 
 
 def batik(*words):
@@ -14,28 +22,81 @@ def batik(*words):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+def said(monkeypatch, *words):
+    """What a command prints, in this process (which has the heavy imports already)."""
+    monkeypatch.setattr(cli.out, "width", 200)
+    with cli.out.capture() as capture:
+        result = CliRunner().invoke(cli.app, words)
+    assert result.exit_code == 0, result.output
+    return capture.get() + result.output
+
+
+@pytest.fixture
+def cloth(tmp_path, monkeypatch):
+    """A folder of two classes of noise, eight pictures each; one is a copy, one no picture."""
+    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
+    draw = np.random.default_rng(0)
+    for name in ("plain", "twill"):
+        (tmp_path / "cloth" / name).mkdir(parents=True)
+        for i in range(8):
+            pixels = draw.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "cloth" / name / f"{i}.png")
+    (tmp_path / "cloth/plain/copy.jpg").write_bytes((tmp_path / "cloth/plain/0.png").read_bytes())
+    (tmp_path / "cloth/twill/page.jpg").write_text("<html>")
+    return tmp_path / "cloth"
+
+
 def test_no_command_prints_help():
     done = batik()
-    assert "report" in done.stdout + done.stderr and "predict" in done.stdout + done.stderr
+    assert {"report", "plan", "run", "audit", "predict", "studies", "new", "watch"} <= set(done.stdout.split())
 
 
-def test_studies_are_listed_with_their_titles():
-    done = batik("studies")
-    assert done.returncode == 0 and "bali-betawi-celup" in done.stdout
+def test_studies_are_listed_with_their_titles(monkeypatch):
+    assert "bali-betawi-celup  A scratch CNN" in said(monkeypatch, "studies")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["report", "bali-betawi-cellup"], "did you mean 'bali-betawi-celup'"),
+        (["report", "minimal", "--set", "models.scratch.epoch=1"], "did you mean 'epochs'"),
+        (["report", "minimal", "--set", "models.scratch.epochs=many"], "not 'many'"),
         (["run", "sample", "--shard", "3/2"], "--shard wants i/n"),
         (["audit", "bali-betawi-celup", "--data", "no-such-folder"], "no-such-folder"),
+        (["new", "my-cloth", "no-such-folder"], "There is no folder no-such-folder"),
     ],
 )
-def test_a_mistake_is_named_without_a_stack_trace(words, said):
+def test_a_mistake_is_named_without_a_stack_trace(words, message):
     done = batik(*words)
     assert done.returncode == 2
-    assert said in done.stderr and "Traceback" not in done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_mistyped_motif_names_the_nearest_folder_and_stops(cloth, tmp_path):
+    text = (cli.ROOT / "studies" / "minimal.yaml").read_text().replace("data: sample\n", "")
+    study = tmp_path / "typo.yaml"
+    study.write_text(text.replace("[sample-megamendung, sample-celup]", "[plain, twil]"))
+    done = batik("report", str(study), "--data", str(cloth), "--reports", str(tmp_path / "reports"))
+    assert done.returncode == 2 and "did you mean twill?" in done.stderr
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_plan_gives_totals_first_then_models_and_protocols(cloth, monkeypatch):
+    monkeypatch.setattr("batik_utils.experiment.open_plan", lambda *given: tiny.plan())
+    lines = said(monkeypatch, "plan", "tiny").splitlines()
+    assert lines[0].startswith("0 fits done, ") and lines[0].endswith(" missing, 0 fits stale, 0 fits failed")
+    rows = [line.split() for line in lines[2:]]
+    assert ["scratch", "published", "2"] in rows and ["tiny", "curve-2", "4"] in rows
+    assert sum(int(row[2]) for row in rows) == int(lines[0].split()[3])
+
+
+def test_an_audit_tells_copies_and_what_is_no_image(cloth, monkeypatch):
+    text = said(monkeypatch, "audit", "--data", str(cloth))
+    assert "1 pairs of near-duplicates" in text and "plain/copy.jpg" in text
+    assert "0 files altered since they were published" in text
+    assert "1 files whose name ends like another format's\n  plain/copy.jpg" in text
+    assert "1 files that are not used\n  twill/page.jpg" in text
+    assert said(monkeypatch, "audit", "--data", str(cloth), "--json").startswith("{")
 
 
 def test_shards_are_read_as_i_of_n():
@@ -44,3 +105,20 @@ def test_shards_are_read_as_i_of_n():
     for wrong in ("0/2", "3/2", "2", "a/b", "1/", "-1/2"):
         with pytest.raises(BatikError, match="i/n"):
             parse_shard(wrong)
+
+
+def test_watching_builds_at_once_and_after_each_change(tmp_path, monkeypatch, capsys):
+    begun = []
+
+    def run(command, **options):
+        begun.append(command[3:])
+        (tmp_path / "1.jpg").write_bytes(str(time.monotonic()).encode())  # what the next round sees
+        text = "Nothing has changed since reports/minimal/ was made." if begun[1:] else ""
+        return subprocess.CompletedProcess(command, 0, "", f"  pages 1.0 s\n{text}")
+
+    monkeypatch.setattr(watch.subprocess, "run", run)
+    watch.watch_report(["minimal", "--set", "grouped.folds=4"], [tmp_path], rounds=2)
+    assert begun == 2 * [["report", "minimal", "--set", "grouped.folds=4"]]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"Watching {PACKAGE.name}/, notebooks/, studies/, {tmp_path.name}/")
+    assert ": built (" in lines[1] and "1.jpg: Nothing has changed" in lines[2]

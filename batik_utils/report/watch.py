@@ -35,7 +35,9 @@ def watch_report(arguments: Sequence[str], extra: Iterable[Path] = (), rounds: i
             continue
         begun = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-m", "batik_utils.cli", "report", *arguments], capture_output=True, text=True
+            [sys.executable, "-c", "from batik_utils.cli import main; main()", "report", *arguments],
+            capture_output=True,
+            text=True,
         )
         said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         outcome = said if done.returncode or "Nothing" in said else "built"
