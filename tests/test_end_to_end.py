@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 
 import jsonschema
 import pypdfium2
@@ -104,14 +105,14 @@ def environment(workshop):
         yield
 
 
-def build(workshop):
-    study, data = workshop / "tiny.yaml", workshop / "data"
-    return build_report(study, data=data, photos=False, out=workshop / "reports", progress=False)
+def build(workshop, progress=False):
+    return build_report(workshop / "tiny.yaml", workshop / "data", out=workshop / "reports", progress=progress)
 
 
-def digests(folder):
-    names = ("metrics.json", "report.html", "report.pdf")
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+def stamps(*folders):
+    """Every file with its digest and the time at which it was written."""
+    files = [p for folder in folders for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "digests.json"]
+    return {p: (hashlib.sha256(p.read_bytes()).hexdigest(), p.stat().st_mtime_ns) for p in files}
 
 
 @pytest.fixture(scope="module")
@@ -161,15 +162,31 @@ def test_the_pdf_has_pages_with_text(report):
     pdf.close()
 
 
+def test_only_the_edition_that_is_not_committed_shows_photographs(report, page):
+    private = (report.parent / "photographs" / "tiny" / "report.html").read_text(encoding="utf-8")
+    assert private.count("data:image/jpeg") >= 4 and "data:image/jpeg" not in page and "data:image/png" not in page
+    assert b"DCTDecode" not in (report / "report.pdf").read_bytes()
+    assert re.sub(r"data:[^\"]*", "", private) != private
+
+
 def test_the_index_links_to_the_report(report):
     assert "tiny/report.html" in (report.parent / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_second_build_computes_nothing_and_gives_the_same_bytes(report, workshop):
+def test_a_second_build_touches_nothing_and_says_so(report, workshop, capsys):
     plan = open_plan(workshop / "tiny.yaml", workshop / "data")
-    stamp = {p: p.stat().st_mtime_ns for p in (workshop / "cache").rglob("*.json")}
-    before = digests(report)
     assert len(Store("tiny").load(plan)) > 20
-    assert digests(build(workshop)) == before
-    after = {p: p.stat().st_mtime_ns for p in (workshop / "cache").rglob("*.json")}
-    assert {p: t for p, t in after.items() if p in stamp} == stamp
+    before = stamps(workshop / "cache", workshop / "reports")
+    build(workshop, progress=True)
+    assert "Nothing has changed since reports/tiny/ was made." in capsys.readouterr().err
+    assert stamps(workshop / "cache", workshop / "reports") == before
+
+
+def test_made_anew_from_the_same_fits_it_is_the_same_bytes(report, workshop):
+    before = {p: sha for p, (sha, _) in stamps(workshop / "reports").items() if p.name != "run.json"}
+    results = {p: s for p, s in stamps(workshop / "cache" / "results").items() if "timings" not in p.parts}
+    shutil.rmtree(workshop / "cache" / "builds")
+    shutil.rmtree(workshop / "reports")
+    build(workshop)
+    assert {p: sha for p, (sha, _) in stamps(workshop / "reports").items() if p.name != "run.json"} == before
+    assert {p: s for p, s in stamps(workshop / "cache" / "results").items() if "timings" not in p.parts} == results
