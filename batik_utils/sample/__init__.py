@@ -1,8 +1,4 @@
-"""The procedural sample: six families of batik motifs, drawn, for when there are no photographs.
-
-`draw(motif, index, size)` is a pure function: every picture has its own palette, scale, camera, light, wax
-crackle and grain, all from a hash of its motif and index, and looks the same at every size.
-"""
+"""The procedural sample: six families of batik motifs, drawn, for when there are no photographs."""
 
 import difflib
 import hashlib
@@ -11,13 +7,11 @@ import numpy as np
 
 from ..errors import BatikError
 from .cloth import finish
-from .fields import celup, megamendung, tambal
 from .isen import border, spray
-from .palette import draw_palette
-from .pen import Pen, View, canvas_size
-from .repeats import ceplok, kawung, parang
+from .motifs import celup, ceplok, kawung, megamendung, parang, tambal
+from .pen import Pen, View, draw_palette
 
-# How each family is drawn, the range of its `scale`, and the dyes it is most at home in.
+# How each family is drawn, the range of its unit, and the dyes it is most at home in.
 _FAMILIES = {
     "sample-kawung": (kawung, 0.19, 0.3, ("sogan", "wonogiri", "bali")),
     "sample-parang": (parang, 0.26, 0.4, ("sogan-indigo", "sogan", "indigo")),
@@ -26,19 +20,20 @@ _FAMILIES = {
     "sample-celup": (celup, 0.28, 0.45, ("betawi", "garut", "pekalongan")),
     "sample-tambal": (tambal, 0.3, 0.45, ("pesisiran", "pekalongan", "madura")),
 }
+SAMPLE_MOTIFS: tuple[str, ...] = tuple(_FAMILIES)
 
 # How often a picture is dyed as its family usually is. These shares and ranges set how hard the sample is: a
 # small CNN trained on 240 pictures is right on most of the others, a pretrained one on nearly all of them, and
 # colour alone on about a third.
 _AT_HOME = 0.5
 
-SAMPLE_MOTIFS: tuple[str, ...] = tuple(_FAMILIES)
-
 
 def draw(motif: str, index: int, size: int) -> np.ndarray:
     """Draw picture `index` (0, 1, …) of `motif`, one of SAMPLE_MOTIFS: RGB uint8 [size, size, 3].
 
-    Raises BatikError for a motif that is not in the sample, an index below 0 or a size below 8 pixels.
+    A pure function: every picture has its own palette, unit, camera, light, wax crackle and grain, all from a hash of
+    its motif and index, and looks the same at every size. Raises BatikError for a motif that is not in the sample, an
+    index below 0 or a size below 8 pixels.
     """
     if motif not in _FAMILIES:
         near = difflib.get_close_matches(motif, SAMPLE_MOTIFS, n=1, cutoff=0.0)[0]
@@ -52,12 +47,15 @@ def draw(motif: str, index: int, size: int) -> np.ndarray:
 
     family, low, high, home = _FAMILIES[motif]
     palette = draw_palette(stream("palette"), home, _AT_HOME)
-    view = View(stream("view"))
-    pen = Pen(view, canvas_size(size), palette.ground)
+    # OpenCV's smooth edges are about a pixel fat, which on a coarse canvas would thicken the lines of small pictures.
+    side = 2 * size
+    while side < 384:
+        side *= 2
+    pen = Pen(View(stream("view")), side, palette.ground)
     family(pen, stream("motif"), palette, low * (high / low) ** stream("layout").random())
     ornament = stream("ornament")
     for _ in range(ornament.integers(1, 4) if ornament.random() < 0.1 else 0):
         spray(pen, ornament, palette, ornament.uniform(-0.4, 0.4, 2), ornament.uniform(0.25, 0.5))
     if ornament.random() < 0.08:
         border(pen, ornament, palette)
-    return finish(pen.canvas, view, stream("cloth"), palette, size)
+    return finish(pen.canvas, pen.view, stream("cloth"), palette, size)

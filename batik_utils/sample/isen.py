@@ -6,83 +6,58 @@ They belong to no class, so they teach a classifier nothing; cloth has them ever
 import numpy as np
 
 from . import shapes
-from .palette import Palette
-from .pen import Pen, mix
+from .pen import Palette, Pen, mix
+
+ISEN = ("cecek", "galaran", "sisik", "gabah", "truntum", "ukel", "kisi")
+
+# The steps of the lattice that marks are on, in pitches.
+_STEPS = {"sisik": ((1, 0), (0.5, 0.55)), "gabah": ((1, 0), (0, 1)), "truntum": ((1, 0.5), (-0.5, 1))}
 
 
-def cecek(pen: Pen, rng: np.random.Generator, colour, pitch: float) -> None:
-    """Cecek: dots on a grid."""
-    _, at = pen.view.lattice((pitch, 0), (pitch * 0.5, pitch * 0.87), pitch)
-    pen.fill(shapes.polygon(8, pitch * rng.uniform(0.14, 0.24)), colour, at)
+def isen(kind: str, pen: Pen, rng: np.random.Generator, colour: np.ndarray, pitch: float) -> None:
+    """Fill the cloth with one of ISEN, about `pitch` apart."""
+    if kind in {"galaran", "kisi"}:
+        return _lines(kind == "kisi", pen, rng, colour, pitch)
+    pitch = pitch * 1.7 if kind == "ukel" else pitch
+    a, b = np.array(_STEPS.get(kind, ((1, 0), (0.5, 0.87)))) * pitch
+    _, at = pen.view.lattice(a, b, pitch)
+    if kind == "cecek":  # dots
+        mark = shapes.polygon(8, pitch * rng.uniform(0.14, 0.24))
+    elif kind == "sisik":  # overlapping scales
+        mark = shapes.ribbon(shapes.polar(1.0, np.linspace(0.1 * np.pi, 0.9 * np.pi, 9)) * pitch * 0.6, pitch * 0.16)
+    elif kind == "gabah":  # scattered grains of rice
+        mark = shapes.rotate(shapes.leaf(pitch * 0.62, pitch * 0.26, 0.7), rng.uniform(0, 2 * np.pi, len(at)))
+        at = at + rng.uniform(-0.25, 0.25, at.shape) * pitch
+    elif kind == "truntum":  # a sky of small stars
+        mark = shapes.polygon(2 * int(rng.integers(4, 9)), (pitch * 0.38, pitch * 0.12))
+    else:  # ukel: small spirals, each turned its own way
+        spiral = shapes.ribbon(shapes.curl(pitch * 0.42, 1.6, 20), pitch * 0.09)
+        mark = shapes.rotate(spiral, rng.uniform(0, 2 * np.pi, len(at)))
+    pen.fill(mark + at[:, None], colour)
 
 
-def galaran(pen: Pen, rng: np.random.Generator, colour, pitch: float) -> None:
-    """Galaran: parallel lines."""
+def _lines(crossed: bool, pen: Pen, rng: np.random.Generator, colour: np.ndarray, pitch: float) -> None:
+    """Galaran, parallel lines; or kisi, a lattice of crossed ones with a dot in each eye."""
     turn = rng.uniform(0, np.pi)
-    _lines(pen, colour, pitch, pitch * rng.uniform(0.2, 0.4), turn)
-
-
-def sisik(pen: Pen, rng: np.random.Generator, colour, pitch: float) -> None:
-    """Sisik: overlapping scales."""
-    scale = shapes.ribbon(shapes.polar(1.0, np.linspace(0.1 * np.pi, 0.9 * np.pi, 9)) * pitch * 0.6, pitch * 0.16)
-    _, at = pen.view.lattice((pitch, 0), (pitch * 0.5, pitch * 0.55), pitch)
-    pen.fill(scale, colour, at)
-
-
-def gabah(pen: Pen, rng: np.random.Generator, colour, pitch: float) -> None:
-    """Gabah sinawur: scattered grains of rice."""
-    _, at = pen.view.lattice((pitch, 0), (0, pitch), pitch)
-    turns = rng.uniform(0, 2 * np.pi, len(at))
-    spread = at + rng.uniform(-0.25, 0.25, at.shape) * pitch
-    _strew(pen, shapes.leaf(pitch * 0.62, pitch * 0.26, 0.7), turns, colour, spread)
-
-
-def truntum(pen: Pen, rng: np.random.Generator, colour, pitch: float) -> None:
-    """Truntum: a sky of small stars."""
-    _, at = pen.view.lattice((pitch, pitch * 0.5), (-pitch * 0.5, pitch), pitch)
-    pen.fill(shapes.star(int(rng.integers(4, 9)), pitch * 0.38, pitch * 0.12), colour, at)
-
-
-def ukel(pen: Pen, rng: np.random.Generator, colour, pitch: float) -> None:
-    """Ukel: small spirals, each turned its own way."""
-    pitch = pitch * 1.7
-    _, at = pen.view.lattice((pitch, 0), (pitch * 0.5, pitch * 0.87), pitch)
-    spiral = shapes.ribbon(shapes.curl(pitch * 0.42, 1.6, 20), pitch * 0.09)
-    _strew(pen, spiral, rng.uniform(0, 2 * np.pi, len(at)), colour, at)
-
-
-def kisi(pen: Pen, rng: np.random.Generator, colour, pitch: float) -> None:
-    """Kisi: a lattice of crossed lines with a dot in each eye."""
-    pitch = pitch * 1.5
-    turn = rng.uniform(0, np.pi)
-    _lines(pen, colour, pitch, pitch * 0.12, turn)
-    _lines(pen, colour, pitch, pitch * 0.12, turn + np.pi / 2)
-    a = shapes.rotate(np.array([pitch, 0.0]), turn)
-    cells, _ = pen.view.lattice(a, (-a[1], a[0]), pitch)
-    pen.fill(shapes.polygon(8, pitch * 0.13), colour, (cells + 0.5) @ np.array([a, (-a[1], a[0])]))
-
-
-FILLINGS = (cecek, galaran, sisik, gabah, truntum, ukel, kisi)
-
-
-def _lines(pen: Pen, colour, pitch: float, width: float, turn: float) -> None:
+    pitch = pitch * 1.5 if crossed else pitch
+    line = shapes.stripe(0.0, pitch * (0.12 if crossed else rng.uniform(0.2, 0.4)))
     rows = np.arange(-int(1.3 / pitch), int(1.3 / pitch) + 1) * pitch
-    places = np.stack([0 * rows, rows], axis=1)
-    pen.fill(shapes.rotate(shapes.stripe(0.0, width) + places[:, None], turn), colour)
-
-
-def _strew(pen: Pen, shape: np.ndarray, turns: np.ndarray, colour, at: np.ndarray) -> None:
-    if len(at):
-        pen.fill(np.stack([shapes.rotate(shape, turn) for turn in turns]) + at[:, None], colour)
+    for angle in (turn, turn + np.pi / 2) if crossed else (turn,):
+        pen.fill(shapes.rotate(line + np.stack([0 * rows, rows], axis=1)[:, None], angle), colour)
+    if crossed:
+        a = shapes.rotate(np.array([pitch, 0.0]), turn)
+        b = np.array([-a[1], a[0]])
+        cells, _ = pen.view.lattice(a, b, pitch)
+        pen.fill(shapes.polygon(8, pitch * 0.13), colour, (cells + 0.5) @ np.stack([a, b]))
 
 
 def fill_ground(pen: Pen, rng: np.random.Generator, palette: Palette) -> None:
     """Lay one filling (or none) behind a motif, in a dye near the ground's."""
-    chosen = int(rng.integers(len(FILLINGS) + 3))
+    chosen = rng.integers(len(ISEN) + 3)
     pitch, strength = rng.uniform(0.028, 0.05), rng.uniform(0.2, 0.7)
-    if chosen < len(FILLINGS):
+    if chosen < len(ISEN):
         dye = palette.deep if rng.random() < 0.6 else mix(palette.ground, palette.main, 0.6)
-        FILLINGS[chosen](pen, rng, mix(palette.ground, dye, strength), pitch)
+        isen(ISEN[chosen], pen, rng, mix(palette.ground, dye, strength), pitch)
 
 
 def spray(pen: Pen, rng: np.random.Generator, palette: Palette, centre: np.ndarray, size: float) -> None:
@@ -95,18 +70,18 @@ def spray(pen: Pen, rng: np.random.Generator, palette: Palette, centre: np.ndarr
     pen.fill(shapes.ribbon(stem, size * 0.045), palette.line)
     for k in range(3, 22, 4):
         angle = np.arctan2(*(stem[k + 1] - stem[k])[::-1])
-        for side in (-0.9, 0.9):
+        for turn in (angle - 0.9, angle + 0.9):
             length = size * rng.uniform(0.17, 0.25)
             for grow, colour in ((edge, palette.line), (0, leaf_colour)):
                 blade = shapes.leaf(length + 2 * grow, length * 0.36 + 2 * grow, 0.9, 0.42) - [grow, 0]
-                pen.fill(shapes.rotate(blade, angle + side) + stem[k], colour)
+                pen.fill(shapes.rotate(blade, turn), colour, stem[k])
             vein = shapes.ribbon(np.array([[length * 0.1, 0], [length * 0.8, 0]]), length * 0.06)
-            pen.fill(shapes.rotate(vein, angle + side) + stem[k], palette.line)
+            pen.fill(shapes.rotate(vein, turn), palette.line, stem[k])
     pen.fill(shapes.ribbon(stem, size * 0.022), leaf_colour)
     petals = int(rng.integers(5, 9))
     for grow, colour in ((edge, palette.line), (0, flower)):
         petal = shapes.leaf(size * 0.2 + grow, size * 0.13 + 2 * grow, 0.6, 0.6)
-        pen.fill(shapes.around(petal, petals, start) + stem[-1], colour)
+        pen.fill(shapes.around(petal, petals, start), colour, stem[-1])
     pen.layers(shapes.polygon(18, size), stem[-1], (0.055, palette.line), (0.035, palette.main))
 
 

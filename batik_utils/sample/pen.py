@@ -1,8 +1,10 @@
-"""A vector pen: closed shapes in cloth coordinates (picture widths from the middle), seen through a camera.
+"""What cloth is drawn with: a camera, a vector pen (in picture widths from the middle of the cloth) and dyes.
 
 Nothing random depends on the size, so that the same picture comes out at every size. Only polygon filling is left to
 OpenCV (fixed-point integers, one thread); all else is elementwise NumPy, which rounds alike on every machine.
 """
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,13 +16,10 @@ class View:
     """A camera on the cloth, drawn by `rng`: rotation, unequal scale, perspective and a hand's slight waver."""
 
     def __init__(self, rng: np.random.Generator):
-        turn = rng.uniform(-0.45, 0.45)
-        stretch = rng.uniform(0.86, 1.16)
+        turn, stretch = rng.uniform(-0.45, 0.45), rng.uniform(0.86, 1.16)
         cos, sin = np.cos(turn), np.sin(turn)
-        shear = rng.uniform(-0.12, 0.12)
-        self.linear = np.array([[cos, -sin], [sin, cos]]) @ np.array([[stretch, shear], [0.0, 1 / stretch]])
-        self.vanish = rng.uniform(-0.2, 0.2, 2)
-        self.offset = rng.uniform(-0.06, 0.06, 2)
+        self.linear = np.array([[cos, -sin], [sin, cos]]) @ [[stretch, rng.uniform(-0.12, 0.12)], [0.0, 1 / stretch]]
+        self.vanish, self.offset = rng.uniform(-0.2, 0.2, 2), rng.uniform(-0.06, 0.06, 2)
         self.waves = rng.uniform(-1, 1, (2, 4)) * [7, 9, 26, 38]  # radians per picture width
         self.phases = rng.uniform(0, 2 * np.pi, 4)
         self.sways = rng.uniform(-1, 1, (4, 2)) * [[0.016], [0.012], [0.0026], [0.0018]]
@@ -35,8 +34,8 @@ class View:
         """Points i·a + j·b whose picture may come within `reach` of it: integers [n, 2] and cloth points [n, 2]."""
         basis = np.array([a, b], dtype=float)
         # 1.3 widths from the middle is outside the picture for every camera that can be drawn.
-        span = np.ceil(1.3 * np.abs(np.linalg.inv(basis)).sum(axis=0)).astype(int)
-        cells = np.moveaxis(np.mgrid[-span[0] : span[0] + 1, -span[1] : span[1] + 1], 0, -1).reshape(-1, 2)
+        i, j = np.ceil(1.3 * np.abs(np.linalg.inv(basis)).sum(axis=0)).astype(int)
+        cells = np.moveaxis(np.mgrid[-i : i + 1, -j : j + 1], 0, -1).reshape(-1, 2)
         points = cells @ basis
         seen = self.project(points)
         near = ((seen > -1.6 * reach) & (seen < 1 + 1.6 * reach)).all(axis=1) & (np.abs(points) < 1.3).all(axis=1)
@@ -48,77 +47,79 @@ class Pen:
 
     def __init__(self, view: View, n: int, ground, mask: np.ndarray | None = None):
         self.view, self.n, self.mask = view, n, mask
-        self.canvas = np.empty((n, n, 3), np.uint8)
-        self.canvas[:] = np.asarray(ground, dtype=np.uint8)
+        self.canvas = np.full((n, n, 3), np.asarray(ground, dtype=np.uint8))
 
-    def fill(self, shape: np.ndarray, colour, at: np.ndarray | None = None) -> None:
+    def fill(self, shape: np.ndarray, colour, at=(0.0, 0.0)) -> None:
         """Fill shapes [..., m, 2], each at all of `at` [k, 2], in one `colour` or one for each filling, 0..255."""
-        shapes = np.asarray(shape, dtype=float).reshape(-1, 1, *np.shape(shape)[-2:])
-        if at is not None:
-            shapes = shapes + np.asarray(at, dtype=float).reshape(-1, 1, 2)
-        shapes = shapes.reshape(-1, *shapes.shape[-2:])
-        if not len(shapes):
-            return
-        pixels = self.view.project(shapes) * self.n - 0.5
-        low, high = pixels.min(axis=1), pixels.max(axis=1)
-        seen = ((high > -1) & (low < self.n)).all(axis=1)
+        corners = np.shape(shape)[-2:]
+        shapes = np.reshape(shape, (-1, 1, *corners)) + np.reshape(at, (-1, 1, 2))
+        pixels = self.view.project(shapes.reshape(-1, *corners)) * self.n - 0.5
+        seen = ((pixels.max(axis=1) > -1) & (pixels.min(axis=1) < self.n)).all(axis=1)
         if self.mask is not None:
             looked = np.concatenate([pixels[:, :: max(1, pixels.shape[1] // 6)], pixels.mean(1, keepdims=True)], 1)
             x, y = np.moveaxis(np.clip(looked, 0, self.n - 1).astype(int), -1, 0)
             seen &= self.mask[y, x].any(axis=1)
-        corners = np.rint(pixels * (1 << _SHIFT)).astype(np.int32)
-        colours = np.broadcast_to(np.asarray(colour, dtype=float).reshape(-1, 3), (len(shapes), 3)).tolist()
-        for k in np.flatnonzero(seen).tolist():
-            cv2.fillPoly(self.canvas, [corners[k]], colours[k], cv2.LINE_AA, _SHIFT)
+        colours = np.broadcast_to(np.reshape(colour, (-1, 3)).astype(float), (len(pixels), 3)).tolist()
+        for k in np.flatnonzero(seen):
+            outline = np.rint(pixels[k] * (1 << _SHIFT)).astype(np.int32)
+            cv2.fillPoly(self.canvas, [outline], colours[k], cv2.LINE_AA, _SHIFT)
 
-    def layers(self, shape: np.ndarray, at: np.ndarray | None, *layers: tuple[float, np.ndarray]) -> None:
+    def layers(self, shape: np.ndarray, at: np.ndarray, *layers: tuple[float, np.ndarray]) -> None:
         """Fill `shape`, each time scaled by a share and in another colour, at each of `at`."""
         for share, colour in layers:
             self.fill(shape * share, colour, at)
 
 
-def canvas_size(size: int) -> int:
-    """The side of the canvas that a picture of `size` pixels is drawn on: `size` doubled until it is fine enough."""
-    # OpenCV's smooth edges are about a pixel fat, which on a coarse canvas would thicken the lines of small pictures.
-    return 2 * size if size >= 192 else canvas_size(2 * size)
+def mix(a: np.ndarray, b: np.ndarray, share) -> np.ndarray:
+    """The colour `share` (one or [k]) of the way from `a` to `b`, float [3] or [k, 3]."""
+    return a + (b - a) * np.asarray(share)[..., None]
 
 
-def mix(a, b, share) -> np.ndarray:
-    """The colour `share` of the way from `a` to `b`, float."""
-    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    return a + (b - a) * np.asarray(share, dtype=float)[..., None]
+# The palettes of court and coast: darkest, lightest, then three dyes. All motifs share them, so that colour alone tells
+# little. The names are traditions, the values this project's own choice by eye.
+_DYES = {
+    "sogan": ("#2b1a12", "#efe0bd", "#8a5426", "#c38b48", "#1f2c46"),
+    "sogan-indigo": ("#16203a", "#f1e6cc", "#7a4a22", "#2f4672", "#b98a52"),
+    "wonogiri": ("#3a2413", "#e7cf9f", "#a8692c", "#6d3f1d", "#d9a860"),
+    "indigo": ("#101d3d", "#eef0ea", "#28488a", "#5d86bd", "#9cb9d6"),
+    "lasem": ("#3d0f14", "#f3e3c8", "#a61c28", "#d1573f", "#26457a"),
+    "pekalongan": ("#23304f", "#f7ecd8", "#d2566d", "#3f9a8c", "#e8a33d"),
+    "pesisiran": ("#1c3b36", "#f5ead0", "#2f8f6b", "#c93c3a", "#e6b84a"),
+    "madura": ("#1d1512", "#efd9a2", "#b3231d", "#376b34", "#d98e22"),
+    "cirebon": ("#14233f", "#f2f0e6", "#c0272f", "#2e6fb0", "#8fc1dd"),
+    "garut": ("#33305c", "#f6e7c9", "#7a5aa6", "#d9a766", "#4b86a8"),
+    "betawi": ("#4a1440", "#fbe9d3", "#c93f7e", "#f08a3c", "#2a9a9c"),
+    "bali": ("#171717", "#f4efe2", "#6d6d6a", "#b23a2a", "#c9a24b"),
+    "leaf": ("#1d2b17", "#eceacb", "#4f7a33", "#9aa84a", "#7b4a2a"),
+    "terracotta": ("#3b1b14", "#f4dcc2", "#b4532f", "#de9560", "#4d6a6a"),
+}
 
 
-def spline(values: np.ndarray, n: int) -> np.ndarray:
-    """A smooth curve [n, ...] by `values` [k, ...] (quadratic B-spline), whose ends lie half a cell outside it."""
-    place = (np.arange(n) + 0.5) / n * (len(values) - 2)
-    left = np.minimum(place.astype(int), len(values) - 3)
-    t = (place - left).astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
-    taps = values[left] * (0.5 * (1 - t) * (1 - t)), values[left + 1] * (0.5 + t * (1 - t))
-    return taps[0] + taps[1] + values[left + 2] * (0.5 * t * t)
+@dataclass(frozen=True)
+class Palette:
+    """Six roles, each an RGB float array [3] (0..255)."""
+
+    ground: np.ndarray  # the cloth
+    main: np.ndarray  # what the motif is made of
+    second: np.ndarray  # its fillings
+    accent: np.ndarray
+    line: np.ndarray  # its contours
+    deep: np.ndarray  # a dye near the ground, for what lies behind
 
 
-def enlarge(grid: np.ndarray, n: int) -> np.ndarray:
-    """A smooth float32 [n, n, ...] field by the values of `grid` [g, g, ...]."""
-    field = spline(spline(grid.astype(np.float32), n).swapaxes(0, 1), n)
-    return np.ascontiguousarray(field.swapaxes(0, 1))
-
-
-def reduce(canvas: np.ndarray, size: int) -> np.ndarray:
-    """Area average of an even-sided canvas uint8 [n, n, c], n = size·2^k: uint8 [size, size, c]."""
-    while canvas.shape[0] > size:
-        wide = canvas.astype(np.uint16)
-        total = wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2]
-        canvas = ((total + 2) >> 2).astype(np.uint8)
-    return canvas
-
-
-def soften(image: np.ndarray, variance: float) -> np.ndarray:
-    """Float32 `image` [n, n, ...] blurred by about a Gaussian of `variance` pixels², edges held."""
-    steps = int(np.ceil(variance / 0.6))
-    side = np.float32(variance / (2 * steps))
-    for axis in (0, 1) * steps:
-        image = image.swapaxes(0, axis)
-        padded = np.concatenate([image[:1], image, image[-1:]])
-        image = (image * (1 - 2 * side) + (padded[:-2] + padded[2:]) * side).swapaxes(0, axis)
-    return image
+def draw_palette(rng: np.random.Generator, home: tuple[str, ...], share: float) -> Palette:
+    """One palette: a tradition (with probability `share` one of `home`), dyes shifted a little, and a ground."""
+    names = sorted(home if rng.random() < share else _DYES)
+    dark, light, *dyes = (np.array([*bytes.fromhex(c[1:])], float) for c in _DYES[names[rng.integers(len(names))]])
+    first, second, third = (dyes[k] for k in rng.permutation(3))
+    cast, way = rng.uniform(-16, 16, 3), rng.random()
+    if way < 0.8:  # dark cloth, light motif
+        ground, main, line, deep = dark, light, mix(dark, first, 0.15), mix(dark, first, 0.45)
+    elif way < 0.86:  # light cloth, dyed motif
+        ground, main, line, deep = light, first, dark, mix(light, third, 0.35)
+    elif way < 0.97:  # dyed cloth, light motif
+        ground, main, line, deep = first, light, dark, mix(first, dark, 0.45)
+    else:  # tone on tone
+        ground, main, line, deep = mix(first, light, 0.35), mix(first, light, 0.8), first, mix(first, light, 0.5)
+    fill, accent = (second, third) if rng.random() < 0.7 else (mix(second, light, 0.4), second)
+    return Palette(*(np.clip(c + cast, 6, 250) for c in (ground, main, fill, accent, line, deep)))

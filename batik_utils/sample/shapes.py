@@ -3,15 +3,15 @@
 import numpy as np
 
 
-def rotate(points: np.ndarray, angle: float) -> np.ndarray:
-    """`points` [..., 2] turned by `angle` radians about the origin."""
+def rotate(points: np.ndarray, angle) -> np.ndarray:
+    """`points` [..., 2] turned by `angle` radians about the origin; [m, 2] by each of several [k]: [k, m, 2]."""
     cos, sin = np.cos(angle), np.sin(angle)
-    return points @ np.array([[cos, sin], [-sin, cos]])
+    return points @ np.stack([cos, sin, -sin, cos], axis=-1).reshape(*np.shape(angle), 2, 2)
 
 
 def around(shape: np.ndarray, count: int, start: float = 0.0) -> np.ndarray:
     """`shape` [m, 2] turned to `count` even angles: [count, m, 2]."""
-    return np.stack([rotate(shape, start + 2 * np.pi * k / count) for k in range(count)])
+    return rotate(shape, start + 2 * np.pi * np.arange(count) / count)
 
 
 def polar(radius, angle: np.ndarray) -> np.ndarray:
@@ -19,14 +19,14 @@ def polar(radius, angle: np.ndarray) -> np.ndarray:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
-def polygon(corners: int, radius: float = 1.0, start: float = 0.0) -> np.ndarray:
-    """A regular polygon of circumradius `radius`; with many corners, a circle."""
-    return polar(radius, start + np.arange(corners) * 2 * np.pi / corners)
+def polygon(corners: int, radius=1.0, start: float = 0.0) -> np.ndarray:
+    """A regular polygon in a circle of `radius` (with many corners, a circle); a star where two radii take turns."""
+    return polar(np.resize(radius, corners), start + np.arange(corners) * 2 * np.pi / corners)
 
 
-def star(points: int, outer: float, inner: float) -> np.ndarray:
-    """A star that touches the circles of radius `outer` and `inner`."""
-    return polar(np.tile([outer, inner], points), np.arange(2 * points) * np.pi / points)
+def box(width: float, height: float) -> np.ndarray:
+    """A rectangle about the origin."""
+    return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, height / 2]
 
 
 def leaf(length: float, width: float, roundness: float = 0.8, lean: float = 0.5) -> np.ndarray:
@@ -36,11 +36,6 @@ def leaf(length: float, width: float, roundness: float = 0.8, lean: float = 0.5)
     half[[0, -1]] = 0
     upper = np.stack([t * length, half], axis=1)
     return np.concatenate([upper, (upper * [1, -1])[-2:0:-1]])
-
-
-def box(width: float, height: float) -> np.ndarray:
-    """A rectangle about the origin."""
-    return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, height / 2]
 
 
 def ribbon(line: np.ndarray, width) -> np.ndarray:
@@ -64,8 +59,7 @@ def row(pitch: float, y: float, start: float = 0.0) -> np.ndarray:
 
 def bend(headings: np.ndarray, length: float) -> np.ndarray:
     """The curve that starts at (0, 0) and takes equal steps along `headings` [m] (radians): [m + 1, 2]."""
-    steps = polar(1.0, headings) * length / len(headings)
-    return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+    return np.pad(np.cumsum(polar(1.0, headings) * length / len(headings), axis=0), ((1, 0), (0, 0)))
 
 
 def curl(radius: float, turns: float, steps: int) -> np.ndarray:
