@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batik_utils.data import listing, obtain, pixels
 from batik_utils.data import load as rooms
+from batik_utils.data import obtain
 from batik_utils.data.load import load_dataset
 from batik_utils.data.obtain import NoPhotographs
 from batik_utils.errors import BatikError
@@ -107,9 +107,9 @@ def test_pictures_are_the_published_ones_where_half_of_those_used_are(data, monk
     def md5(path):
         return hashlib.md5((data / path).read_bytes()).hexdigest()
 
-    listed = {f"{BALI}/{n}.jpg": (md5(f"{BALI}/{n}.jpg"), 1) for n in (1, 10, 11)}
-    listed |= {f"{BALI}/2.jpg": ("0" * 32, 1), f"{BALI}/3.jpg": ("", 1)}
-    monkeypatch.setattr(listing, "published_files", lambda: listed)
+    listed = {f"{BALI}/{n}.jpg": md5(f"{BALI}/{n}.jpg") for n in (1, 10, 11)}
+    listed |= {f"{BALI}/2.jpg": "0" * 32, f"{BALI}/3.jpg": ""}
+    monkeypatch.setattr(obtain, "published_files", lambda: listed)
     source = load_dataset(study(BALI, CELUP), data).source
     assert (source.identical, source.altered, source.missing, source.unlisted) == (3, 1, 1, 4)
     assert source.kind == "folder"
@@ -187,7 +187,7 @@ def test_a_cache_folder_that_cannot_be_written_is_one_line(data, tmp_path, monke
 
 def test_processes_side_by_side_give_the_same_pictures(data, tmp_path, monkeypatch):
     alone = load_dataset(study(BALI, CELUP), data)
-    monkeypatch.setattr(pixels, "_SERIAL", 0)
+    monkeypatch.setattr(rooms, "_SERIAL", 0)
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "second"))
     together = load_dataset(study(BALI, CELUP), data, progress=True)
     assert np.array_equal(alone.images, together.images) and alone.fingerprint == together.fingerprint

@@ -1,33 +1,36 @@
 """A study's pictures as one Dataset: listed, hashed, compared with the published list, decoded once, grouped."""
 
-from __future__ import annotations
-
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import joblib
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import BrokenProcessPool
 from numpy.typing import NDArray
 
 from batik_utils.audit import grouping
 from batik_utils.data import decode
 from batik_utils.data.decode import NotAnImage, read_image
-from batik_utils.data.listing import Listed, hash_files, motif_files
-from batik_utils.data.obtain import find_photographs
-from batik_utils.data.pixels import Outcome, cached_pictures
+from batik_utils.data.obtain import Listed, cache_dir, find_photographs, hash_files, motif_files
 from batik_utils.errors import BatikError
-from batik_utils.files import digest, digest_source
+from batik_utils.files import atomic, digest, digest_file, digest_json, digest_source, read_sealed, write_sealed
 from batik_utils.progress import Progress
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Source
 
-SAMPLE_PER_MOTIF = 50
-"""Pictures drawn for each motif of the procedural sample, as many as the published data set has photographs."""
+SAMPLE_PER_MOTIF = 50  # as many as the published data set has photographs
 
-SAMPLE_DESCRIPTION = "procedural sample drawn by this project, not batik photographs"
-OWN_DESCRIPTION = "a folder of the reader's own"
+_SERIAL = 64  # up to this many pictures one process is done before two have started
+
+Outcome = dict[str, Any] | str
+"""What became of one picture: its facts, or the reason why there is none."""
+_Pictures = tuple[Source, NDArray[np.uint8], list[Listed], list[Outcome], list[tuple[str, str]]]
+"""A source, the pictures that there are [n, ...], every file's row and outcome, and what is skipped with reasons."""
 
 
 def load_dataset(study: Study, data: Path | None = None, progress: bool = True) -> Dataset:
@@ -39,44 +42,59 @@ def load_dataset(study: Study, data: Path | None = None, progress: bool = True) 
     images or when `data` is given to a study whose pictures are drawn.
     """
     with Progress(progress) as bar:
-        if study.data == "sample":
-            if data is not None:
-                raise BatikError(f"The study {study.name} draws its own pictures; leave out DATA={data}.")
-            folder, dataset = None, _drawn(study, bar)
-        else:
+        if study.data != "sample":
             folder, place = find_photographs(data, study.motifs)
-            dataset = _photographs(study, folder, place, bar)
+            source, images, rows, outcomes, skipped = _photographs(study, folder, place, bar)
+        elif data is None:
+            folder, (source, images, rows, outcomes, skipped) = None, _drawn(study, bar)
+        else:
+            raise BatikError(f"The study {study.name} draws its own pictures; leave out DATA={data}.")
+        kept = [(row, facts) for row, facts in zip(rows, outcomes, strict=True) if isinstance(facts, dict)]
+        dataset = Dataset(
+            motifs=study.motifs,
+            images=images,
+            labels=np.array([study.motifs.index(row.path.partition("/")[0]) for row, _ in kept], dtype=np.int64),
+            paths=tuple(row.path for row, _ in kept),
+            sha256=tuple(row.sha256 for row, _ in kept),
+            groups=np.arange(len(kept), dtype=np.int64),
+            source=source,
+            skipped=tuple(skipped),
+            facts=tuple({**facts, "status": row.status} for row, facts in kept),
+        )
         groups, pairs = grouping(study, dataset, folder, bar)
     return replace(dataset, groups=groups, pairs=pairs)
 
 
-def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> Dataset:
+def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pictures:
     listed = [motif_files(folder, motif) for motif in study.motifs]
-    skipped = [refused for _, some in listed for refused in some]
     files = [path for some, _ in listed for path in some]
     bar.stage("Reading", len(files), "files")
     rows, unread, missing = hash_files(folder, study.motifs, bar.watch(files))
-    skipped += unread
-    _demand_two(study.motifs, rows, skipped)
-
-    def sort(outcomes: list[Outcome]) -> tuple[list[tuple[Listed, dict[str, Any]]], list[tuple[str, str]]]:
-        told = list(zip(rows, outcomes, strict=True))
-        kept = [(row, facts) for row, facts in told if isinstance(facts, dict)]
-        refused = [(row.path, reason) for row, reason in told if isinstance(reason, str)]
-        _demand_two(study.motifs, [row for row, _ in kept], skipped + refused)
-        return kept, refused
-
+    skipped = [refused for _, some in listed for refused in some] + unread
     size, resize = study.image.size, study.image.resize
     code = digest_source(Path(decode.__file__))
     key = ["photographs", code, size, resize, [(row.path, row.sha256) for row in rows]]
-    tasks = [(folder / row.path, size, resize) for row in rows]
+
+    def demand_two(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
+        told = list(zip((row.path for row in rows), outcomes, strict=True))
+        refused = sorted(skipped + [(path, outcome) for path, outcome in told if isinstance(outcome, str)])
+        counts = Counter(path.partition("/")[0] for path, outcome in told if isinstance(outcome, dict))
+        for motif in (m for m in study.motifs if counts[m] < 2):
+            got = "only one usable image" if counts[motif] else "no usable image"
+            left = [f"{path}: {reason}" for path, reason in refused if path.startswith(f"{motif}/")]
+            why = f" (skipped {left[0]}{f', and {len(left) - 1} more' if left[1:] else ''})" if left else ""
+            raise BatikError(f"The folder {motif} has {got}{why}; a motif needs at least two.")
+        return refused
+
+    demand_two([{}] * len(rows))  # before the work of decoding
     bar.stage("Decoding", len(rows), "images")
-    images, outcomes = cached_pictures(key, size, _read, tasks, sort, bar)
-    kept, refused = sort(outcomes)
-    published = 2 * sum(row.status == "identical" for row, _ in kept) >= len(kept)
-    source = Source("published", place) if published else Source("folder", OWN_DESCRIPTION)
+    tasks = [(folder / row.path, size, resize) for row in rows]
+    images, outcomes = _computed(key, size, _read, tasks, demand_two, bar)
+    used = [row.status for row, outcome in zip(rows, outcomes, strict=True) if isinstance(outcome, dict)]
+    published = 2 * used.count("identical") >= len(used)
+    source = Source("published", place) if published else Source("folder", "a folder of the reader's own")
     counts: dict[str, Any] = Counter(row.status for row in rows)
-    return _dataset(study, images, kept, replace(source, missing=missing, **counts), sorted(skipped + refused))
+    return replace(source, missing=missing, **counts), images, rows, outcomes, demand_two(outcomes)
 
 
 def _read(path: Path, size: int, resize: Literal["nearest", "bilinear"]) -> tuple[NDArray[np.uint8] | None, Outcome]:
@@ -86,29 +104,18 @@ def _read(path: Path, size: int, resize: Literal["nearest", "bilinear"]) -> tupl
         return None, error.reason
 
 
-def _demand_two(motifs: tuple[str, ...], rows: Sequence[Listed], skipped: Sequence[tuple[str, str]]) -> None:
-    counts = Counter(row.motif for row in rows)
-    for motif in (m for m in motifs if counts[m] < 2):
-        got = "only one usable image" if counts[motif] else "no usable image"
-        left = [f"{path}: {reason}" for path, reason in skipped if path.startswith(f"{motif}/")]
-        why = f" (skipped {left[0]}{f', and {len(left) - 1} more' if left[1:] else ''})" if left else ""
-        raise BatikError(f"The folder {motif} has {got}{why}; a motif needs at least two.")
-
-
-def _drawn(study: Study, bar: Progress) -> Dataset:
+def _drawn(study: Study, bar: Progress) -> _Pictures:
     from batik_utils import sample
 
     size = study.image.size
     tasks = [(motif, i, size) for motif in study.motifs for i in range(SAMPLE_PER_MOTIF)]
     code = [digest_source(file) for file in sorted(Path(sample.__file__).parent.glob("*.py"))]
     bar.stage("Drawing", len(tasks), "images")
-    images, outcomes = cached_pictures(["sample", code, tasks], size, _draw, tasks, lambda outcomes: None, bar)
-    facts = [outcome for outcome in outcomes if isinstance(outcome, dict)]
-    rows = [
-        Listed(f"{motif}/{i + 1:02d}.png", digest(image.tobytes()), "drawn")
-        for (motif, i, _), image in zip(tasks, images, strict=True)
-    ]
-    return _dataset(study, images, list(zip(rows, facts, strict=True)), Source("drawn", SAMPLE_DESCRIPTION))
+    images, outcomes = _computed(["sample", code, tasks], size, _draw, tasks, lambda outcomes: None, bar)
+    named = zip(tasks, images, strict=True)
+    rows = [Listed(f"{motif}/{i + 1:02d}.png", digest(image.tobytes()), "drawn") for (motif, i, _), image in named]
+    source = Source("drawn", "procedural sample drawn by this project, not batik photographs")
+    return source, images, rows, outcomes, []
 
 
 def _draw(motif: str, index: int, size: int) -> tuple[NDArray[np.uint8], Outcome]:
@@ -118,22 +125,54 @@ def _draw(motif: str, index: int, size: int) -> tuple[NDArray[np.uint8], Outcome
     return draw(motif, index, size), facts | {"orientation": 1, "extension_agrees": True}
 
 
-def _dataset(
-    study: Study,
-    images: NDArray[np.uint8],
-    rows: Sequence[tuple[Listed, dict[str, Any]]],
-    source: Source,
-    skipped: Sequence[tuple[str, str]] = (),
-) -> Dataset:
-    """Row i of everything is one image; groups are to follow."""
-    return Dataset(
-        motifs=study.motifs,
-        images=images,
-        labels=np.array([study.motifs.index(row.motif) for row, _ in rows], dtype=np.int64),
-        paths=tuple(row.path for row, _ in rows),
-        sha256=tuple(row.sha256 for row, _ in rows),
-        groups=np.arange(len(rows), dtype=np.int64),
-        source=source,
-        skipped=tuple(skipped),
-        facts=tuple({**facts, "status": row.status} for row, facts in rows),
-    )
+def _computed(
+    key: Any,
+    size: int,
+    work: Callable[..., tuple[NDArray[np.uint8] | None, Outcome]],
+    tasks: Sequence[tuple[Any, ...]],
+    accept: Callable[[list[Outcome]], object],
+    bar: Progress,
+) -> tuple[NDArray[np.uint8], list[Outcome]]:
+    """Run work(*task) for each task, once for each key, side by side in processes.
+
+    `key` (plain values) must tell apart everything that the result depends on. Returns the pictures that there
+    are, uint8 [n, size, size, 3], memory-mapped and read-only, in the order of their tasks; and every task's
+    outcome, which `accept` sees before anything is kept and may refuse. A damaged cache is computed again.
+    Raises BatikError when the cache folder cannot be written or a process dies.
+    """
+    pixels = cache_dir() / "images" / f"{digest_json(key)}.rgb"
+    said = _notes(pixels)
+    if said is None:
+        outcomes: list[Outcome] = []
+        try:
+            with atomic(pixels) as part:
+                with part.open("wb") as file:
+                    for image, outcome in bar.watch(_run(work, tasks)):
+                        outcomes.append(outcome)
+                        if image is not None:
+                            file.write(image.tobytes())
+                accept(outcomes)
+                sha256 = digest_file(part)
+        except BrokenProcessPool:
+            raise BatikError(f"{bar.title}: a process was killed, most often for want of memory.") from None
+        write_sealed(pixels.with_suffix(".json"), json.dumps({"outcomes": outcomes, "sha256": sha256}).encode())
+        said = _notes(pixels)
+        if said is None:
+            raise BatikError("The cache folder loses what is written to it; set BATIK_CACHE to another folder.")
+    count = sum(isinstance(outcome, dict) for outcome in said["outcomes"])
+    return np.memmap(pixels, np.uint8, "r", shape=(count, size, size, 3)), said["outcomes"]
+
+
+def _notes(pixels: Path) -> dict[str, Any] | None:
+    said = json.loads(read_sealed(pixels.with_suffix(".json")) or "null")
+    return said if said and pixels.is_file() and said["sha256"] == digest_file(pixels) else None
+
+
+def _run(work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+    jobs = min(4, joblib.cpu_count())  # each may hold a few hundred megabytes of one large photograph
+    if len(tasks) <= _SERIAL or jobs == 1:
+        yield from (work(*task) for task in tasks)
+        return
+    # Processes, not threads: Pillow's warnings are silenced through a filter that threads would share.
+    yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(work)(*t) for t in tasks)
+    get_reusable_executor().shutdown()  # idle workers would keep their memory while models train

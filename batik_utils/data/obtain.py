@@ -1,37 +1,102 @@
-"""Where photographs come from: a folder given, data/, ../shared/data/, Kaggle."""
+"""Where photographs come from (a folder given, data/, ../shared/data/, Kaggle), and which files a study has.
 
-from __future__ import annotations
+The published list, published_files.csv (path, md5, bytes; the 982 files of KAGGLE_DATASET), was made from the data
+folder's MANIFEST.csv: its columns path, published_md5 and published_bytes.
+"""
 
 import contextlib
+import csv
 import difflib
 import io
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from batik_utils.data.decode import EXTENSIONS
-from batik_utils.data.listing import published_files
-from batik_utils.errors import BatikError
+from batik_utils.errors import BatikError, printable
+from batik_utils.files import digest_file
 from batik_utils.study import ROOT
 
 KAGGLE_DATASET = "dionisiusdh/indonesian-batik-motifs"
 KAGGLE_HOST = "https://www.kaggle.com"
-KAGGLE_TIMEOUT = 4.0
-"""Seconds after which an unanswered knock at Kaggle's door counts as offline (name look-up included)."""
-
-_DEPTH = 3
+KAGGLE_TIMEOUT = 4.0  # seconds after which a knock at its door counts as unanswered (name look-up included)
 
 
 class NoPhotographs(BatikError):
     """No place has any folders of pictures; a face may then turn to the procedural sample."""
 
 
+Status = Literal["identical", "altered", "unlisted", "drawn"]
+
+
+class Listed(NamedTuple):
+    """One file of a study, and how it compares with the published file of its path."""
+
+    path: str  # posix, relative to the data folder; its first part is the motif
+    sha256: str
+    status: Status
+
+
 def cache_dir() -> Path:
     """The folder of everything that can be computed again: BATIK_CACHE, or .batik in the project's folder."""
     given = os.environ.get("BATIK_CACHE")
     return Path(given).expanduser().resolve() if given else ROOT / ".batik"
+
+
+@cache
+def published_files() -> dict[str, str]:
+    """The published list: {posix path: MD5 as 32 hex digits}."""
+    with Path(__file__).with_name("published_files.csv").open(encoding="utf-8", newline="") as file:
+        return {row["path"]: row["md5"] for row in csv.DictReader(file)}
+
+
+def hash_files(
+    folder: Path, motifs: Iterable[str], paths: Iterable[Path]
+) -> tuple[list[Listed], list[tuple[str, str]], int]:
+    """Files compared with the list, (posix path, reason) of unreadable ones, and how many listed ones are missing."""
+    missing = {path: md5 for path, md5 in published_files().items() if path.partition("/")[0] in set(motifs)}
+    rows: list[Listed] = []
+    skipped: list[tuple[str, str]] = []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        published = missing.pop(name, None)
+        try:
+            found = "" if published is None else digest_file(path, "md5")
+            status: Status = "unlisted" if published is None else "identical" if found == published else "altered"
+            rows.append(Listed(name, digest_file(path), status))
+        except OSError as error:
+            skipped.append((name, f"it cannot be read ({error.strerror})"))
+    return rows, skipped, len(missing)
+
+
+def motif_files(folder: Path, motif: str) -> tuple[list[Path], list[tuple[str, str]]]:
+    """The regular files of one motif's folder in the lexicographic order that Keras uses, and what is skipped.
+
+    Skipped are (posix path relative to `folder`, reason) subfolders, links that lead out of `folder`, and names that
+    cannot be shown; hidden files without a word. Raises BatikError when the motif's folder leads out of `folder`.
+    """
+    root, place = folder.resolve(), folder / motif
+    if not place.resolve().is_relative_to(root):
+        raise BatikError(f"The folder {motif} is a link out of the data folder; put the files themselves there.")
+    found = {name: _unfit(place / name, root) for name in sorted(os.listdir(place)) if not name.startswith(".")}
+    skipped = [(printable(f"{motif}/{name}"), reason) for name, reason in found.items() if reason]
+    return [place / name for name, reason in found.items() if not reason], skipped
+
+
+def _unfit(path: Path, root: Path) -> str:
+    if printable(path.name) != path.name:
+        return "its name has characters that cannot be shown"
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "a link that leads nowhere"
+    if not target.is_relative_to(root):
+        return "a link that leads out of the data folder"
+    return "" if target.is_file() else "a folder" if target.is_dir() else "not a regular file"
 
 
 def find_photographs(data: Path | None, motifs: Sequence[str]) -> tuple[Path, str]:
@@ -68,15 +133,21 @@ def find_photographs(data: Path | None, motifs: Sequence[str]) -> tuple[Path, st
 
 
 def _search(base: Path, motifs: Sequence[str], place: str) -> Path:
-    """The shallowest folder at or under base that has all motifs; raises as find_photographs does."""
+    """The shallowest folder, at most three below base, that has all motifs; raises as find_photographs does."""
     if not base.is_dir():
         raise NoPhotographs("there is no such folder")
     best: set[str] = set()
-    for folder, names in _folders(base):
-        if names.issuperset(motifs):
-            return folder
-        pictured = {name for name in names if _has_pictures(folder / name)}
-        best = max(best, pictured, key=lambda found: (len(found.intersection(motifs)), len(found)))
+    level = [base]
+    for _ in range(4):
+        below: list[Path] = []
+        for folder in level:
+            inner = sorted(p for p in _entries(folder) if p.is_dir() and not p.name.startswith("."))
+            if {p.name for p in inner}.issuperset(motifs):
+                return folder
+            pictured = {p.name for p in inner if any(f.suffix.lower() in EXTENSIONS for f in _entries(p))}
+            best = max(best, pictured, key=lambda found: (len(found.intersection(motifs)), len(found)))
+            below += [p for p in inner if not p.is_symlink()]  # links may lead anywhere, or in a circle
+        level = below
     if not best:
         raise NoPhotographs("no folders of pictures in it")
     complaints = []
@@ -87,28 +158,18 @@ def _search(base: Path, motifs: Sequence[str], place: str) -> Path:
     raise BatikError(" ".join(complaints))
 
 
-def _folders(base: Path) -> list[tuple[Path, set[str]]]:
-    """Folders from base to a depth of three below it, the shallowest first, with the names of their subfolders."""
-    found = []
-    for here, names, _ in os.walk(base):  # links are not followed: they may lead anywhere, or in a circle
-        depth = len(Path(here).relative_to(base).parts)
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        found.append((depth, here, set(names)))
-        if depth == _DEPTH:
-            names.clear()
-    return [(Path(here), names) for _, here, names in sorted(found, key=lambda row: row[:2])]
-
-
-def _has_pictures(folder: Path) -> bool:
+def _entries(folder: Path) -> list[Path]:
     with contextlib.suppress(OSError):
-        return any(path.suffix.lower() in EXTENSIONS for path in folder.iterdir())
-    return False
+        return list(folder.iterdir())
+    return []
 
 
 def _from_kaggle(motifs: Sequence[str]) -> Path:
-    for copy in _kaggle_copies():
+    home = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub") / "datasets" / KAGGLE_DATASET
+    # Complete downloads in kagglehub's own cache, newest first; finding them needs no network.
+    for version in sorted((int(m.stem) for m in home.glob("*.complete") if m.stem.isdigit()), reverse=True):
         with contextlib.suppress(BatikError):
-            return _search(copy, motifs, "copy from Kaggle")
+            return _search(home / "versions" / str(version), motifs, "copy from Kaggle")
     if absent := set(motifs).difference(path.partition("/")[0] for path in published_files()):
         raise NoPhotographs(f"it has no {', '.join(sorted(absent))}")
     if os.environ.get("BATIK_OFFLINE", "") not in {"", "0"}:
@@ -128,27 +189,19 @@ def _from_kaggle(motifs: Sequence[str]) -> Path:
     return _search(Path(got), motifs, "download from Kaggle")
 
 
-def _kaggle_copies() -> list[Path]:
-    """Complete downloads in kagglehub's own cache, newest first; finding them needs no network."""
-    home = os.environ.get("KAGGLEHUB_CACHE")
-    place = (Path(home) if home else Path.home() / ".cache" / "kagglehub") / "datasets" / KAGGLE_DATASET
-    versions = sorted((int(m.stem) for m in place.glob("*.complete") if m.stem.isdigit()), reverse=True)
-    return [place / "versions" / str(v) for v in versions]
-
-
 def _kaggle_answers() -> bool:
     """Whether anything answers within about KAGGLE_TIMEOUT seconds."""
-    answers: list[bool] = []
+    answered = threading.Event()
 
     def knock() -> None:
         import requests
 
         with contextlib.suppress(requests.RequestException):
             requests.head(KAGGLE_HOST, timeout=KAGGLE_TIMEOUT, allow_redirects=False)
-            answers.append(True)
+            answered.set()
 
     # requests' timeout does not cover looking up the name, which can hang; a thread left behind does no harm.
     thread = threading.Thread(target=knock, daemon=True)
     thread.start()
     thread.join(KAGGLE_TIMEOUT + 1)
-    return bool(answers)
+    return answered.is_set()

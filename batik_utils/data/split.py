@@ -1,14 +1,12 @@
 """Which images train and which test, protocol by protocol: everything that is known of a protocol is here."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
 from batik_utils.errors import BatikError
@@ -24,14 +22,11 @@ class Round:
     """Splits on which a model is fitted alike, and what is asked of the fits."""
 
     splits: Sequence[Split]
-    seeds: int = 1
-    """Training seeds 0 … seeds - 1 for each split."""
+    seeds: int = 1  # training seeds 0 … seeds - 1 for each split
+    # A model's own hyperparameters, each that its search tries, or the one that validation chose.
     setting: Literal["own", "tried", "chosen"] = "own"
-    """A model's own hyperparameters, each that its search tries, or the one that validation chose."""
-    labels: NDArray[np.int64] | None = None
-    """[n], where they are not the dataset's."""
-    corruptions: bool = False
-    """Whether the test images are tampered with too."""
+    labels: NDArray[np.int64] | None = None  # [n], where they are not the dataset's
+    corruptions: bool = False  # whether the test images are tampered with too
     history: bool = False
 
 
@@ -94,9 +89,9 @@ def published_split(study: Study, dataset: Dataset) -> Split:
     """
     if study.published.split == "keras-validation-split":
         train, test = [], []
+        seen = [i for i, path in enumerate(dataset.paths) if path.lower().endswith(KERAS_EXTENSIONS)]
         for label, motif in enumerate(dataset.motifs):
-            own = [i for i in np.flatnonzero(dataset.labels == label) if _keras_sees(dataset.paths[i])]
-            own.sort(key=lambda i: dataset.paths[i])
+            own = sorted((i for i in seen if dataset.labels[i] == label), key=lambda i: dataset.paths[i])
             cut = int(0.2 * len(own))
             if cut == 0:
                 raise BatikError(f"{motif} has {len(own)} images, and a fifth of them must be at least one to test on.")
@@ -110,8 +105,7 @@ def published_split(study: Study, dataset: Dataset) -> Split:
     cut_off = StratifiedShuffleSplit(n_splits=1, test_size=tenth, random_state=0)
     rest, testing = next(cut_off.split(dataset.labels, dataset.labels))
     learning, validating = (rest[part] for part in next(cut_off.split(rest, dataset.labels[rest])))
-    for rows, part in ((learning, "to train on"), (validating, "to validate on"), (testing, "to test on")):
-        _demand_all(dataset, rows, part)
+    _demand_all(dataset, "", train=learning, validate=validating, test=testing)
     return Split("published", 0, 0, _rows(learning), _rows(validating), _rows(testing))
 
 
@@ -124,17 +118,14 @@ def grouped_splits(study: Study, dataset: Dataset, repeats: int) -> list[Split]:
     """
     folds = study.grouped.folds
     for label, motif in enumerate(dataset.motifs):
-        groups = len(np.unique(dataset.groups[dataset.labels == label]))
-        if groups < folds:
-            raise BatikError(
-                f"{motif} has {groups} different images, too few for {folds} folds; set grouped.folds lower."
-            )
+        if (count := len(np.unique(dataset.groups[dataset.labels == label]))) < folds:
+            few = f"{motif} has {count} different images, too few for {folds} folds"
+            raise BatikError(f"{few}; set grouped.folds lower.")
     splits = []
     for repeat in range(repeats):
         parts = _folds(tuple(dataset.labels.tolist()), tuple(dataset.groups.tolist()), folds, repeat)
         for fold, (train, test) in enumerate(parts):
-            for rows, part in ((train, "train on"), (test, "test on")):
-                _demand_all(dataset, rows, f"fold {fold + 1} of repeat {repeat + 1} to {part}")
+            _demand_all(dataset, f" in fold {fold + 1} of repeat {repeat + 1}", train=train, test=test)
             splits.append(Split("grouped", repeat, fold, _rows(train), (), _rows(test)))
     return splits
 
@@ -155,16 +146,12 @@ def permuted_labels(dataset: Dataset, seed: int) -> NDArray[np.int64]:
     return np.random.Generator(np.random.PCG64(seed)).permutation(dataset.labels[first])[group]
 
 
-def _keras_sees(path: str) -> bool:
-    return path.lower().endswith(KERAS_EXTENSIONS)
+def _demand_all(dataset: Dataset, where: str, **parts: NDArray[np.int64]) -> None:
+    for purpose, rows in parts.items():
+        for label in sorted(set(range(len(dataset.motifs))) - set(dataset.labels[rows].tolist())):
+            none = f"{dataset.motifs[label]} has no image to {purpose} on{where}"
+            raise BatikError(f"{none}: too few different images for this protocol.")
 
 
-def _demand_all(dataset: Dataset, rows: NDArray[np.int64], where: str) -> None:
-    for label in sorted(set(range(len(dataset.motifs))) - set(dataset.labels[rows].tolist())):
-        raise BatikError(
-            f"{dataset.motifs[label]} has no image in {where}: too few different images for this protocol."
-        )
-
-
-def _rows(rows: Iterable[Any]) -> tuple[int, ...]:
-    return tuple(sorted(int(i) for i in rows))
+def _rows(rows: ArrayLike) -> tuple[int, ...]:
+    return tuple(np.sort(rows).tolist())
