@@ -22,7 +22,7 @@ from batik_utils.report import display
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import claims as stats_claims
 from batik_utils.stats.metrics import METRICS
-from batik_utils.stats.mispairing import mispaired_fit
+from batik_utils.stats.mistakes import mispaired_fit
 from batik_utils.study import ROOT, Study
 from batik_utils.values import Dataset, Pair, Results, Source
 

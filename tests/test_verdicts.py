@@ -18,7 +18,7 @@ from batik_utils.values import Hyper, Pair
 
 
 def _band(value, reach=0.05):
-    return Interval(value, value - reach, value + reach, 50, "nadeau-bengio")
+    return Interval(value, value - reach, value + reach, 50)
 
 
 def _comparison(gap=0.1, p=0.001, same=0.01, **more):
@@ -26,7 +26,6 @@ def _comparison(gap=0.1, p=0.001, same=0.01, **more):
     given = {
         "a": "a",
         "b": "b",
-        "protocol": "grouped",
         "metric": "accuracy",
         "folds": 5,
         "repeats": 10,
@@ -86,7 +85,7 @@ def test_the_verdict_of_counted_fits():
 def test_mcnemar_in_words():
     def found(p):
         m = McNemar("a", "b", 0, 0, 16, 8, 1, 5, p)
-        return PublishedComparison("a", "b", (m,), m)
+        return PublishedComparison(m, (m,))
 
     opening = "On these 30 images, with p < 0.05, the test "
     assert verdicts.mcnemar({"A and B": found(0.049)}) == f"{opening}tells apart A and B."
@@ -140,7 +139,7 @@ def test_what_a_model_learnt_beyond_its_baselines():
 
 def test_what_moves_the_score():
     def sentence(data, seed):
-        return verdicts.variance("A", VarianceSplit(data**2, seed**2, 50, 5))
+        return verdicts.variance("A", VarianceSplit(data, seed, 50, 5))
 
     assert "far more than the training seed" in sentence(0.06, 0.01)
     assert "both matter" in sentence(0.06, 0.04)
@@ -151,7 +150,7 @@ def test_what_moves_the_score():
 
 def _calibration(confidence, ece, after_loss=0.5):
     before = Quality(ece, 0.3, 0.6, confidence, 0.8, pd.DataFrame())
-    return Calibration("m", before, replace(before, ece=0.02, brier=0.28, log_loss=after_loss), (1.5,), 150, 5)
+    return Calibration("m", before, replace(before, ece=0.02, brier=0.28, log_loss=after_loss), (1.5,))
 
 
 def test_calibration_in_words():
@@ -204,8 +203,8 @@ def test_the_search():
 
 
 def _row(verdict, what="it"):
-    empty = dict.fromkeys(("n", "value_interval", "median", "low", "high", "interval", "grouped"))
-    return ClaimRow("c", what, "3", "m", "M", "accuracy", 0.5, seeds=3, verdict=verdict, reason="", **empty)
+    claim = {"id": "c", "what": what, "where": "3", "model": "m", "metric": "accuracy", "value": 0.5, "n": None}
+    return ClaimRow(**claim, title="M", verdict=verdict, reason="")
 
 
 def test_claims_in_one_sentence():

@@ -1,38 +1,221 @@
-"""metrics.json: a study's numbers for machines, in the form of metrics_file.MetricsFile (metrics_schema.json)."""
-
-from __future__ import annotations
+"""metrics.json: a study's numbers for machines, described by MetricsFile (metrics_schema.json) and filled here."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from batik_utils.files import write_json
-from batik_utils.report.metrics_file import VERSION, Judged, MetricsFile, OnFolds
 from batik_utils.report.verdicts import fit_counts, verdict
 from batik_utils.stats import metrics as scores
-from batik_utils.stats.claims import ClaimRow, claims_table
-from batik_utils.stats.compare import compare_published, compare_with
-from batik_utils.stats.power import power_statement
-from batik_utils.stats.search import choose
+from batik_utils.stats.claims import ClaimRow, Verdict, claims_table
+from batik_utils.stats.compare import PublishedComparison, compare_published, compare_with
+from batik_utils.stats.intervals import Interval
+from batik_utils.stats.power import Power, power_statement
+from batik_utils.stats.search import Choice, choose
 from batik_utils.study import Study
-from batik_utils.values import Dataset, Results
+from batik_utils.values import Dataset, Hyper, Results
 from batik_utils.wording import NBSP
 
+VERSION: Literal[2] = 2
+"""Raised whenever a key of metrics.json changes its name or meaning."""
 SCHEMA = Path(__file__).with_name("metrics_schema.json")
 """Made of MetricsFile by `python -m batik_utils.report.metrics_json`."""
-DECIMALS = 6
 BASELINE = "baseline_"
 """How the names of baselines begin in fits."""
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Ends = Annotated[tuple[float, float], BeforeValidator(lambda v: (v.low, v.high) if isinstance(v, Interval) else v)]
+Middle = Annotated[float, BeforeValidator(lambda v: v.value if isinstance(v, Interval) else v)]
 
-def schema() -> dict[str, Any]:
-    """JSON schema of metrics.json."""
-    return MetricsFile.model_json_schema()
+
+class Part(BaseModel):
+    """Base of every part: no unknown keys; what is said under a field stands in the schema."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True, use_attribute_docstrings=True)
+
+
+class Data(Part):
+    """The pictures; identical, altered, missing and unlisted count files against the published list."""
+
+    kind: Literal["published", "folder", "drawn"]
+    description: str
+    drawn: bool
+    """Whether these are procedural samples, not photographs."""
+    identical: Count
+    altered: Count
+    missing: Count
+    unlisted: Count
+    images: Count
+    """Usable ones."""
+    per_motif: dict[str, Count]
+    groups: Count
+    """Groups of near-duplicates, a lone image being a group."""
+    skipped: list[dict[Literal["path", "reason"], str]]
+    """Files that are not usable images."""
+    fingerprint: str
+    """sha256 of paths, file hashes, labels and groups."""
+
+
+class PerClass(Part):
+    """Scores of one motif; support is its images, f1_interval a bootstrap's (grouped protocol only)."""
+
+    precision: Share
+    recall: Share
+    f1: Share
+    support: Count
+    f1_interval: Ends | None = None
+
+
+class Scores(Part):
+    """Accuracy, log loss in nats, macro F1."""
+
+    accuracy: Share
+    loss: float
+    macro_f1: Share
+
+
+class Seed(Scores):
+    """A fit on the published split, by its training seed."""
+
+    seed: Count
+
+
+class Published(Seed):
+    """The published split, seen by the training seed of median accuracy; the interval is Wilson's."""
+
+    interval: Ends
+    n_test: Count
+    per_class: dict[str, PerClass]
+    seeds: list[Seed]
+    range: Ends
+    """[lowest, highest] accuracy over training seeds."""
+    hyper: Hyper
+
+
+class Folds(Scores):
+    """Repeated stratified k-fold with near-duplicates on one side, means over folds."""
+
+    interval: Ends | None
+    """Nadeau and Bengio's, of the accuracy; null with too few folds."""
+    n_test: Count
+    """Images tested, each once per repeat and seed."""
+    fits: Count
+    per_class: dict[str, PerClass] | None = None
+
+
+class Model(Part):
+    """A model of the study; a protocol is absent where the model has no fits under it."""
+
+    title: str
+    kind: str
+    parameters: Count | None
+    """All, backbone included; null where the model was never built."""
+    published: Published | None = None
+    search: Choice | None = None
+    grouped: Folds | None = None
+    permuted: Folds | None = None
+    """With shuffled labels: the control that must fall to chance."""
+    curve: dict[str, Share] | None = None
+    """Mean accuracy by training images per motif."""
+
+
+class OnFolds(Part):
+    """A against B on the same folds; differences are A minus B."""
+
+    metric: str
+    folds: Count
+    repeats: Count
+    seeds_a: Count
+    seeds_b: Count
+    mean_a: float
+    mean_b: float
+    difference: Middle
+    interval: Ends = Field(validation_alias=AliasChoices("interval", "difference"))
+    p_value: Share
+    p_a_better: Share
+    p_same: Share
+    p_b_better: Share
+    rope: float
+    p_adjusted: Share | None
+    """Holm's; null where there is but one comparison."""
+
+
+class Comparison(Part):
+    """The verdict: A against B under grouped cross-validation; null is what could not be computed."""
+
+    a: str
+    b: str
+    verdict: Literal["better", "worse", "same", "open", "too few fits"]
+    sentence: str
+    fits: dict[Literal["got", "planned"], Count]
+    """Grouped fits of A and B."""
+    grouped: OnFolds | None
+    published: PublishedComparison | None
+    power: Power | None
+
+
+class Median(Part):
+    """Ours on the published split: the median seed, the range over seeds, the median seed's interval."""
+
+    median: float
+    range: Ends
+    interval: Ends | None
+
+
+class Mean(Part):
+    """Ours across folds."""
+
+    value: float
+    interval: Ends
+
+
+class Stated(Part):
+    """A number that the seed study published, from n test images."""
+
+    model: str
+    metric: str
+    value: float
+    n: Count | None
+
+
+class Placed(Stated):
+    """Where the seed study published it."""
+
+    where: str
+
+
+class Judged(Stated):
+    """The same beside ours."""
+
+    value_interval: Ends | None
+    published: Median | None
+    grouped: Mean | None
+    verdict: Verdict
+    reason: str
+
+
+class MetricsFile(Part):
+    """The numbers of one study; accuracies, F1 and probabilities are fractions (0-1), intervals 95 % as [low, high]."""
+
+    version: Literal[2]
+    study: str
+    title: str
+    motifs: list[str]
+    """Folder names in label order."""
+    data: Data
+    models: dict[str, Model]
+    comparison: Comparison
+    baselines: dict[str, Folds]
+    claims: dict[str, Judged]
+    """By the claim's id."""
+    published: dict[str, Placed]
 
 
 def build_metrics(
@@ -48,6 +231,7 @@ def build_metrics(
     expected is (got, planned) grouped fits of the two compared models (default: counted in results).
     """
     counted = {r.fit.model: r.parameters for r in results.select()} | dict(parameters or {})
+    baselines = {r.fit.model for r in results.select(protocol="grouped") if r.fit.model.startswith(BASELINE)}
     raw = {
         "version": VERSION,
         "study": study.name,
@@ -60,22 +244,13 @@ def build_metrics(
             for name, model in study.models.items()
         },
         "comparison": _comparison(study, results, expected),
-        "baselines": {
-            name.removeprefix(BASELINE): _folds(results, name, "grouped")
-            for name in {r.fit.model for r in results.select(protocol="grouped")}
-            if name.startswith(BASELINE)
-        },
+        "baselines": {name.removeprefix(BASELINE): _folds(results, name, "grouped") for name in baselines},
         "claims": {row.id: _claim(row) for row in claims_table(study, results)},
         "published": {c.id: c.model_dump(exclude={"id", "what"}) for c in study.claims},
     }
     text = MetricsFile.model_validate(raw).model_dump_json(exclude_unset=True).replace(NBSP, " ")
     # Adding zero turns -0.0 into 0.0.
-    return json.loads(text, parse_float=lambda digits: round(float(digits), DECIMALS) + 0.0)
-
-
-def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
-    """Write metrics as JSON with sorted keys and a final newline, whole or not at all."""
-    write_json(path, metrics)
+    return json.loads(text, parse_float=lambda digits: round(float(digits), 6) + 0.0)
 
 
 def _data(dataset: Dataset) -> dict[str, Any]:
@@ -92,11 +267,11 @@ def _data(dataset: Dataset) -> dict[str, Any]:
 
 
 def _protocols(results: Results, model: str, dataset: Dataset) -> dict[str, Any]:
-    out: dict[str, Any] = {}
+    out: dict[str, Any] = {p: _folds(results, model, p) for p in ("grouped", "permuted") if results.select(model, p)}
     if summary := scores.published_summary(results, model):
-        fit = summary.median
         columns = zip(summary.seeds, summary.accuracy, summary.loss, summary.macro_f1, strict=True)
         seeds = [{"seed": s, "accuracy": a, "loss": loss, "macro_f1": f1} for s, a, loss, f1 in columns]
+        fit = summary.median
         out["published"] = {
             **seeds[summary.seeds.index(fit.fit.seed)],
             "interval": summary.interval,
@@ -108,9 +283,6 @@ def _protocols(results: Results, model: str, dataset: Dataset) -> dict[str, Any]
         }
         if choice := choose(results, model):
             out["search"] = choice
-    for protocol in ("grouped", "permuted"):
-        if len(results.select(model, protocol)):
-            out[protocol] = _folds(results, model, protocol)
     if oof := scores.out_of_fold(results, model):
         # Not for "permuted": there an image has another label in each repeat.
         groups = dict(zip(dataset.paths, dataset.groups.tolist(), strict=True))
@@ -122,8 +294,7 @@ def _protocols(results: Results, model: str, dataset: Dataset) -> dict[str, Any]
 
 def _folds(results: Results, model: str, protocol: str) -> dict[str, Any]:
     fits = results.select(model, protocol)
-    return {
-        **{metric: _mean(results, model, protocol, metric) for metric in scores.METRICS},
+    return {metric: _mean(results, model, protocol, metric) for metric in scores.METRICS} | {
         "interval": scores.grouped_interval(results, model, "accuracy", protocol),
         "n_test": len({path for r in fits for path in r.paths}),
         "fits": len(fits),
@@ -139,31 +310,23 @@ def _comparison(study: Study, results: Results, expected: tuple[int, int] | None
     got, planned = expected or fit_counts(results, study.compare)
     head = next((c for c in compare_with(results, a, [m for m in study.models if m != a]) if c.b == b), None)
     judged = verdict(head, study.models[a].title, study.models[b].title, got, planned)
-    grouped = published = None
-    if head:
-        same = {name: getattr(head, name) for name in OnFolds.model_fields if name != "interval"}
-        grouped = same | {"difference": head.difference.value, "interval": head.difference}
-    if tests := compare_published(results, a, b):
-        published = {"median": tests.median, "seeds": tests.per_seed}
     return {
         "a": a,
         "b": b,
         "verdict": judged.word,
         "sentence": judged.sentence,
         "fits": {"got": got, "planned": planned},
-        "grouped": grouped,
-        "published": published,
+        "grouped": head,
+        "published": compare_published(results, a, b),
         "power": power_statement(results, a, b),
     }
 
 
 def _claim(row: ClaimRow) -> dict[str, Any]:
     ours = {"median": row.median, "range": (row.low, row.high), "interval": row.interval}
-    return {
-        **{name: getattr(row, name) for name in Judged.model_fields if name != "published"},
-        "published": None if row.median is None else ours,
-        "grouped": row.grouped and {"value": row.grouped.value, "interval": row.grouped},
-    }
+    same = {name: getattr(row, name) for name in Judged.model_fields if name not in {"published", "grouped"}}
+    mean = row.grouped and {"value": row.grouped.value, "interval": row.grouped}
+    return same | {"published": None if row.median is None else ours, "grouped": mean}
 
 
 def _per_class(table: pd.DataFrame) -> dict[str, Any]:
@@ -174,4 +337,4 @@ def _per_class(table: pd.DataFrame) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    write_json(SCHEMA, schema())
+    write_json(SCHEMA, MetricsFile.model_json_schema())

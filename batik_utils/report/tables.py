@@ -131,9 +131,9 @@ def mcnemar_table(study: Study, comparisons: Sequence[PublishedComparison]) -> p
     """One row per pair of models on the published split: images that only one got right, exact p of each seed."""
     rows = []
     for c in comparisons:
-        p = [t.p_value for t in c.per_seed]
+        p = [t.p_value for t in c.seeds]
         seeds = (f"{_p(min(p))} – {_p(max(p))}", fraction(sum(v < 0.05 for v in p), len(p)))
-        pair = (title_of(study, c.a), title_of(study, c.b))
+        pair = (title_of(study, c.median.a), title_of(study, c.median.b))
         rows.append((*pair, c.median.only_a, c.median.only_b, _p(c.median.p_value), *seeds))
     columns = ["A", "B", "only A right", "only B right", "p, median seeds", "p, over seeds", "seeds with p < 0.05"]
     return pd.DataFrame(rows, columns=columns)

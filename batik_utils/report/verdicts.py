@@ -151,7 +151,7 @@ def learnt(title: str, accuracy: Interval | None, chance: float, over: Mapping[s
 
 def variance(title: str, split: VarianceSplit) -> str:
     """Whether the draw of images or the training seed moves a score more."""
-    if split.data + split.seed == 0:
+    if split.data_sd + split.seed_sd == 0:
         return f"{title} scores the same in every fold and with every seed."
     far = (
         "more than the training seed, but both matter" if split.seed_share > 0.2 else "far more than the training seed"

@@ -1,72 +1,51 @@
 """Every number that a seed study published, beside ours, with a verdict word and the reason in one line."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from batik_utils.stats.intervals import Interval, wilson
-from batik_utils.stats.metrics import METRICS, PublishedSummary, grouped_interval, macro_f1, published_summary
-from batik_utils.stats.mispairing import mispaired_fit
+from batik_utils.stats.metrics import METRICS, SMALLEST, PublishedSummary, grouped_interval, macro_f1, published_summary
+from batik_utils.stats.mistakes import mispaired_fit
 from batik_utils.study import Claim, PretrainedModel, Study
 from batik_utils.values import Results
 from batik_utils.wording import NBSP, count, fraction, percent, percent_range
 
-REPRODUCED = "reproduced"
-WITHIN = "within interval"
-NOT_REPRODUCED = "not reproduced"
-NOT_COMPARABLE = "not comparable"
-UNKNOWN_IMAGES = "Which images the seed study tested on is not known, only how many; ours are others."
+Verdict = Literal["reproduced", "within interval", "not reproduced", "not comparable"]
+REPRODUCED, WITHIN, NOT_REPRODUCED, NOT_COMPARABLE = get_args(Verdict)
+"""Within our range over training seeds (accuracies as whole images); outside it, but inside the interval of our median
+seed; outside both; the model, the images or the way of counting is not the seed's."""
 
 
-@dataclass(frozen=True)
-class ClaimRow:
-    """One line of the claims table; None where there is no such number."""
+class ClaimRow(Claim):
+    """A claim with what became of it; None where there is no such number."""
 
-    id: str
-    what: str
-    where: str
-    """Section of the seed document."""
-    model: str
     title: str
     """The model's name that readers see."""
-    metric: str
-    value: float
-    """As published."""
-    n: int | None
-    value_interval: Interval | None
+    value_interval: Interval | None = None
     """Wilson, of the published value on its own n images (accuracies only)."""
-    median: float | None
+    median: float | None = None
     """Ours on the published split: that of the median-accuracy training seed."""
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
     """Ours on the published split: lowest and highest over training seeds."""
-    seeds: int
-    interval: Interval | None
+    interval: Interval | None = None
     """Ours on the published split: Wilson (accuracy) or bootstrap over images (loss, F1) of the median seed."""
-    grouped: Interval | None
+    grouped: Interval | None = None
     """Ours across grouped folds, Nadeau-Bengio."""
-    verdict: str
-    """One of the four words above."""
+    verdict: Verdict
     reason: str
 
 
 def claims_table(study: Study, results: Results) -> list[ClaimRow]:
     """One row per claim of the study, in the study's order."""
-    return [claim_row(claim, study, results) for claim in study.claims]
+    return [_row(claim, study, results) for claim in study.claims]
 
 
-def claim_row(claim: Claim, study: Study, results: Results) -> ClaimRow:
-    """Compare one claim with our results.
-
-    "reproduced": the published number lies within our range over training seeds (accuracies as whole images).
-    "within interval": outside that range, inside the interval of our median seed. "not reproduced": outside both.
-    "not comparable": the model, the images or the way of counting is not the seed's.
-    """
+def _row(claim: Claim, study: Study, results: Results) -> ClaimRow:
     summary = published_summary(results, claim.model)
     values: tuple[float, ...] = ()
     median = interval = None
@@ -76,13 +55,18 @@ def claim_row(claim: Claim, study: Study, results: Results) -> ClaimRow:
     elif claim.metric == "paired_wrong_accuracy":
         reason = _artefact(claim, study, summary)
     elif claim.metric == "ten_images":
-        reason = _ten(claim, summary)
-    else:
-        values = getattr(summary, claim.metric)
-        if values:
-            median = values[summary.seeds.index(summary.median.fit.seed)]
-            interval = _interval(claim, summary, median)
+        n = claim.n or 10
+        band, ours = percent_range(wilson(right := round(claim.value * n), n)), percent(summary.median_accuracy)
+        reason = (
+            f"the {n} images are not named; {fraction(right, n)} allows anything in {band}, and our median seed would "
+            f"get {ours} of such images."
+        )
+    elif values := getattr(summary, claim.metric):
+        median = values[summary.seeds.index(summary.median.fit.seed)]
+        interval = _interval(claim, summary, median)
         verdict, reason = _judge(claim, study, summary, values, interval)
+    else:
+        reason = "our fits kept no training accuracy."
     counted = claim.n if claim.metric not in {"loss", "macro_f1"} else None
     return ClaimRow(
         **dict(claim),
@@ -91,7 +75,6 @@ def claim_row(claim: Claim, study: Study, results: Results) -> ClaimRow:
         median=median,
         low=min(values, default=None),
         high=max(values, default=None),
-        seeds=len(summary.seeds) if summary else 0,
         interval=interval,
         grouped=grouped_interval(results, claim.model, claim.metric) if claim.metric in METRICS else None,
         verdict=verdict,
@@ -106,7 +89,7 @@ def _interval(claim: Claim, summary: PublishedSummary, value: float) -> Interval
         return wilson(round(value * claim.n), claim.n) if claim.n else None
     fit = summary.median
     images = np.arange(len(fit.y_true))
-    losses = -np.log(np.clip(fit.y_prob[images, fit.y_true], 1e-7, 1))
+    losses = -np.log(np.clip(fit.y_prob[images, fit.y_true], SMALLEST, 1))
 
     def measure(rows: NDArray[np.int64]) -> float:
         # The mean of losses is METRICS["loss"], many times faster.
@@ -115,29 +98,27 @@ def _interval(claim: Claim, summary: PublishedSummary, value: float) -> Interval
     rng = np.random.Generator(np.random.PCG64(30))
     drawn = stats.bootstrap((images,), measure, n_resamples=2000, vectorized=False, method="percentile", rng=rng)
     band = drawn.confidence_interval
-    return Interval(value, float(band.low), float(band.high), len(images), "bootstrap")
+    return Interval(value, float(band.low), float(band.high), len(images))
 
 
 def _judge(
     claim: Claim, study: Study, summary: PublishedSummary, values: Sequence[float], interval: Interval | None
 ) -> tuple[str, str]:
-    if not values:
-        return NOT_COMPARABLE, "our fits kept no training accuracy."
-    n = claim.n
+    n, low, high = claim.n, min(values), max(values)
     if claim.metric != "train_accuracy" and n is not None and n != summary.n_test:
         return NOT_COMPARABLE, f"published on {n} test images, ours are {summary.n_test}."
-    low, high = min(values), max(values)
     if n is not None and claim.metric in {"accuracy", "train_accuracy"}:
         published, least, most = (round(v * n) for v in (claim.value, low, high))
         inside = least <= published <= most
-        theirs, ours = f"{published} of {n}", f"{least}–{most} of {n}" if least < most else f"{least} of {n}"
+        theirs, ours = fraction(published, n), f"{least}–{most} of {n}" if least < most else fraction(least, n)
         band = percent_range(interval) if interval else ""
     else:
         inside = round(low, 4) <= claim.value <= round(high, 4)
         theirs, ours = f"{claim.value:g}", f"{low:.3f}–{high:.3f}"
         band = f"{interval.low:.3f}–{interval.high:.3f}" if interval else ""
-    known = study.seed_study is not None and study.seed_study.test_images_known
-    end = "." if known else f". {UNKNOWN_IMAGES}"
+    end = "."
+    if not (study.seed_study and study.seed_study.test_images_known):
+        end = ". Which images the seed study tested on is not known, only how many; ours are others."
     place = f"{theirs} lies {'in' if inside else 'outside'} our {ours} over {count(len(values), 'training seed')}"
     if inside:
         return REPRODUCED, f"{place}{end}"
@@ -159,8 +140,8 @@ def _unavailable(claim: Claim, study: Study, results: Results) -> str:
     title, summary = study.models[model.stand_in].title, published_summary(results, model.stand_in)
     if summary is None:
         return f"{why} Its stand-in would be {title}."
-    shown = f"{percent(summary.median_accuracy)} ({percent_range(summary)} over {count(len(summary.seeds), 'seed')})"
-    return f"{why} Its stand-in, {title}, got {shown}."
+    over = f"{percent_range(summary)} over {count(len(summary.fits), 'seed')}"
+    return f"{why} Its stand-in, {title}, got {percent(summary.median_accuracy)} ({over})."
 
 
 def _artefact(claim: Claim, study: Study, summary: PublishedSummary) -> str:
@@ -172,13 +153,4 @@ def _artefact(claim: Claim, study: Study, summary: PublishedSummary) -> str:
         f"predictions were shuffled against labels: {percent(claim.value)} lies {where} what shuffling shows for our "
         f"median seed ({percent(mistake.expected)}, 95{NBSP}% of shuffles {percent_range(mistake)}), whose true "
         f"accuracy is {percent(mistake.right)}."
-    )
-
-
-def _ten(claim: Claim, summary: PublishedSummary) -> str:
-    n = claim.n or 10
-    right = round(claim.value * n)
-    return (
-        f"the {n} images are not named; {fraction(right, n)} allows anything in {percent_range(wilson(right, n))}, and "
-        f"our median seed would get {percent(summary.median_accuracy)} of such images."
     )

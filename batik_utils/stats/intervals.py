@@ -1,9 +1,8 @@
 """How sure a number is: Wilson for one split, Nadeau-Bengio across folds, and where the variance comes from."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,16 +24,14 @@ class Interval:
     low: float
     high: float
     n: int
-    """How many things it was computed from: images for Wilson, fold scores for Nadeau-Bengio."""
-    method: str
-    """"wilson", "nadeau-bengio" or "bootstrap"."""
+    """How many things it was computed from: images, or fold scores for Nadeau-Bengio."""
 
-    def __contains__(self, other: object) -> bool:
-        return isinstance(other, (int, float)) and self.low <= other <= self.high
+    def __contains__(self, other: float) -> bool:
+        return self.low <= other <= self.high
 
 
 def wilson(correct: int, n: int) -> Interval:
-    """Wilson's score interval of a proportion (statsmodels), here correct images out of n.
+    """Wilson's score interval of a proportion, here correct images out of n.
 
     Raises BatikError where n is not positive or correct is not between 0 and n.
     Source: E. B. Wilson, Journal of the American Statistical Association 22 (1927) 209-212.
@@ -42,24 +39,22 @@ def wilson(correct: int, n: int) -> Interval:
     if n < 1 or not 0 <= correct <= n:
         raise BatikError(f"A proportion of {correct} out of {n} has no interval.")
     low, high = proportion_confint(correct, n, alpha=1 - LEVEL, method="wilson")
-    return Interval(correct / n, float(low), float(high), n, "wilson")
+    return Interval(correct / n, float(low), float(high), n)
 
 
 def corrected_error(values: ArrayLike, folds: int) -> float:
-    """Nadeau and Bengio's standard error of the mean of fold scores of (repeated) k-fold cross-validation.
+    """Nadeau and Bengio's standard error of the mean of scores [J] of (repeated) k-fold cross-validation.
 
-    The usual s²/J is too small, because training sets overlap; it becomes s² (1/J + 1/(k - 1)), where 1/(k - 1)
-    is the size of a test fold over that of its training set. values is [J], folds is k.
-    Source: C. Nadeau and Y. Bengio, Machine Learning 52 (2003) 239-281.
+    As training sets overlap, s²/J is too small; it becomes s² (1/J + 1/(k - 1)), where 1/(k - 1) is the size of a
+    test fold over that of its training set. Source: C. Nadeau and Y. Bengio, Machine Learning 52 (2003) 239-281.
     """
     scores = np.asarray(values, dtype=np.float64)
     return math.sqrt(float(scores.var(ddof=1)) * (1 / len(scores) + 1 / (folds - 1)))
 
 
 def nadeau_bengio(values: ArrayLike, folds: int) -> Interval:
-    """Mean and corrected resampled t interval of fold scores [J] from (repeated) k-fold cross-validation.
+    """Mean and corrected resampled t interval of scores [J] of (repeated) k-fold cross-validation, not clipped to 0-1.
 
-    It is not clipped to 0-1: an interval that reaches over 1 says how little the folds say.
     Raises BatikError where there are fewer than two scores or folds.
     """
     scores = np.asarray(values, dtype=np.float64)
@@ -67,43 +62,30 @@ def nadeau_bengio(values: ArrayLike, folds: int) -> Interval:
         raise BatikError(f"An interval needs at least two fold scores, not {len(scores)}.")
     mean = float(scores.mean())
     reach = float(stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1)) * corrected_error(scores, folds)
-    return Interval(mean, mean - reach, mean + reach, len(scores), "nadeau-bengio")
+    return Interval(mean, mean - reach, mean + reach, len(scores))
 
 
-@dataclass(frozen=True)
-class VarianceSplit:
-    """Variance components of one fit's score, in squared units of the score."""
+class VarianceSplit(NamedTuple):
+    """Standard deviations of one fit's score by their cause."""
 
-    data: float
+    data_sd: float
     """Between splits: which images trained and which were tested."""
-    seed: float
+    seed_sd: float
     """Within a split: initial weights, order, augmentation and dropout."""
     splits: int
     seeds: int
-    """Seeds per split (the harmonic mean, rounded, where splits have unequal numbers)."""
-
-    @property
-    def data_sd(self) -> float:
-        """Standard deviation between splits."""
-        return math.sqrt(self.data)
-
-    @property
-    def seed_sd(self) -> float:
-        """Standard deviation between training seeds."""
-        return math.sqrt(self.seed)
+    """Per split (the harmonic mean, rounded, where splits have unequal numbers)."""
 
     @property
     def seed_share(self) -> float:
         """Share of the total variance that is the seed's, 0-1; 0 where nothing varies."""
-        total = self.data + self.seed
-        return self.seed / total if total else 0.0
+        return self.seed_sd**2 / (self.data_sd**2 + self.seed_sd**2 or 1.0)
 
 
 def variance_split(scores: pd.DataFrame) -> VarianceSplit | None:
-    """Split the variance of fold scores into data sampling and training seed; None where seeds are too few.
+    """Split the variance of metrics.fold_scores into data sampling and training seed; None where seeds are too few.
 
-    scores has columns repeat, fold, seed and value (as metrics.fold_scores gives). One-way random-effects analysis
-    of variance by the method of moments, a split (repeat, fold) being the random factor; a negative component is 0.
+    One-way random-effects analysis of variance by moments over splits (repeat, fold); a negative component is 0.
     Source: S. R. Searle, G. Casella and C. E. McCulloch, Variance Components (1992), chapter 3;
     X. Bouthillier et al., Accounting for variance in machine learning benchmarks, MLSys 2021.
     """
@@ -112,8 +94,8 @@ def variance_split(scores: pd.DataFrame) -> VarianceSplit | None:
         return None
     sizes, means, variances = (groups[c].to_numpy(dtype=np.float64) for c in ("size", "mean", "var"))
     within = float(np.average(variances, weights=sizes - 1))
-    grand = np.average(means, weights=sizes)
-    between = (sizes * (means - grand) ** 2).sum() / (len(groups) - 1)
+    between = (sizes * (means - np.average(means, weights=sizes)) ** 2).sum() / (len(groups) - 1)
     # The expected mean square between groups is seed + size * data, with this size when groups are unequal.
     size = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / (len(groups) - 1)
-    return VarianceSplit(max(0.0, float((between - within) / size)), within, len(groups), round(stats.hmean(sizes)))
+    data_sd = math.sqrt(max(0.0, float((between - within) / size)))
+    return VarianceSplit(data_sd, math.sqrt(within), len(groups), round(stats.hmean(sizes)))

@@ -1,9 +1,8 @@
 """Scores of fits, per fit and put together; labels, probabilities and paths always come from one FitResult."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,8 @@ from batik_utils.values import FitResult, Results, Split
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
+SMALLEST = 1e-7
+"""A probability under this counts as this, as Keras has it."""
 
 
 def accuracy(y_true: Labels, y_prob: Probabilities) -> float:
@@ -24,8 +25,8 @@ def accuracy(y_true: Labels, y_prob: Probabilities) -> float:
 
 
 def log_loss(y_true: Labels, y_prob: Probabilities) -> float:
-    """Mean categorical cross-entropy in nats, probabilities clipped at 1e-7 as Keras does."""
-    clipped = np.clip(y_prob, 1e-7, 1.0)
+    """Mean categorical cross-entropy in nats."""
+    clipped = np.clip(y_prob, SMALLEST, 1.0)
     clipped /= clipped.sum(axis=1, keepdims=True)
     return float(sk.log_loss(y_true, clipped, labels=np.arange(y_prob.shape[1])))
 
@@ -80,7 +81,7 @@ def grouped_interval(
 ) -> Interval | None:
     """Mean of a model's fold scores (each averaged over seeds) with the corrected interval; None without folds.
 
-    An interval of an accuracy or F1 is cut off at 0 and 1, that of a loss at 0. Repeats that lack a fold are left out.
+    It is cut off at 0 and, but for a loss, at 1. Repeats that lack a fold are left out.
     """
     scores = fold_scores(results, model, protocol, metric)
     if scores.empty:
@@ -91,15 +92,13 @@ def grouped_interval(
     if len(whole) < 2 or folds < 2:
         return None
     band = nadeau_bengio(whole, folds)
-    most = float("inf") if metric == "loss" else 1.0
-    return replace(band, low=max(0.0, band.low), high=min(most, band.high))
+    return replace(band, low=max(0.0, band.low), high=band.high if metric == "loss" else min(1.0, band.high))
 
 
-@dataclass(frozen=True)
-class PublishedSummary:
+class PublishedSummary(NamedTuple):
     """A model under the published split: one fit per training seed; tuples run by seed."""
 
-    model: str
+    fits: tuple[FitResult, ...]
     seeds: tuple[int, ...]
     correct: tuple[int, ...]
     """Test images that were right."""
@@ -108,96 +107,67 @@ class PublishedSummary:
     macro_f1: tuple[float, ...]
     train_accuracy: tuple[float, ...]
     """Last epoch's, as Keras counts it (augmented images, dropout on); empty where no history was kept."""
+    low: float
+    high: float
+    """Lowest and highest accuracy over seeds."""
     n_test: int
     median: FitResult
     """The fit of median accuracy (the lower of two; ties by loss, then by seed): the one that is shown."""
+    median_accuracy: float
     interval: Interval
     """Wilson, of that fit."""
 
-    @property
-    def low(self) -> float:
-        """Lowest accuracy over seeds."""
-        return min(self.accuracy)
 
-    @property
-    def high(self) -> float:
-        """Highest accuracy over seeds."""
-        return max(self.accuracy)
-
-    @property
-    def median_accuracy(self) -> float:
-        """Accuracy of the median fit."""
-        return self.interval.value
-
-
-def published_fits(results: Results, model: str) -> tuple[FitResult, ...]:
-    """A model's fits on the published split, one per training seed, by seed; empty where there are none.
+def published_summary(results: Results, model: str) -> PublishedSummary | None:
+    """Summarise a model's fits on the published split; None where there are none.
 
     Raises BatikError where one seed was fitted twice, with two settings, or fits did not test the same images.
     """
-    fits = sorted(results.select(model=model, protocol="published"), key=lambda r: r.fit.seed)
+    fits = tuple(sorted(results.select(model=model, protocol="published"), key=lambda r: r.fit.seed))
+    if not fits:
+        return None
     if len({r.fit.seed for r in fits}) < len(fits):
         raise BatikError(f"{model} was fitted with several settings on the published split; only one may count.")
     if len({r.paths for r in fits}) > 1:
         raise BatikError(f"The published fits of {model} tested different images; run the study again.")
-    return tuple(fits)
-
-
-def published_summary(results: Results, model: str) -> PublishedSummary | None:
-    """Summarise a model's fits on the published split; None where there are none. Raises as published_fits."""
-    fits = published_fits(results, model)
-    if not fits:
-        return None
-    scores, losses, f1 = ([measure(r.y_true, r.y_prob) for r in fits] for measure in METRICS.values())
-    order = sorted(range(len(fits)), key=lambda i: (scores[i], -losses[i], fits[i].fit.seed))
-    median = order[(len(order) - 1) // 2]
-    n = len(fits[0].y_true)
-    correct = [round(score * n) for score in scores]
+    scores, losses, f1 = (tuple(measure(r.y_true, r.y_prob) for r in fits) for measure in METRICS.values())
+    # Fits run by seed, and sorting is stable.
+    place = sorted(range(len(fits)), key=lambda i: (scores[i], -losses[i]))[(len(fits) - 1) // 2]
+    n_test = len(fits[0].paths)
+    correct = tuple(round(score * n_test) for score in scores)
     histories = [r.history.get("accuracy") for r in fits]
     return PublishedSummary(
-        model=model,
+        fits=fits,
         seeds=tuple(r.fit.seed for r in fits),
-        correct=tuple(correct),
-        accuracy=tuple(scores),
-        loss=tuple(losses),
-        macro_f1=tuple(f1),
-        train_accuracy=tuple(float(h[-1]) for h in histories if h) if all(histories) else (),
-        n_test=n,
-        median=fits[median],
-        interval=wilson(correct[median], n),
+        correct=correct,
+        accuracy=scores,
+        loss=losses,
+        macro_f1=f1,
+        train_accuracy=tuple(h[-1] for h in histories if h) if all(histories) else (),
+        low=min(scores),
+        high=max(scores),
+        n_test=n_test,
+        median=fits[place],
+        median_accuracy=scores[place],
+        interval=wilson(correct[place], n_test),
     )
 
 
-@dataclass(frozen=True)
-class OutOfFold:
+class OutOfFold(NamedTuple):
     """What fits said about images that they had not seen; row i is one image, sorted by path."""
 
     model: str
     paths: tuple[str, ...]
     y_true: Labels
-    """[n]"""
     y_prob: Probabilities
     """[n, classes], mean over repeats and seeds: an ensemble's, so a little better than one fit's."""
     votes: Probabilities
     """[n, classes], share of fits that predicted each class: what one fit does on average."""
+    confusion: Probabilities
+    """[classes, classes], rows true, columns predicted: the counts of an average single fit; rows sum to n."""
+    right: NDArray[np.float64]
+    """[n], share of fits that were right, 0-1."""
     fits: int
-
-    @property
-    def confusion(self) -> Probabilities:
-        """[classes, classes], rows true, columns predicted: the counts of an average single fit; rows sum to n."""
-        out = np.zeros((self.votes.shape[1],) * 2)
-        np.add.at(out, self.y_true, self.votes)
-        return out
-
-    @property
-    def right(self) -> NDArray[np.float64]:
-        """[n], share of fits that were right, 0-1."""
-        return self.votes[np.arange(len(self.y_true)), self.y_true]
-
-    @property
-    def accuracy(self) -> float:
-        """Mean accuracy of a single fit over images, 0-1."""
-        return float(self.right.mean())
 
 
 def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutOfFold | None:
@@ -216,7 +186,9 @@ def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutO
         raise BatikError(f"{path} has two labels in the results of {model}; run the study again.")
     votes = np.eye(said.shape[1])[said.argmax(axis=1)]
     y_prob, shares = (pd.DataFrame(rows).groupby(image).mean().to_numpy() for rows in (said, votes))
-    return OutOfFold(model, tuple(paths.tolist()), y_true, y_prob, shares, len(fits))
+    confusion = np.eye(said.shape[1])[y_true].T @ shares
+    right = shares[np.arange(len(y_true)), y_true]
+    return OutOfFold(model, tuple(paths.tolist()), y_true, y_prob, shares, confusion, right, len(fits))
 
 
 def per_motif(
@@ -250,12 +222,8 @@ def per_motif(
 
 def most_confused(table: NDArray[np.float64], motifs: Sequence[str], top: int = 5) -> pd.DataFrame:
     """The largest off-diagonal cells of a confusion matrix: true, predicted, images, share (of the true motif)."""
-    counts = np.asarray(table, dtype=np.float64)
-    rows = [
-        (motifs[i], motifs[j], counts[i, j], counts[i, j] / counts[i].sum())
-        for i, j in np.argwhere(counts > 0)
-        if i != j
-    ]
+    cells = [(i, j, float(table[i, j])) for i, j in np.argwhere(table > 0) if i != j]
+    rows = [(motifs[i], motifs[j], images, images / table[i].sum()) for i, j, images in cells]
     rows.sort(key=lambda r: (-r[2], r[0], r[1]))
     return pd.DataFrame(rows[:top], columns=["true", "predicted", "images", "share"])
 

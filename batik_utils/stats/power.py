@@ -1,7 +1,5 @@
 """What a design can find: images needed to tell two models apart, and how often a difference would be found."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -13,9 +11,8 @@ from batik_utils.stats.compare import compare_published, fold_pairs
 from batik_utils.stats.metrics import out_of_fold
 from batik_utils.values import Results
 
-ALPHA = 0.05
-TARGET = 0.8
-PLANTED = 0.1
+ALPHA, TARGET, PLANTED = 0.05, 0.8, 0.1
+"""Level of the tests, the power that is wanted, and the true difference asked about."""
 
 
 def images_needed(only_a: float, only_b: float, power: float = TARGET) -> int | None:
@@ -32,10 +29,7 @@ def images_needed(only_a: float, only_b: float, power: float = TARGET) -> int | 
 
 
 def mcnemar_power(n: int, only_a: float, only_b: float) -> float:
-    """Power of the exact McNemar test on n images, summed over every number of discordant images (no approximation).
-
-    only_a and only_b as in images_needed.
-    """
+    """Power of the exact McNemar test on n images, 0-1, exactly; only_a and only_b as in images_needed."""
     discordant = only_a + only_b
     if discordant <= 0:
         return 0.0
@@ -52,11 +46,11 @@ def power_of_corrected_test(
     """How often the Nadeau-Bengio corrected paired test finds a true difference of accuracy, 0-1.
 
     spread is the standard deviation over images of (A right) - (B right) within a repeat, each averaged over its
-    seeds; persistence (0-1) is the correlation of that quantity between repeats, for the same image. The
-    corrected statistic is a scaled non-central t: its numerator has the variance of the mean over all repeats, its
-    denominator the variance that folds show. Variation from retraining on other images than these is not in it, so
-    the power is, if anything, flattering.
+    seeds; persistence (0-1) is the correlation of that quantity between repeats, for the same image. Variation from
+    retraining on other images than these is not in it, so the power is, if anything, flattering.
     """
+    # The corrected statistic is a scaled non-central t: its numerator has the variance of the mean over all repeats,
+    # its denominator the variance that folds show.
     scores = folds * repeats
     within_fold = spread**2 * folds / n_images
     of_mean = spread**2 * (persistence + (1 - persistence) / repeats) / n_images
@@ -115,39 +109,23 @@ def power_statement(results: Results, a: str, b: str, planted: float = PLANTED) 
         return None
     repeats = pairs.scores.index.unique(level="repeat")
     right_a, right_b = (np.array([_right(results, model, repeat) for repeat in repeats]) for model in (a, b))
-    gaps = right_a - right_b
-    spread, persistence = measured_spread(gaps)
-    only_a = float((right_a * (1 - right_b)).mean())
-    only_b = float((right_b * (1 - right_a)).mean())
-    design = (pairs.folds, pairs.repeats, persistence)
-    published = compare_published(results, a, b)
-    published_n = published_found = None
-    if published is not None:
-        published_n = published.median.n
+    spread, persistence = measured_spread(right_a - right_b)
+    n, design = right_a.shape[1], (spread, pairs.folds, pairs.repeats, persistence)
+    only_a, only_b = float((right_a * (1 - right_b)).mean()), float((right_b * (1 - right_a)).mean())
+    on_split: tuple[int, float] | tuple[None, None] = None, None
+    if published := compare_published(results, a, b):
         # The same total discordance, where it can hold such a gap.
         discordant = max(only_a + only_b, planted)
-        published_found = mcnemar_power(published_n, (discordant + planted) / 2, (discordant - planted) / 2)
-    return Power(
-        n_images=gaps.shape[1],
-        folds=pairs.folds,
-        repeats=pairs.repeats,
-        spread=spread,
-        persistence=persistence,
-        planted=planted,
-        found=power_of_corrected_test(gaps.shape[1], planted, spread, *design),
-        detectable=detectable_difference(gaps.shape[1], spread, *design),
-        only_a=only_a,
-        only_b=only_b,
-        images_needed=images_needed(only_a, only_b),
-        published_n=published_n,
-        published_found=published_found,
-    )
+        shares = (discordant + planted) / 2, (discordant - planted) / 2
+        on_split = published.median.n, mcnemar_power(published.median.n, *shares)
+    found = power_of_corrected_test(n, planted, *design), detectable_difference(n, *design)
+    setting = (n, pairs.folds, pairs.repeats, spread, persistence, planted)
+    return Power(*setting, *found, only_a, only_b, images_needed(only_a, only_b), *on_split)
 
 
 def measured_spread(gaps: NDArray[np.float64]) -> tuple[float, float]:
     """Spread and persistence (see power_of_corrected_test) of per-image differences [repeats, images]."""
-    repeats = len(gaps)
-    variance = float(gaps.var(axis=1, ddof=1).mean())
+    repeats, variance = len(gaps), float(gaps.var(axis=1, ddof=1).mean())
     if repeats < 2 or variance == 0:
         return math.sqrt(variance), 0.0
     table = np.cov(gaps)

@@ -1,7 +1,5 @@
 """Hyperparameter search as the report tells of it: chosen on validation images, with one look at the test set."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
@@ -14,7 +12,7 @@ from batik_utils.values import Hyper, Results
 
 @dataclass(frozen=True)
 class Choice:
-    """The setting that validation chose, and the one that the test set would have chosen."""
+    """The setting that validation chose, and the one that the test set would have chosen; means are over seeds."""
 
     model: str
     hyper: Hyper
@@ -22,13 +20,12 @@ class Choice:
     """How many settings were tried."""
     seeds: int
     val_accuracy: float
-    """Mean over training seeds, of the chosen setting."""
     test_accuracy: float
-    """Mean over training seeds, of the chosen setting: the honest figure."""
+    """Means of the chosen setting: the honest figures."""
     test_chosen: Hyper
     """What one would have taken by looking at the test images."""
     test_chosen_accuracy: float
-    """Its mean test accuracy over seeds, too high by design."""
+    """Its mean test accuracy, too high by design."""
     best_single: float
     """The highest test accuracy of any one fit in the whole search: the figure that tempts one to report it."""
 
@@ -41,16 +38,13 @@ class Choice:
 def settings_table(results: Results, model: str) -> pd.DataFrame:
     """One row per setting, best on validation first: the ranking that chose what was fitted.
 
-    Columns: epochs, learning_rate, dropout, seeds, and mean val_accuracy, val_loss, test_accuracy over seeds.
+    Columns: epochs, learning_rate, dropout, and over seeds the means val_accuracy, val_loss, test_accuracy; seeds.
     Raises BatikError where there was no search.
     """
-    rows = [
-        {**asdict(hyper), "seeds": seeds, "val_accuracy": val, "val_loss": loss, "test_accuracy": test}
-        for hyper, val, loss, test, seeds in ranking(results, model)
-    ]
+    rows = [asdict(setting.hyper) | setting._asdict() for setting in ranking(results, model)]
     if not rows:
         raise BatikError(f"There was no search for {model}.")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).drop(columns="hyper")
 
 
 def choose(results: Results, model: str) -> Choice | None:
@@ -58,14 +52,15 @@ def choose(results: Results, model: str) -> Choice | None:
     rows = ranking(results, model)
     if not rows:
         return None
-    hyper, val_accuracy, _, test_accuracy, seeds = rows[0]
+    best = rows[0]
     # Rounded, so that sums in another order cannot decide a tie, which goes to the better on validation.
-    tempting = max(rows, key=lambda row: round(row[3], 9))
-    ranked = {row[0] for row in rows}
-    single = (
+    tempting = max(rows, key=lambda row: round(row.test_accuracy, 9))
+    ranked = {row.hyper for row in rows}
+    single = max(
         accuracy(r.y_true, probabilities["test"])
         for r in results.select(model=model, protocol="search")
         for epochs, probabilities in r.checkpoints.items()
         if replace(r.fit.hyper, epochs=epochs) in ranked
     )
-    return Choice(model, hyper, len(rows), seeds, val_accuracy, test_accuracy, tempting[0], tempting[3], max(single))
+    chosen = (best.hyper, len(rows), best.seeds, best.val_accuracy, best.test_accuracy)
+    return Choice(model, *chosen, tempting.hyper, tempting.test_accuracy, single)
