@@ -1,10 +1,7 @@
 """Numbers and names as the report writes them: 86.7 %, +12.3 points, −3.1 to 4.2, p = 0.012, Bali."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 NBSP = "\u00a0"
 
@@ -19,8 +16,7 @@ class Range(Protocol):
     def high(self) -> float: ...
 
 
-@dataclass(frozen=True)
-class Band:
+class Band(NamedTuple):
     """The two ends of an interval, as fractions."""
 
     low: float

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from results_factory import make_fit, make_results
 
-from batik_utils.stats.calibration import brier, calibrate, ece, fit_temperature, reliability, scale
+from batik_utils.stats.calibration import calibrate, fit_temperature, quality, scale
 from batik_utils.values import Results
 
 
@@ -16,9 +16,9 @@ def _honest(n=20000, seed=0):
 
 
 def test_probabilities_that_mean_what_they_say_have_hardly_any_error():
-    y_true, y_prob = _honest()
-    assert ece(y_true, y_prob) < 0.015
-    table = reliability(y_true, y_prob)
+    found = quality(*_honest())
+    table = found.reliability
+    assert found.ece < 0.015
     assert table["count"].sum() == 20000 and table["confidence"].is_monotonic_increasing
     big = table[table["count"] > 300]
     assert np.allclose(big["accuracy"], big["confidence"], atol=0.08)
@@ -26,11 +26,11 @@ def test_probabilities_that_mean_what_they_say_have_hardly_any_error():
 
 def test_calibration_errors_by_hand():
     y_prob = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
-    assert ece(np.array([0, 0, 1, 1]), y_prob) == pytest.approx(0.5 * 0.1 + 0.5 * 0.6)
-    assert reliability(np.arange(3), np.eye(3)).to_numpy().tolist() == [[1.0, 1.0, 3]], "all in the last bin"
-    assert brier(np.arange(3), np.eye(3)) == 0
-    assert brier(np.array([1, 2, 0]), np.eye(3)) == 2
-    assert brier(np.arange(3), np.full((3, 3), 1 / 3)) == pytest.approx(2 / 3)
+    assert quality(np.array([0, 0, 1, 1]), y_prob).ece == pytest.approx(0.5 * 0.1 + 0.5 * 0.6)
+    sure = quality(np.arange(3), np.eye(3))
+    assert sure.reliability.to_numpy().tolist() == [[1.0, 1.0, 3]], "all in the last bin"
+    assert sure.brier == 0 and quality(np.array([1, 2, 0]), np.eye(3)).brier == 2
+    assert quality(np.arange(3), np.full((3, 3), 1 / 3)).brier == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
@@ -52,8 +52,8 @@ def test_an_over_sure_model_is_mended_by_a_temperature_from_other_folds():
     assert found.before.confidence == pytest.approx(0.98) and found.before.ece > 0.2
     assert found.after.ece < 0.06
     assert found.after.brier < found.before.brier and found.after.log_loss < found.before.log_loss
-    assert found.temperature > 1.5 and len(found.temperatures) == found.fits == 10
-    assert found.after.accuracy == found.before.accuracy and found.n_images == 150
+    assert found.temperature > 1.5 and len(found.temperatures) == 10
+    assert found.after.accuracy == found.before.accuracy
 
 
 def test_the_temperature_of_a_fold_never_sees_that_fold():

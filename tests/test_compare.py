@@ -8,15 +8,8 @@ from results_factory import make_fit, make_results, paths_and_labels
 from scipy import stats
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.compare import (
-    compare,
-    compare_published,
-    compare_with,
-    corrected_test,
-    fold_pairs,
-    mcnemar_fits,
-    posterior,
-)
+from batik_utils.stats.compare import compare, compare_published, compare_with, corrected_test, fold_pairs, mcnemar_fits
+from batik_utils.stats.intervals import corrected_error
 from batik_utils.values import Results
 
 
@@ -26,7 +19,6 @@ def test_a_clear_difference_is_declared_in_either_direction():
     assert forth.declared and forth.difference.low > 0 and forth.p_a_better > 0.95
     assert back.declared and back.difference.high < 0 and back.p_b_better > 0.95
     assert forth.p_value == pytest.approx(back.p_value)
-    assert forth.p_a_better + forth.p_same + forth.p_b_better == pytest.approx(1)
     assert (forth.folds, forth.repeats) == (5, 3)
 
 
@@ -43,19 +35,26 @@ def test_the_corrected_test_by_hand():
     gaps = x - y
     t = gaps.mean() / np.sqrt(gaps.var(ddof=1) * (1 / 5 + 1 / 4))
     assert corrected_test(x, y, 5)[1] == pytest.approx(2 * stats.t.sf(t, 4))
-    assert posterior(x, y, repeats=1)[0] == pytest.approx(stats.t.sf(0.02, 4, gaps.mean(), gaps.mean() / t), rel=1e-6)
+    assert corrected_test(x, x - 0.25, 5)[1] == 0, "without variance there is no doubt"
 
 
-def test_without_variance_there_is_no_doubt():
+def test_the_posterior_is_a_student_t_with_the_corrected_error():
+    results = make_results({"a": 0.8, "b": 0.7}, repeats=3, seeds=2)
+    found, scores = compare(results, "a", "b"), fold_pairs(results, "a", "b").scores
+    gaps = scores["a"] - scores["b"]
+    believed = stats.t(14, gaps.mean(), corrected_error(gaps, 5))
+    assert found.p_a_better == pytest.approx(believed.sf(0.02), rel=1e-6)
+    assert found.p_b_better == pytest.approx(believed.cdf(-0.02), rel=1e-6)
+    assert found.p_a_better + found.p_same + found.p_b_better == pytest.approx(1)
+
+
+def test_a_model_is_the_same_as_itself():
     results = make_results({"a": 0.8}, repeats=2, seeds=1)
     twins = [replace(r, fit=replace(r.fit, model="b")) for r in results]
     found = compare(Results((*results.items, *twins)), "a", "b")
     assert (found.p_a_better, found.p_same, found.p_b_better) == (0, 1, 0)
     assert found.p_value == 1 and not found.declared
     assert (found.difference.low, found.difference.high) == (0, 0)
-    x = np.array([0.75, 0.5, 0.25, 0.5, 0.5])
-    assert corrected_test(x + 0.25, x, 5)[1] == 0
-    assert posterior(x + 0.25, x, 1) == (1, 0, 0)
 
 
 def test_unequal_repeats_and_seeds_meet_on_the_folds_they_share():
@@ -100,9 +99,9 @@ def test_mcnemar_counts_images_by_path_and_is_exact():
 def test_the_published_split_is_compared_seed_by_seed_and_by_the_median_fits():
     results = make_results({}, published={"a": (27, 28, 29), "b": (12, 15, 10, 11)})
     found = compare_published(results, "a", "b")
-    assert [(t.seed_a, t.seed_b) for t in found.per_seed] == [(0, 0), (1, 1), (2, 2)]
+    assert [(t.seed_a, t.seed_b) for t in found.seeds] == [(0, 0), (1, 1), (2, 2)]
     assert (found.median.seed_a, found.median.seed_b) == (1, 3)
-    assert all(t.p_value < 0.05 for t in found.per_seed)
+    assert all(t.p_value < 0.05 for t in found.seeds)
     assert compare_published(results, "a", "c") is None
 
 

@@ -66,4 +66,4 @@ def test_the_variance_split_recovers_what_was_put_in():
 def test_the_variance_split_agrees_with_the_textbook_on_a_table_small_enough_to_check_by_hand():
     # Mean squares 16 and 2, so data = (16 - 2) / 2 = 7, seed = 2.
     found = variance_split(_scores([[1.0, 3.0], [5.0, 7.0]]))
-    assert (found.data, found.seed) == (pytest.approx(7), pytest.approx(2))
+    assert (found.data_sd, found.seed_sd) == (pytest.approx(7**0.5), pytest.approx(2**0.5))

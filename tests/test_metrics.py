@@ -11,8 +11,7 @@ from sklearn.metrics import classification_report
 
 from batik_utils.errors import BatikError
 from batik_utils.stats import metrics
-from batik_utils.stats.label_issues import label_issues
-from batik_utils.stats.mispairing import mispaired_accuracy
+from batik_utils.stats.mistakes import label_issues, mispaired_fit
 from batik_utils.stats.search import choose, settings_table
 from batik_utils.values import Results
 
@@ -80,7 +79,7 @@ def test_out_of_fold_keeps_every_image_with_its_label():
     said = [r.y_prob[r.paths.index("batik-bali/7.jpg")] for r in results if "batik-bali/7.jpg" in r.paths]
     assert len(said) == 6 and found.y_prob[row] == pytest.approx(np.mean(said, axis=0))
     fold_mean = metrics.fold_scores(results, "m")["value"].mean()
-    assert found.accuracy == pytest.approx(fold_mean)
+    assert found.right.mean() == pytest.approx(fold_mean)
     assert found.confusion.sum(axis=1) == pytest.approx([50, 50, 50])
     assert np.trace(found.confusion) / 150 == pytest.approx(fold_mean)
 
@@ -204,8 +203,8 @@ def test_sure_and_right_answers_raise_no_doubt_even_where_a_motif_has_no_image(c
 
 def test_shuffling_predictions_against_labels_brings_a_good_model_near_chance():
     order = np.random.default_rng(0).permutation(30)
-    y_pred = np.where(np.arange(30) % 5 == 0, (LABELS + 1) % 3, LABELS)
-    found = mispaired_accuracy(LABELS[order], y_pred[order], MOTIFS, shuffles=4000)
+    right, paths = np.arange(30) % 5 > 0, np.array(PATHS)
+    found = mispaired_fit(make_fit("m", right[order], LABELS[order], paths[order]), MOTIFS, shuffles=4000)
     assert found.right == 0.8, "whatever order the images came in"
     assert found.expected == pytest.approx(1 / 3)
     # The spread of a mean of 4000 shuffles is far under one point.
@@ -220,7 +219,7 @@ def test_shuffling_predictions_against_labels_brings_a_good_model_near_chance():
 
 def test_the_expected_value_of_the_mistake_follows_what_is_predicted_not_what_is_right():
     labels = np.repeat([0, 1], [20, 10])
-    found = mispaired_accuracy(labels, np.zeros(30, dtype=np.int64), ("a", "b"), shuffles=50)
+    found = mispaired_fit(make_fit("m", labels == 0, labels, PATHS, classes=2), ("a", "b"), shuffles=50)
     assert found.expected == pytest.approx(2 / 3)
     assert found.accuracies == pytest.approx(np.full(50, 2 / 3))
 
@@ -228,7 +227,7 @@ def test_the_expected_value_of_the_mistake_follows_what_is_predicted_not_what_is
 def test_reading_results_never_loads_a_deep_learning_library():
     code = (
         "import sys, batik_utils.report.metrics_json, batik_utils.report.verdicts;"
-        "import batik_utils.stats.label_issues; import cleanlab.filter;"
+        "import batik_utils.stats.mistakes; import cleanlab.filter;"
         "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'jax', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,7 +1,5 @@
 """The method of a study as a flow diagram."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +10,6 @@ from matplotlib.patches import FancyBboxPatch
 from batik_utils.figures.style import GREY, INK, PALETTE, WIDTH, colours, new
 from batik_utils.wording import count, listed
 
-LETTER = 0.056
-"""Inches that a letter of the small type takes, on average and rather too many."""
 GAP, ROW, LOW, HIGH = 0.2, 0.38, 0.4, 0.62
 """Inches: between two bands of boxes, of one model's row, of a band with one line of text and with three."""
 READINGS = {
@@ -68,17 +64,16 @@ class _Sheet:
         self.ax.set(xlim=(-0.02, WIDTH + 0.02), ylim=(height + 0.02, -0.02), position=(0, 0, 1, 1))
         self.ax.axis("off")
 
-    def frame(
-        self, x: float, y: float, width: float, height: float, face: str = "#F8F8F8", edge: str = "#DDDDDD"
-    ) -> None:
+    def frame(self, x: float, y: float, width: float, height: float, face: str, edge: str) -> None:
         round_corners = "round,pad=0,rounding_size=0.05"
         self.ax.add_patch(FancyBboxPatch((x, y), width, height, round_corners, fc=face, ec=edge, lw=0.7))
 
     def write(
         self, x: float, y: float, text: str, width: float = WIDTH, bold: bool = False, ha: str = "center"
     ) -> None:
-        wrapped, size, weight = textwrap.fill(text, int(width / LETTER)), 6.5 + 0.5 * bold, "bold" if bold else "normal"
-        self.ax.text(x, y, wrapped, size=size, weight=weight, color=INK, ha=ha, va="center", linespacing=1.15)
+        # A letter of the small type takes 0.056 inches, on average and rather too many.
+        text, style = textwrap.fill(text, int(width / 0.056)), {"size": 7, "weight": "bold"} if bold else {"size": 6.5}
+        self.ax.text(x, y, text, **style, color=INK, ha=ha, va="center", linespacing=1.15)
 
     def pair(self, x: float, middle: float, bold: str, below: str) -> None:
         self.write(x, middle - 0.075, bold, bold=True, ha="left")
@@ -109,10 +104,9 @@ class _Sheet:
 
 def method_flow(flow: Flow) -> Figure:
     """From pictures over splits and models to the verdict; as wide as the page, taller with every model."""
-    models = ROW * (len(flow.arms) + bool(flow.baselines)) + 0.12
+    models, thirds = ROW * (len(flow.arms) + bool(flow.baselines)) + 0.12, (1 / 6, 1 / 2, 5 / 6)
     sheet = _Sheet(LOW + 0.16 + HIGH + models + 0.3 + HIGH + LOW + 5 * GAP)
     motifs = textwrap.shorten(f"{len(flow.motifs)} motifs: {', '.join(flow.motifs)}", 50, placeholder=" …")
-    groups = f"{flow.groups:,} groups; copies of one picture share one"
     repeats = count(max(arm.repeats for arm in flow.arms), "repeat")
     curve = [f"{listed([str(n) for n in flow.curve])} training images per motif"] if flow.curve else []
     splits = {
@@ -120,19 +114,20 @@ def method_flow(flow: Flow) -> Figure:
         "Grouped cross-validation": f"{flow.folds} folds, {repeats} at most; a group is never on both sides",
         "Controls on the same folds": "; ".join([", ".join(flow.controls)] * bool(flow.controls) + curve) or "none",
     }
-    sheet.frame(0, 0, WIDTH, LOW + 0.16)
+    sheet.frame(0, 0, WIDTH, LOW + 0.16, "#F8F8F8", "#DDDDDD")
     sheet.box((0.08, 0.08, 2.88, LOW), f"{flow.images:,} pictures", motifs)
+    groups = f"{flow.groups:,} groups; copies of one picture share one"
     sheet.box((3.34, 0.08, 2.88, LOW), "Audit for near-duplicates", groups)
     sheet.arrow((2.96, 0.08 + LOW / 2), (3.34, 0.08 + LOW / 2))
-    y = sheet.down(LOW + 0.16, 1 / 6, 1 / 2, 5 / 6)
+    y = sheet.down(LOW + 0.16, *thirds)
     sheet.band(y, splits)
-    y = sheet.down(y + HIGH, 1 / 6, 1 / 2, 5 / 6)
-    sheet.frame(0, y, WIDTH, models)
+    y = sheet.down(y + HIGH, *thirds)
+    sheet.frame(0, y, WIDTH, models, "#F8F8F8", "#DDDDDD")
     _models(sheet, y + 0.06, flow)
     y = sheet.down(y + models, 1 / 2)
     seen = "Probabilities of every model for images that it has not seen, kept with their labels"
     sheet.box((0, y, WIDTH, 0.3), "", seen)
-    y = sheet.down(y + 0.3, 1 / 6, 1 / 2, 5 / 6)
+    y = sheet.down(y + 0.3, *thirds)
     sheet.band(y, READINGS)
     y = sheet.down(y + HIGH, 1 / 2)
     sheet.box((1.2, y, WIDTH - 2.4, LOW), "Verdict", flow.verdict, PALETTE[0])
@@ -142,8 +137,8 @@ def method_flow(flow: Flow) -> Figure:
 def _models(sheet: _Sheet, y: float, flow: Flow) -> None:
     """The models, a row each, and the baselines; equal first steps have one colour."""
     colour = colours(list(dict.fromkeys(arm.steps[0] for arm in flow.arms)))
-    for i, arm in enumerate(flow.arms):
-        middle = y + (i + 0.5) * ROW
+    middles = [y + (i + 0.5) * ROW for i in range(len(flow.arms) + 1)]
+    for middle, arm in zip(middles, flow.arms, strict=False):
         fits = f"{arm.repeats} × {flow.folds} folds, {count(arm.seeds, 'seed')}"
         sheet.pair(0.1, middle, textwrap.shorten(arm.title, 34, placeholder=" …"), f"{arm.parameters:,} parameters")
         sheet.pair(4.98, middle, f"{flow.folds * arm.repeats * arm.seeds:,} fits", fits)
@@ -157,6 +152,5 @@ def _models(sheet: _Sheet, y: float, flow: Flow) -> None:
             sheet.box((x, middle - ROW / 2 + 0.04, side, ROW - 0.08), "", step, colour[arm.steps[0]])
             x += side + 0.16
     if flow.baselines:
-        middle = y + (len(flow.arms) + 0.5) * ROW
-        sheet.pair(0.1, middle, "Baselines", "on the same folds")
-        sheet.write(2.1, middle, "; ".join(flow.baselines), WIDTH - 2.2, ha="left")
+        sheet.pair(0.1, middles[-1], "Baselines", "on the same folds")
+        sheet.write(2.1, middles[-1], "; ".join(flow.baselines), WIDTH - 2.2, ha="left")

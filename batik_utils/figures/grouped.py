@@ -1,10 +1,7 @@
-"""Figures of the grouped protocol: fold scores, posterior, confusion, calibration, curves, corruptions, feature map."""
-
-from __future__ import annotations
+"""Figures of the grouped protocol: fold scores, posterior, confusion, calibration, learning curve, corruptions."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -13,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from batik_utils.figures.style import GREY, INK, PALETTE, colours, legend_below, new, percent_axis, slant_labels
+from batik_utils.figures.style import GREY, INK, PALETTE, THIN, colours, legend_below, new, percent_axis, slant_labels
 from batik_utils.wording import number, percent
 
 
@@ -28,11 +25,10 @@ def fold_dots(
         ax.plot(values, y + jitter, "o", color=PALETTE[0], markersize=2.6, alpha=0.45, markeredgewidth=0)
         ax.plot(intervals[title], [y, y], color=INK, linewidth=2)
         ax.plot(np.mean(values), y, "D", color=INK, markersize=5)
-    ax.axvline(chance, color=GREY, linestyle=":", linewidth=1)
+    ax.axvline(chance, linewidth=1, **THIN)
     ax.set_yticks(range(len(scores)), list(scores))
     ax.set_ylim(len(scores) - 0.5, -0.5)
-    percent_axis(ax.xaxis)
-    ax.set_xlabel("Accuracy on a held-out fold")
+    percent_axis(ax.xaxis, label="Accuracy on a held-out fold")
     return fig
 
 
@@ -57,12 +53,11 @@ def posterior_figure(
     names = (f"{titles[0]} better", f"practically the same (±{100 * rope:g} points)", f"{titles[1]} better")
     for (where, colour), name, p in zip(parts, names, probabilities, strict=True):
         ax.fill_between(x, density, where=where, color=colour, alpha=0.45, linewidth=0, label=f"{name}: {percent(p)}")
-    ax.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
+    ax.axvline(0, linewidth=0.8, **THIN)
     ax.set(xlabel=f"Difference in accuracy, {titles[0]} − {titles[1]} (points)", yticks=[], ylim=(0, None))
     ax.xaxis.set_major_formatter(lambda value, _: number(100 * value, 0, sign=True))
     ax.spines["left"].set_visible(False)
-    legend_below(fig, ax, 3)
-    return fig
+    return legend_below(fig, ax, 3)
 
 
 def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequence[str]) -> Figure:
@@ -81,7 +76,7 @@ def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequ
         )  # fmt: skip
         ax.set_title(textwrap.fill(title, 22), fontsize=8, loc="center")
         ax.tick_params(labelsize=7, length=0)
-        slant_labels(ax, len(motifs))
+        slant_labels(ax)
         ax.tick_params(axis="y", rotation=0)
         ax.set_xlabel("Predicted", fontsize=8)
         ax.set_ylabel("True" if ax in axes[:, 0] else "", fontsize=8)
@@ -92,19 +87,18 @@ def reliability_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Confidence against accuracy, {model: columns confidence, accuracy, count, when ("before" | "after")}."""
     fig, axes = new(1, len(curves), height=2.9, squeeze=False, sharey=True)
     for ax, (title, table) in zip(axes.flat, curves.items(), strict=True):
-        ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
+        ax.plot([0, 1], [0, 1], linewidth=0.8, **THIN)
         for when, colour, dash in (("before", PALETTE[1], "--"), ("after", PALETTE[0], "-")):
             rows = table[table["when"] == when]
             sizes = 6 + 60 * rows["count"] / max(rows["count"].sum(), 1)
             ax.plot(rows["confidence"], rows["accuracy"], dash, color=colour, linewidth=1.2, label=f"{when} scaling")
             ax.scatter(rows["confidence"], rows["accuracy"], s=sizes, color=colour, alpha=0.7, linewidths=0)
-        percent_axis(ax.xaxis, 0, 1.02)
+        percent_axis(ax.xaxis, 0, 1.02, "Confidence")
         percent_axis(ax.yaxis, 0, 1.02)
-        ax.set(xlabel="Confidence", aspect="equal")
+        ax.set_aspect("equal")
         ax.set_title(title, fontsize=8.5)
     axes[0, 0].set_ylabel("Accuracy")
-    legend_below(fig, axes[0, 0], 2)
-    return fig
+    return legend_below(fig, axes[0, 0], 2)
 
 
 def learning_curve(table: pd.DataFrame, chance: float) -> Figure:
@@ -114,13 +108,12 @@ def learning_curve(table: pd.DataFrame, chance: float) -> Figure:
         rows = table[table["label"] == title]
         ax.fill_between(rows["images"], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
         ax.plot(rows["images"], rows["mean"], "o-", color=colour, markersize=4, label=title)
-    ax.axhline(chance, color=GREY, linestyle=":", linewidth=1)
-    ax.set_xscale("log")
+    ax.axhline(chance, linewidth=1, **THIN)
     ticks = sorted(set(table["images"]))
+    ax.set(xscale="log", xlabel="Training images per motif")
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.minorticks_off()
-    percent_axis(ax.yaxis)
-    ax.set(xlabel="Training images per motif", ylabel="Accuracy")
+    percent_axis(ax.yaxis, label="Accuracy")
     ax.legend(fontsize=7, frameon=False, loc="lower right")
     return fig
 
@@ -131,21 +124,14 @@ def corruption_figure(table: pd.DataFrame, chance: float) -> Figure:
     wide = table.pivot(index="corruption", columns="label", values="accuracy")
     wide = wide.loc[table["corruption"].unique(), table["label"].unique()].rename(index={"none": "untouched"})
     wide.plot.bar(
-        ax=ax, width=0.8, color=list(colours(list(wide.columns)).values()), edgecolor="white", legend=False, rot=0
+        ax=ax,
+        width=0.8,
+        color=list(colours(list(wide.columns)).values()),
+        edgecolor="white",
+        legend=False,
+        rot=0,
+        xlabel="",
     )
-    ax.axhline(chance, color=GREY, linestyle=":", linewidth=1)
-    percent_axis(ax.yaxis)
-    ax.set(xlabel="", ylabel="Accuracy")
-    legend_below(fig, ax, 4)
-    return fig
-
-
-def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: Sequence[str]) -> Figure:
-    """Images as points in two dimensions, [n, 2], coloured by motif."""
-    fig, ax = new(height=3.9, width=4.8)
-    for i, (motif, colour) in enumerate(zip(motifs, cycle(PALETTE), strict=False)):
-        style = {"color": colour, "markersize": 4, "alpha": 0.75, "markeredgewidth": 0}
-        ax.plot(*points[labels == i].T, "o", label=motif, **style)
-    ax.set(xticks=[], yticks=[])
-    legend_below(fig, ax, 4)
-    return fig
+    ax.axhline(chance, linewidth=1, **THIN)
+    percent_axis(ax.yaxis, label="Accuracy")
+    return legend_below(fig, ax, 4)

@@ -153,11 +153,10 @@ class Build:
         from batik_utils.report import snapshot
         from batik_utils.report.cards import croissant, model_card
         from batik_utils.report.deploy import best_info
-        from batik_utils.report.metrics_json import write_metrics
 
         self.plan, analysis = self._analyse(dask, jobs)
         with self.stages("analysis"), tempfile.TemporaryDirectory(prefix="batik-") as room:
-            write_metrics(Path(room) / "metrics.json", analysis.metrics)
+            write_json(Path(room) / "metrics.json", analysis.metrics)
             files = {"metrics.json": (Path(room) / "metrics.json").read_text(encoding="utf-8")}
             card = croissant(self.study, analysis.dataset, analysis.facts)
             files["croissant.json"] = json.dumps(card, indent=1, ensure_ascii=False) + "\n"

@@ -31,10 +31,10 @@ def label_issues(oof: OutOfFold, motifs: Sequence[str]) -> pd.DataFrame:
     best = y_prob.argmax(axis=1)
     rows = [
         (oof.paths[i], names[labels[i]], names[best[i]], float(y_prob[i, best[i]]), float(y_prob[i, labels[i]]))
-        for i in doubted.tolist()
+        for i in sorted(doubted.tolist(), key=lambda i: (round(float(y_prob[i, labels[i]]), 9), oof.paths[i]))
         if best[i] != labels[i]
     ]
-    return pd.DataFrame(sorted(rows, key=lambda row: (round(row[4], 9), row[0])), columns=columns)
+    return pd.DataFrame(rows, columns=columns)
 
 
 @dataclass(frozen=True)
