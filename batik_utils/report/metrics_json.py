@@ -1,7 +1,6 @@
 """metrics.json: a study's numbers for machines, described by MetricsFile (metrics_schema.json) and filled here."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -42,25 +41,24 @@ class Part(BaseModel):
 
 
 class Data(Part):
-    """The pictures; identical, altered, missing and unlisted count files against the published list."""
+    """The usable pictures, drawn or not.
+
+    identical, altered, missing and unlisted count files against the published list; a lone image is a group;
+    skipped files are not usable images; the fingerprint is a sha256 of paths, file hashes, labels and groups.
+    """
 
     kind: Literal["published", "folder", "drawn"]
     description: str
     drawn: bool
-    """Whether these are procedural samples, not photographs."""
     identical: Count
     altered: Count
     missing: Count
     unlisted: Count
     images: Count
-    """Usable ones."""
     per_motif: dict[str, Count]
     groups: Count
-    """Groups of near-duplicates, a lone image being a group."""
     skipped: list[dict[Literal["path", "reason"], str]]
-    """Files that are not usable images."""
     fingerprint: str
-    """sha256 of paths, file hashes, labels and groups."""
 
 
 class PerClass(Part):
@@ -219,18 +217,13 @@ class MetricsFile(Part):
 
 
 def build_metrics(
-    study: Study,
-    dataset: Dataset,
-    results: Results,
-    parameters: Mapping[str, int] | None = None,
-    expected: tuple[int, int] | None = None,
+    study: Study, dataset: Dataset, results: Results, expected: tuple[int, int] | None = None
 ) -> dict[str, Any]:
     """All numbers of a study as plain JSON values (see MetricsFile), rounded to 6 decimals.
 
-    parameters maps models to their number of parameters (default: what the fits say);
     expected is (got, planned) grouped fits of the two compared models (default: counted in results).
     """
-    counted = {r.fit.model: r.parameters for r in results.select()} | dict(parameters or {})
+    counted = {r.fit.model: r.parameters for r in results.select()}
     baselines = {r.fit.model for r in results.select(protocol="grouped") if r.fit.model.startswith(BASELINE)}
     raw = {
         "version": VERSION,

@@ -120,10 +120,8 @@ def _judge(
     if not (study.seed_study and study.seed_study.test_images_known):
         end = ". Which images the seed study tested on is not known, only how many; ours are others."
     place = f"{theirs} lies {'in' if inside else 'outside'} our {ours} over {count(len(values), 'training seed')}"
-    if inside:
-        return REPRODUCED, f"{place}{end}"
-    if interval is None:
-        return NOT_REPRODUCED, f"{place}{end}"
+    if inside or interval is None:
+        return REPRODUCED if inside else NOT_REPRODUCED, f"{place}{end}"
     if claim.value in interval:
         return WITHIN, f"{place}, inside the median seed's interval {band}{end}"
     return NOT_REPRODUCED, f"{place} and the median seed's interval {band}{end}"
