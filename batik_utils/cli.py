@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -142,7 +142,16 @@ def audit(
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
-    for title, lines in _oddities(found).items():
+    integrity, pairs = found["integrity"], found["pairs"]
+    odd = {
+        "pairs of near-duplicates": [
+            f"{p['a']} and {p['b']}: {p['kind']}{', in two folders' if p['labels_differ'] else ''}" for p in pairs
+        ],
+        "files altered since they were published": integrity["altered_files"],
+        "files whose name ends like another format's": integrity["wrong_extension"],
+        "files that are not used": [f"{item['path']}: {item['reason']}" for item in found["skipped"]],
+    }
+    for title, lines in odd.items():
         out.print(f"{len(lines):,} {title}", highlight=False)
         for line in lines:
             out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
@@ -181,20 +190,6 @@ def new(
 
     for line in new_study(name, data):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _oddities(found: dict[str, Any]) -> dict[str, list[str]]:
-    """What is odd about the files, as titles with lines."""
-    integrity = found["integrity"]
-    return {
-        "pairs of near-duplicates": [
-            f"{p['a']} and {p['b']}: {p['kind']}{', in two folders' if p['labels_differ'] else ''}"
-            for p in found["pairs"]
-        ],
-        "files altered since they were published": integrity["altered_files"],
-        "files whose name ends like another format's": integrity["wrong_extension"],
-        "files that are not used": [f"{item['path']}: {item['reason']}" for item in found["skipped"]],
-    }
 
 
 def parse_shard(text: str | None) -> tuple[int, int] | None:

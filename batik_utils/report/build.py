@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import copy
 import json
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs
 from batik_utils.errors import BatikError
-from batik_utils.files import digest, digest_json, write_json
+from batik_utils.files import digest, digest_json, write_bytes, write_json
 from batik_utils.progress import Stages
 from batik_utils.report.freshness import FACES, FIGURES, PAGES, Digests, Kept, Stamp, inputs, without
 from batik_utils.study import ROOT, Study, load_study
@@ -127,7 +126,8 @@ class Build:
             for place in (name,) if opened["about"]["drawn"] else (name, private):
                 page, pdf = self._pages(runs, opened["about"], photos=place == private)
                 files |= {f"{place}/report.html": page, f"{place}/report.pdf": pdf}
-        _place(self.out, files)
+        for file, content in files.items():
+            write_bytes(self.out / file, content)
         model = f"{private}/model.keras"
         made_from = digest_json([opened["results"], self.found.get("batik_utils/models/saved.py")])
         same = self.stamp.known.get("model") == made_from and not self.stamp.touched([model], self.out)
@@ -146,7 +146,8 @@ class Build:
         if content is None or self.kept.read("snapshot", self.content) is None:
             return None
         opened: dict[str, Any] = json.loads(content)
-        return opened if all(self.digests(Path(name)) == sha for name, sha in opened["mapped"].items()) else None
+        whole = all(self.digests(Path(name)) == sha for name, sha in opened["mapped"].items())
+        return opened if whole and not opened["missing"] else None
 
     def _open(self, dask: str | None, jobs: int | None) -> dict[str, Any]:
         """Open data and results, do the fits that are missing, and write down what notebooks and pages need."""
@@ -156,10 +157,10 @@ class Build:
 
         self.plan, analysis = self._analyse(dask, jobs)
         with self.stages("analysis"), tempfile.TemporaryDirectory(prefix="batik-") as room:
-            write_json(Path(room) / "metrics.json", analysis.metrics)
-            files = {"metrics.json": (Path(room) / "metrics.json").read_text(encoding="utf-8")}
-            card = croissant(self.study, analysis.dataset, analysis.facts)
-            files["croissant.json"] = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+            numbers = Path(room) / "metrics.json"
+            write_metrics(numbers, analysis.metrics)
+            card = json.dumps(croissant(self.study, analysis.dataset, analysis.facts), indent=1, ensure_ascii=False)
+            files = {numbers.name: numbers.read_text(encoding="utf-8"), "croissant.json": card + "\n"}
             with contextlib.suppress(BatikError):  # there is no best model, and saving it will say why
                 best = best_info(self.study, analysis.metrics)
                 files["model-card.md"] = model_card(self.study, *best, analysis.metrics, analysis.facts)
@@ -173,8 +174,7 @@ class Build:
             "missing": len(analysis.results.missing),
             "results": fingerprint(self.plan, analysis.results),
         }
-        if not opened["missing"]:
-            self.kept.write("opened", self.content, json.dumps(opened).encode())
+        self.kept.write("opened", self.content, json.dumps(opened).encode())
         return opened
 
     def _analyse(self, dask: str | None, jobs: int | None) -> tuple[Plan, Analysis]:
@@ -248,13 +248,13 @@ class Build:
                     for kind in ("image/jpeg", "image/png"):
                         output.get("data", {}).pop(kind, None)
         style = {name: value for name, value in self.found.items() if name.startswith(PAGES)}
-        key, sort = digest_json([runs, about, photos, style]), PRIVATE if photos else "public"
-        page, pdf = self.kept.read(f"html-{sort}", key), self.kept.read(f"pdf-{sort}", key)
-        if page is None or pdf is None:
-            text, pdf = export(runs, dict(about), photos)
-            page = text.encode()
-            self.kept.write(f"html-{sort}", key, page)
-            self.kept.write(f"pdf-{sort}", key, pdf)
+
+        def both() -> bytes:
+            page, pdf = export(runs, dict(about), photos)
+            return page.encode() + b"\0" + pdf
+
+        key = digest_json([runs, about, photos, style])
+        page, _, pdf = self.kept.made(f"pages-{PRIVATE if photos else 'public'}", key, both).partition(b"\0")
         return page, pdf
 
     def _verdict_figure(self) -> bytes:
@@ -313,17 +313,3 @@ def about(study: Study, dataset: Dataset) -> dict[str, Any]:
     line = DRAWN_LINE if drawn else ""
     out = {"title": study.title, "subtitle": study.question, "credit": credit, "drawn": drawn}
     return out | {"header": line, "caption_prefix": line}
-
-
-def _place(out: Path, files: Mapping[str, bytes]) -> None:
-    """Put files (relative to out) where they belong, when all of them could be written."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".batik-", dir=out) as name:
-            for number, content in enumerate(files.values()):
-                (Path(name) / str(number)).write_bytes(content)
-            for number, file in enumerate(files):
-                (out / file).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(Path(name) / str(number), out / file)
-    except OSError as error:
-        raise BatikError(f"The report cannot be written in {out.name}/ ({error.strerror or error}).") from None

@@ -65,14 +65,8 @@ def check_parameters(notebook: NotebookNode, parameters: Mapping[str, Any], name
     places = [i for i, c in enumerate(notebook.cells) if "parameters" in c.metadata.get("tags", [])]
     if len(places) != 1:
         raise BatikError(f"{name} needs exactly one cell tagged 'parameters', it has {len(places)}.")
-    statements = ast.parse(notebook.cells[places[0]].source).body
-    defaults = {
-        target.id: ast.literal_eval(statement.value)
-        for statement in statements
-        if isinstance(statement, ast.Assign)
-        for target in statement.targets
-        if isinstance(target, ast.Name)
-    }
+    assigned = [s for s in ast.parse(notebook.cells[places[0]].source).body if isinstance(s, ast.Assign)]
+    defaults = {t.id: ast.literal_eval(s.value) for s in assigned for t in s.targets if isinstance(t, ast.Name)}
     for key, value in parameters.items():
         if key not in defaults:
             near = difflib.get_close_matches(key.upper(), defaults, n=1, cutoff=0.5)

@@ -18,17 +18,19 @@ from batik_utils.study import ROOT, Study
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
+TEMPLATES = ("index.", "math", "refs.", "report.css", "report.html", "report.lua", "report.typ")
 PAGES = (
     "batik_utils/report/export.py",
     "batik_utils/report/index.py",
-    *(
-        f"batik_utils/report/templates/{name}"
-        for name in ("index.", "math", "refs.", "report.css", "report.html", "report.lua", "report.typ")
-    ),
+    *(f"batik_utils/report/templates/{name}" for name in TEMPLATES),
 )
-"""What only the pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
-FIGURES = ("batik_utils/figures/", "batik_utils/report/display.py", "batik_utils/report/templates/report.mplstyle")
-"""What draws: notebooks run again, but data and results need not be opened again, as no figure is kept with them."""
+"""What only the pages depend on; a template that is not among these is taken for the notebooks'."""
+FIGURES = (
+    "batik_utils/report/display.py",
+    "batik_utils/report/templates/report.mplstyle",
+    *(f"batik_utils/figures/{name}.py" for name in ("__init__", "collection", "grouped", "published", "style")),
+)
+"""What draws: notebooks run again, but data and results need not be opened again, as a snapshot holds nothing of it."""
 FACES = ("batik_utils/cli.py", "batik_utils/bootstrap.py", "batik_utils/newstudy.py", "batik_utils/progress.py")
 """What changes no output (but for the digest of all code, which the pages name)."""
 

@@ -20,7 +20,6 @@ from batik_utils.files import read_sealed
 
 VARIABLE = "BATIK_SNAPSHOT"
 """The environment variable that tells a notebook's kernel where the snapshot is."""
-_FIGURES = "batik_utils.figures"
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,8 @@ class _Unpickler(pickle.Unpickler):
 def dump(analysis: Any) -> tuple[bytes, list[str]]:
     """An analysis with all that it derives, as bytes, and the files of images that it needs besides."""
     for name, attribute in vars(type(analysis)).items():
-        # Once here rather than once in every kernel; what figures are made of is not kept, as their code may change.
-        if isinstance(attribute, cached_property) and type(getattr(analysis, name)).__module__.startswith(_FIGURES):
-            delattr(analysis, name)
+        if isinstance(attribute, cached_property):
+            getattr(analysis, name)  # once here rather than once in every kernel
     ask, features = analysis.clean_features, {}
     if ask is not None and not isinstance(ask, KeptFeatures):
         for model in analysis.models:
