@@ -16,6 +16,7 @@ from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError
 from batik_utils.files import write_text
 from batik_utils.study import ROOT, Grouped, Published, Study, parse_study, study_names
+from batik_utils.wording import listed, motif_names
 
 if TYPE_CHECKING:
     from batik_utils.values import Dataset
@@ -66,12 +67,13 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
         "command": f"make report STUDY={name} DATA={shlex.quote(str(data))}",
     }
     values["motifs"] = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
-    values["classes"] = ", ".join(dataset.motifs) if len(counts) <= 6 else f"{len(counts)} classes"
+    values["classes"] = listed(motif_names(dataset.motifs)) if len(counts) <= 6 else f"{len(counts)} classes"
     text = _render(values)
     write_text(root / "studies" / f"{name}.yaml", text)
+    each = f"{counts.min():,}" + (f" to {counts.max():,}" if counts.min() < counts.max() else "")
     skipped = f"; {len(dataset.skipped)} files are not used (`batik audit` says why)" if dataset.skipped else ""
     return [
-        f"{len(dataset):,} pictures in {len(counts)} classes of {counts.min():,} to {counts.max():,}{skipped}.",
+        f"{len(dataset):,} pictures in {len(counts)} classes of {each}{skipped}.",
         f"studies/{name}.yaml is written: {values['folds']} folds, pictures of {values['size']} pixels.",
         f"The report will take about {values['minutes']} minutes on {values['cores']} cores: {values['how']}.",
         f"Next: {values['command']}",
@@ -135,8 +137,11 @@ def _affordable(dataset: Dataset, fewest: int) -> dict[str, Any]:
         minutes = ((scratch + features + heads) / cores + REST_SECONDS) / 60
         if minutes <= MINUTES:
             break
-    how = f"{scratch / cores / 60:.0f} to train from scratch, {(features + heads) / cores / 60:.0f} for the pretrained "
-    how += "network, estimated from what a picture cost on a core of 2024; `make plan` counts the fits"
+    parts = [f"{seconds / cores / 60:.1f}" for seconds in (scratch, features + heads)]
+    how = (
+        f"{parts[0]} to train from scratch, {parts[1]} for the pretrained network, {REST_SECONDS / 60:.0f} for the rest"
+    )
+    how += "; estimated from what a picture cost on a core of 2024 (`make plan` counts the fits)"
     chosen = {"size": size, "epochs": epochs, "repeats": often, "scratch_repeats": min(2, often), "seeds": seeds}
     return chosen | {"minutes": max(2, round(minutes)), "how": how}
 
