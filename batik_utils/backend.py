@@ -20,7 +20,7 @@ if os.environ["KERAS_BACKEND"] == "jax":
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share a GPU
 
-# Retracing notices: crowds and folds differ in shape, and each shape is traced once on purpose.
+# Retracing notices: batches of heads and folds differ in shape, and each shape is traced once on purpose.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batik_utils.data.obtain import cache_dir
+from batik_utils.files import write_json
 
 FIT_EPOCHS = 20
 PRECISIONS = ("float32", "bfloat16")
@@ -64,9 +65,9 @@ def table(found: dict[str, Any]) -> Table:
         row(f"ours, {precision}, one fit on all cores", got["alone"], seed["scratch"], got["floor"])
         row(f"ours, {precision}, fits side by side", got["together"], seed["scratch"], got["floor"])
     row("seed's way, MobileNetV2 in the loop", seed["pretrained"], seed["pretrained"])
-    crowd = found["engine"]
-    ratio = f"{seed['pretrained'] / crowd['seconds']:.2f}"
-    out.add_row(f"ours, {crowd['fits']} pretrained fits together", "", f"{crowd['seconds']:.1f}", ratio, "", "")
+    engine = found["engine"]
+    ratio = f"{seed['pretrained'] / engine['seconds']:.2f}"
+    out.add_row(f"ours, {engine['fits']} pretrained fits together", "", f"{engine['seconds']:.1f}", ratio, "", "")
     return out
 
 
@@ -98,11 +99,7 @@ def main() -> None:
     asked = parser.parse_args()
     found = measure(asked.study, asked.epochs)
     Console().print(table(found))
-    target = cache_dir() / "bench.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, target)
+    write_json(cache_dir() / "bench.json", found)
 
 
 if __name__ == "__main__":
