@@ -8,125 +8,117 @@ import sys
 
 import numpy as np
 import pytest
+import tiny
 
-from batik_utils.models.heads import Replicate, _Stream, softmax, train_heads
-from batik_utils.models.work import steps_per_epoch
-from batik_utils.values import Hyper
+from batik_utils.models.features import FeatureSpec
+from batik_utils.models.heads import _Stream, softmax, train_heads
+from batik_utils.models.work import Work, training_seed
+from batik_utils.study import Augmentation, PretrainedModel
+from batik_utils.values import Fit, Hyper, Split
 
-CLASSES, VIEWS, BATCH = 3, 4, 8
+CLASSES, VIEWS, BATCH, D = 3, 4, 8, 16
 HYPER = Hyper(epochs=3, learning_rate=1e-3, dropout=0.5)
+LABELS = np.arange(30) % CLASSES
+PATHS = [f"{i}.jpg" for i in range(30)]
 
 
-def _features(rows: int = 30, d: int = 16, corruptions: int = 0) -> np.ndarray:
-    draw = np.random.default_rng(1)
-    kinds = np.arange(rows)[:, None, None] % CLASSES == np.arange(d) % CLASSES
-    return (np.abs(draw.normal(size=(rows, 1 + VIEWS + corruptions, d))) + kinds).astype(np.float32)
+def _features(corruptions: int = 0) -> np.ndarray:
+    kinds = np.arange(30)[:, None, None] % CLASSES == np.arange(D) % CLASSES
+    noise = np.abs(np.random.default_rng(1).normal(size=(30, 1 + VIEWS + corruptions, D)))
+    return (noise + kinds).astype(np.float32)
 
 
-def _labels(rows: int = 30) -> np.ndarray:
-    return np.arange(rows) % CLASSES
-
-
-def _replicates(count: int = 4) -> list[Replicate]:
-    rows = [np.random.default_rng(i).permutation(30) for i in range(count)]
+def _work(hidden: int = 5, fits=range(4), hyper=HYPER, **more) -> Work:
+    rows = [np.random.default_rng(i).permutation(30) for i in range(4)]
     # Between 20 and 23 training rows: three steps each, the last ones of different lengths.
-    return [Replicate(r[: 20 + i], {"test": r[24:], "val": r[23:24]}, seed=i) for i, r in enumerate(rows)]
-
-
-def _train(replicates: list[Replicate], hidden: int, **more):
-    return train_heads(
-        _features(), _labels(), replicates, HYPER, CLASSES, hidden=hidden, batch_size=BATCH, views=VIEWS, **more
+    splits = [Split("grouped", i, 0, r[: 20 + i].tolist(), tuple(r[23:24]), tuple(r[24:])) for i, r in enumerate(rows)]
+    return Work(
+        model=PretrainedModel(kind="pretrained", title="T", backbone="t", hidden=hidden, epochs=3, batch_size=BATCH),
+        fits=tuple(Fit("tiny", "t", "grouped", i, 0, 0, hyper) for i in fits),
+        splits=tuple(splits[i] for i in fits),
+        labels=tuple(LABELS.tolist()),
+        classes=CLASSES,
+        features=FeatureSpec(tiny.TinyBackbone(), 32, Augmentation(), VIEWS, more.get("corruptions", ())),
+        **more,
     )
 
 
 @pytest.mark.parametrize("hidden", [0, 5])
-def test_a_replicate_among_others_equals_the_same_replicate_alone(hidden):
-    batch = _train(_replicates(), hidden, history=True, checkpoints=(1, 2))
-    for replicate, together in zip(_replicates(), batch, strict=True):
-        (alone,) = _train([replicate], hidden, history=True, checkpoints=(1, 2))
-        for name, weight in alone.weights.items():
-            np.testing.assert_allclose(together.weights[name], weight, rtol=1e-6, atol=1e-7)
-        for name, said in alone.probabilities.items():
-            np.testing.assert_allclose(together.probabilities[name], said, rtol=1e-6)
+def test_a_head_among_others_equals_the_same_head_alone(hidden):
+    asked = {"history": True, "checkpoints": (1, 2)}
+    for i, (together, weights) in enumerate(train_heads(_work(hidden, **asked), PATHS, _features())):
+        ((alone, own),) = train_heads(_work(hidden, (i,), **asked), PATHS, _features())
+        for name, weight in own.items():
+            np.testing.assert_allclose(weights[name], weight, rtol=1e-6, atol=1e-7)
+        for name in ("y_prob", "val_prob"):
+            np.testing.assert_allclose(getattr(together, name), getattr(alone, name), rtol=1e-6)
         for name, values in alone.history.items():
             np.testing.assert_allclose(together.history[name], values, rtol=1e-5)
         np.testing.assert_allclose(together.checkpoints[2]["val"], alone.checkpoints[2]["val"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("hidden", [0, 5])
-def test_a_replicate_equals_an_ordinary_keras_model_fed_the_same_batches(hidden):
+def test_a_head_equals_an_ordinary_keras_model_fed_the_same_batches(hidden):
     import keras
 
-    replicate = _replicates()[1]
-    features, labels = _features(), _labels()
-    (head,) = _train([replicate], hidden, history=True)
-
-    mask = keras.Input((hidden or 16,))
-    inputs = keras.Input((16,))
+    features, work = _features(), _work(hidden, (1,), history=True)
+    ((result, weights),) = train_heads(work, PATHS, features)
+    mask, inputs = keras.Input((hidden or D,)), keras.Input((D,))
     x = keras.layers.Dense(hidden, activation="relu")(inputs) if hidden else inputs
     outputs = keras.layers.Dense(CLASSES, activation="softmax")(keras.layers.multiply([x, mask]))
     plain = keras.Model([inputs, mask], outputs)
     plain.compile(keras.optimizers.Adam(HYPER.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    steps = steps_per_epoch(len(replicate.train), BATCH)
-    stream = _Stream(replicate, VIEWS, BATCH, steps)
-    plain.set_weights(
-        [w.reshape(v.shape) for w, v in zip(stream.initial(16, hidden, CLASSES), plain.weights, strict=True)]
-    )
+    stream = _Stream(training_seed(work.fits[0]), work.splits[0].train, VIEWS, BATCH, 3)
+    initial = zip(stream.initial(D, hidden, CLASSES), plain.weights, strict=True)
+    plain.set_weights([w.reshape(v.shape) for w, v in initial])
     for epoch in range(HYPER.epochs):
-        rows = stream.order()[: len(replicate.train)]
-        masks = stream.masks(HYPER.dropout, hidden or 16)[: len(rows)]
+        rows = stream.order()[:21]
+        masks = stream.masks(HYPER.dropout, hidden or D)[:21]
         plain.reset_metrics()
         seen = features[rows, stream.view(epoch)]
-        plain.fit([seen, masks], labels[rows], batch_size=BATCH, epochs=1, shuffle=False, verbose=0)
+        said = plain.fit([seen, masks], LABELS[rows], batch_size=BATCH, epochs=1, shuffle=False, verbose=0).history
         if epoch == 0:
-            said = plain.history.history
-            assert head.history["accuracy"][0] == pytest.approx(said["accuracy"][0], rel=1e-5)
-            assert head.history["loss"][0] == pytest.approx(said["loss"][0], rel=1e-5)
-    weights = dict(zip(head.weights, plain.get_weights(), strict=True))
-    for name, weight in weights.items():
-        np.testing.assert_allclose(head.weights[name], weight, rtol=1e-5, atol=1e-6)
-    test = features[np.asarray(replicate.evaluate["test"]), 0]
-    said = plain.predict([test, np.ones((len(test), hidden or 16))], verbose=0)
-    np.testing.assert_allclose(head.probabilities["test"], said, rtol=1e-5)
+            assert result.history["accuracy"][0] == pytest.approx(said["accuracy"][0], rel=1e-5)
+            assert result.history["loss"][0] == pytest.approx(said["loss"][0], rel=1e-5)
+    for weight, theirs in zip(weights.values(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, theirs, rtol=1e-5, atol=1e-6)
+    said = plain.predict([features[list(work.splits[0].test), 0], np.ones((6, hidden or D))], verbose=0)
+    np.testing.assert_allclose(result.y_prob, said, rtol=1e-5)
 
 
 def test_a_second_batch_in_the_same_process_starts_from_nothing():
-    first, again = _train(_replicates(), 5), _train(_replicates(), 5)
-    for one, two in zip(first, again, strict=True):
-        assert np.array_equal(one.probabilities["test"], two.probabilities["test"])
+    first, again = (train_heads(_work(), PATHS, _features()) for _ in range(2))
+    assert all(np.array_equal(one.y_prob, two.y_prob) for (one, _), (two, _) in zip(first, again, strict=True))
 
 
 def test_every_epoch_shows_a_fresh_view_and_every_row_once():
-    replicate = _replicates()[0]
-    stream = _Stream(replicate, VIEWS, BATCH, 3)
+    stream = _Stream(0, range(20), VIEWS, BATCH, 3)
     assert sorted(stream.view(e) for e in range(VIEWS)) == [1, 2, 3, 4]
-    assert sorted(stream.order()[:20]) == sorted(replicate.train)
-    assert stream.weight.sum() == pytest.approx(3)
-    assert not stream.weight[20:].any()
+    assert sorted(stream.order()[:20]) == list(range(20))
+    assert stream.weight.sum() == pytest.approx(3) and not stream.weight[20:].any()
 
 
 def test_corruptions_and_checkpoints_come_from_their_own_columns():
     features = _features(corruptions=2)
     features[:, 1 + VIEWS] = features[:, 0]
-    head, *_ = train_heads(features, _labels(), _replicates(), HYPER, CLASSES, 5, BATCH, VIEWS, ("same", "other"), (3,))
-    assert np.array_equal(head.corruptions["same"], head.probabilities["test"])
-    assert not np.array_equal(head.corruptions["other"], head.probabilities["test"])
-    assert np.array_equal(head.checkpoints[3]["test"], head.probabilities["test"])
+    result, _ = train_heads(_work(corruptions=("same", "other"), checkpoints=(3,)), PATHS, features)[0]
+    assert np.array_equal(result.corruptions["same"], result.y_prob)
+    assert not np.array_equal(result.corruptions["other"], result.y_prob)
+    assert np.array_equal(result.checkpoints[3]["test"], result.y_prob)
+    assert result.paths == tuple(PATHS[i] for i in _work().splits[0].test)
 
 
 def test_heads_learn_what_can_be_learnt():
-    heads = train_heads(
-        _features(), _labels(), _replicates(), Hyper(40, 1e-2, 0.2), CLASSES, 8, BATCH, VIEWS, history=True
-    )
-    for head in heads:
-        assert head.history["loss"][-1] < head.history["loss"][0] / 2
-        assert np.allclose(head.probabilities["test"].sum(1), 1)
+    for result, _ in train_heads(_work(8, hyper=Hyper(40, 1e-2, 0.2), history=True), PATHS, _features()):
+        assert result.history["loss"][-1] < result.history["loss"][0] / 2
+        assert np.allclose(result.y_prob.sum(1), 1)
 
 
-def test_replicates_with_other_numbers_of_steps_are_refused():
-    few = Replicate(range(5), {"test": range(20, 30)}, 0)
+def test_fits_with_other_numbers_of_steps_are_refused():
+    work = _work()
+    few = Split("grouped", 0, 0, tuple(range(5)), (6,), tuple(range(20, 30)))
     with pytest.raises(ValueError, match="steps"):
-        _train([few, _replicates()[0]], 5)
+        train_heads(Work(**{**vars(work), "splits": (few, *work.splits[1:])}), PATHS, _features())
 
 
 def test_softmax_stands_large_numbers():
@@ -137,7 +129,7 @@ def test_softmax_stands_large_numbers():
 def test_jax_learns_the_same_up_to_rounding():
     code = (
         "import sys; sys.path.insert(0, 'tests'); import test_heads as t; "
-        "print([h.probabilities['test'].tolist() for h in t._train(t._replicates(), 5)])"
+        "print([r.y_prob.tolist() for r, _ in t.train_heads(t._work(), t.PATHS, t._features())])"
     )
     said = {}
     for backend in ("tensorflow", "jax"):

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from batik_utils.values import Hyper, Results
 
+SEARCH = "search"
+"""The protocol of fits that only serve a choice; they see the published split's rows."""
+
 
 class Setting(NamedTuple):
     """One setting of a search; accuracies and loss are means over its training seeds."""
@@ -27,9 +30,9 @@ def ranking(results: Results, model: str) -> list[Setting]:
     Ties go to the lower mean validation loss, then fewer epochs, the lower learning rate, the lower dropout.
     Settings of which a fit failed are left out; empty where nothing is left.
     """
-    failed = {r.fit.hyper for r in results.missing if (r.fit.model, r.fit.protocol) == (model, "search")}
+    failed = {r.fit.hyper for r in results.missing if (r.fit.model, r.fit.protocol) == (model, SEARCH)}
     scores: dict[Hyper, list[tuple[float, float, float]]] = defaultdict(list)
-    for r in results.select(model, "search"):
+    for r in results.select(model, SEARCH):
         if r.fit.hyper not in failed and r.val_true is not None:
             for epochs, said in r.checkpoints.items():
                 hyper = Hyper(epochs, r.fit.hyper.learning_rate, r.fit.hyper.dropout)

@@ -24,6 +24,9 @@ from batik_utils.models.work import Work
 from batik_utils.study import Repetition, Study, load_study
 from batik_utils.values import Dataset, Fit, Hyper, Results
 
+UNUSED = {"title", "optional", "variant_of", "mistake", "stand_in", "search", "epochs", "learning_rate", "dropout"}
+"""Fields of a model that change no number by themselves: words, and what the fit's own setting replaces."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Work[Any]):
@@ -104,7 +107,8 @@ def make_plan(
     for name, model in models.items():
         kind = KINDS[model.kind]
         spec, often = kind.features(model, study, backbones), kind.repetition(study)
-        chosen: Hyper | None = kind.hyper(model)
+        own = Hyper(model.epochs, model.learning_rate, model.dropout)
+        chosen: Hyper | None = own
         for protocol in PROTOCOLS if kind.protocols is None else kind.protocols:
             for part in rounds(protocol, often):
                 if part.setting == "tried":
@@ -112,7 +116,7 @@ def make_plan(
                     tasks += tried
                     if tried:
                         chosen = choose(done, name) if _complete(tried, done, settle) else None
-                elif hyper := chosen if part.setting == "chosen" else kind.hyper(model):
+                elif hyper := chosen if part.setting == "chosen" else own:
                     tasks += _tasks(study, dataset, name, model, spec, part, hyper, part.seeds)
                 else:
                     waiting.append(name)
@@ -159,7 +163,7 @@ def _tasks(
         parameters = {
             "study": study.name,
             "image": study.image.model_dump(),
-            "model": kind.settings(model),
+            "model": model.model_dump(exclude=UNUSED),
             "epochs": hyper.epochs,
             "learning_rate": hyper.learning_rate,
             "dropout": hyper.dropout,

@@ -1,62 +1,52 @@
-"""The pretrained backbones: one registry, in which each owns its preprocessing, its size and its weights.
+"""The pretrained backbones: one registry, in which each owns its preprocessing and its weights.
 
-Every backbone takes the same input, RGB from 0 to 255, and gives features; what it does to the numbers first is
-part of it, so that no study can feed one wrongly (except mobilenet_v2_unit_range, which repeats a seed study's
-mistake on purpose and says so in its name). Keras is imported only when a backbone is built.
+Every backbone takes the same input, RGB from 0 to 255, and gives features; what it does to the numbers first is part of
+it, so that no study can feed one wrongly. Keras is imported only when a backbone is built.
 """
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from batik_utils.errors import BatikError
 from batik_utils.models import weights as weight_files
 from batik_utils.study import nearest
 
+Rescale = tuple[float, float] | None
+
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network trained on ImageNet, without its top, frozen."""
+    """A network trained on ImageNet, without its top, frozen; its pictures' sides may be 32 pixels or more."""
 
     name: str
     title: str
     """The name that readers see."""
-    family: Literal["keras.applications", "efficientnet_lite"]
     network: str
     """The function in keras.applications, or the variant of EfficientNet-Lite."""
-    native_size: int
-    """Side of the images it was trained on, pixels; other sizes from 32 up work too."""
     features: int
     """Numbers per image."""
     parameters: int
     """Without any head, batch normalisation included."""
-    preprocessing: str
-    """What it does to an RGB value from 0 to 255, in words."""
-    rescale: tuple[float, float] | None
-    """The same as (factor, offset); None where the network does it inside."""
     weights: str
     """A name in batik_utils.models.weights.WEIGHTS."""
-    note: str = ""
-
-    @property
-    def licence(self) -> str:
-        """The licence stated for the weights."""
-        return weight_files.WEIGHTS[self.weights].licence
+    rescale: Rescale = None
+    """(factor, offset) for an RGB value from 0 to 255; None where the network rescales inside."""
 
     def build(self, size: int, fold: bool = True) -> Any:
         """A frozen keras.Model: float32 [b, size, size, 3] RGB from 0 to 255 → float32 [b, features].
 
-        The features are the last feature maps, averaged over the picture; the layer before the last gives the
-        maps. With fold, batch normalisation is folded into the convolutions (see folding.py): faster, the
-        same features to rounding, fewer parameters to count. Raises BatikError if the weights cannot be had:
-        there is no build with random ones.
+        The features are the last feature maps, averaged over the picture; the layer before the last gives the maps.
+        With fold, batch normalisation is folded into the convolutions (see folding.py). Raises BatikError if the
+        weights cannot be had: there is no build with random ones.
         """
         path = weight_files.weights_file(self.weights)
         model = self.architecture(size)
-        if self.family == "efficientnet_lite":
+        if self.network.startswith("lite"):
             from batik_utils.models.efficientnet_lite import load_lite
 
             load_lite(model, path)
@@ -81,7 +71,7 @@ class Backbone:
         x = inputs
         if self.rescale is not None:
             x = keras.layers.Rescaling(*self.rescale, name="preprocessing")(x)
-        if self.family == "efficientnet_lite":
+        if self.network.startswith("lite"):
             from batik_utils.models.efficientnet_lite import lite_features
 
             maps = lite_features(x, self.network)
@@ -114,11 +104,12 @@ class Backbone:
         return None
 
 
-def backbone(name: str) -> Backbone:
-    """Look a backbone up; raises BatikError naming the nearest right one."""
-    if name not in BACKBONES:
-        raise BatikError(f"There is no backbone {name!r}, {nearest(name, BACKBONES)}")
-    return BACKBONES[name]
+def backbone(name: str, known: Mapping[str, Backbone] | None = None) -> Backbone:
+    """Look a backbone up, by default in BACKBONES; raises BatikError naming the nearest right one."""
+    known = BACKBONES if known is None else known
+    if name not in known:
+        raise BatikError(f"There is no backbone {name!r}, {nearest(name, known)}")
+    return known[name]
 
 
 def _load_h5(model: Any, path: Path, with_top: bool) -> None:
@@ -153,98 +144,30 @@ def _divide_stem_by_root_deviation(model: Any) -> None:
     stem.set_weights([(w * factor[None, None, :, None]).astype(w.dtype) for w in stem.get_weights()])
 
 
-_SIGNED = ("scaled from [0, 255] to [-1, 1]", (1 / 127.5, -1.0))
-_LITE = ("(x − 127) / 128", (1 / 128, -127 / 128))
-_INSIDE = "as it is, 0 to 255 (the network rescales inside)"
-_LITE_NOTE = "PyTorch weights trained with TensorFlow's padding, put into a Keras rebuild by name"
-
-
-def _efficientnet(letter: str, size: int, features: int, parameters: int) -> Backbone:
-    return Backbone(
-        name=f"efficientnet_{letter}",
-        title=f"EfficientNet-{letter.upper()}",
-        family="keras.applications",
-        network=f"EfficientNet{letter.upper()}",
-        native_size=size,
-        features=features,
-        parameters=parameters,
-        preprocessing=_INSIDE,
-        rescale=None,
-        weights=f"efficientnet_{letter}",
-    )
-
-
-def _efficientnet_lite(variant: str, size: int, parameters: int) -> Backbone:
-    return Backbone(
-        name=f"efficientnet_{variant}",
-        title=f"EfficientNet-{variant.capitalize()}",
-        family="efficientnet_lite",
-        network=variant,
-        native_size=size,
-        features=1280,
-        parameters=parameters,
-        preprocessing=_LITE[0],
-        rescale=_LITE[1],
-        weights=f"efficientnet_{variant}",
-        note=_LITE_NOTE,
-    )
-
-
-def _mobilenet_v3(kind: str, features: int, parameters: int) -> Backbone:
-    return Backbone(
-        name=f"mobilenet_v3_{kind}",
-        title=f"MobileNetV3 {kind}",
-        family="keras.applications",
-        network=f"MobileNetV3{kind.capitalize()}",
-        native_size=224,
-        features=features,
-        parameters=parameters,
-        preprocessing=_INSIDE,
-        rescale=None,
-        weights=f"mobilenet_v3_{kind}",
-    )
-
-
-_MOBILENET_V2 = Backbone(
-    name="mobilenet_v2",
-    title="MobileNetV2",
-    family="keras.applications",
-    network="MobileNetV2",
-    native_size=224,
-    features=1280,
-    parameters=2_257_984,
-    preprocessing=_SIGNED[0],
-    rescale=_SIGNED[1],
-    weights="mobilenet_v2",
-)
+_SIGNED, _LITE = (1 / 127.5, -1.0), (1 / 128, -127 / 128)
 
 BACKBONES: dict[str, Backbone] = {
     b.name: b
     for b in (
-        _MOBILENET_V2,
-        replace(
-            _MOBILENET_V2,
-            name="mobilenet_v2_unit_range",
-            title="MobileNetV2 fed [0, 1]",
-            preprocessing="scaled from [0, 255] to [0, 1], which is not what it was trained on",
-            rescale=(1 / 255, 0.0),
-            note="a seed study's mistake, kept to show what it costs",
+        Backbone("mobilenet_v2", "MobileNetV2", "MobileNetV2", 1280, 2_257_984, "mobilenet_v2", _SIGNED),
+        # A seed study's mistake, kept to show what it costs: not what the network was trained on.
+        Backbone(
+            "mobilenet_v2_unit_range",
+            "MobileNetV2 fed [0, 1]",
+            "MobileNetV2",
+            1280,
+            2_257_984,
+            "mobilenet_v2",
+            (1 / 255, 0.0),
         ),
-        _efficientnet_lite("lite0", 224, 3_413_024),
-        _efficientnet_lite("lite2", 260, 4_869_168),
-        _efficientnet("b0", 224, 1280, 4_049_571),
-        _efficientnet("b2", 260, 1408, 7_768_569),
-        replace(
-            _MOBILENET_V2,
-            name="mobilenet",
-            title="MobileNet",
-            network="MobileNet",
-            features=1024,
-            parameters=3_228_864,
-            weights="mobilenet",
-        ),
-        _mobilenet_v3("small", 576, 939_120),
-        _mobilenet_v3("large", 960, 2_996_352),
+        # PyTorch weights trained with TensorFlow's padding, put into a Keras rebuild by name.
+        Backbone("efficientnet_lite0", "EfficientNet-Lite0", "lite0", 1280, 3_413_024, "efficientnet_lite0", _LITE),
+        Backbone("efficientnet_lite2", "EfficientNet-Lite2", "lite2", 1280, 4_869_168, "efficientnet_lite2", _LITE),
+        Backbone("efficientnet_b0", "EfficientNet-B0", "EfficientNetB0", 1280, 4_049_571, "efficientnet_b0"),
+        Backbone("efficientnet_b2", "EfficientNet-B2", "EfficientNetB2", 1408, 7_768_569, "efficientnet_b2"),
+        Backbone("mobilenet", "MobileNet", "MobileNet", 1024, 3_228_864, "mobilenet", _SIGNED),
+        Backbone("mobilenet_v3_small", "MobileNetV3 small", "MobileNetV3Small", 576, 939_120, "mobilenet_v3_small"),
+        Backbone("mobilenet_v3_large", "MobileNetV3 large", "MobileNetV3Large", 960, 2_996_352, "mobilenet_v3_large"),
     )
 }
 """Every backbone, by name."""

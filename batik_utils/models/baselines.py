@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,25 +12,28 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from batik_utils.models.work import Fitted, Work
+from batik_utils.study import Strict
 from batik_utils.values import Dataset, Split
 
 
-@dataclass(frozen=True)
-class BaselineModel:
-    """A logistic regression, which every study is given beside its models."""
+class BaselineModel(Strict):
+    """A logistic regression, which every study is given beside its models; it has no hyperparameters to vary."""
 
+    kind: Literal["baseline"] = "baseline"
     title: str
     """The name that readers see."""
     inputs: Literal["metadata", "colour", "features"]
     """What it is given: facts about the file; a histogram of its colours; a frozen backbone's features."""
-    kind: Literal["baseline"] = "baseline"
+    epochs: int = 0
+    learning_rate: float = 0.0
+    dropout: float = 0.0
     search: None = None
 
 
 BASELINES = {
-    "baseline_metadata": BaselineModel("File facts only, picture unopened", "metadata"),
-    "baseline_colour": BaselineModel("Colour histogram", "colour"),
-    "baseline_features": BaselineModel("Frozen features, logistic regression", "features"),
+    "baseline_metadata": BaselineModel(inputs="metadata", title="File facts only, picture unopened"),
+    "baseline_colour": BaselineModel(inputs="colour", title="Colour histogram"),
+    "baseline_features": BaselineModel(inputs="features", title="Frozen features, logistic regression"),
 }
 """By the names that their fits have."""
 

@@ -1,16 +1,15 @@
 """Batched heads: many replicates of one small network on frozen features, trained as one Keras model.
 
 Every weight has a replicate axis in front and every layer works on each replicate by itself, so the gradient of the
-sum of the replicates' losses falls apart into the gradients of each. Adam works element by element. A replicate
-therefore learns exactly what it would learn alone; one pass of the graph serves all of them.
+sum of the replicates' losses falls apart into the gradients of each, and Adam works element by element. A replicate
+learns exactly what it would learn alone; one pass of the graph serves all of them.
 """
 
 from __future__ import annotations
 
 import batik_utils.backend  # noqa: F401  isort: skip  (before keras)
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -21,124 +20,63 @@ from numpy.typing import NDArray
 
 from batik_utils.models.work import Fitted, Work, evaluation_sets, steps_per_epoch, training_seed
 from batik_utils.study import PretrainedModel
-from batik_utils.values import Hyper
 
 Said = dict[str, NDArray[np.float64]]
 """Per evaluation set or corruption: probabilities [rows, classes]; rows sum to 1; NaN where training diverged."""
 
 
-@dataclass(frozen=True)
-class Replicate:
-    """One head: its own rows and its own seed."""
-
-    train: Sequence[int]
-    """Rows of the features that it learns from."""
-    evaluate: Mapping[str, Sequence[int]]
-    """{"test": rows, "val": rows}: what it is asked about, on untouched images."""
-    seed: int
-    """Of its initial weights, batch order, dropout masks and order of views."""
-
-
-@dataclass(frozen=True)
-class TrainedHead:
-    """What one replicate says after training."""
-
-    probabilities: Said
-    checkpoints: dict[int, Said]
-    """The same after fewer epochs, for the epoch counts asked for."""
-    corruptions: Said
-    """Of the test rows, tampered with."""
-    history: dict[str, list[float]]
-    """Per epoch: accuracy, loss (training mode, as Keras reports them), val_accuracy, val_loss; or empty."""
-    weights: dict[str, NDArray[np.float32]] = field(repr=False)
-    """hidden_kernel [d, hidden] and hidden_bias [hidden], unless hidden is 0; kernel [., classes], bias [classes]."""
-
-
-def fit_heads(work: Work[PretrainedModel], paths: Sequence[str], features: NDArray[np.float32]) -> list[Fitted]:
-    """Do the work on features [n, 1 + views + corruptions, d]; equally many steps per epoch for all its fits."""
-    spec, model = work.features, work.model
-    assert spec is not None
-    pairs = zip(work.fits, work.splits, strict=True)
-    replicates = [Replicate(split.train, evaluation_sets(split), training_seed(fit)) for fit, split in pairs]
-    heads = train_heads(
-        features,
-        np.asarray(work.labels),
-        replicates,
-        work.fits[0].hyper,
-        work.classes,
-        model.hidden,
-        model.batch_size,
-        spec.views,
-        work.corruptions,
-        work.checkpoints,
-        work.history,
-    )
-    done: list[Fitted] = []
-    for place, head in enumerate(heads):
-        more = {"history": head.history, "checkpoints": head.checkpoints, "corruptions": head.corruptions}
-        parameters = spec.backbone.parameters + sum(w.size for w in head.weights.values())
-        done.append((work.result(place, paths, head.probabilities, parameters, **more), head.weights))
-    return done
-
-
-def train_heads(
-    features: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    replicates: Sequence[Replicate],
-    hyper: Hyper,
-    classes: int,
-    hidden: int = 128,
-    batch_size: int = 32,
-    views: int = 0,
-    corruptions: Sequence[str] = (),
-    checkpoints: Sequence[int] = (),
-    history: bool = False,
-) -> list[TrainedHead]:
-    """Train every replicate of one head together and return them in order.
+def train_heads(work: Work[PretrainedModel], paths: Sequence[str], features: NDArray[np.float32]) -> list[Fitted]:
+    """Train a head for every fit of the work, all together; each with its weights by name.
 
     features is [n, 1 + views + corruptions, d]: of each image the untouched view, the augmented views and the
-    corruptions, in that order; labels is [n]. Each epoch shows a replicate all its rows through the next view of its
-    own order (the untouched one where views is 0). All replicates must have as many steps per epoch as each other,
-    because Adam counts steps: ValueError otherwise.
+    corruptions, in that order; paths is [n]. Each epoch shows a head all its training rows through the next view of
+    its own order (the untouched one where there are no views). Weights are hidden_kernel [d, hidden] and hidden_bias
+    [hidden], unless hidden is 0, kernel [., classes] and bias [classes]. All fits must have as many steps per epoch as
+    each other, because Adam counts steps: ValueError otherwise.
     """
-    count, steps = len(replicates), steps_per_epoch(len(replicates[0].train), batch_size)
-    if any(steps_per_epoch(len(r.train), batch_size) != steps for r in replicates):
+    spec, model, hyper, labels = work.features, work.model, work.fits[0].hyper, np.asarray(work.labels)
+    assert spec is not None
+    count, steps = len(work.fits), steps_per_epoch(len(work.splits[0].train), model.batch_size)
+    if any(steps_per_epoch(len(split.train), model.batch_size) != steps for split in work.splits):
         raise ValueError("heads that are trained together must have equally many steps per epoch")
-    streams = [_Stream(r, views, batch_size, steps) for r in replicates]
+    pairs = list(zip(work.fits, work.splits, strict=True))
+    streams = [_Stream(training_seed(fit), split.train, spec.views, model.batch_size, steps) for fit, split in pairs]
+    sets = [evaluation_sets(split) for split in work.splits]
     weight = np.stack([s.weight for s in streams])
-    sizes = (weight.reshape(count, steps, batch_size) > 0).sum(2)
-    heads = _heads(count, features.shape[2], hidden, classes)
-    heads.start([s.initial(features.shape[2], hidden, classes) for s in streams], hyper.learning_rate)
-    longest = max(len(rows) for r in replicates for rows in r.evaluate.values())
+    sizes = (weight.reshape(count, steps, model.batch_size) > 0).sum(2)
+    heads = _heads(count, features.shape[2], model.hidden, work.classes)
+    initial = [s.initial(features.shape[2], model.hidden, work.classes) for s in streams]
+    heads.start(initial, hyper.learning_rate)
+    longest = max(len(rows) for asked in sets for rows in asked.values())
 
     def ask(name: str, view: int = 0) -> list[NDArray[np.float64]]:
-        rows = [np.asarray(r.evaluate[name], np.int64) for r in replicates]
+        rows = [np.asarray(asked[name], np.int64) for asked in sets]
         # Every set is filled up to the longest, so that the graph sees one shape only.
         filled = np.stack([np.pad(part, (0, longest - len(part))) for part in rows])
         said = heads.probabilities(features[filled, view])
         return [probabilities[: len(part)] for probabilities, part in zip(said, rows, strict=True)]
 
     def ask_all() -> list[Said]:
-        said = {name: ask(name) for name in replicates[0].evaluate}
+        said = {name: ask(name) for name in sets[0]}
         return [{name: rows[r] for name, rows in said.items()} for r in range(count)]
 
-    watched = "val" if "val" in replicates[0].evaluate else "test"
-    curves: list[dict[str, list[float]]] = [{} for _ in replicates]
+    watched = "val" if "val" in sets[0] else "test"
+    curves: list[dict[str, list[float]]] = [{} for _ in pairs]
     kept: dict[int, list[Said]] = {}
     for epoch in range(hyper.epochs):
         order = np.stack([s.order() for s in streams])
         view = np.array([[s.view(epoch)] for s in streams])
-        masks = [s.masks(hyper.dropout, hidden or features.shape[2]) for s in streams]
+        masks = [s.masks(hyper.dropout, model.hidden or features.shape[2]) for s in streams]
         means = []
         for step in range(steps):
-            part = slice(step * batch_size, (step + 1) * batch_size)
+            part = slice(step * model.batch_size, (step + 1) * model.batch_size)
             rows = order[:, part]
             mask = np.stack([m[part] for m in masks]) if hyper.dropout else _no_mask(count)
             means.append(heads.step(features[rows, view], mask, labels[rows], weight[:, part]))
-        if history:
+        if work.history:
             accuracy, loss = (np.stack(series, axis=1) for series in zip(*means, strict=True))
             for r, said in enumerate(ask(watched)):
-                truth = labels[np.asarray(replicates[r].evaluate[watched], np.int64)]
+                truth = labels[np.asarray(sets[r][watched], np.int64)]
                 right = np.clip(said[np.arange(len(truth)), truth], 1e-7, None)
                 now = {
                     "accuracy": np.average(accuracy[r], weights=sizes[r]),
@@ -148,19 +86,23 @@ def train_heads(
                 }
                 for name, value in now.items():
                     curves[r].setdefault(name, []).append(float(value))
-        if epoch + 1 in checkpoints:
+        if epoch + 1 in work.checkpoints:
             kept[epoch + 1] = ask_all()
-    corrupted = {name: ask("test", 1 + views + i) for i, name in enumerate(corruptions)}
-    return [
-        TrainedHead(
+    corrupted = {name: ask("test", 1 + spec.views + i) for i, name in enumerate(work.corruptions)}
+    done: list[Fitted] = []
+    for r, probabilities in enumerate(ask_all()):
+        weights = heads.weights(r)
+        result = work.result(
+            r,
+            paths,
             probabilities,
-            {epochs: said[r] for epochs, said in kept.items()},
-            {name: said[r] for name, said in corrupted.items()},
-            curves[r],
-            heads.weights(r),
+            spec.backbone.parameters + sum(w.size for w in weights.values()),
+            history=curves[r],
+            checkpoints={epochs: said[r] for epochs, said in kept.items()},
+            corruptions={name: said[r] for name, said in corrupted.items()},
         )
-        for r, probabilities in enumerate(ask_all())
-    ]
+        done.append((result, weights))
+    return done
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -173,11 +115,11 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 class _Stream:
     """Everything random about one replicate, each kind from its own generator."""
 
-    def __init__(self, replicate: Replicate, views: int, batch_size: int, steps: int) -> None:
-        kinds = np.random.SeedSequence(replicate.seed).spawn(4)
+    def __init__(self, seed: int, train: Sequence[int], views: int, batch_size: int, steps: int) -> None:
+        kinds = np.random.SeedSequence(seed).spawn(4)
         self._initial, self._order, self._masks, shuffle = (np.random.Generator(np.random.PCG64(k)) for k in kinds)
         self._views = 1 + shuffle.permutation(views) if views else np.zeros(1, np.int64)
-        self._train = np.asarray(replicate.train, np.int64)
+        self._train = np.asarray(train, np.int64)
         self._slots = steps * batch_size
         real = np.arange(self._slots) < len(self._train)
         sizes = np.add.reduceat(real, np.arange(0, self._slots, batch_size))

@@ -16,29 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
-from batik_utils.models.backbones import BACKBONES, Backbone
+from batik_utils.models.backbones import Backbone, backbone
 from batik_utils.models.baselines import BaselineModel, baseline_inputs, fit_baselines
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.work import Fitted, M, Weights, Work, steps_per_epoch
-from batik_utils.study import Augmentation, PretrainedModel, Repetition, ScratchModel, Study, nearest
-from batik_utils.values import Dataset, Fit, Hyper, Split
+from batik_utils.models.work import Fitted, M, Pair, Weights, Work, steps_per_epoch
+from batik_utils.study import Augmentation, PretrainedModel, Repetition, ScratchModel, Study
+from batik_utils.values import Dataset
 
-Pair = tuple[Fit, Split]
 BATCHED = 10
 """Heads trained together at most: of 5, 10 and 25, 10 took the least processor time per head."""
 COMMON = ("backend.py", "values.py", "models/work.py")
 VIEWS = ("models/annexe.py", "models/augment.py", "models/fast/warp.py", "models/corruptions.py")
-FEATURES = (
-    "backend.py",
-    "models/features.py",
-    "models/backbones.py",
-    "models/efficientnet_lite.py",
-    "models/pth.py",
-    "models/folding.py",
-    *VIEWS,
-)
-"""The source files that frozen features depend on: theirs are the numbers of whatever is given them."""
+_BACKBONES = ("models/backbones.py", "models/efficientnet_lite.py", "models/pth.py", "models/folding.py")
+FEATURES = ("backend.py", "models/features.py", *_BACKBONES, *VIEWS)
+"""The source files that frozen features depend on, and with them whatever is given features."""
 
 
 @dataclass(frozen=True)
@@ -58,23 +50,24 @@ class Kind(ABC, Generic[M]):
 
     code: tuple[str, ...]
     """The source files of batik_utils that its numbers depend on, but for those of the features that it is given."""
+    description: Description
+    """Of all its models; {fields} stand for theirs."""
     cost = 1.0
     """Of one training image shown once, in any unit: the costliest tasks are done first."""
     protocols: Collection[str] | None = None
     """Those that it takes part in; None for all."""
 
-    def settings(self, model: M) -> dict[str, Any]:
-        """The fields that change numbers, but for those of Hyper, as plain values."""
-        unused = {"title", "search", "epochs", "learning_rate", "dropout"}
-        return model.model_dump(exclude=unused | {"optional", "variant_of", "mistake", "stand_in"})  # type: ignore[attr-defined]
-
-    @abstractmethod
-    def hyper(self, model: M) -> Hyper:
-        """Its own hyperparameters, fixed beforehand."""
-
     @abstractmethod
     def repetition(self, study: Study) -> Repetition:
         """How often it is fitted."""
+
+    @abstractmethod
+    def inputs(self, model: M, dataset: Dataset, features: NDArray[np.float32] | None) -> NDArray[Any]:
+        """What its fits are given, one row per image of the dataset: images, features or a baseline's inputs."""
+
+    @abstractmethod
+    def fit(self, work: Work[M], paths: Sequence[str], sha256s: Sequence[str], inputs: NDArray[Any]) -> list[Fitted]:
+        """Do the work; one result and its weights per fit, in order. Raises BatikError where training diverges."""
 
     def unavailable(self, model: M, backbones: Mapping[str, Backbone]) -> str | None:
         """Why it cannot be fitted here, or None; raises BatikError where the study cannot do without it."""
@@ -88,17 +81,10 @@ class Kind(ABC, Generic[M]):
         """The fits cut into those that are done in one go; nothing else may, or a rounding would depend on it."""
         return [[pair] for pair in pairs]
 
-    @abstractmethod
-    def inputs(self, model: M, dataset: Dataset, features: NDArray[np.float32] | None) -> NDArray[Any]:
-        """What its fits are given, one row per image of the dataset: images, features or a baseline's inputs."""
-
-    @abstractmethod
-    def fit(self, work: Work[M], paths: Sequence[str], sha256s: Sequence[str], inputs: Any) -> list[Fitted]:
-        """Do the work; one result and its weights per fit, in order. Raises BatikError where training diverges."""
-
-    @abstractmethod
     def describe(self, model: M) -> Description:
         """What readers are told of it."""
+        said = vars(self.description).items()
+        return Description(**{name: text.format(**dict(model)) for name, text in said})  # type: ignore[call-overload]
 
     def weights_sha256(self, model: M) -> str | None:
         """sha256 of the weights that it starts from; None where there are none. Raises BatikError if not to be had."""
@@ -109,23 +95,13 @@ class Kind(ABC, Generic[M]):
         raise BatikError("A model of this kind cannot be saved as a network.")
 
 
-class _Network(Kind[M]):
-    def hyper(self, model: M) -> Hyper:
-        spec: Any = model
-        return Hyper(spec.epochs, spec.learning_rate, spec.dropout)
-
-
-class Scratch(_Network[ScratchModel]):
+class Scratch(Kind[ScratchModel]):
     """A network trained from random weights, on images."""
 
-    code = (
-        *COMMON,
-        *VIEWS,
-        "models/train_scratch.py",
-        "models/scratch.py",
-        "models/fast/pool.py",
-        "models/fast/adam.py",
-    )
+    _own = ("train_scratch", "scratch", "fast/pool", "fast/adam")
+    code = (*COMMON, *VIEWS, *map("models/{}.py".format, _own))
+    words = "{architecture}, a convolutional network trained from random weights"
+    description = Description("random", "from random weights", words)
     cost = 1000.0
 
     def repetition(self, study: Study) -> Repetition:
@@ -139,10 +115,6 @@ class Scratch(_Network[ScratchModel]):
 
         return fit_scratch(work, paths, sha256s, inputs)
 
-    def describe(self, model: ScratchModel) -> Description:
-        words = f"{model.architecture}, a convolutional network trained from random weights"
-        return Description("random", "from random weights", words)
-
     def assemble(self, model: ScratchModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
         from batik_utils.models.scratch import build_scratch
 
@@ -151,16 +123,26 @@ class Scratch(_Network[ScratchModel]):
         return network
 
 
-class Pretrained(_Network[PretrainedModel]):
+class Pretrained(Kind[PretrainedModel]):
     """A head trained on a frozen backbone's features."""
 
     code = (*COMMON, "models/heads.py")
+    words = "{backbone} with frozen ImageNet weights, global average pooling and a trained classification head"
+    description = Description("ImageNet", "from ImageNet weights, backbone frozen", words)
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained
 
+    def inputs(self, model: PretrainedModel, dataset: Dataset, features: Any) -> NDArray[np.float32]:
+        return features
+
+    def fit(self, work: Work[PretrainedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
+        from batik_utils.models.heads import train_heads
+
+        return train_heads(work, paths, inputs)
+
     def unavailable(self, model: PretrainedModel, backbones: Mapping[str, Backbone]) -> str | None:
-        reason = self._backbone(model, backbones).unavailable()
+        reason = backbone(model.backbone, backbones).unavailable()
         if reason and not model.optional:
             raise BatikError(f"The study needs {model.title}, but {reason}.")
         return reason
@@ -169,8 +151,8 @@ class Pretrained(_Network[PretrainedModel]):
         # Enough views that every epoch of the longest fit sees a fresh one; none where nothing is changed.
         views = max(model.epochs, *(model.search.epochs if model.search else (0,)))
         views = views if model.augmentation != Augmentation() else 0
-        backbone = self._backbone(model, backbones)
-        return FeatureSpec(backbone, study.image.size, model.augmentation, views, CORRUPTIONS)
+        found = backbone(model.backbone, backbones)
+        return FeatureSpec(found, study.image.size, model.augmentation, views, CORRUPTIONS)
 
     def together(self, pairs: Sequence[Pair], model: PretrainedModel) -> list[list[Pair]]:
         by_steps: dict[int, list[Pair]] = defaultdict(list)
@@ -178,55 +160,24 @@ class Pretrained(_Network[PretrainedModel]):
             by_steps[steps_per_epoch(len(pair[1].train), model.batch_size)].append(pair)
         return [alike[i : i + BATCHED] for _, alike in sorted(by_steps.items()) for i in range(0, len(alike), BATCHED)]
 
-    def inputs(self, model: PretrainedModel, dataset: Dataset, features: Any) -> NDArray[np.float32]:
-        return features
-
-    def fit(self, work: Work[PretrainedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        from batik_utils.models.heads import fit_heads
-
-        return fit_heads(work, paths, inputs)
-
-    def describe(self, model: PretrainedModel) -> Description:
-        words = (
-            f"{model.backbone} with frozen ImageNet weights, global average pooling and a trained classification head"
-        )
-        return Description("ImageNet", "from ImageNet weights, backbone frozen", words)
-
     def weights_sha256(self, model: PretrainedModel) -> str:
-        return self._backbone(model, BACKBONES).weights_sha256()
+        return backbone(model.backbone).weights_sha256()
 
     def assemble(self, model: PretrainedModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
         from batik_utils.models.saved import assemble
 
         return assemble(model.backbone, weights, size, motifs, dropout)
 
-    def _backbone(self, model: PretrainedModel, backbones: Mapping[str, Backbone]) -> Backbone:
-        if model.backbone not in backbones:
-            raise BatikError(f"There is no backbone {model.backbone!r}, {nearest(model.backbone, backbones)}")
-        return backbones[model.backbone]
-
 
 class Baseline(Kind[BaselineModel]):
     """A logistic regression on what says little of a motif, on all splits of the grouped protocol in one go."""
 
     code = (*COMMON, "models/baselines.py")
+    description = Description("none", "by logistic regression", "{title}: a logistic regression")
     protocols = ("grouped",)
-
-    def settings(self, model: BaselineModel) -> dict[str, Any]:
-        return {"inputs": model.inputs}
-
-    def hyper(self, model: BaselineModel) -> Hyper:
-        return Hyper(epochs=0, learning_rate=0.0, dropout=0.0)  # It has none.
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained.model_copy(update={"seeds": 1})
-
-    def features(self, model: BaselineModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec | None:
-        other = study.models[study.compare[0]]
-        return KINDS[other.kind].features(other, study, backbones) if model.inputs == "features" else None
-
-    def together(self, pairs: Sequence[Pair], model: BaselineModel) -> list[list[Pair]]:
-        return [list(pairs)]
 
     def inputs(self, model: BaselineModel, dataset: Dataset, features: Any) -> NDArray[np.float64]:
         return baseline_inputs(model.inputs, dataset, features)
@@ -234,8 +185,12 @@ class Baseline(Kind[BaselineModel]):
     def fit(self, work: Work[BaselineModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
         return fit_baselines(work, paths, inputs)
 
-    def describe(self, model: BaselineModel) -> Description:
-        return Description("none", "by logistic regression", f"{model.title}, a logistic regression")
+    def features(self, model: BaselineModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec | None:
+        other = study.models[study.compare[0]]
+        return KINDS[other.kind].features(other, study, backbones) if model.inputs == "features" else None
+
+    def together(self, pairs: Sequence[Pair], model: BaselineModel) -> list[list[Pair]]:
+        return [list(pairs)]
 
 
 KINDS: dict[str, Kind[Any]] = {"scratch": Scratch(), "pretrained": Pretrained(), "baseline": Baseline()}

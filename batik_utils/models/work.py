@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from batik_utils.models.features import FeatureSpec
 
 M = TypeVar("M")
+Pair = tuple[Fit, Split]
 Weights = dict[str, NDArray[np.float32]] | list[NDArray[np.float32]]
 """A head's by name, a network's in order; empty where a model has none to keep."""
 Fitted = tuple[FitResult, Weights]
