@@ -111,89 +111,84 @@ def test_the_unit_range_twin_sees_the_same_picture_wrongly():
     assert BACKBONES["mobilenet_v2"].weights_sha256() == BACKBONES["mobilenet_v2_unit_range"].weights_sha256()
 
 
-@needs_index
-@pytest.mark.parametrize("variant", ["lite0", "lite2"])
-def test_efficientnet_lite_takes_every_weight_of_its_file_once(variant, tmp_path):
-    """With its top, so that nothing in the file is left over; and a model that lacks a layer is refused."""
-    path = weights_file(f"efficientnet_{variant}")
-    inputs = keras.Input((64, 64, 3))
-    pooled = keras.layers.GlobalAveragePooling2D()(lite_features(inputs, variant))
-    model = keras.Model(inputs, keras.layers.Dense(1000, name="fc")(pooled))
-    load_lite(model, path)
-    probabilities = keras.ops.softmax(model(pictures(2, 64) / 128 - 127 / 128, training=False))
-    assert np.isfinite(keras.ops.convert_to_numpy(probabilities)).all()
+def lite_with_top(variant: str, size: int):
+    """EfficientNet-Lite with its classifier, so that nothing in the file is left over; pictures 0-255 → logits."""
+    inputs = keras.Input((size, size, 3))
+    x = lite_features(keras.layers.Rescaling(1 / 128, -127 / 128)(inputs), variant)
+    logits = keras.layers.Dense(1000, name="fc")(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, logits)
+    load_lite(model, weights_file(f"efficientnet_{variant}"))
+    return model
 
-    other = keras.Model(inputs, lite_features(inputs, "lite0" if variant == "lite2" else "lite2"))
+
+@needs_index
+@pytest.mark.parametrize(("variant", "other"), [("lite0", "lite2"), ("lite2", "lite0")])
+def test_efficientnet_lite_takes_every_weight_of_its_file_once(variant, other):
+    assert np.isfinite(lite_with_top(variant, 64).predict_on_batch(pictures(2, 64))).all()
+    inputs = keras.Input((64, 64, 3))
     with pytest.raises(BatikError, match="does not fit EfficientNet-Lite"):
-        load_lite(other, path)
+        load_lite(keras.Model(inputs, lite_features(inputs, other)), weights_file(f"efficientnet_{variant}"))
 
 
 @needs_index
 def test_efficientnet_lite_matches_the_published_network():
     """Logits of the .pth in plain PyTorch on one made picture (x = 127 + 64·cos of position), to 1e-4."""
-    inputs = keras.Input((224, 224, 3))
-    x = keras.layers.Rescaling(1 / 128, -127 / 128)(inputs)
-    pooled = keras.layers.GlobalAveragePooling2D()(lite_features(x, "lite0"))
-    model = keras.Model(inputs, keras.layers.Dense(1000, name="fc")(pooled))
-    load_lite(model, weights_file("efficientnet_lite0"))
-    logits = keras.ops.convert_to_numpy(model(waves(224)[None], training=False))[0]
-    np.testing.assert_allclose(logits[: len(PYTORCH_LOGITS)], PYTORCH_LOGITS, atol=1e-4)
+    y, x, c = np.meshgrid(np.arange(224), np.arange(224), np.arange(3), indexing="ij")
+    waves = (127 + 64 * np.cos(x / 9 + c) + 63 * np.cos(y / 14 - c)).astype(np.float32)
+    pytorch = [0.50657, 2.65846, -0.80228, -1.02137, -1.3304, 0.1145, -1.77186, -0.59923, -1.01508, -1.05106]
+    logits = lite_with_top("lite0", 224).predict_on_batch(waves[None])[0]
+    np.testing.assert_allclose(logits[: len(pytorch)], pytorch, atol=1e-4)
 
 
-def waves(size: int) -> np.ndarray:
-    """A made picture, float32 [size, size, 3]."""
-    y, x, c = np.meshgrid(np.arange(size), np.arange(size), np.arange(3), indexing="ij")
-    return (127 + 64 * np.cos(x / 9 + c) + 63 * np.cos(y / 14 - c)).astype(np.float32)
+@pytest.fixture
+def a_users_file(tmp_path, monkeypatch):
+    """a_users_file(model, name) writes a model's weights as Keras publishes them, and says that they are name's."""
+
+    def write(model, name):
+        import h5py
+        from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+        path = tmp_path / "models" / "theirs.h5"
+        path.parent.mkdir()
+        with h5py.File(path, "w") as file:
+            save_weights_to_hdf5_group(file, model)
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+        digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        monkeypatch.setitem(WEIGHTS, name, Weights(path.name, digest))
+        return path
+
+    return write
 
 
-PYTORCH_LOGITS = [0.50657, 2.65846, -0.80228, -1.02137, -1.3304, 0.1145, -1.77186, -0.59923, -1.01508, -1.05106]
-
-
-def test_efficientnet_from_a_users_file_is_what_keras_makes_of_it(tmp_path, monkeypatch):
+def test_efficientnet_from_a_users_file_is_what_keras_makes_of_it(a_users_file, monkeypatch):
     """The road that EfficientNet-B0/B2's weights take, with a generated file of the right make."""
     made = keras.applications.EfficientNetB0(weights=None, include_top=False, input_shape=(64, 64, 3))
     shake(made)
-    path = tmp_path / "models" / "efficientnetb0_notop.h5"
-    path.parent.mkdir()
-    save_legacy(made, path)
-    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setitem(WEIGHTS, "efficientnet_b0", Weights(path.name, digest))
+    path = a_users_file(made, "efficientnet_b0")
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: str(path))
     theirs = keras.applications.EfficientNetB0(
         weights="imagenet", include_top=False, input_shape=(64, 64, 3), pooling="avg"
     )
     x = pictures(2, 64)
-    expected = theirs.predict_on_batch(x)
     ours = BACKBONES["efficientnet_b0"]
-    np.testing.assert_allclose(ours.build(64).predict_on_batch(x), expected, atol=1e-4)
+    np.testing.assert_allclose(ours.build(64).predict_on_batch(x), theirs.predict_on_batch(x), atol=1e-4)
     assert ours.unavailable() is None
     assert ours.weights_sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["mobilenet", "mobilenet_v3_small"])
-def test_the_other_networks_load_a_users_file_too(name, tmp_path, monkeypatch):
-    entry = BACKBONES[name]
-    made = entry.architecture(64)
+def test_the_other_networks_load_a_users_file_too(name, a_users_file):
+    made = BACKBONES[name].architecture(64)
     shake(made)
-    path = tmp_path / "models" / "theirs.h5"
-    path.parent.mkdir()
-    save_legacy(made, path)
-    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setitem(WEIGHTS, name, Weights(path.name, digest))
+    a_users_file(made, name)
     x = pictures(2, 64)
-    expected = made.predict_on_batch(x)
-    np.testing.assert_allclose(entry.build(64).predict_on_batch(x), expected, atol=1e-4)
+    np.testing.assert_allclose(BACKBONES[name].build(64).predict_on_batch(x), made.predict_on_batch(x), atol=1e-4)
 
 
-def save_legacy(model, path) -> None:
-    """Write weights in the layout of Keras' published .h5 files."""
-    import h5py
-    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
-
-    with h5py.File(path, "w") as file:
-        save_weights_to_hdf5_group(file, model)
+def test_a_file_that_does_not_fit_is_refused(a_users_file):
+    a_users_file(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), "mobilenet")
+    with pytest.raises(BatikError, match=r"theirs.h5 does not fit mobilenet"):
+        BACKBONES["mobilenet"].build(64)
 
 
 def test_no_weights_means_no_backbone(tmp_path, monkeypatch):
@@ -205,21 +200,7 @@ def test_no_weights_means_no_backbone(tmp_path, monkeypatch):
         with pytest.raises(BatikError, match="cannot be had"):
             entry.build(64)
         reason = entry.unavailable()
-        assert reason is not None
-        assert WEIGHTS[entry.weights].filename in reason
-        assert str(tmp_path) not in reason
-
-
-def test_a_file_that_does_not_fit_is_refused(tmp_path, monkeypatch):
-    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    path = tmp_path / "models" / "theirs.h5"
-    path.parent.mkdir()
-    save_legacy(other, path)
-    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setitem(WEIGHTS, "mobilenet", Weights(path.name, digest))
-    with pytest.raises(BatikError, match=r"theirs.h5 does not fit mobilenet"):
-        BACKBONES["mobilenet"].build(64)
+        assert WEIGHTS[entry.weights].filename in reason and str(tmp_path) not in reason
 
 
 def test_an_unknown_backbone_is_answered_with_the_nearest():

@@ -15,22 +15,11 @@ from batik_utils.models.kinds import FEATURES, KINDS
 from batik_utils.values import Fit, FitResult, Hyper, Results
 
 SEARCH = {"epochs": [1, 3], "learning_rate": [0.001, 0.01], "dropout": [0.0, 0.5], "seeds": 2}
+TENTHS = {"split": "stratified-80-10-10", "seeds": 2}
 
 
 def _counts(plan) -> dict[tuple[str, str], int]:
     return Counter((f.model, f.protocol) for t in plan.tasks for f in t.fits)
-
-
-def _models(**changes) -> dict:
-    models = {name: m.model_dump(exclude_none=True) for name, m in tiny.study().models.items()}
-    for model in models.values():
-        model["augmentation"] = dict(model["augmentation"])
-    models["tiny"].update(changes)
-    return models
-
-
-def _split() -> dict:
-    return {"split": "stratified-80-10-10", "seeds": 2}
 
 
 def _results(task, missing: str = "") -> list[FitResult]:
@@ -39,21 +28,17 @@ def _results(task, missing: str = "") -> list[FitResult]:
 
 def _searched(fit_of, scores: dict[tuple[int, float], tuple[float, float]]) -> Results:
     """Results whose validation probabilities for the right class are scores[(epochs, learning rate)]."""
-    items = []
-    for rate in {rate for _, rate in scores}:
-        checkpoints = {}
-        for (epochs, r), right in scores.items():
-            if r == rate:
-                said = np.array([[p, 1 - p] for p in right])
-                checkpoints[epochs] = {"val": said, "test": said}
-        items.append(
-            FitResult(
-                fit_of(rate), ("t",), np.array([0]), np.array([[0.5, 0.5]]), 1,
-                val_paths=("u", "v"), val_true=np.array([0, 0]), val_prob=checkpoints[max(checkpoints)]["val"],
-                checkpoints=checkpoints,
-            )
-        )  # fmt: skip
-    return Results(tuple(items))
+    said = {key: np.array([[p, 1 - p] for p in right]) for key, right in scores.items()}
+    return Results(tuple(_result(fit_of(rate), said, rate) for rate in {rate for _, rate in scores}))
+
+
+def _result(fit: Fit, said: dict, rate: float) -> FitResult:
+    checkpoints = {epochs: {"val": rows, "test": rows} for (epochs, r), rows in said.items() if r == rate}
+    paths, truth = ("u", "v"), np.array([0, 0])
+    rows = checkpoints[max(checkpoints)]["val"]
+    return FitResult(
+        fit, paths, truth, rows, 1, val_paths=paths, val_true=truth, val_prob=rows, checkpoints=checkpoints
+    )
 
 
 def _fit(rate: float) -> Fit:
@@ -110,20 +95,14 @@ def test_batches_of_heads_are_settled_by_the_plan_and_no_larger_than_their_limit
 
 
 def test_models_with_a_search_wait_for_it_and_then_take_its_choice():
-    plan = tiny.plan(models=_models(search=SEARCH), published=_split())
+    plan = tiny.plan(models=tiny.models(search=SEARCH), published=TENTHS)
     assert plan.waiting == ("tiny",)
     assert _counts(plan)["tiny", "search"] == 2 * 2 * 2
     assert ("tiny", "published") not in _counts(plan)
     assert ("tiny", "grouped") in _counts(plan)
-    said = {"val": np.array([[0.9, 0.1]] * 2), "test": np.array([[0.5, 0.5]])}
-    done = [
-        FitResult(
-            f, ("t",), np.array([0]), said["test"], 1, val_paths=("u", "v"), val_true=np.array([0, 0]),
-            val_prob=said["val"], checkpoints={1: said, 3: said},
-        )
-        for t in plan.tasks for f in t.fits if f.protocol == "search"
-    ]  # fmt: skip
-    after = make_plan(plan.study, plan.dataset, done=Results(tuple(done)), backbones={"tiny": tiny.TinyBackbone()})
+    said = {(epochs, 0.001): np.array([[0.9, 0.1]] * 2) for epochs in (1, 3)}
+    done = [_result(f, said, 0.001) for t in plan.tasks for f in t.fits if f.protocol == "search"]
+    after = plan.next(Results(tuple(done)))
     assert not after.waiting
     hypers = {f.hyper for t in after.tasks for f in t.fits if (f.model, f.protocol) == ("tiny", "published")}
     assert hypers == {Hyper(1, 0.001, 0.0)}
@@ -155,7 +134,7 @@ def test_the_ranking_has_every_setting_with_its_means_over_seeds():
 
 
 def test_an_optional_model_without_weights_is_left_out_with_its_reason():
-    plan = tiny.plan("unavailable", models=_models(optional=True))
+    plan = tiny.plan("unavailable", models=tiny.models(optional=True))
     assert plan.left_out == {"tiny": "it was never trained"}
     assert {t.fits[0].model for t in plan.tasks} == {"scratch", "baseline_metadata", "baseline_colour"}
 
@@ -198,7 +177,7 @@ def test_status_says_what_is_done_and_missing_and_why_stale(tmp_path, monkeypatc
         t.slug: "done" if i else "missing" for i, t in enumerate(before.tasks)
     }
 
-    longer = tiny.plan(models=_models(epochs=4))
+    longer = tiny.plan(models=tiny.models(epochs=4))
     why = {r["task"]: (r["state"], r["why"]) for r in status(longer, store)}
     assert why["tiny.grouped"] == ("stale", "parameters epochs 3 → 4, views 3 → 4")
     assert why["baseline_colour.grouped"][0] == "done"

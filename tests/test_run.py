@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def reference(tmp_path_factory):
     """(folder, Results) of the tiny plan done in this process."""
     folder = tmp_path_factory.mktemp("serial")
     with _cache(folder):
-        return folder, run_plan(tiny.plan(), executor="serial", progress=False)
+        return folder, _serial()
 
 
 @pytest.fixture
@@ -40,26 +41,18 @@ def cache(tmp_path):
         yield tmp_path
 
 
-@contextlib.contextmanager
 def _cache(folder: Path):
-    before = os.environ.get("BATIK_CACHE")
-    os.environ["BATIK_CACHE"] = str(folder)
-    try:
-        yield
-    finally:
-        os.environ.pop("BATIK_CACHE")
-        if before is not None:
-            os.environ["BATIK_CACHE"] = before
+    return mock.patch.dict(os.environ, BATIK_CACHE=str(folder))
+
+
+def _serial(plan=None, **options):
+    return run_plan(plan or tiny.plan(), executor="serial", progress=False, **options)
 
 
 def _stamps(folder: Path) -> dict[str, int]:
     # A time is written before its result, so that of an unfinished task may be there, and is then renewed.
     files = (p for p in folder.rglob("[!.]*.*") if p.is_file() and p.parent.name != "timings")
     return {str(p): p.stat().st_mtime_ns for p in files}
-
-
-def _models() -> dict[str, dict]:
-    return {name: m.model_dump(exclude_none=True) for name, m in tiny.study().models.items()}
 
 
 def _wait_for(what, seconds: float = 60) -> None:
@@ -91,7 +84,7 @@ def test_a_second_run_does_nothing(reference):
     folder, results = reference
     with _cache(folder):
         before = _stamps(folder)
-        again = run_plan(tiny.plan(), executor="serial", progress=False)
+        again = _serial()
     assert _stamps(folder) == before
     assert [r.to_json() for r in again] == [r.to_json() for r in results]
 
@@ -104,13 +97,10 @@ def test_two_processes_give_the_same_bytes(reference, cache):
 def test_two_shards_merged_give_the_same_bytes(reference, tmp_path):
     for i in (1, 2):
         with _cache(tmp_path / str(i)):
-            run_plan(tiny.plan(), executor="serial", shard=(i, 2), progress=False)
+            _serial(shard=(i, 2))
     one, two = (tiny.results(tmp_path / str(i)) for i in (1, 2))
     assert one and two and not set(one) & set(two)
     assert {**one, **two} == tiny.results(reference[0])
-
-
-def test_a_shard_that_is_none_is_refused():
     with pytest.raises(BatikError, match="3/2"):
         run_plan(tiny.plan(), shard=(3, 2))
 
@@ -164,7 +154,7 @@ def test_after_kill_9_in_mid_run_the_rest_is_done_and_nothing_twice(reference, c
     assert list(cache.rglob(".*.result"))
     before = _stamps(cache)
     assert len(tiny.results(cache)) == 2
-    run_plan(tiny.plan(), executor="serial", progress=False)
+    _serial()
     after = _stamps(cache)
     assert {p: after[p] for p in before} == before
     assert tiny.results(cache) == tiny.results(reference[0])
@@ -177,7 +167,7 @@ def test_features_interrupted_half_way_go_on_from_there(reference, cache):
     for path in files[:10]:
         path.unlink()
     before = _stamps(cache)
-    run_plan(tiny.plan(), executor="serial", progress=False)
+    _serial()
     assert {p: t for p, t in _stamps(cache).items() if p in before} == before
     assert [p.read_bytes() for p in files] == [
         p.read_bytes() for p in sorted((reference[0] / "features").rglob("*.features"))
@@ -220,8 +210,7 @@ def test_a_job_that_kills_its_dask_workers_is_told_from_its_neighbours(tmp_path)
     assert {i: float(v[0]) for i, v in done.items() if i != 3} == {i: 2.0 * i for i in range(6) if i != 3}
 
 
-def test_a_dask_worker_of_another_version_is_refused(tmp_path, monkeypatch):
-    pytest.importorskip("distributed")
+def test_a_dask_worker_of_another_version_is_refused(monkeypatch):
     own = cluster.identity()
     monkeypatch.setattr(cluster, "identity", lambda: own | {"keras": "0.1"})
     client = SimpleNamespace(run=lambda _: {"tcp://there": own})
@@ -241,7 +230,7 @@ def test_a_scheduler_without_workers_is_one_clear_line(tmp_path, monkeypatch):
 
 
 def test_a_worker_that_dies_names_its_image_and_the_other_fits_go_on(cache, capsys):
-    models = _models()
+    models = tiny.models()
     models["other"] = {**models["tiny"], "title": "Also tiny", "epochs": 2}
     results = run_plan(tiny.plan("die", models=models), jobs=2)
     assert {r.fit.model for r in results.missing} == {"tiny", "other", "baseline_features"}
@@ -253,7 +242,7 @@ def test_a_worker_that_dies_names_its_image_and_the_other_fits_go_on(cache, caps
 
 def test_a_fit_that_gives_nan_is_named_and_tried_again(cache):
     plan = tiny.plan("nan")
-    results = run_plan(plan, executor="serial", progress=False)
+    results = _serial(plan)
     named = [r for r in results.missing if r.fit.model == "tiny"]
     assert {r.fit for r in named} == {f for t in plan.tasks for f in t.fits if f.model == "tiny"}
     assert all("NaN" in r.missing for r in named)
@@ -263,7 +252,7 @@ def test_a_fit_that_gives_nan_is_named_and_tried_again(cache):
     before = _stamps(cache)
     for path in (cache / "features").rglob("*.features"):
         path.unlink()
-    healthy = run_plan(tiny.plan(), executor="serial", progress=False)
+    healthy = _serial()
     assert not healthy.missing
     scratch = [p for p in before if "scratch." in p]
     assert scratch and all(_stamps(cache)[p] == before[p] for p in scratch)
@@ -276,15 +265,14 @@ def test_a_worker_with_other_code_is_refused(cache, monkeypatch):
     monkeypatch.setattr("batik_utils.experiment.run.keys.code_sha256", lambda: "other")
     monkeypatch.setattr("batik_utils.experiment.tasks.keys", type("Keys", (), {"code_sha256": lambda: "mine"}))
     with pytest.raises(BatikError, match="other code"):
-        run_plan(plan, executor="serial", progress=False)
+        _serial(plan)
     assert keys.code_sha256() == "other" and not tiny.results(cache)
 
 
 def test_a_search_is_run_and_chosen_from_in_one_go(cache):
-    models = _models()
-    models["tiny"]["search"] = {"epochs": [1, 3], "learning_rate": [0.001, 0.1], "dropout": [0.0], "seeds": 2}
-    plan = tiny.plan(models=models, published={"split": "stratified-80-10-10", "seeds": 2})
-    results = run_plan(plan, executor="serial", progress=False)
+    search = {"epochs": [1, 3], "learning_rate": [0.001, 0.1], "dropout": [0.0], "seeds": 2}
+    plan = tiny.plan(models=tiny.models(search=search), published={"split": "stratified-80-10-10", "seeds": 2})
+    results = _serial(plan)
     assert not results.missing
     searched = results.select("tiny", "search")
     assert len(searched) == 4 and all(set(r.checkpoints) == {1, 3} for r in searched)
@@ -292,12 +280,8 @@ def test_a_search_is_run_and_chosen_from_in_one_go(cache):
 
 
 def test_a_search_of_which_a_fit_fails_is_settled_by_the_rest_and_tried_again(cache, monkeypatch):
-    def run():
-        return run_plan(plan, executor="serial", progress=False)
-
-    models = _models()
-    models["tiny"]["search"] = {"epochs": [1], "learning_rate": [0.001, 0.1], "dropout": [0.0], "seeds": 1}
-    plan = tiny.plan(models=models, published={"split": "stratified-80-10-10", "seeds": 2})
+    search = {"epochs": [1], "learning_rate": [0.001, 0.1], "dropout": [0.0], "seeds": 1}
+    plan = tiny.plan(models=tiny.models(search=search), published={"split": "stratified-80-10-10", "seeds": 2})
     honest, broken = Pretrained.fit, {0.001, 0.1}
 
     def heads(kind, task, *rest):
@@ -306,22 +290,22 @@ def test_a_search_of_which_a_fit_fails_is_settled_by_the_rest_and_tried_again(ca
         return honest(kind, task, *rest)
 
     monkeypatch.setattr(Pretrained, "fit", heads)
-    results = run()
+    results = _serial(plan)
     # Nothing to choose from: the model has no published fit, and everything else is done.
     assert {r.fit.protocol for r in results.missing} == {"search"}
     assert not results.select("tiny", "published") and results.select("scratch", "published")
     broken.remove(0.1)
-    assert {r.fit.hyper.learning_rate for r in run().select("tiny", "published")} == {0.1}
+    assert {r.fit.hyper.learning_rate for r in _serial(plan).select("tiny", "published")} == {0.1}
     broken.clear()
-    healthy = run()
+    healthy = _serial(plan)
     assert not healthy.missing and len(healthy.select("tiny", "search")) == 2
     assert not list(cache.rglob("*.failed"))
 
 
 def test_results_that_failed_are_not_tried_again_by_who_only_looks(cache):
-    first = run_plan(tiny.plan("nan"), executor="serial", progress=False)
+    first = _serial(tiny.plan("nan"))
     before = _stamps(cache)
-    again = run_plan(tiny.plan("nan"), executor="serial", progress=False, retry=False)
+    again = _serial(tiny.plan("nan"), retry=False)
     assert [r.fit for r in again.missing] == [r.fit for r in first.missing] and _stamps(cache) == before
 
 

@@ -11,14 +11,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
-from batik_utils.experiment import Plan, Store, make_plan, run_plan
+from batik_utils.experiment import Plan, make_plan, run_plan
 from batik_utils.experiment.run import opened
 from batik_utils.study import Study, parse_study
 from batik_utils.values import Dataset, Source
 
 MOTIFS = ("batik-one", "batik-two")
 SIZE = 32
+STUDY = """
+name: tiny
+title: Tiny
+question: Does it run?
+motifs: [batik-one, batik-two]
+image: {size: 32}
+models:
+  scratch: {kind: scratch, title: Scratch, architecture: pooled_cnn, epochs: 2, batch_size: 8,
+            augmentation: {horizontal_flip: true}}
+  tiny: {kind: pretrained, title: Tiny, backbone: tiny, hidden: 4, epochs: 3, batch_size: 8,
+         augmentation: {rotation: 40.0, shift: 0.2}}
+compare: [tiny, scratch]
+published: {split: keras-validation-split, seeds: 2}
+grouped: {folds: 2, pretrained: {repeats: 2, seeds: 2}, curve: [2]}
+"""
 
 
 @dataclass(frozen=True)
@@ -91,41 +107,13 @@ def sleepers(folder: str) -> None:
 
 def study(**changes: Any) -> Study:
     """The tiny study; keys of changes replace its own."""
-    raw: dict[str, Any] = {
-        "name": "tiny",
-        "title": "Tiny",
-        "question": "Does it run?",
-        "motifs": list(MOTIFS),
-        "image": {"size": SIZE},
-        "models": {
-            "scratch": {
-                "kind": "scratch",
-                "title": "Scratch",
-                "architecture": "pooled_cnn",
-                "epochs": 2,
-                "batch_size": 8,
-                "augmentation": {"horizontal_flip": True},
-            },
-            "tiny": {
-                "kind": "pretrained",
-                "title": "Tiny",
-                "backbone": "tiny",
-                "hidden": 4,
-                "epochs": 3,
-                "batch_size": 8,
-                "augmentation": {"rotation": 40.0, "shift": 0.2},
-            },
-        },
-        "compare": ["tiny", "scratch"],
-        "published": {"split": "keras-validation-split", "seeds": 2},
-        "grouped": {
-            "folds": 2,
-            "pretrained": {"repeats": 2, "seeds": 2},
-            "scratch": {"repeats": 1, "seeds": 1},
-            "curve": [2],
-        },
-    }
-    return parse_study({**raw, **changes}, "tiny")
+    return parse_study(yaml.safe_load(STUDY) | changes, "tiny")
+
+
+def models(**changes: Any) -> dict[str, dict[str, Any]]:
+    """The tiny study's models as plain values, with changes to "tiny"."""
+    raw = yaml.safe_load(STUDY)["models"]
+    return raw | {"tiny": raw["tiny"] | changes}
 
 
 def dataset(deadly: bool = False) -> Dataset:
@@ -176,6 +164,3 @@ def main() -> None:
 
     os.replace = deadly
     run_plan(plan(), executor="serial", progress=False)
-
-
-__all__ = ["Store", "TinyBackbone", "dataset", "die", "double", "main", "plan", "results", "study"]
