@@ -17,20 +17,12 @@ WAYS = ("seed's way", "float32", "bfloat16")
 
 def accuracy(way: str, study_name: str, seed: int, epochs: int) -> float:
     """Accuracy of one scratch fit on the held-out fifth."""
-    from batik_utils.models.train_scratch import train_scratch
-    from batik_utils.values import Hyper
     from benchmarks import seed_way
-    from benchmarks.pictures import halves, load, scratch_model
+    from benchmarks.pictures import load, scratch_fit
 
     if way == "seed's way":
         return seed_way.fit("scratch", study_name, epochs, seed).history["val_accuracy"][-1]
-    study, dataset = load(study_name)
-    spec = scratch_model(study, way)
-    hyper = Hyper(epochs, spec.learning_rate, spec.dropout)
-    train, held = halves(dataset)
-    pictures = (dataset.images, dataset.labels, dataset.sha256)
-    result = train_scratch(spec, hyper, *pictures, train, {"test": held}, seed, len(dataset.motifs))
-    return float(np.mean(result.probabilities["test"].argmax(axis=1) == dataset.labels[held]))
+    return scratch_fit(*load(study_name), way, epochs, seed).history["val_accuracy"][-1]
 
 
 def table(found: dict[str, np.ndarray]) -> Table:

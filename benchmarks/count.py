@@ -8,7 +8,7 @@ import json
 import numpy as np
 
 from batik_utils.models.scratch import build_scratch
-from benchmarks.pictures import halves, load, scratch_model
+from benchmarks.pictures import halves, load
 
 
 def multiply_adds(architecture: str, size: int, classes: int) -> tuple[int, int]:
@@ -29,7 +29,7 @@ def facts(study_name: str) -> dict[str, int | str]:
     """Pictures, and multiply-adds of an epoch: training on four fifths, looking at one fifth."""
     study, dataset = load(study_name)
     train, held = halves(dataset)
-    forward, training = multiply_adds(scratch_model(study).architecture, dataset.size, len(dataset.motifs))
+    forward, training = multiply_adds(study.models[study.compare[1]].architecture, dataset.size, len(dataset.motifs))
     return {
         "data": dataset.source.kind,
         "train": len(train),

@@ -6,22 +6,16 @@ import argparse
 import json
 import time
 
-from batik_utils.models.train_scratch import train_scratch
-from batik_utils.values import Hyper
-from benchmarks.pictures import halves, load, scratch_model
+from benchmarks.pictures import load, scratch_fit
 
 
 def seconds_per_epoch(study_name: str, precision: str, epochs: int) -> dict[str, float]:
     """Mean over a fit of `epochs` epochs, after a fit of one that compiles (its seconds are "first_fit")."""
     study, dataset = load(study_name)
-    spec = scratch_model(study, precision)
-    train, held = halves(dataset)
 
     def fit(length: int) -> float:
-        hyper = Hyper(length, spec.learning_rate, spec.dropout)
         start = time.perf_counter()
-        pictures = (dataset.images, dataset.labels, dataset.sha256)
-        train_scratch(spec, hyper, *pictures, train, {"val": held}, 0, len(dataset.motifs))
+        scratch_fit(study, dataset, precision, length)
         return time.perf_counter() - start
 
     first = fit(1)

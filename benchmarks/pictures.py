@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from batik_utils.data.load import load_dataset
 from batik_utils.errors import BatikError
-from batik_utils.study import ScratchModel, Study, load_study
-from batik_utils.values import Dataset
+from batik_utils.models.work import Task
+from batik_utils.study import Study, load_study
+from batik_utils.values import Dataset, Fit, FitResult, Hyper, Split
 
 
 def load(name: str) -> tuple[Study, Dataset]:
@@ -20,11 +21,6 @@ def load(name: str) -> tuple[Study, Dataset]:
         return sample, load_dataset(sample)
 
 
-def scratch_model(study: Study, precision: str = "float32") -> ScratchModel:
-    """The scratch model of the study's verdict, with "float32" or "bfloat16" arithmetic."""
-    return study.models[study.compare[1]].model_copy(update={"precision": precision})
-
-
 def halves(dataset: Dataset) -> tuple[list[int], list[int]]:
     """Four fifths to train on, one fifth to look at, motif by motif: 120 and 30 of the seed's 150."""
     train, held = [], []
@@ -34,3 +30,16 @@ def halves(dataset: Dataset) -> tuple[list[int], list[int]]:
         held += rows[:cut]
         train += rows[cut:]
     return train, held
+
+
+def scratch_fit(study: Study, dataset: Dataset, precision: str, epochs: int, seed: int = 0) -> FitResult:
+    """The verdict's scratch model trained on these halves, by this project, in "float32" or "bfloat16" arithmetic."""
+    from batik_utils.models.train_scratch import train_scratch
+
+    model = study.models[study.compare[1]].model_copy(update={"precision": precision})
+    train, held = halves(dataset)
+    fit = Fit(study.name, "scratch", "bench", 0, 0, seed, Hyper(epochs, model.learning_rate, model.dropout))
+    split = Split("bench", 0, 0, tuple(train), (), tuple(held))
+    labels, classes = tuple(dataset.labels.tolist()), len(dataset.motifs)
+    task = Task(model=model, fits=(fit,), splits=(split,), labels=labels, classes=classes, history=True)
+    return train_scratch(task, dataset.paths, dataset.sha256, dataset.images)[0][0]

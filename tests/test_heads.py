@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import tiny
 
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.heads import _Stream, softmax, train_heads
-from batik_utils.models.work import Work, training_seed
+from batik_utils.models.work import Task, training_seed
 from batik_utils.study import Augmentation, PretrainedModel
 from batik_utils.values import Fit, Hyper, Split
 
@@ -28,11 +29,11 @@ def _features(corruptions: int = 0) -> np.ndarray:
     return (noise + kinds).astype(np.float32)
 
 
-def _work(hidden: int = 5, fits=range(4), hyper=HYPER, **more) -> Work:
+def _task(hidden: int = 5, fits=range(4), hyper=HYPER, **more) -> Task:
     rows = [np.random.default_rng(i).permutation(30) for i in range(4)]
     # Between 20 and 23 training rows: three steps each, the last ones of different lengths.
     splits = [Split("grouped", i, 0, r[: 20 + i].tolist(), tuple(r[23:24]), tuple(r[24:])) for i, r in enumerate(rows)]
-    return Work(
+    return Task(
         model=PretrainedModel(kind="pretrained", title="T", backbone="t", hidden=hidden, epochs=3, batch_size=BATCH),
         fits=tuple(Fit("tiny", "t", "grouped", i, 0, 0, hyper) for i in fits),
         splits=tuple(splits[i] for i in fits),
@@ -46,8 +47,8 @@ def _work(hidden: int = 5, fits=range(4), hyper=HYPER, **more) -> Work:
 @pytest.mark.parametrize("hidden", [0, 5])
 def test_a_head_among_others_equals_the_same_head_alone(hidden):
     asked = {"history": True, "checkpoints": (1, 2)}
-    for i, (together, weights) in enumerate(train_heads(_work(hidden, **asked), PATHS, _features())):
-        ((alone, own),) = train_heads(_work(hidden, (i,), **asked), PATHS, _features())
+    for i, (together, weights) in enumerate(train_heads(_task(hidden, **asked), PATHS, _features())):
+        ((alone, own),) = train_heads(_task(hidden, (i,), **asked), PATHS, _features())
         for name, weight in own.items():
             np.testing.assert_allclose(weights[name], weight, rtol=1e-6, atol=1e-7)
         for name in ("y_prob", "val_prob"):
@@ -61,14 +62,14 @@ def test_a_head_among_others_equals_the_same_head_alone(hidden):
 def test_a_head_equals_an_ordinary_keras_model_fed_the_same_batches(hidden):
     import keras
 
-    features, work = _features(), _work(hidden, (1,), history=True)
-    ((result, weights),) = train_heads(work, PATHS, features)
+    features, task = _features(), _task(hidden, (1,), history=True)
+    ((result, weights),) = train_heads(task, PATHS, features)
     mask, inputs = keras.Input((hidden or D,)), keras.Input((D,))
     x = keras.layers.Dense(hidden, activation="relu")(inputs) if hidden else inputs
     outputs = keras.layers.Dense(CLASSES, activation="softmax")(keras.layers.multiply([x, mask]))
     plain = keras.Model([inputs, mask], outputs)
     plain.compile(keras.optimizers.Adam(HYPER.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    stream = _Stream(training_seed(work.fits[0]), work.splits[0].train, VIEWS, BATCH, 3)
+    stream = _Stream(training_seed(task.fits[0]), task.splits[0].train, VIEWS, BATCH, 3)
     initial = zip(stream.initial(D, hidden, CLASSES), plain.weights, strict=True)
     plain.set_weights([w.reshape(v.shape) for w, v in initial])
     for epoch in range(HYPER.epochs):
@@ -82,12 +83,12 @@ def test_a_head_equals_an_ordinary_keras_model_fed_the_same_batches(hidden):
             assert result.history["loss"][0] == pytest.approx(said["loss"][0], rel=1e-5)
     for weight, theirs in zip(weights.values(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(weight, theirs, rtol=1e-5, atol=1e-6)
-    said = plain.predict([features[list(work.splits[0].test), 0], np.ones((6, hidden or D))], verbose=0)
+    said = plain.predict([features[list(task.splits[0].test), 0], np.ones((6, hidden or D))], verbose=0)
     np.testing.assert_allclose(result.y_prob, said, rtol=1e-5)
 
 
 def test_a_second_batch_in_the_same_process_starts_from_nothing():
-    first, again = (train_heads(_work(), PATHS, _features()) for _ in range(2))
+    first, again = (train_heads(_task(), PATHS, _features()) for _ in range(2))
     assert all(np.array_equal(one.y_prob, two.y_prob) for (one, _), (two, _) in zip(first, again, strict=True))
 
 
@@ -101,24 +102,24 @@ def test_every_epoch_shows_a_fresh_view_and_every_row_once():
 def test_corruptions_and_checkpoints_come_from_their_own_columns():
     features = _features(corruptions=2)
     features[:, 1 + VIEWS] = features[:, 0]
-    result, _ = train_heads(_work(corruptions=("same", "other"), checkpoints=(3,)), PATHS, features)[0]
+    result, _ = train_heads(_task(corruptions=("same", "other"), checkpoints=(3,)), PATHS, features)[0]
     assert np.array_equal(result.corruptions["same"], result.y_prob)
     assert not np.array_equal(result.corruptions["other"], result.y_prob)
     assert np.array_equal(result.checkpoints[3]["test"], result.y_prob)
-    assert result.paths == tuple(PATHS[i] for i in _work().splits[0].test)
+    assert result.paths == tuple(PATHS[i] for i in _task().splits[0].test)
 
 
 def test_heads_learn_what_can_be_learnt():
-    for result, _ in train_heads(_work(8, hyper=Hyper(40, 1e-2, 0.2), history=True), PATHS, _features()):
+    for result, _ in train_heads(_task(8, hyper=Hyper(40, 1e-2, 0.2), history=True), PATHS, _features()):
         assert result.history["loss"][-1] < result.history["loss"][0] / 2
         assert np.allclose(result.y_prob.sum(1), 1)
 
 
 def test_fits_with_other_numbers_of_steps_are_refused():
-    work = _work()
+    task = _task()
     few = Split("grouped", 0, 0, tuple(range(5)), (6,), tuple(range(20, 30)))
     with pytest.raises(ValueError, match="steps"):
-        train_heads(Work(**{**vars(work), "splits": (few, *work.splits[1:])}), PATHS, _features())
+        train_heads(replace(task, splits=(few, *task.splits[1:])), PATHS, _features())
 
 
 def test_softmax_stands_large_numbers():
@@ -129,7 +130,7 @@ def test_softmax_stands_large_numbers():
 def test_jax_learns_the_same_up_to_rounding():
     code = (
         "import sys; sys.path.insert(0, 'tests'); import test_heads as t; "
-        "print([r.y_prob.tolist() for r, _ in t.train_heads(t._work(), t.PATHS, t._features())])"
+        "print([r.y_prob.tolist() for r, _ in t.train_heads(t._task(), t.PATHS, t._features())])"
     )
     said = {}
     for backend in ("tensorflow", "jax"):

@@ -12,10 +12,12 @@ import pytest
 
 from batik_utils.errors import BatikError
 from batik_utils.models import train_scratch as room
+from batik_utils.models.corruptions import tamper
 from batik_utils.models.scratch import ARCHITECTURES, build_scratch, initial_weights, side_seen
 from batik_utils.models.train_scratch import train_scratch
+from batik_utils.models.work import Task, training_seed
 from batik_utils.study import Augmentation, ScratchModel
-from batik_utils.values import Hyper
+from batik_utils.values import Fit, Hyper, Split
 from benchmarks.count import multiply_adds
 
 SIZE, CLASSES = 40, 3
@@ -38,10 +40,20 @@ def pictures(n=30, size=SIZE):
     return images, labels, tuple(f"{i:064x}" for i in range(n))
 
 
-def fit(spec=SPEC, hyper=HYPER, seed=0, **options):
+def fit(spec=SPEC, hyper=HYPER, seed=0, **asked):
+    """(result, weights) of one fit; five rows validate and five test."""
     images, labels, hashes = pictures()
-    sets = {"val": range(20, 25), "test": range(25, 30)}
-    return train_scratch(spec, hyper, images, labels, hashes, range(20), sets, seed, CLASSES, **options)
+    split = Split("published", 0, 0, tuple(range(20)), tuple(range(20, 25)), tuple(range(25, 30)))
+    task = Task(
+        model=spec,
+        fits=(Fit("study", "scratch", "published", 0, 0, seed, hyper),),
+        splits=(split,),
+        labels=tuple(labels.tolist()),
+        classes=CLASSES,
+        history=True,
+        **asked,
+    )
+    return train_scratch(task, hashes, hashes, images)[0]
 
 
 def test_the_seeds_network_is_the_seeds_layer_by_layer():
@@ -98,63 +110,58 @@ def test_an_unknown_name_is_one_clear_line():
 
 def test_a_fit_repeats_bit_by_bit_whatever_ran_before_it():
     room._trainer.cache_clear()
-    first = fit()
-    other = fit(seed=1, hyper=Hyper(epochs=1, learning_rate=1e-2, dropout=0.5))
-    assert not np.array_equal(first.probabilities["test"], other.probabilities["test"])
-    again = fit()
-    assert first.history == again.history
-    for name, said in first.probabilities.items():
-        np.testing.assert_array_equal(said, again.probabilities[name])
-    for one, two in zip(first.weights, again.weights, strict=True):
-        np.testing.assert_array_equal(one, two)
+    first, weights = fit()
+    other, _ = fit(seed=1, hyper=Hyper(epochs=1, learning_rate=1e-2, dropout=0.5))
+    assert not np.array_equal(first.y_prob, other.y_prob)
+    again, same = fit()
+    assert first.to_json() == again.to_json() and np.array_equal(first.y_prob, again.y_prob)
+    assert all(np.array_equal(one, two) for one, two in zip(weights, same, strict=True))
 
 
 def test_a_fit_in_a_fresh_process_is_the_fit_in_this_one(tmp_path):
     fit(seed=1)
-    here = fit(seed=2)
+    here, weights = fit(seed=2)
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import numpy as np; import test_scratch as t\n"
-        "r = t.fit(seed=2); np.savez(sys.argv[2], *r.weights, **r.probabilities)"
+        "r, weights = t.fit(seed=2); np.savez(sys.argv[2], r.y_prob, r.val_prob, *weights)"
     )
     folder = str(Path(__file__).parent)
     subprocess.run([sys.executable, "-c", code, folder, str(tmp_path / "there.npz")], check=True, capture_output=True)
     there = np.load(tmp_path / "there.npz")
-    for i, weights in enumerate(here.weights):
-        np.testing.assert_array_equal(weights, there[f"arr_{i}"])
-    for name, said in here.probabilities.items():
-        np.testing.assert_array_equal(said, there[name])
+    for i, array in enumerate([here.y_prob, here.val_prob, *weights]):
+        np.testing.assert_array_equal(array, there[f"arr_{i}"])
 
 
 def test_a_shorter_fit_is_the_beginning_of_a_longer_one():
-    long = fit(checkpoints=(1, 2))
-    short = fit(hyper=Hyper(epochs=2, learning_rate=1e-3, dropout=0.5))
+    (long, _), (short, _) = fit(checkpoints=(1, 2)), fit(hyper=Hyper(epochs=2, learning_rate=1e-3, dropout=0.5))
     assert sorted(long.checkpoints) == [1, 2]
-    for name in ("val", "test"):
-        np.testing.assert_array_equal(long.checkpoints[2][name], short.probabilities[name])
+    np.testing.assert_array_equal(long.checkpoints[2]["val"], short.val_prob)
+    np.testing.assert_array_equal(long.checkpoints[2]["test"], short.y_prob)
     assert {name: values[:2] for name, values in long.history.items()} == short.history
 
 
 def test_what_a_fit_leaves_behind():
-    images = pictures()[0]
-    result = fit(corruptions={"inverted": 255 - images[25:30], "same": images[25:30]})
+    images, _, hashes = pictures()
+    result, weights = fit(corruptions=("greyscale", "border"))
     assert {name: len(values) for name, values in result.history.items()} == dict.fromkeys(
         ["accuracy", "loss", "val_accuracy", "val_loss"], 3
     )
-    for said in (*result.probabilities.values(), *result.corruptions.values()):
-        assert said.shape == (5, CLASSES) and said.dtype == np.float64
-        np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-12)
-    np.testing.assert_array_equal(result.corruptions["same"], result.probabilities["test"])
-    assert not np.array_equal(result.corruptions["inverted"], result.probabilities["test"])
     plain = build_scratch("seed_cnn", SIZE, CLASSES, 0.5)
-    plain.set_weights(result.weights)
-    said = plain.predict_on_batch(images[25:30].astype(np.float32))
-    np.testing.assert_allclose(said, result.probabilities["test"], atol=1e-5)
+    plain.set_weights(weights)
+    assert result.parameters == plain.count_params() and result.paths == hashes[25:]
+    grey, border = (tamper(images[25:], name, hashes[25:]) for name in ("greyscale", "border"))
+    shown = {"y_prob": images[25:], "val_prob": images[20:25], "greyscale": grey, "border": border}
+    for name, pixels in shown.items():
+        said = getattr(result, name, None) if name.endswith("prob") else result.corruptions[name]
+        assert said.dtype == np.float64
+        np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-12)
+        np.testing.assert_allclose(plain.predict_on_batch(pixels.astype(np.float32)), said, atol=1e-5)
 
 
 def test_a_fit_that_diverges_says_where():
     with pytest.raises(BatikError, match=r"Scratch CNN \(seed 0\) gave NaN at epoch \d"):
         fit(hyper=Hyper(epochs=20, learning_rate=1e38, dropout=0.5))
-    assert np.isfinite(fit().history["loss"]).all()  # and leaves nothing behind
+    assert np.isfinite(fit()[0].history["loss"]).all()  # and leaves nothing behind
 
 
 @pytest.mark.parametrize(
@@ -162,9 +169,9 @@ def test_a_fit_that_diverges_says_where():
 )
 def test_it_learns_what_is_easy(architecture, precision):
     spec = SPEC.model_copy(update={"architecture": architecture, "precision": precision})
-    result = fit(spec, Hyper(epochs=15, learning_rate=2e-3, dropout=0.5))
+    result, _ = fit(spec, Hyper(epochs=15, learning_rate=2e-3, dropout=0.5))
     assert result.history["loss"][-1] < 0.5 * result.history["loss"][0]
-    said = np.concatenate([result.probabilities[name].argmax(axis=1) for name in ("val", "test")])
+    said = np.concatenate([result.val_prob, result.y_prob]).argmax(axis=1)
     assert np.mean(said == np.arange(20, 30) % CLASSES) >= 0.8
 
 
@@ -172,10 +179,11 @@ def test_the_history_is_keras_own_running_mean():
     """One epoch with nothing random in it, against keras.Model.fit on the plain network in the same order."""
     still = SPEC.model_copy(update={"augmentation": Augmentation()})
     hyper = Hyper(epochs=1, learning_rate=1e-3, dropout=0.0)
-    ours = fit(still, hyper)
+    ours, _ = fit(still, hyper)
+    seed = training_seed(ours.fit)
     images, labels, _ = pictures()
-    order = np.random.Generator(np.random.Philox(np.random.SeedSequence([0, 0]))).permutation(np.arange(20))
-    model = build_scratch("seed_cnn", SIZE, CLASSES, 0.0, seed=0)
+    order = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0]))).permutation(np.arange(20))
+    model = build_scratch("seed_cnn", SIZE, CLASSES, 0.0, seed)
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
     images = images.astype(np.float32)
     held = (images[20:25], labels[20:25])
@@ -191,7 +199,7 @@ def test_jax_trains_the_same_network_up_to_rounding(precision):
         "import sys; sys.path.insert(0, sys.argv[1]); import test_scratch as t\n"
         "h = t.Hyper(epochs=2, learning_rate=1e-3, dropout=0.0)\n"  # dropout is drawn otherwise in each backend
         "spec = t.SPEC.model_copy(update={'precision': sys.argv[2]})\n"
-        "print(*t.fit(spec, h).history['loss'])"
+        "print(*t.fit(spec, h)[0].history['loss'])"
     )
     losses = []
     for backend in ("tensorflow", "jax"):

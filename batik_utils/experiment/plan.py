@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,35 +19,13 @@ from batik_utils.models.backbones import BACKBONES, Backbone
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.kinds import FEATURES, KINDS, Kind
-from batik_utils.models.work import Work
+from batik_utils.models.kinds import FEATURES, KINDS
+from batik_utils.models.work import Task
 from batik_utils.study import Repetition, Study, load_study
 from batik_utils.values import Dataset, Fit, Hyper, Results
 
 UNUSED = {"title", "optional", "variant_of", "mistake", "stand_in", "search", "epochs", "learning_rate", "dropout"}
 """Fields of a model that change no number by themselves: words, and what the fit's own setting replaces."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task(Work[Any]):
-    """Work with a name and a key: one scratch fit, one batch of heads, or one baseline on all its splits."""
-
-    slug: str
-    """Names the task for people and, with the key, its file; the same however code and parameters change."""
-    parts: dict[str, Any] = field(repr=False)
-    """What the results depend on, see keys.task_parts."""
-    cost: float
-    """Roughly, for doing the longest first."""
-
-    @property
-    def kind(self) -> Kind[Any]:
-        """What its model is, which does the work."""
-        return KINDS[self.model.kind]
-
-    @cached_property
-    def key(self) -> str:
-        """sha256 over parts."""
-        return digest_json(self.parts)
 
 
 @dataclass(frozen=True)
@@ -56,7 +34,7 @@ class Plan:
 
     study: Study
     dataset: Dataset = field(repr=False)
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task[Any], ...]
     waiting: tuple[str, ...]
     """Models whose other fits wait for their search: plan again with its results (run_plan does)."""
     left_out: Mapping[str, str]
@@ -102,97 +80,102 @@ def make_plan(
     def rounds(protocol: str, often: Repetition) -> tuple[Round, ...]:
         return tuple(PROTOCOLS[protocol](study, dataset, often))
 
-    tasks: list[Task] = []
+    tasks: list[Task[Any]] = []
     waiting: list[str] = []
     for name, model in models.items():
         kind = KINDS[model.kind]
-        spec, often = kind.features(model, study, backbones), kind.repetition(study)
-        own = Hyper(model.epochs, model.learning_rate, model.dropout)
-        chosen: Hyper | None = own
+        make, often = (
+            _Maker(study, dataset, name, model, kind.features(model, study, backbones)),
+            kind.repetition(study),
+        )
+        chosen: Hyper | None = make.own
         for protocol in PROTOCOLS if kind.protocols is None else kind.protocols:
             for part in rounds(protocol, often):
                 if part.setting == "tried":
-                    tried = list(_tried(study, dataset, name, model, spec, part)) if model.search else []
+                    tried = list(make.tried(part)) if model.search else []
                     tasks += tried
                     if tried:
                         chosen = choose(done, name) if _complete(tried, done, settle) else None
-                elif hyper := chosen if part.setting == "chosen" else own:
-                    tasks += _tasks(study, dataset, name, model, spec, part, hyper, part.seeds)
+                elif hyper := chosen if part.setting == "chosen" else make.own:
+                    tasks += make.tasks(part, hyper, part.seeds)
                 else:
                     waiting.append(name)
     return Plan(study, dataset, tuple(tasks), tuple(waiting), left_out, backbones)
 
 
-def _complete(search: Sequence[Task], done: Results, settle: bool) -> bool:
+def _complete(search: Sequence[Task[Any]], done: Results, settle: bool) -> bool:
     known = {(r.fit.model, r.fit.protocol, r.fit.seed, r.fit.hyper): not r.missing for r in done}
     said = [known.get((f.model, f.protocol, f.seed, f.hyper)) for task in search for f in task.fits]
     return None not in said and (settle or all(said))
 
 
-def _tried(study: Study, dataset: Dataset, name: str, model: Any, spec: Any, part: Round) -> Iterator[Task]:
-    """One task or more per setting of a search; the epoch counts are checkpoints of the longest."""
-    search = model.search
-    for rate, dropout in product(search.learning_rate, search.dropout):
-        hyper, checkpoints = Hyper(max(search.epochs), rate, dropout), tuple(sorted(search.epochs))
-        yield from _tasks(study, dataset, name, model, spec, part, hyper, search.seeds, checkpoints)
+@dataclass
+class _Maker:
+    """Makes the tasks of one model."""
 
+    study: Study
+    dataset: Dataset
+    name: str
+    model: Any
+    spec: FeatureSpec | None
 
-def _tasks(
-    study: Study,
-    dataset: Dataset,
-    name: str,
-    model: Any,
-    spec: FeatureSpec | None,
-    part: Round,
-    hyper: Hyper,
-    seeds: int,
-    checkpoints: tuple[int, ...] = (),
-) -> Iterator[Task]:
-    """The fits of one model and setting on the splits of a round, cut into tasks."""
-    kind = KINDS[model.kind]
-    labels = tuple((dataset.labels if part.labels is None else part.labels).tolist())
-    pairs = [
-        (Fit(study.name, name, split.protocol, split.repeat, split.fold, seed, hyper), split)
-        for split in part.splits
-        for seed in range(seeds)
-    ]
-    groups = kind.together(pairs, model)
-    corruptions = CORRUPTIONS if part.corruptions else ()
-    for group in groups:
-        fits, splits = zip(*group, strict=True)
-        parameters = {
-            "study": study.name,
-            "image": study.image.model_dump(),
-            "model": model.model_dump(exclude=UNUSED),
-            "epochs": hyper.epochs,
-            "learning_rate": hyper.learning_rate,
-            "dropout": hyper.dropout,
-            "fits": [(f.protocol, f.repeat, f.fold, f.seed) for f in fits],
-            "rows": digest_json([(s.train, s.val, s.test) for s in splits])[:16],
-            "labels": digest_json(labels)[:16],
-            "backbone": spec.backbone.name if spec else "",
-            "weights": spec.backbone.weights_sha256() if spec else "",
-            "views": spec.views if spec else 0,
-            "corruptions": corruptions,
+    @property
+    def own(self) -> Hyper:
+        return Hyper(self.model.epochs, self.model.learning_rate, self.model.dropout)
+
+    def tried(self, part: Round) -> Iterator[Task[Any]]:
+        """One task or more per setting of a search; the epoch counts are checkpoints of the longest."""
+        search = self.model.search
+        for rate, dropout in product(search.learning_rate, search.dropout):
+            hyper = Hyper(max(search.epochs), rate, dropout)
+            yield from self.tasks(part, hyper, search.seeds, tuple(sorted(search.epochs)))
+
+    def tasks(self, part: Round, hyper: Hyper, seeds: int, checkpoints: tuple[int, ...] = ()) -> Iterator[Task[Any]]:
+        """The fits of one setting on the splits of a round, cut into tasks."""
+        kind, spec, study = KINDS[self.model.kind], self.spec, self.study
+        labels = tuple((self.dataset.labels if part.labels is None else part.labels).tolist())
+        pairs = [
+            (Fit(study.name, self.name, split.protocol, split.repeat, split.fold, seed, hyper), split)
+            for split in part.splits
+            for seed in range(seeds)
+        ]
+        groups = kind.together(pairs, self.model)
+        asked: dict[str, Any] = {
+            "corruptions": CORRUPTIONS if part.corruptions else (),
             "checkpoints": checkpoints,
             "history": part.history,
         }
-        slug = f"{name}.{fits[0].protocol}"
-        if checkpoints:
-            slug += f".lr{hyper.learning_rate:g}-d{hyper.dropout:g}"
-        if len(groups) > 1 or part.labels is not None:
-            slug += f".r{fits[0].repeat}f{fits[0].fold}s{fits[0].seed}"
-        yield Task(
-            model=model,
-            fits=fits,
-            splits=splits,
-            labels=labels,
-            classes=len(dataset.motifs),
-            features=spec,
-            slug=slug,
-            parts=keys.task_parts((*kind.code, *(FEATURES if spec else ())), dataset, parameters),
-            cost=kind.cost * max(1, hyper.epochs) * sum(len(s.train) for s in splits),
-            corruptions=corruptions,
-            checkpoints=checkpoints,
-            history=part.history,
-        )
+        for group in groups:
+            fits, splits = zip(*group, strict=True)
+            parameters = {
+                "study": study.name,
+                "image": study.image.model_dump(),
+                "model": self.model.model_dump(exclude=UNUSED),
+                "epochs": hyper.epochs,
+                "learning_rate": hyper.learning_rate,
+                "dropout": hyper.dropout,
+                "fits": [(f.protocol, f.repeat, f.fold, f.seed) for f in fits],
+                "rows": digest_json([(s.train, s.val, s.test) for s in splits])[:16],
+                "labels": digest_json(labels)[:16],
+                "backbone": spec.backbone.name if spec else "",
+                "weights": spec.backbone.weights_sha256() if spec else "",
+                "views": spec.views if spec else 0,
+                **asked,
+            }
+            slug = f"{self.name}.{fits[0].protocol}"
+            if checkpoints:
+                slug += f".lr{hyper.learning_rate:g}-d{hyper.dropout:g}"
+            if len(groups) > 1 or part.labels is not None:
+                slug += f".r{fits[0].repeat}f{fits[0].fold}s{fits[0].seed}"
+            yield Task(
+                model=self.model,
+                fits=fits,
+                splits=splits,
+                labels=labels,
+                classes=len(self.dataset.motifs),
+                features=spec,
+                slug=slug,
+                parts=keys.task_parts((*kind.code, *(FEATURES if spec else ())), self.dataset, parameters),
+                cost=kind.cost * max(1, hyper.epochs) * sum(len(s.train) for s in splits),
+                **asked,
+            )

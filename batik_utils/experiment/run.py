@@ -15,13 +15,14 @@ from batik_utils.data.obtain import cache_dir
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
 from batik_utils.experiment.cluster import Cluster
-from batik_utils.experiment.plan import Plan, Task
+from batik_utils.experiment.plan import Plan
 from batik_utils.experiment.store import Store
 from batik_utils.experiment.tasks import Outcome, failed, work, work_features
 from batik_utils.experiment.workers import Job, Local, WorkerDied
 from batik_utils.files import digest_json
 from batik_utils.models.features import FeatureSpec, FeatureStore
-from batik_utils.models.work import Weights
+from batik_utils.models.kinds import KINDS
+from batik_utils.models.work import Task, Weights
 from batik_utils.progress import Progress
 from batik_utils.values import Dataset, FitResult, Results
 
@@ -181,7 +182,7 @@ class _Run:
         data, given = self.dataset, (task.model, task.features)
         if given not in self._inputs:
             features = self._features[task.features] if task.features else None
-            self._inputs[given] = task.kind.inputs(task.model, data, features)
+            self._inputs[given] = KINDS[task.model.kind].inputs(task.model, data, features)
         return work, (task, data.paths, data.sha256, self._inputs[given], keys.code_sha256(), self.keep_weights)
 
     def _compute_features(self, tasks: Sequence[Task]) -> None:

@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from batik_utils.data.obtain import cache_dir
 from batik_utils.experiment.keys import explain
 from batik_utils.files import read_sealed, write_sealed
-from batik_utils.values import Fit, FitResult, Results
+from batik_utils.models.work import Task
+from batik_utils.values import FitResult, Results
 
 
-class Entry(Protocol):
-    """What the store must know of a task."""
-
-    @property
-    def slug(self) -> str:
-        """Names it, however code and parameters change."""
+class _Plan(Protocol):
+    """What the store must know of a plan, which needs the store itself."""
 
     @property
-    def key(self) -> str:
-        """sha256 over parts."""
-
-    @property
-    def parts(self) -> Mapping[str, Any]:
-        """What its results depend on, as plain values."""
-
-    @property
-    def fits(self) -> Sequence[Fit]:
-        """Whose results it holds."""
-
-
-class Entries(Protocol):
-    """A plan, to the store."""
-
-    @property
-    def tasks(self) -> Sequence[Entry]:
-        """In the plan's order."""
+    def tasks(self) -> Sequence[Task[Any]]: ...
 
 
 class Store:
@@ -47,7 +27,7 @@ class Store:
     def __init__(self, study: str, folder: Path | None = None) -> None:
         self.folder = (folder or cache_dir() / "results") / study
 
-    def read(self, task: Entry) -> list[FitResult] | None:
+    def read(self, task: Task[Any]) -> list[FitResult] | None:
         """The task's results, failed ones included; None if there are none. A damaged file counts as none."""
         for path in (self._path(task), self._failed(task)):
             raw = _load(path)
@@ -55,12 +35,12 @@ class Store:
                 return [FitResult.from_json(item) for item in raw["results"]]
         return None
 
-    def is_done(self, task: Entry) -> bool:
+    def is_done(self, task: Task[Any]) -> bool:
         """Whether every fit of the task has succeeded."""
         results = self.read(task)
         return results is not None and not any(r.missing for r in results)
 
-    def write(self, task: Entry, results: Sequence[FitResult], seconds: float) -> None:
+    def write(self, task: Task[Any], results: Sequence[FitResult], seconds: float) -> None:
         """Keep a task's results; failed fits are kept with their reason, in a file of another name.
 
         So a merge of folders that never overwrites cannot keep a failure instead of a success.
@@ -72,32 +52,32 @@ class Store:
         if not wrong:
             self._failed(task).unlink(missing_ok=True)
 
-    def load(self, plan: Entries) -> Results:
+    def load(self, plan: _Plan) -> Results:
         """Everything of the plan that has been run, in the plan's order."""
         return Results(tuple(r for task in plan.tasks for r in self.read(task) or ()))
 
-    def seconds(self, plan: Entries) -> dict[str, float]:
+    def seconds(self, plan: _Plan) -> dict[str, float]:
         """{task: seconds it took on its process} for the tasks that have been run."""
         timings = ((task.slug, _load(self._timing(task))) for task in plan.tasks)
         return {slug: raw["seconds"] for slug, raw in timings if raw}
 
-    def why_stale(self, task: Entry) -> str:
+    def why_stale(self, task: Task[Any]) -> str:
         """Why older results of this task no longer hold; empty if there are none."""
         older = [_load(path) for path in sorted(self.folder.glob(f"{task.slug}--*.result"))]
         # Of several, the nearest to the present says most.
         return min((explain(raw["parts"], task.parts) for raw in older if raw), key=len, default="")
 
-    def _path(self, task: Entry) -> Path:
+    def _path(self, task: Task[Any]) -> Path:
         return self.folder / f"{task.slug}--{task.key[:16]}.result"
 
-    def _failed(self, task: Entry) -> Path:
+    def _failed(self, task: Task[Any]) -> Path:
         return self._path(task).with_suffix(".failed")
 
-    def _timing(self, task: Entry) -> Path:
+    def _timing(self, task: Task[Any]) -> Path:
         return self.folder / "timings" / self._path(task).name
 
 
-def status(plan: Entries, store: Store) -> list[dict[str, Any]]:
+def status(plan: _Plan, store: Store) -> list[dict[str, Any]]:
     """One row per task: {"task", "fits", "state": done | failed | stale | missing, "why"}."""
     rows = []
     for task in plan.tasks:

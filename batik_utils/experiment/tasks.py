@@ -17,7 +17,7 @@ from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
 from batik_utils.models.features import FeatureSpec, compute_features
 from batik_utils.models.kinds import KINDS
-from batik_utils.models.work import Weights, Work
+from batik_utils.models.work import Task, Weights
 from batik_utils.values import Fit, FitResult
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -47,7 +47,7 @@ def work_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str, code
 
 
 def work(
-    task: Work[Any], paths: Sequence[str], sha256s: Sequence[str], inputs: Any, code: str, keep_weights: bool = False
+    task: Task[Any], paths: Sequence[str], sha256s: Sequence[str], inputs: Any, code: str, keep_weights: bool = False
 ) -> Outcome:
     """Do a task; inputs are those of its model's kind, one row per image.
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from batik_utils.models.work import Fitted, Work
+from batik_utils.models.work import Fitted, Task
 from batik_utils.study import Strict
 from batik_utils.values import Dataset, Split
 
@@ -58,13 +58,13 @@ def baseline_inputs(name: str, dataset: Dataset, features: NDArray[np.floating] 
     return np.asarray(features[:, 0], dtype=np.float64)
 
 
-def fit_baselines(work: Work[BaselineModel], paths: Sequence[str], inputs: NDArray[np.float64]) -> list[Fitted]:
-    """Do the work on inputs [n, k]."""
-    labels, size = np.asarray(work.labels), (inputs.shape[1] + 1) * work.classes
+def fit_baselines(task: Task[BaselineModel], paths: Sequence[str], inputs: NDArray[np.float64]) -> list[Fitted]:
+    """Fit a task's splits on inputs [n, k]; paths is [n]."""
+    labels, size = np.asarray(task.labels), (inputs.shape[1] + 1) * task.classes
     done: list[Fitted] = []
-    for place, (fit, split) in enumerate(zip(work.fits, work.splits, strict=True)):
-        said = fit_baseline(inputs, labels, work.classes, split, fit.seed)
-        done.append((work.result(place, paths, {"test": said}, size), {}))
+    for place, (fit, split) in enumerate(zip(task.fits, task.splits, strict=True)):
+        said = fit_baseline(inputs, labels, task.classes, split, fit.seed)
+        done.append((task.result(place, paths, {"test": said}, size), {}))
     return done
 
 

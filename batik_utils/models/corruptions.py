@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -10,24 +10,22 @@ from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
 
-CORRUPTIONS = ("greyscale", "blur", "patches", "border")
-"""Without colour; without detail; cut into patches and shuffled; without all but the border."""
-
 PATCHES = 4
 """Rows and columns of patches."""
 BORDER = 0.12
 """Share of the side that the border keeps at each edge."""
 BLUR = 1 / 40
 """Standard deviation of the blur, as a share of the side."""
+Picture = NDArray[np.uint8]
 
 
-def tamper(images: NDArray[np.uint8], corruption: str, sha256s: Sequence[str]) -> NDArray[np.uint8]:
+def tamper(images: Picture, corruption: str, sha256s: Sequence[str]) -> Picture:
     """The images [n, h, w, 3], RGB 0-255, tampered with as one of CORRUPTIONS says; same shape and type.
 
     A pure function of each image, and for patches of its file's sha256 (hex), which seeds the order: the corruption
     of an image is the same whichever others are asked for. Raises BatikError for an unknown corruption.
     """
-    if corruption not in CORRUPTIONS:
+    if corruption not in _TAMPER:
         raise BatikError(f"There is no corruption {corruption!r}; known are: {', '.join(CORRUPTIONS)}.")
     out = np.empty(images.shape, dtype=np.uint8)
     for row, (image, sha256) in enumerate(zip(images, sha256s, strict=True)):
@@ -35,21 +33,17 @@ def tamper(images: NDArray[np.uint8], corruption: str, sha256s: Sequence[str]) -
     return out
 
 
-def _greyscale(image: NDArray[np.uint8], sha256: str) -> NDArray[np.uint8]:
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return np.repeat(grey[..., None], 3, axis=2)
+def _greyscale(image: Picture, sha256: str) -> Picture:
+    return np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
 
 
-def _blur(image: NDArray[np.uint8], sha256: str) -> NDArray[np.uint8]:
+def _blur(image: Picture, sha256: str) -> Picture:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), BLUR * max(image.shape[:2])), np.uint8)
 
 
-def _patches(image: NDArray[np.uint8], sha256: str) -> NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    if height < PATCHES or width < PATCHES:
-        return image.copy()
+def _patches(image: Picture, sha256: str) -> Picture:
     out = image.copy()  # What is left over where the side is not a multiple of PATCHES stays in place.
-    h, w = height // PATCHES, width // PATCHES
+    h, w = image.shape[0] // PATCHES, image.shape[1] // PATCHES
     places = [(r * h, c * w) for r in range(PATCHES) for c in range(PATCHES)]
     order = np.random.Generator(np.random.PCG64(int(sha256[:16], 16))).permutation(len(places))
     for (y, x), source in zip(places, order, strict=True):
@@ -58,7 +52,7 @@ def _patches(image: NDArray[np.uint8], sha256: str) -> NDArray[np.uint8]:
     return out
 
 
-def _border(image: NDArray[np.uint8], sha256: str) -> NDArray[np.uint8]:
+def _border(image: Picture, sha256: str) -> Picture:
     height, width = image.shape[:2]
     y, x = max(1, round(BORDER * height)), max(1, round(BORDER * width))
     inside = np.zeros((height, width), dtype=bool)
@@ -68,4 +62,11 @@ def _border(image: NDArray[np.uint8], sha256: str) -> NDArray[np.uint8]:
     return out
 
 
-_TAMPER = {"greyscale": _greyscale, "blur": _blur, "patches": _patches, "border": _border}
+_TAMPER: dict[str, Callable[[Picture, str], Picture]] = {
+    "greyscale": _greyscale,
+    "blur": _blur,
+    "patches": _patches,
+    "border": _border,
+}
+CORRUPTIONS = tuple(_TAMPER)
+"""Without colour; without detail; cut into patches and shuffled; without all but the border."""

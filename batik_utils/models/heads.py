@@ -18,15 +18,12 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from batik_utils.models.work import Fitted, Work, evaluation_sets, steps_per_epoch, training_seed
+from batik_utils.models.work import Fitted, Said, Task, evaluation_sets, judged, steps_per_epoch, training_seed
 from batik_utils.study import PretrainedModel
 
-Said = dict[str, NDArray[np.float64]]
-"""Per evaluation set or corruption: probabilities [rows, classes]; rows sum to 1; NaN where training diverged."""
 
-
-def train_heads(work: Work[PretrainedModel], paths: Sequence[str], features: NDArray[np.float32]) -> list[Fitted]:
-    """Train a head for every fit of the work, all together; each with its weights by name.
+def train_heads(task: Task[PretrainedModel], paths: Sequence[str], features: NDArray[np.float32]) -> list[Fitted]:
+    """Train a head for every fit of the task, all together; each with its weights by name.
 
     features is [n, 1 + views + corruptions, d]: of each image the untouched view, the augmented views and the
     corruptions, in that order; paths is [n]. Each epoch shows a head all its training rows through the next view of
@@ -34,18 +31,18 @@ def train_heads(work: Work[PretrainedModel], paths: Sequence[str], features: NDA
     [hidden], unless hidden is 0, kernel [., classes] and bias [classes]. All fits must have as many steps per epoch as
     each other, because Adam counts steps: ValueError otherwise.
     """
-    spec, model, hyper, labels = work.features, work.model, work.fits[0].hyper, np.asarray(work.labels)
+    spec, model, hyper, labels = task.features, task.model, task.fits[0].hyper, np.asarray(task.labels)
     assert spec is not None
-    count, steps = len(work.fits), steps_per_epoch(len(work.splits[0].train), model.batch_size)
-    if any(steps_per_epoch(len(split.train), model.batch_size) != steps for split in work.splits):
+    count, steps = len(task.fits), steps_per_epoch(len(task.splits[0].train), model.batch_size)
+    if any(steps_per_epoch(len(split.train), model.batch_size) != steps for split in task.splits):
         raise ValueError("heads that are trained together must have equally many steps per epoch")
-    pairs = list(zip(work.fits, work.splits, strict=True))
+    pairs = list(zip(task.fits, task.splits, strict=True))
     streams = [_Stream(training_seed(fit), split.train, spec.views, model.batch_size, steps) for fit, split in pairs]
-    sets = [evaluation_sets(split) for split in work.splits]
+    sets = [evaluation_sets(split) for split in task.splits]
     weight = np.stack([s.weight for s in streams])
     sizes = (weight.reshape(count, steps, model.batch_size) > 0).sum(2)
-    heads = _heads(count, features.shape[2], model.hidden, work.classes)
-    initial = [s.initial(features.shape[2], model.hidden, work.classes) for s in streams]
+    heads = _heads(count, features.shape[2], model.hidden, task.classes)
+    initial = [s.initial(features.shape[2], model.hidden, task.classes) for s in streams]
     heads.start(initial, hyper.learning_rate)
     longest = max(len(rows) for asked in sets for rows in asked.values())
 
@@ -67,41 +64,29 @@ def train_heads(work: Work[PretrainedModel], paths: Sequence[str], features: NDA
         order = np.stack([s.order() for s in streams])
         view = np.array([[s.view(epoch)] for s in streams])
         masks = [s.masks(hyper.dropout, model.hidden or features.shape[2]) for s in streams]
-        means = []
+        steps_said = []
         for step in range(steps):
             part = slice(step * model.batch_size, (step + 1) * model.batch_size)
             rows = order[:, part]
             mask = np.stack([m[part] for m in masks]) if hyper.dropout else _no_mask(count)
-            means.append(heads.step(features[rows, view], mask, labels[rows], weight[:, part]))
-        if work.history:
-            accuracy, loss = (np.stack(series, axis=1) for series in zip(*means, strict=True))
+            steps_said.append(heads.step(features[rows, view], mask, labels[rows], weight[:, part]))
+        if task.history:
+            series = zip(("accuracy", "loss"), zip(*steps_said, strict=True), strict=True)
+            means = {name: np.stack(values, axis=1) for name, values in series}
             for r, said in enumerate(ask(watched)):
-                truth = labels[np.asarray(sets[r][watched], np.int64)]
-                right = np.clip(said[np.arange(len(truth)), truth], 1e-7, None)
-                now = {
-                    "accuracy": np.average(accuracy[r], weights=sizes[r]),
-                    "loss": np.average(loss[r], weights=sizes[r]),
-                    "val_accuracy": np.mean(said.argmax(1) == truth),
-                    "val_loss": -np.mean(np.log(right)),
-                }
-                for name, value in now.items():
-                    curves[r].setdefault(name, []).append(float(value))
-        if epoch + 1 in work.checkpoints:
+                now = {name: float(np.average(v[r], weights=sizes[r])) for name, v in means.items()}
+                for name, value in (now | judged(said, labels[list(sets[r][watched])])).items():
+                    curves[r].setdefault(name, []).append(value)
+        if epoch + 1 in task.checkpoints:
             kept[epoch + 1] = ask_all()
-    corrupted = {name: ask("test", 1 + spec.views + i) for i, name in enumerate(work.corruptions)}
+    corrupted = {name: ask("test", 1 + spec.views + i) for i, name in enumerate(task.corruptions)}
     done: list[Fitted] = []
     for r, probabilities in enumerate(ask_all()):
         weights = heads.weights(r)
-        result = work.result(
-            r,
-            paths,
-            probabilities,
-            spec.backbone.parameters + sum(w.size for w in weights.values()),
-            history=curves[r],
-            checkpoints={epochs: said[r] for epochs, said in kept.items()},
-            corruptions={name: said[r] for name, said in corrupted.items()},
-        )
-        done.append((result, weights))
+        more = {"history": curves[r], "checkpoints": {epochs: said[r] for epochs, said in kept.items()}}
+        more["corruptions"] = {name: said[r] for name, said in corrupted.items()}
+        parameters = spec.backbone.parameters + sum(w.size for w in weights.values())
+        done.append((task.result(r, paths, probabilities, parameters, **more), weights))
     return done
 
 

@@ -20,7 +20,7 @@ from batik_utils.models.backbones import Backbone, backbone
 from batik_utils.models.baselines import BaselineModel, baseline_inputs, fit_baselines
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.work import Fitted, M, Pair, Weights, Work, steps_per_epoch
+from batik_utils.models.work import Fitted, M, Pair, Task, Weights, steps_per_epoch
 from batik_utils.study import Augmentation, PretrainedModel, Repetition, ScratchModel, Study
 from batik_utils.values import Dataset
 
@@ -66,8 +66,8 @@ class Kind(ABC, Generic[M]):
         """What its fits are given, one row per image of the dataset: images, features or a baseline's inputs."""
 
     @abstractmethod
-    def fit(self, work: Work[M], paths: Sequence[str], sha256s: Sequence[str], inputs: NDArray[Any]) -> list[Fitted]:
-        """Do the work; one result and its weights per fit, in order. Raises BatikError where training diverges."""
+    def fit(self, task: Task[M], paths: Sequence[str], sha256s: Sequence[str], inputs: NDArray[Any]) -> list[Fitted]:
+        """Do the task; one result and its weights per fit, in order. Raises BatikError where training diverges."""
 
     def unavailable(self, model: M, backbones: Mapping[str, Backbone]) -> str | None:
         """Why it cannot be fitted here, or None; raises BatikError where the study cannot do without it."""
@@ -110,10 +110,10 @@ class Scratch(Kind[ScratchModel]):
     def inputs(self, model: ScratchModel, dataset: Dataset, features: Any) -> NDArray[np.uint8]:
         return dataset.images
 
-    def fit(self, work: Work[ScratchModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        from batik_utils.models.train_scratch import fit_scratch
+    def fit(self, task: Task[ScratchModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
+        from batik_utils.models.train_scratch import train_scratch
 
-        return fit_scratch(work, paths, sha256s, inputs)
+        return train_scratch(task, paths, sha256s, inputs)
 
     def assemble(self, model: ScratchModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
         from batik_utils.models.scratch import build_scratch
@@ -136,10 +136,10 @@ class Pretrained(Kind[PretrainedModel]):
     def inputs(self, model: PretrainedModel, dataset: Dataset, features: Any) -> NDArray[np.float32]:
         return features
 
-    def fit(self, work: Work[PretrainedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
+    def fit(self, task: Task[PretrainedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
         from batik_utils.models.heads import train_heads
 
-        return train_heads(work, paths, inputs)
+        return train_heads(task, paths, inputs)
 
     def unavailable(self, model: PretrainedModel, backbones: Mapping[str, Backbone]) -> str | None:
         reason = backbone(model.backbone, backbones).unavailable()
@@ -182,8 +182,8 @@ class Baseline(Kind[BaselineModel]):
     def inputs(self, model: BaselineModel, dataset: Dataset, features: Any) -> NDArray[np.float64]:
         return baseline_inputs(model.inputs, dataset, features)
 
-    def fit(self, work: Work[BaselineModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        return fit_baselines(work, paths, inputs)
+    def fit(self, task: Task[BaselineModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
+        return fit_baselines(task, paths, inputs)
 
     def features(self, model: BaselineModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec | None:
         other = study.models[study.compare[0]]

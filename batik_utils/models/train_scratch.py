@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
 
@@ -18,119 +17,62 @@ from batik_utils.models.annexe import fast
 from batik_utils.models.augment import augmentation, draw_transforms
 from batik_utils.models.corruptions import tamper
 from batik_utils.models.scratch import build_scratch, initial_weights, side_seen
-from batik_utils.models.work import Fitted, Work, evaluation_sets, training_seed
+from batik_utils.models.work import Fitted, Said, Task, evaluation_sets, judged, training_seed
 from batik_utils.study import ScratchModel
-from batik_utils.values import Hyper
 
 VIEWS_PER_SEED = 1000
 """Seed s sees the views from 1 + s x this on: every seed its own, and the first epochs alike for any length of fit."""
 EVALUATION_BATCH = 32
-Said = dict[str, NDArray[np.float64]]
-"""Per evaluation set: probabilities [m, classes], rows sum to 1."""
-
-
-@dataclass(frozen=True)
-class TrainedScratch:
-    """What one fit leaves behind."""
-
-    history: dict[str, list[float]]
-    """Per epoch: accuracy, loss (running means over the epoch's batches, dropout on, as Keras' fit reports), and
-    val_accuracy, val_loss where there is an evaluation set "val"."""
-    probabilities: Said
-    """After the last epoch."""
-    checkpoints: dict[int, Said]
-    """{epochs: the same, after that many epochs}."""
-    corruptions: Said
-    """Per corruption."""
-    weights: list[NDArray[np.float32]] = field(repr=False)
-    """In the order of build_scratch(...).get_weights()."""
-
-
-def fit_scratch(
-    work: Work[ScratchModel], paths: Sequence[str], sha256s: Sequence[str], images: NDArray[np.uint8]
-) -> list[Fitted]:
-    """Do the work on images [n, s, s, 3]: each of its fits by itself."""
-    done: list[Fitted] = []
-    for place, (fit, split) in enumerate(zip(work.fits, work.splits, strict=True)):
-        test = np.asarray(split.test)
-        hashes = [sha256s[i] for i in test]
-        asked = evaluation_sets(split)
-        if work.history:
-            asked.setdefault("val", split.test)
-        trained = train_scratch(
-            work.model,
-            fit.hyper,
-            images,
-            np.asarray(work.labels),
-            sha256s,
-            split.train,
-            asked,
-            training_seed(fit),
-            work.classes,
-            {corruption: tamper(images[test], corruption, hashes) for corruption in work.corruptions},
-            work.checkpoints,
-        )
-        more = {"checkpoints": trained.checkpoints, "corruptions": trained.corruptions}
-        history = trained.history if work.history else {}
-        size = sum(w.size for w in trained.weights)
-        result = work.result(place, paths, trained.probabilities, size, history=history, **more)
-        done.append((result, trained.weights))
-    return done
 
 
 def train_scratch(
-    spec: ScratchModel,
-    hyper: Hyper,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    sha256s: Sequence[str],
-    train: Sequence[int],
-    eval_sets: Mapping[str, Sequence[int]],
-    seed: int,
-    classes: int,
-    corruptions: Mapping[str, NDArray[np.uint8]] | None = None,
-    checkpoints: Sequence[int] = (),
-) -> TrainedScratch:
-    """Fit a scratch network on the rows `train` and say what it thinks of every evaluation set.
+    task: Task[ScratchModel], paths: Sequence[str], sha256s: Sequence[str], images: NDArray[np.uint8]
+) -> list[Fitted]:
+    """Train a network for every fit of the task, one after another; each with its weights as build_scratch orders them.
 
-    images are uint8 RGB [n, s, s, 3] (may be memory-mapped), labels and sha256s [n]; train and the evaluation
-    sets are row numbers. Epoch e shows each image's view 1 + seed x 1000 + e; the batch order, the first
-    weights and the dropout come from seed. The result does not depend on which fits ran before in this process.
-    Raises BatikError where the loss is not finite, naming the epoch.
+    images are uint8 RGB [n, s, s, 3] (may be memory-mapped); paths and sha256s, of the files, are [n]. Epoch e shows
+    each image's view 1 + seed x 1000 + e; the batch order, the first weights and the dropout come from the fit's
+    training seed. A result does not depend on which fits ran before in this process. Raises BatikError where the loss
+    is not finite, naming the epoch.
     """
-    size, rows = int(images.shape[1]), np.sort(np.asarray(train, dtype=np.int64))
-    trainer = _trainer(spec.architecture, size, classes, hyper.dropout, spec.precision, fast() is not None)
+    return [_train(task, place, paths, sha256s, images) for place in range(len(task.fits))]
+
+
+def _train(task: Task[ScratchModel], place: int, paths, sha256s, images) -> Fitted:
+    spec, fit, split, labels = task.model, task.fits[place], task.splits[place], np.asarray(task.labels)
+    hyper, seed, size = fit.hyper, training_seed(fit), int(images.shape[1])
+    sets = evaluation_sets(split)
+    if task.history:
+        sets.setdefault("val", split.test)
+    trainer = _trainer(spec.architecture, size, task.classes, hyper.dropout, spec.precision, fast() is not None)
     trainer.reset(seed, hyper.learning_rate)
     history: dict[str, list[float]] = {}
     kept: dict[int, Said] = {}
     for epoch in range(hyper.epochs):
-        order = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch]))).permutation(rows)
+        order = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch]))).permutation(
+            np.sort(split.train)
+        )
         view = 1 + seed * VIEWS_PER_SEED + epoch
         transforms = draw_transforms(spec.augmentation, [sha256s[row] for row in order], [view] * len(order), size)
         now = trainer.epoch(images, labels, order, transforms, spec.batch_size)
         if not np.isfinite(now["loss"]):
-            raise BatikError(f"{spec.title} (seed {seed}) gave NaN at epoch {epoch + 1}; try a lower learning rate.")
+            raise BatikError(
+                f"{spec.title} (seed {fit.seed}) gave NaN at epoch {epoch + 1}; try a lower learning rate."
+            )
         said: Said = {}
-        if "val" in eval_sets:
-            said["val"] = trainer.predict(images, eval_sets["val"])
-            truth = labels[np.asarray(eval_sets["val"], dtype=np.int64)]
-            right = np.clip(said["val"][np.arange(len(truth)), truth], 1e-7, 1 - 1e-7)
-            now["val_accuracy"] = float(np.mean(said["val"].argmax(axis=1) == truth))
-            now["val_loss"] = float(-np.log(right).mean())
-        for name, value in now.items():
-            history.setdefault(name, []).append(value)
-        if epoch + 1 in checkpoints or epoch + 1 == hyper.epochs:
-            others = {name: chosen for name, chosen in eval_sets.items() if name not in said}
-            kept[epoch + 1] = said | {name: trainer.predict(images, chosen) for name, chosen in others.items()}
-    return TrainedScratch(
-        history=history,
-        probabilities=kept[hyper.epochs],
-        checkpoints={epochs: kept[epochs] for epochs in checkpoints if epochs in kept},
-        corruptions={
-            name: trainer.predict(pictures, range(len(pictures))) for name, pictures in (corruptions or {}).items()
-        },
-        weights=trainer.network.get_weights(),
-    )
+        if task.history:
+            said["val"] = trainer.predict(images, sets["val"])
+            for name, value in (now | judged(said["val"], labels[list(sets["val"])])).items():
+                history.setdefault(name, []).append(value)
+        if epoch + 1 in task.checkpoints or epoch + 1 == hyper.epochs:
+            others = {name: rows for name, rows in sets.items() if name not in said}
+            kept[epoch + 1] = said | {name: trainer.predict(images, rows) for name, rows in others.items()}
+    test = np.asarray(split.test)
+    tampered = {name: tamper(images[test], name, [sha256s[i] for i in test]) for name in task.corruptions}
+    corruptions = {name: trainer.predict(pictures, range(len(test))) for name, pictures in tampered.items()}
+    weights = trainer.network.get_weights()
+    more = {"history": history, "corruptions": corruptions, "checkpoints": {e: kept[e] for e in task.checkpoints}}
+    return task.result(place, paths, kept[hyper.epochs], sum(w.size for w in weights), **more), weights
 
 
 class _Trainer:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batik_utils.files import digest_json
 from batik_utils.values import Fit, FitResult, Split
 
 if TYPE_CHECKING:
@@ -16,40 +18,42 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")
 Pair = tuple[Fit, Split]
-Weights = dict[str, NDArray[np.float32]] | list[NDArray[np.float32]]
-"""A head's by name, a network's in order; empty where a model has none to keep."""
+Said = dict[str, NDArray[np.float64]]  # probabilities [m, classes] per evaluation set or corruption; rows sum to 1
+Weights = dict[str, NDArray[np.float32]] | list[NDArray[np.float32]]  # a head's by name, a network's in order
 Fitted = tuple[FitResult, Weights]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work(Generic[M]):
-    """Fits of one model and setting, with their splits and what is asked of them."""
+class Task(Generic[M]):
+    """One scratch fit, one batch of heads, or one baseline on all its splits, and what is asked of them."""
 
     model: M
     fits: tuple[Fit, ...]
-    splits: tuple[Split, ...]
-    """One per fit."""
-    labels: tuple[int, ...] = field(repr=False)
-    """Of every row of the dataset; dealt out at random in the permutation control."""
+    splits: tuple[Split, ...]  # one per fit
+    labels: tuple[int, ...] = field(repr=False)  # of every row of the dataset; shuffled in the permutation control
     classes: int
-    features: FeatureSpec | None = None
-    """The frozen features that it is given in the images' place."""
+    features: FeatureSpec | None = None  # what it is given in the images' place
     corruptions: tuple[str, ...] = ()
-    checkpoints: tuple[int, ...] = ()
-    """Epoch counts after which validation and test rows are asked about too."""
+    checkpoints: tuple[int, ...] = ()  # epoch counts after which validation and test rows are asked about too
     history: bool = False
+    slug: str = ""  # names it and, with the key, its file; the same however code and parameters change
+    parts: Mapping[str, Any] = field(default_factory=dict, repr=False)  # what its results depend on
+    cost: float = 0.0  # roughly, for doing the longest first
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 over parts."""
+        return digest_json(self.parts)
 
     @property
     def rows(self) -> tuple[int, ...]:
         """Rows of the dataset that are needed, sorted."""
         return tuple(sorted({i for s in self.splits for part in (s.train, s.val, s.test) for i in part}))
 
-    def result(
-        self, place: int, paths: Sequence[str], said: Mapping[str, NDArray[np.float64]], parameters: int, **more: Any
-    ) -> FitResult:
+    def result(self, place: int, paths: Sequence[str], said: Said, parameters: int, **more: Any) -> FitResult:
         """The result of the fit at a place from its probabilities of "test" and, where there are such rows, "val".
 
-        paths is that of every row; more may hold FitResult's history, checkpoints and corruptions.
+        paths is that of every row of the dataset; more may hold FitResult's history, checkpoints and corruptions.
         """
         split, labels = self.splits[place], np.asarray(self.labels)
         test, val = np.asarray(split.test), np.asarray(split.val, np.int64)
@@ -69,6 +73,12 @@ class Work(Generic[M]):
 def evaluation_sets(split: Split) -> dict[str, Sequence[int]]:
     """{"test": rows}, and "val" where the split has such rows."""
     return {"test": split.test, "val": split.val} if split.val else {"test": split.test}
+
+
+def judged(y_prob: NDArray[np.float64], y_true: NDArray[np.int64]) -> dict[str, float]:
+    """A history's val_accuracy and val_loss from probabilities [m, classes] and labels [m]."""
+    right = np.clip(y_prob[np.arange(len(y_true)), y_true], 1e-7, None)
+    return {"val_accuracy": float(np.mean(y_prob.argmax(1) == y_true)), "val_loss": float(-np.mean(np.log(right)))}
 
 
 def training_seed(fit: Fit) -> int:
