@@ -17,11 +17,11 @@ from results_factory import make_dataset, make_results, make_study
 
 from batik_utils.data.obtain import NoPhotographs
 from batik_utils.errors import BatikError
-from batik_utils.files import write_json
 from batik_utils.report import build as pipeline
-from batik_utils.report.index import write_index
-from batik_utils.report.metrics_json import build_metrics
-from batik_utils.values import Results, Source
+from batik_utils.report import deploy, freshness, provenance
+from batik_utils.report.analysis import Analysis
+from batik_utils.report.build import Build, about, build_report
+from batik_utils.values import Results
 
 PARAMETERS = 'STUDY = ""\nDATA = ""\nSET = ""'
 FIRST = """
@@ -290,33 +290,10 @@ def test_no_fit_no_report(monkeypatch, tmp_path):
 
 
 def test_the_title_page_credits_the_seed_study():
-    seed = {
-        "title": "Studi",
-        "authors": ["A", "B", "C"],
-        "institution": "BINUS",
-        "year": 2024,
-        "language": "Indonesian",
-        "framework": "TensorFlow",
-        "summary": "It compared.",
-    }
-    about = pipeline.about(make_study(seed_study=seed), make_dataset())
-    assert about["credit"] == ["Takes up “Studi”", "by A, B and C", "BINUS, 2024"]
-    assert "header" not in about
-
-
-def test_the_index_links_what_is_there_and_loads_nothing(tmp_path):
-    results = make_results({"scratch": 0.6, "efficientnet_lite2": 0.9}, published={"scratch": [15, 18]})
-    folder = tmp_path / "bali-betawi-celup"
-    write_json(folder / "metrics.json", build_metrics(make_study(), make_dataset(), results))
-    (folder / "report.html").write_text("page")
-    page = write_index(tmp_path).read_text()
-    assert 'href="bali-betawi-celup/report.html"' in page
-    assert "report.pdf" not in page
-    assert "Scratch CNN" in page
-    assert "50.0 %" in page or "60.0 %" in page
-    assert not re.findall(r"<(?:script|img|link)\b|url\(", page)
-    (folder / "metrics.json").write_text("{")
-    with pytest.raises(BatikError, match=r"bali-betawi-celup/metrics\.json is not JSON"):
-        write_index(tmp_path)
-    assert (tmp_path / "index.html").read_text() == page
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["bali-betawi-celup", "index.html"]
+    seed = {"title": "Studi", "authors": ["A", "B", "C"], "institution": "BINUS", "year": 2024}
+    seed |= {"language": "Indonesian", "framework": "TensorFlow", "summary": "It compared."}
+    page = about(make_study(seed_study=seed), make_dataset())
+    assert page["credit"] == ["Takes up “Studi”", "by A, B and C", "BINUS, 2024"]
+    assert page["header"] == "" and about(make_study(), make_dataset())["credit"] == []
+    alone = make_study(seed_study=seed | {"authors": ["A"], "year": None})
+    assert about(alone, make_dataset())["credit"][1:] == ["by A", "BINUS"]

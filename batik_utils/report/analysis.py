@@ -22,9 +22,8 @@ from batik_utils.stats.claims import ClaimRow, claims_table
 from batik_utils.stats.compare import Comparison, compare, compare_with
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.metrics import OutOfFold, PublishedSummary
-from batik_utils.stats.mistakes import Mispaired, label_issues, mispaired_fit
-from batik_utils.stats.power import Power, power_statement
-from batik_utils.study import PretrainedModel, Study
+from batik_utils.stats.mistakes import Mispaired, mispaired_fit
+from batik_utils.study import PretrainedModel, Repetition, Study
 from batik_utils.values import Dataset, FitResult, Results, Split
 from batik_utils.wording import motif_names, percent
 

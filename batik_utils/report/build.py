@@ -158,7 +158,7 @@ class Build:
         self.plan, analysis = self._analyse(dask, jobs)
         with self.stages("analysis"), tempfile.TemporaryDirectory(prefix="batik-") as room:
             numbers = Path(room) / "metrics.json"
-            write_metrics(numbers, analysis.metrics)
+            write_json(numbers, analysis.metrics)
             card = json.dumps(croissant(self.study, analysis.dataset, analysis.facts), indent=1, ensure_ascii=False)
             files = {numbers.name: numbers.read_text(encoding="utf-8"), "croissant.json": card + "\n"}
             with contextlib.suppress(BatikError):  # there is no best model, and saving it will say why
