@@ -13,8 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from batik_utils.errors import BatikError
 from batik_utils.strict_yaml import read_yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The project's folder: studies/, notebooks/ and reports/ are in it."""
+ROOT = Path(__file__).resolve().parent.parent  # the project's folder: studies/, notebooks/ and reports/ are in it
 
 
 def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -58,14 +57,10 @@ class SeedStudy(Strict):
     year: int | None
     language: str
     framework: str
-    summary: str
-    """One or two sentences: what it compared and what it reported."""
-    parameter_limit: Count | None = None
-    """What it allows a "limited-parameter" model."""
-    test_images_known: bool = False
-    """Whether it can be told which images it tested on."""
-    chose_by_test: bool = False
-    """Whether it chose its best model by accuracy on the test images."""
+    summary: str  # one or two sentences: what it compared and what it reported
+    parameter_limit: Count | None = None  # what it allows a "limited-parameter" model
+    test_images_known: bool = False  # whether it can be told which images it tested on
+    chose_by_test: bool = False  # whether it chose its best model by accuracy on the test images
     notes: Notes = Notes()
 
 
@@ -81,14 +76,10 @@ class Image(Strict):
 class Augmentation(Strict):
     """Random changes of a training image; the ranges mean what ImageDataGenerator means by them."""
 
-    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Degrees either way."""
-    shift: Fraction = 0.0
-    """Fraction of the side, each axis, either way."""
-    shear: Annotated[float, Field(ge=0, le=90)] = 0.0
-    """Degrees either way."""
-    zoom: Fraction = 0.0
-    """Each axis independently by a factor in [1 - zoom, 1 + zoom]."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees either way
+    shift: Fraction = 0.0  # fraction of the side, each axis, either way
+    shear: Annotated[float, Field(ge=0, le=90)] = 0.0  # degrees either way
+    zoom: Fraction = 0.0  # each axis independently by a factor in [1 - zoom, 1 + zoom]
     horizontal_flip: bool = False
 
 
@@ -98,13 +89,11 @@ class Search(Strict):
     epochs: Counts
     learning_rate: Annotated[tuple[Rate, ...], AfterValidator(_some)]
     dropout: Annotated[tuple[Fraction, ...], AfterValidator(_some)]
-    seeds: Count = 1
-    """Training seeds per setting (a model whose fits are cheap can afford several)."""
+    seeds: Count = 1  # training seeds per setting (a model whose fits are cheap can afford several)
 
 
 class _Model(Strict):
-    title: str
-    """The name that readers see."""
+    title: str  # the name that readers see
     epochs: Count
     batch_size: Count = 32
     learning_rate: Rate = 1e-3
@@ -126,18 +115,12 @@ class PretrainedModel(_Model):
     """A frozen backbone with ImageNet weights, and a trained head."""
 
     kind: Literal["pretrained"]
-    backbone: str
-    """A name in batik_utils.models.backbones.BACKBONES; the backbone owns its preprocessing."""
-    hidden: Times = 128
-    """Units of the head's hidden layer (ReLU); 0 for none."""
-    optional: bool = False
-    """Whether the study goes on, saying so, where the weights cannot be had."""
-    variant_of: str | None = None
-    """The model that this one is, but for the seed study's mistake."""
-    mistake: str = ""
-    """That mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"."""
-    stand_in: str | None = None
-    """The model to look at where this one's weights cannot be had."""
+    backbone: str  # a name in batik_utils.models.backbones.BACKBONES; the backbone owns its preprocessing
+    hidden: Times = 128  # units of the head's hidden layer (ReLU); 0 for none
+    optional: bool = False  # whether the study goes on, saying so, where the weights cannot be had
+    variant_of: str | None = None  # the model that this one is, but for the seed study's mistake
+    mistake: str = ""  # that mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"
+    stand_in: str | None = None  # the model to look at where this one's weights cannot be had
 
 
 Model = Annotated[ScratchModel | PretrainedModel, Field(discriminator="kind")]
@@ -147,8 +130,7 @@ class Published(Strict):
     """The seed's own protocol."""
 
     split: Literal["keras-validation-split", "stratified-80-10-10"]
-    seeds: Count = 5
-    """Training seeds 0 … seeds - 1."""
+    seeds: Count = 5  # training seeds 0 … seeds - 1
 
 
 class Repetition(Strict):
@@ -156,10 +138,8 @@ class Repetition(Strict):
 
     repeats: Count = 10
     seeds: Count = 5
-    curve: bool = True
-    """Whether it gets a learning curve."""
-    permuted: Times = 2
-    """Repeats of the label-permutation control."""
+    curve: bool = True  # whether it gets a learning curve
+    permuted: Times = 2  # repeats of the label-permutation control
 
 
 class FewRepetitions(Repetition):
@@ -177,25 +157,20 @@ class Grouped(Strict):
     folds: Annotated[int, Field(ge=2)] = 5
     pretrained: Repetition = Repetition()
     scratch: FewRepetitions = FewRepetitions()
-    curve: tuple[Count, ...] = (5, 10, 20, 40)
-    """Training images per motif for the learning curve."""
+    curve: tuple[Count, ...] = (5, 10, 20, 40)  # training images per motif for the learning curve
 
 
 class Claim(Strict):
     """A number that the seed study published."""
 
     id: str
-    what: str
-    """In words, for the table."""
-    model: str
-    """A key of Study.models."""
+    what: str  # in words, for the table
+    model: str  # a key of Study.models
     metric: Literal["accuracy", "loss", "train_accuracy", "macro_f1", "paired_wrong_accuracy", "ten_images"]
     """paired_wrong_accuracy: the seed's classification report, predictions shuffled against labels."""
     value: float
-    n: int | None
-    """Test images behind it."""
-    where: str
-    """Section of the seed document."""
+    n: int | None  # test images behind it
+    where: str  # section of the seed document
 
 
 class Groups(Strict):
@@ -212,8 +187,7 @@ class Study(Strict):
     title: str
     question: str
     data: Literal["photographs", "sample"] = "photographs"
-    motifs: Annotated[tuple[str, ...], Field(min_length=2)]
-    """Folder names, in label order."""
+    motifs: Annotated[tuple[str, ...], Field(min_length=2)]  # folder names, in label order
     seed_study: SeedStudy | None = None
     image: Image = Image()
     models: dict[str, Model]
@@ -224,8 +198,7 @@ class Study(Strict):
     claims: tuple[Claim, ...] = ()
     groups: Groups = Groups()
     command: str = ""
-    minutes: str = ""
-    """Minutes on two cores, as measured."""
+    minutes: str = ""  # minutes on two cores, as measured
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Study:

@@ -18,8 +18,7 @@ class Source:
 
     kind: Literal["published", "folder", "drawn"]
     """The published files (at least half of those used are identical to the list), one's own, or the sample."""
-    description: str
-    """One line for people on where they lay, without any machine path."""
+    description: str  # one line for people on where they lay, without any machine path
     identical: int = 0
     altered: int = 0
     missing: int = 0
@@ -35,38 +34,26 @@ class Source:
 class Pair:
     """Two files that show one picture."""
 
-    a: str
-    """Path relative to the data folder, posix."""
+    a: str  # path relative to the data folder, posix
     b: str
-    kind: str
-    """How b differs from a: "exact", "re-encoded", "resized", "mirrored", "rotated" or "cropped"."""
-    labels_differ: bool
-    """Whether the two lie in different motifs' folders."""
-    reason: str
-    """One line with the measured numbers."""
+    kind: str  # how b differs from a: "exact", "re-encoded", "resized", "mirrored", "rotated" or "cropped"
+    labels_differ: bool  # whether the two lie in different motifs' folders
+    reason: str  # one line with the measured numbers
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Decoded images with everything that must never be separated from them; row i is one image."""
 
-    motifs: tuple[str, ...]
-    """Class names, in label order (folder names, such as "batik-bali")."""
-    images: NDArray[np.uint8]
-    """RGB, [n, size, size, 3], 0-255; may be memory-mapped."""
-    labels: NDArray[np.int64]
-    """[n], an index into motifs."""
-    paths: tuple[str, ...]
-    """[n], posix, relative to the data folder: "batik-bali/1.jpg"."""
-    sha256: tuple[str, ...]
-    """[n], of each file's bytes."""
-    groups: NDArray[np.int64]
-    """[n]; near-duplicates share one number."""
+    motifs: tuple[str, ...]  # class names, in label order (folder names, such as "batik-bali")
+    images: NDArray[np.uint8]  # RGB, [n, size, size, 3], 0-255; may be memory-mapped
+    labels: NDArray[np.int64]  # [n], an index into motifs
+    paths: tuple[str, ...]  # [n], posix, relative to the data folder: "batik-bali/1.jpg"
+    sha256: tuple[str, ...]  # [n], of each file's bytes
+    groups: NDArray[np.int64]  # [n]; near-duplicates share one number
     source: Source
-    pairs: tuple[Pair, ...] = ()
-    """Near-duplicates that the audit found; groups are made of them."""
-    skipped: tuple[tuple[str, str], ...] = ()
-    """(path, reason) of each file that is not a usable image."""
+    pairs: tuple[Pair, ...] = ()  # near-duplicates that the audit found; groups are made of them
+    skipped: tuple[tuple[str, str], ...] = ()  # (path, reason) of each file that is not a usable image
     facts: tuple[dict[str, Any], ...] = ()
     """[n], per file: format, mode, width, height, bytes, orientation, extension_agrees, status."""
 
@@ -90,13 +77,11 @@ class Dataset:
 class Split:
     """Which rows of a Dataset train, validate and test."""
 
-    protocol: str
-    """"published", "grouped", "permuted" or "curve-K" (K training images per motif)."""
+    protocol: str  # "published", "grouped", "permuted" or "curve-K" (K training images per motif)
     repeat: int
     fold: int
     train: tuple[int, ...]
-    val: tuple[int, ...]
-    """Empty where the protocol has no validation rows."""
+    val: tuple[int, ...]  # empty where the protocol has no validation rows
     test: tuple[int, ...]
 
 
@@ -136,14 +121,10 @@ class FitResult:
     """What one fit said about its test rows; labels, probabilities and paths come from one pass."""
 
     fit: Fit
-    paths: tuple[str, ...]
-    """[n] test images."""
-    y_true: NDArray[np.int64]
-    """[n]"""
-    y_prob: NDArray[np.float64]
-    """[n, classes], rows sum to 1."""
-    parameters: int
-    """All parameters of the whole model, backbone included."""
+    paths: tuple[str, ...]  # [n] test images
+    y_true: NDArray[np.int64]  # [n]
+    y_prob: NDArray[np.float64]  # [n, classes], rows sum to 1
+    parameters: int  # all parameters of the whole model, backbone included
     history: dict[str, list[float]] = field(default_factory=dict)
     """Per epoch: accuracy, loss, val_accuracy, val_loss (val_* = validation rows, or the test rows where the
     protocol has none; empty for fits of which no curve is shown)."""
@@ -154,8 +135,7 @@ class FitResult:
     """{epochs: {"val": [n_val, classes], "test": [n, classes]}} for the epoch counts that a search considers."""
     corruptions: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """{"greyscale" | "blur" | "patches" | "border": [n, classes]}: the same test images, tampered with."""
-    missing: str = ""
-    """Why there is no result (the fit failed); every array is then empty."""
+    missing: str = ""  # why there is no result (the fit failed); every array is then empty
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, probabilities rounded to 7 decimals."""

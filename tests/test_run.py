@@ -50,8 +50,7 @@ def _serial(plan=None, **options):
 
 
 def _stamps(folder: Path) -> dict[str, int]:
-    # A time is written before its result, so that of an unfinished task may be there, and is then renewed.
-    files = (p for p in folder.rglob("[!.]*.*") if p.is_file() and p.parent.name != "timings")
+    files = (p for p in folder.rglob("[!.]*.*") if p.is_file())
     return {str(p): p.stat().st_mtime_ns for p in files}
 
 

@@ -23,8 +23,8 @@ class Round:
 
     splits: Sequence[Split]
     seeds: int = 1  # training seeds 0 … seeds - 1 for each split
-    # A model's own hyperparameters, each that its search tries, or the one that validation chose.
     setting: Literal["own", "tried", "chosen"] = "own"
+    """A model's own hyperparameters, each that its search tries, or the one that validation chose."""
     labels: NDArray[np.int64] | None = None  # [n], where they are not the dataset's
     corruptions: bool = False  # whether the test images are tampered with too
     history: bool = False

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from batik_utils.values import Hyper, Results
 
-SEARCH = "search"
-"""The protocol of fits that only serve a choice; they see the published split's rows."""
+SEARCH = "search"  # the protocol of fits that only serve a choice; they see the published split's rows
 
 
 class Setting(NamedTuple):

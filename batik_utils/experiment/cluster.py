@@ -14,10 +14,8 @@ from batik_utils.errors import BatikError
 from batik_utils.experiment.keys import identity
 from batik_utils.experiment.workers import Job, WorkerDied
 
-WAIT = 60
-"""Seconds to wait for a first worker."""
-LARGE = 1_000_000
-"""Bytes from which an array travels once and is shared by the jobs, not sent with each."""
+WAIT = 60  # seconds to wait for a first worker
+LARGE = 1_000_000  # bytes from which an array travels once and is shared by the jobs, not sent with each
 
 
 @dataclass(frozen=True)

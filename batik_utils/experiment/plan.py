@@ -37,8 +37,7 @@ class Plan:
     tasks: tuple[Task[Any], ...]
     waiting: tuple[str, ...]
     """Models whose other fits wait for their search: plan again with its results (run_plan does)."""
-    left_out: Mapping[str, str]
-    """{optional model: why its weights cannot be had}."""
+    left_out: Mapping[str, str]  # {optional model: why its weights cannot be had}
     backbones: Mapping[str, Backbone] = field(repr=False)
 
     def next(self, done: Results, settle: bool = False) -> Plan:

@@ -17,12 +17,12 @@ from batik_utils.experiment import keys
 from batik_utils.experiment.cluster import Cluster
 from batik_utils.experiment.plan import Plan
 from batik_utils.experiment.store import Store
-from batik_utils.experiment.tasks import Outcome, failed, work, work_features
+from batik_utils.experiment.tasks import failed, work, work_features
 from batik_utils.experiment.workers import Job, Local, WorkerDied
 from batik_utils.files import digest_json
 from batik_utils.models.features import FeatureSpec, FeatureStore
 from batik_utils.models.kinds import KINDS
-from batik_utils.models.work import Task, Weights
+from batik_utils.models.work import Fitted, Task, Weights
 from batik_utils.progress import Progress
 from batik_utils.values import Dataset, FitResult, Results
 
@@ -104,10 +104,11 @@ def final_weights(plan: Plan, model: str) -> Weights:
         for place, fit in enumerate(task.fits):
             if (fit.model, fit.protocol, fit.seed) == (model, "published", 0):
                 with opened("serial") as here:
-                    outcome = _Run(plan.dataset, store, here, Progress(False), keep_weights=True).outcome(task)
-                if outcome.results[place].missing:
-                    raise BatikError(f"{fit.name} failed: {outcome.results[place].missing}")
-                return outcome.weights[place]
+                    fitted = _Run(plan.dataset, store, here, Progress(False), keep_weights=True).fitted(task)
+                result, weights = fitted[place]
+                if result.missing:
+                    raise BatikError(f"{fit.name} failed: {result.missing}")
+                return weights
     raise BatikError(f"{plan.study.name} has no published fit of {model} (yet); run the study first.")
 
 
@@ -154,25 +155,25 @@ class _Run:
                 self._fail(task, self._broken[task.features])
             else:
                 queue.append(task)
-        for index, outcome in self.workers.run([self._job(task) for task in queue]):
-            if isinstance(outcome, WorkerDied):
-                self._fail(queue[index], outcome.reason)
+        for index, fitted in self.workers.run([self._job(task) for task in queue]):
+            if isinstance(fitted, WorkerDied):
+                self._fail(queue[index], fitted.reason)
             else:
-                self._keep(queue[index], outcome.results, outcome.seconds)
+                self._keep(queue[index], [result for result, _ in fitted])
 
-    def outcome(self, task: Task) -> Outcome:
-        """One task's outcome, nothing written but features."""
+    def fitted(self, task: Task) -> list[Fitted]:
+        """One task done, nothing written but features."""
         self._compute_features([task])
         if task.features in self._broken:
             raise BatikError(self._broken[task.features])
-        ((_, outcome),) = self.workers.run([self._job(task)])
-        return outcome
+        ((_, fitted),) = self.workers.run([self._job(task)])
+        return fitted
 
     def _fail(self, task: Task, reason: str) -> None:
-        self._keep(task, [failed(fit, reason) for fit in task.fits], 0.0)
+        self._keep(task, [failed(fit, reason) for fit in task.fits])
 
-    def _keep(self, task: Task, results: list[FitResult], seconds: float) -> None:
-        self.store.write(task, results, seconds)
+    def _keep(self, task: Task, results: list[FitResult]) -> None:
+        self.store.write(task, results)
         for result in results:
             if result.missing:
                 self.bar.say(f"{result.fit.name}: {result.missing}")

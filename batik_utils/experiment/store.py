@@ -22,7 +22,7 @@ class _Plan(Protocol):
 
 
 class Store:
-    """One study's results in a folder. There is no time in a result's file; times lie beside, in timings/."""
+    """One study's results in a folder; nothing in a file tells when or how fast it was made."""
 
     def __init__(self, study: str, folder: Path | None = None) -> None:
         self.folder = (folder or cache_dir() / "results") / study
@@ -40,26 +40,21 @@ class Store:
         results = self.read(task)
         return results is not None and not any(r.missing for r in results)
 
-    def write(self, task: Task[Any], results: Sequence[FitResult], seconds: float) -> None:
+    def write(self, task: Task[Any], results: Sequence[FitResult]) -> None:
         """Keep a task's results; failed fits are kept with their reason, in a file of another name.
 
         So a merge of folders that never overwrites cannot keep a failure instead of a success.
         """
         wrong = any(r.missing for r in results)
-        _write(self._timing(task), {"fits": len(results), "seconds": round(seconds, 3)})
         raw = {"key": task.key, "parts": task.parts, "results": [r.to_json() for r in results]}
-        _write(self._failed(task) if wrong else self._path(task), raw)
+        content = json.dumps(raw, sort_keys=True, allow_nan=False).encode()
+        write_sealed(self._failed(task) if wrong else self._path(task), content)
         if not wrong:
             self._failed(task).unlink(missing_ok=True)
 
     def load(self, plan: _Plan) -> Results:
         """Everything of the plan that has been run, in the plan's order."""
         return Results(tuple(r for task in plan.tasks for r in self.read(task) or ()))
-
-    def seconds(self, plan: _Plan) -> dict[str, float]:
-        """{task: seconds it took on its process} for the tasks that have been run."""
-        timings = ((task.slug, _load(self._timing(task))) for task in plan.tasks)
-        return {slug: raw["seconds"] for slug, raw in timings if raw}
 
     def why_stale(self, task: Task[Any]) -> str:
         """Why older results of this task no longer hold; empty if there are none."""
@@ -72,9 +67,6 @@ class Store:
 
     def _failed(self, task: Task[Any]) -> Path:
         return self._path(task).with_suffix(".failed")
-
-    def _timing(self, task: Task[Any]) -> Path:
-        return self.folder / "timings" / self._path(task).name
 
 
 def status(plan: _Plan, store: Store) -> list[dict[str, Any]]:
@@ -95,7 +87,3 @@ def status(plan: _Plan, store: Store) -> list[dict[str, Any]]:
 def _load(path: Path) -> dict[str, Any]:
     content = read_sealed(path)
     return json.loads(content) if content else {}
-
-
-def _write(path: Path, value: Any) -> None:
-    write_sealed(path, json.dumps(value, sort_keys=True, allow_nan=False).encode())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,21 +15,11 @@ from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
 from batik_utils.models.features import FeatureSpec, compute_features
 from batik_utils.models.kinds import KINDS
-from batik_utils.models.work import Task, Weights
+from batik_utils.models.work import Fitted, Task
 from batik_utils.values import Fit, FitResult
 
 _ONE_AT_A_TIME = threading.Lock()
 """Compiled models are reused, so two threads of one process (a Dask worker's) must not run two tasks at once."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one task."""
-
-    results: list[FitResult]
-    seconds: float
-    weights: list[Weights]
-    """Per fit, where they were asked for."""
 
 
 def work_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str, code: str) -> NDArray[np.float32] | str:
@@ -48,22 +36,20 @@ def work_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str, code
 
 def work(
     task: Task[Any], paths: Sequence[str], sha256s: Sequence[str], inputs: Any, code: str, keep_weights: bool = False
-) -> Outcome:
-    """Do a task; inputs are those of its model's kind, one row per image.
+) -> list[Fitted]:
+    """Do a task; inputs are those of its model's kind, one row per image; weights come back where they are asked for.
 
     A fit that fails gives a FitResult that says why; raises BatikError only where this process runs other code
     than the caller.
     """
     _same_code(code)
-    start = time.perf_counter()
     with _ONE_AT_A_TIME, threadpool_limits(1):
         try:
             backend.start()
             done = KINDS[task.model.kind].fit(task, paths, sha256s, inputs)
-            results, weights = [_checked(result) for result, _ in done], [kept for _, kept in done if keep_weights]
+            return [(_checked(result), weights if keep_weights else {}) for result, weights in done]
         except Exception as error:
-            results, weights = [failed(fit, _reason(error)) for fit in task.fits], []
-    return Outcome(results, time.perf_counter() - start, weights)
+            return [(failed(fit, _reason(error)), {}) for fit in task.fits]
 
 
 def failed(fit: Fit, reason: str) -> FitResult:

@@ -16,10 +16,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from batik_utils.errors import BatikError
 
-Job = tuple[Callable[..., Any], tuple[Any, ...]]
-"""A function that workers can import, and its arguments."""
-WORKER_GROWTH = 4_000_000_000
-"""Bytes by which a local worker may grow over its first job before it is replaced."""
+Job = tuple[Callable[..., Any], tuple[Any, ...]]  # a function that workers can import, and its arguments
+WORKER_GROWTH = 4_000_000_000  # bytes by which a local worker may grow over its first job before it is replaced
 WATCH_SECONDS = 0.5
 
 

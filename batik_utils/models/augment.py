@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from batik_utils.models.annexe import fast
 from batik_utils.study import Augmentation
 
-IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
-"""The transform that changes nothing."""
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)  # the transform that changes nothing
 
 
 def draw_transforms(spec: Augmentation, sha256s: Sequence[str], views: Sequence[int], size: int) -> NDArray[np.float32]:

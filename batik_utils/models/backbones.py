@@ -24,18 +24,12 @@ class Backbone:
     """A network trained on ImageNet, without its top, frozen; its pictures' sides may be 32 pixels or more."""
 
     name: str
-    title: str
-    """The name that readers see."""
-    network: str
-    """The function in keras.applications, or the variant of EfficientNet-Lite."""
-    features: int
-    """Numbers per image."""
-    parameters: int
-    """Without any head, batch normalisation included."""
-    weights: str
-    """A name in batik_utils.models.weights.WEIGHTS."""
-    rescale: Rescale = None
-    """(factor, offset) for an RGB value from 0 to 255; None where the network rescales inside."""
+    title: str  # the name that readers see
+    network: str  # the function in keras.applications, or the variant of EfficientNet-Lite
+    features: int  # numbers per image
+    parameters: int  # without any head, batch normalisation included
+    weights: str  # a name in batik_utils.models.weights.WEIGHTS
+    rescale: Rescale = None  # (factor, offset) for an RGB value from 0 to 255; None where the network rescales inside
 
     def build(self, size: int, fold: bool = True) -> Any:
         """A frozen keras.Model: float32 [b, size, size, 3] RGB from 0 to 255 → float32 [b, features].

@@ -20,8 +20,7 @@ class BaselineModel(Strict):
     """A logistic regression, which every study is given beside its models; it has no hyperparameters to vary."""
 
     kind: Literal["baseline"] = "baseline"
-    title: str
-    """The name that readers see."""
+    title: str  # the name that readers see
     inputs: Literal["metadata", "colour", "features"]
     """What it is given: facts about the file; a histogram of its colours; a frozen backbone's features."""
     epochs: int = 0
@@ -37,10 +36,8 @@ BASELINES = {
 }
 """By the names that their fits have."""
 
-COLOUR_BINS = 4
-"""Per channel, so that the joint RGB histogram has 64 cells."""
-REGULARISATION = 1.0
-"""scikit-learn's C, fixed beforehand for all three."""
+COLOUR_BINS = 4  # per channel, so that the joint RGB histogram has 64 cells
+REGULARISATION = 1.0  # scikit-learn's C, fixed beforehand for all three
 
 
 def baseline_inputs(name: str, dataset: Dataset, features: NDArray[np.floating] | None = None) -> NDArray[np.float64]:

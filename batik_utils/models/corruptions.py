@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
 
-PATCHES = 4
-"""Rows and columns of patches."""
-BORDER = 0.12
-"""Share of the side that the border keeps at each edge."""
-BLUR = 1 / 40
-"""Standard deviation of the blur, as a share of the side."""
+PATCHES = 4  # rows and columns of patches
+BORDER = 0.12  # share of the side that the border keeps at each edge
+BLUR = 1 / 40  # standard deviation of the blur, as a share of the side
 Picture = NDArray[np.uint8]
 
 

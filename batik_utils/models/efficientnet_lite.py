@@ -14,8 +14,7 @@ import batik_utils.backend  # noqa: F401  (before keras)
 from batik_utils.errors import BatikError
 from batik_utils.models.pth import read_pth
 
-VARIANTS = {"lite0": (1.0, 1.0), "lite2": (1.1, 1.2)}
-"""Width and depth, as multiples of Lite0's."""
+VARIANTS = {"lite0": (1.0, 1.0), "lite2": (1.1, 1.2)}  # width and depth, as multiples of Lite0's
 
 # Kernel, blocks, filters, expansion, stride of each of the seven stages of EfficientNet-B0.
 _STAGES = (

@@ -21,8 +21,7 @@ class FeatureSpec:
     """What is computed of each image, in this order along axis 0: view 0 (untouched), views 1 … views, corruptions."""
 
     backbone: Backbone
-    size: int
-    """Side of the images, pixels."""
+    size: int  # side of the images, pixels
     augmentation: Augmentation
     views: int
     corruptions: tuple[str, ...]

@@ -24,8 +24,7 @@ from batik_utils.models.work import Fitted, M, Pair, Task, Weights, steps_per_ep
 from batik_utils.study import Augmentation, PretrainedModel, Repetition, ScratchModel, Study
 from batik_utils.values import Dataset
 
-BATCHED = 10
-"""Heads trained together at most: of 5, 10 and 25, 10 took the least processor time per head."""
+BATCHED = 10  # heads trained together at most: of 5, 10 and 25, 10 took the least processor time per head
 COMMON = ("backend.py", "values.py", "models/work.py")
 VIEWS = ("models/annexe.py", "models/augment.py", "models/fast/warp.py", "models/corruptions.py")
 _BACKBONES = ("models/backbones.py", "models/efficientnet_lite.py", "models/pth.py", "models/folding.py")
@@ -37,12 +36,9 @@ FEATURES = ("backend.py", "models/features.py", *_BACKBONES, *VIEWS)
 class Description:
     """What readers are told of a model, whatever it is called."""
 
-    starts: str
-    """Where its weights start, in a word: "random", "ImageNet"."""
-    trained: str
-    """The same as a clause: "from random weights"."""
-    words: str
-    """What it is, for a card: "seed_cnn, a convolutional network trained from random weights"."""
+    starts: str  # where its weights start, in a word: "random", "ImageNet"
+    trained: str  # the same as a clause: "from random weights"
+    words: str  # what it is, for a card: "seed_cnn, a convolutional network trained from random weights"
 
 
 class Kind(ABC, Generic[M]):
@@ -50,12 +46,9 @@ class Kind(ABC, Generic[M]):
 
     code: tuple[str, ...]
     """The source files of batik_utils that its numbers depend on, but for those of the features that it is given."""
-    description: Description
-    """Of all its models; {fields} stand for theirs."""
-    cost = 1.0
-    """Of one training image shown once, in any unit: the costliest tasks are done first."""
-    protocols: Collection[str] | None = None
-    """Those that it takes part in; None for all."""
+    description: Description  # of all its models; {fields} stand for theirs
+    cost = 1.0  # of one training image shown once, in any unit: the costliest tasks are done first
+    protocols: Collection[str] | None = None  # those that it takes part in; None for all
 
     @abstractmethod
     def repetition(self, study: Study) -> Repetition:

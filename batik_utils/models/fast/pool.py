@@ -9,8 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-PLACES = np.arange(4, dtype=np.int32)
-"""A window's pixels, row by row."""
+PLACES = np.arange(4, dtype=np.int32)  # a window's pixels, row by row
 
 
 def faster(plain: keras.Model) -> keras.Model:
