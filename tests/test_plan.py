@@ -82,12 +82,6 @@ def test_fits_carry_the_corruptions_and_histories_of_their_protocol():
         assert bool(task.corruptions) == (protocol in {"published", "grouped"})
 
 
-def test_permuted_tasks_have_shuffled_labels_and_splits_of_the_shuffled_labels():
-    task = next(t for t in tiny.plan().tasks if t.fits[0].protocol == "permuted")
-    assert sorted(task.labels) == sorted(tiny.dataset().labels)
-    assert list(task.labels) != tiny.dataset().labels.tolist()
-
-
 def test_batches_of_heads_are_settled_by_the_plan_and_no_larger_than_their_limit():
     grouped = {"folds": 2, "pretrained": {"repeats": 10, "seeds": 5}, "curve": [2]}
     tasks = [t for t in tiny.plan(grouped=grouped).tasks if t.slug.startswith("tiny.grouped")]

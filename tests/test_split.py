@@ -5,22 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
 
 from batik_utils.data.split import PROTOCOLS, grouped_splits, permuted_labels, published_split
 from batik_utils.errors import BatikError
-from batik_utils.study import Repetition, parse_study
+from batik_utils.study import Repetition
 from batik_utils.values import Dataset, Source
 
 MOTIFS = ("batik-bali", "batik-betawi", "batik-celup")
 
 
 def study(split="keras-validation-split", folds=5, curve=(5, 10, 20)):
-    a = {"kind": "pretrained", "title": "Net", "backbone": "mobilenet_v2", "epochs": 1}
-    b = {"kind": "scratch", "title": "CNN", "architecture": "seed_cnn", "epochs": 1}
-    raw = {"name": "tiny", "title": "Tiny", "question": "?", "motifs": list(MOTIFS), "models": {"a": a, "b": b}}
-    protocols = {"published": {"split": split}, "grouped": {"folds": folds, "curve": list(curve)}}
-    return parse_study(raw | {"compare": ["a", "b"]} | protocols)
+    return tiny.study(motifs=list(MOTIFS), published={"split": split}, grouped={"folds": folds, "curve": list(curve)})
 
 
 def dataset(per_motif=50, groups=None, names=None, motifs=MOTIFS):
