@@ -32,7 +32,7 @@ def kept(tmp_path):
 
 
 def test_it_comes_back_with_everything_derived_and_images_in_a_file_of_their_own(kept, tmp_path, monkeypatch):
-    path, analysis, _content, mapped = kept
+    path, analysis, _, mapped = kept
     monkeypatch.setenv(snapshot.VARIABLE, str(path))
     again = open_analysis("no-such-study")
     assert again.study == analysis.study and again.comparisons == analysis.comparisons
