@@ -177,7 +177,7 @@ def predict(
 def studies() -> None:
     """List the studies."""
     for name in study_names():
-        out.print(f"[bold]{name}[/]  {load_study(name).title}", highlight=False)
+        out.print(f"[bold]{name}[/]  {load_study(name).title}", highlight=False, soft_wrap=True)
 
 
 @app.command()
