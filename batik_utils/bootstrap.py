@@ -5,6 +5,7 @@ cannot be used, pip installs the same set, slower. Every file is checked against
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,20 +14,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def main(folder: Path, lock: Path | None = None) -> None:
+def main(folder: Path, lock: "Path | None" = None) -> None:
     """Make the environment of requirements.txt, or turn it into that of another lock; SystemExit says why not."""
     python = str(folder / "bin" / "python")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    hashed = [*pip, "install", "--require-hashes", "--requirement"]
     if lock is None:
-        lock = ROOT / "requirements.txt"
+        lock, alone = ROOT / "requirements.txt", folder / "uv.txt"
         _bare(folder)
-        alone = folder / "uv.txt"
-        alone.write_text(_locked("uv", lock.read_text(encoding="utf-8")), encoding="utf-8")
-        subprocess.run([*pip, "install", "--require-hashes", "--no-deps", "--requirement", str(alone)], check=False)
+        alone.write_text(locked("uv", lock.read_text(encoding="utf-8")), encoding="utf-8")
+        subprocess.run([*hashed, str(alone), "--no-deps"], check=False)
     sync = [python, "-m", "uv", "pip", "sync", "--python", python, "--quiet", "--require-hashes", "--compile-bytecode"]
     if subprocess.run([*sync, str(lock)], env={**os.environ, **_index(pip)}).returncode:
         print("uv could not install the locked packages; trying pip …", flush=True)
-        if subprocess.run([*pip, "install", "--require-hashes", "--requirement", str(lock)]).returncode:
+        if subprocess.run([*hashed, str(lock)]).returncode:
             sys.exit("The locked packages could not be installed: is a package index within reach?")
     own = [*pip, "install", "--no-deps", "--no-build-isolation", "--no-index", "--editable", str(ROOT)]
     done = subprocess.run(own, capture_output=True, text=True)
@@ -45,23 +46,17 @@ def _bare(folder: Path) -> None:
         sys.exit("Python's venv module is not complete; on Debian and Ubuntu: apt install python3-venv.")
 
 
-def _locked(name: str, lock: str) -> str:
+def locked(name: str, lock: str) -> str:
     """The lines of one package in a lock file: its version and the hashes below it."""
-    lines = lock.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(f"{name}=="))
-    end = next((i for i in range(start + 1, len(lines)) if not lines[i].startswith(" ")), len(lines))
-    return "\n".join(lines[start:end]) + "\n"
+    return re.findall(rf"^{name}==.*\n(?: .*\n?)*", lock, re.MULTILINE)[0]
 
 
 def _index(pip: list[str]) -> dict[str, str]:
     """What pip is configured with, in uv's words, so that one mirror serves both."""
     asked = subprocess.run([*pip, "config", "get", "global.index-url"], capture_output=True, text=True)
-    url = os.environ.get("PIP_INDEX_URL") or asked.stdout.strip()
-    settings = {"UV_DEFAULT_INDEX": url} if url and "UV_DEFAULT_INDEX" not in os.environ else {}
-    certificates = os.environ.get("PIP_CERT")
-    if certificates and "SSL_CERT_FILE" not in os.environ:
-        settings["SSL_CERT_FILE"] = certificates
-    return settings
+    url, certificates = os.environ.get("PIP_INDEX_URL") or asked.stdout.strip(), os.environ.get("PIP_CERT")
+    found = {"UV_DEFAULT_INDEX": url, "SSL_CERT_FILE": certificates}
+    return {name: value for name, value in found.items() if value and name not in os.environ}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """The `batik` command; each subcommand imports what it needs, so that a quick answer stays quick."""
 
-from __future__ import annotations
-
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
-err = Console(stderr=True)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
 
 STATES = ("done", "missing", "stale", "failed")
 FIRST = "bali-betawi-celup"
@@ -51,10 +49,9 @@ def report(
     from batik_utils.report.build import PRIVATE, build_report
 
     folder = build_report(study, data, settings or (), dask, jobs, reports)
-    for place in (folder, folder.parent / PRIVATE / folder.name):
-        for name in ("report.html", "report.pdf"):
-            if (place / name).is_file():
-                out.print(str(place / name), soft_wrap=True, highlight=False)
+    for path in (p / name for p in (folder, reports / PRIVATE / folder.name) for name in ("report.html", "report.pdf")):
+        if path.is_file():
+            out.print(escape(str(path)))
 
 
 @app.command()
@@ -72,27 +69,24 @@ def plan(study: StudyName = FIRST, data: Data = None, settings: Settings = None)
     from batik_utils.experiment import Store, open_plan, status
 
     opened = open_plan(study, data, settings or ())
-    rows = status(opened, Store(opened.study.name))
-    totals: Counter[str] = Counter()
-    groups: dict[tuple[str, str], Counter[str]] = {}
-    reasons: dict[tuple[str, str], set[str]] = {}
-    for task, row in zip(opened.tasks, rows, strict=True):
-        fit = task.fits[0]
-        group = fit.model, fit.protocol
-        totals[row["state"]] += row["fits"]
-        groups.setdefault(group, Counter())[row["state"]] += row["fits"]
-        reasons.setdefault(group, set()).update({row["why"]} - {""})
-    out.print(", ".join(f"{totals[state]:,} fits {state}" for state in STATES), highlight=False)
+    groups: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    reasons: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for task, row in zip(opened.tasks, status(opened, Store(opened.study.name)), strict=True):
+        group = task.fits[0].model, task.fits[0].protocol
+        groups[group][row["state"]] += row["fits"]
+        reasons[group] |= {row["why"]} - {""}
+    totals = sum(groups.values(), Counter())
+    out.print(", ".join(f"{totals[state]:,} fits {state}" for state in STATES))
     table = Table("model", "protocol", *STATES, "why", box=None, header_style="bold")
-    for (model, protocol), counts in groups.items():
-        why = sorted(reasons[model, protocol])
+    for group, counts in groups.items():
+        why = sorted(reasons[group])
         told = [*why[:1], f"and {len(why) - 1} more reasons"][: len(why)]
-        table.add_row(model, protocol, *(str(counts[s] or "") for s in STATES), escape("; ".join(told)))
+        table.add_row(*group, *(str(counts[s] or "") for s in STATES), escape("; ".join(told)))
     out.print(table)
     for model in opened.waiting:
         out.print(f"waiting: the published fits of {model} are planned when its search is done")
     for model, reason in opened.left_out.items():
-        out.print(f"left out: {model}: {reason}", highlight=False, markup=False)
+        out.print(escape(f"left out: {model}: {reason}"))
 
 
 @app.command()
@@ -115,7 +109,7 @@ def run(
     mine = {fit for task in (own_tasks(after, part) if part else after.tasks) for fit in task.fits}
     failed = [r for r in results.missing if r.fit in mine]
     for result in failed:
-        err.print(f"{result.fit.name}: {result.missing}", highlight=False, markup=False)
+        err.print(f"{result.fit.name}: {result.missing}")
     done = sum(r.fit in mine and not r.missing for r in results)
     out.print(f"{done:,} of {len(mine):,} fits done, {len(failed)} failed")
     for model in after.waiting:
@@ -138,23 +132,21 @@ def audit(
     from batik_utils.newstudy import draft
 
     chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
-    found = audit_report(chosen, load_dataset(chosen, data))
+    found: dict[str, Any] = audit_report(chosen, load_dataset(chosen, data))
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
-    integrity, pairs = found["integrity"], found["pairs"]
-    odd = {
+    places, files = {True: ", in two folders", False: ""}, found["integrity"]
+    oddities = {
         "pairs of near-duplicates": [
-            f"{p['a']} and {p['b']}: {p['kind']}{', in two folders' if p['labels_differ'] else ''}" for p in pairs
+            f"{p['a']} and {p['b']}: {p['kind']}{places[p['labels_differ']]}" for p in found["pairs"]
         ],
-        "files altered since they were published": integrity["altered_files"],
-        "files whose name ends like another format's": integrity["wrong_extension"],
+        "files altered since they were published": files["altered_files"],
+        "files whose name ends like another format's": files["wrong_extension"],
         "files that are not used": [f"{item['path']}: {item['reason']}" for item in found["skipped"]],
     }
-    for title, lines in odd.items():
-        out.print(f"{len(lines):,} {title}", highlight=False)
-        for line in lines:
-            out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+    for title, lines in oddities.items():
+        out.print(escape("\n  ".join([f"{len(lines):,} {title}", *lines])))
 
 
 @app.command()
@@ -163,21 +155,20 @@ def predict(
     model: Annotated[Path | None, typer.Option(help="A saved .keras model; the newest report's if not given.")] = None,
 ) -> None:
     """Say which motif each picture shows, with probabilities."""
-    from batik_utils.models.saved import newest_model
-    from batik_utils.models.saved import predict as predict_images
+    from batik_utils.models import saved
     from batik_utils.report.build import PRIVATE
 
-    for answer in predict_images(model or newest_model(ROOT / "reports" / PRIVATE), images):
-        out.print(f"[bold]{escape(answer['path'])}[/]: {answer['motif']}", highlight=False)
+    for answer in saved.predict(model or saved.newest_model(ROOT / "reports" / PRIVATE), images):
+        out.print(f"[bold]{escape(answer['path'])}[/]: {escape(answer['probabilities'][0][0])}")
         for motif, probability in answer["probabilities"]:
-            out.print(f"  {probability:6.1%}  {motif}", highlight=False)
+            out.print(f"  {probability:6.1%}  {escape(motif)}")
 
 
 @app.command()
 def studies() -> None:
     """List the studies."""
     for name in study_names():
-        out.print(f"[bold]{name}[/]  {load_study(name).title}", highlight=False, soft_wrap=True)
+        out.print(f"[bold]{name}[/]  {escape(load_study(name).title)}")
 
 
 @app.command()
@@ -189,7 +180,7 @@ def new(
     from batik_utils.newstudy import new_study
 
     for line in new_study(name, data):
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+        out.print(escape(line))
 
 
 def parse_shard(text: str | None) -> tuple[int, int] | None:
@@ -207,7 +198,7 @@ def main() -> None:
     try:
         app()
     except BatikError as error:
-        err.print(str(error), style="bold red", highlight=False, markup=False, soft_wrap=True)
+        err.print(str(error), style="bold red")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

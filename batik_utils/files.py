@@ -1,7 +1,5 @@
 """Files written wholly or not at all, and cached files that are checked, not believed."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -43,19 +41,24 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file wholly or not at all; raises BatikError as atomic does."""
+    """Write a file as atomic does."""
     with atomic(path) as part:
         part.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write UTF-8 text with plain line ends, wholly or not at all."""
+    """Write UTF-8 text with plain line ends as atomic does."""
     write_bytes(path, content.encode("utf-8"))
 
 
+def json_text(value: Any) -> str:
+    """JSON for people and machines: indented, sorted keys, a final newline; NaN is refused."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON for people and machines: indented, sorted keys, a final newline; NaN is refused."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write json_text as atomic does."""
+    write_text(path, json_text(value))
 
 
 def digest(content: bytes) -> str:
@@ -75,7 +78,7 @@ def digest_file(path: Path, algorithm: str = "sha256") -> str:
 
 
 def digest_source(path: Path) -> str:
-    """sha256 of a text file, whatever its line ends (they differ between checkouts)."""
+    """sha256 of a file whatever its line ends, which differ between checkouts."""
     return digest(path.read_bytes().replace(b"\r\n", b"\n"))
 
 

@@ -1,7 +1,5 @@
 """A study of one's own pictures: `batik new` looks at a folder and writes a commented YAML that fits what is there."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -45,6 +43,8 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     Raises BatikError for a name that is taken or malformed, and for a folder in which fewer than two classes have
     pictures, or one has fewer than LEAST different ones.
     """
+    from jinja2 import Environment, StrictUndefined
+
     from batik_utils.data.load import load_dataset
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) or name == "photographs":
@@ -60,15 +60,12 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
             f"A class needs {LEAST} usable pictures that are no copies of each other; too few are in {', '.join(few)}. "
             "Add pictures, or move these folders away."
         )
-    values = _protocols(sketch, dataset, min(different)) | _affordable(dataset, min(different))
-    values |= {
-        "name": name,
-        "cores": os.cpu_count(),
-        "command": f"make report STUDY={name} DATA={shlex.quote(str(data))}",
-    }
+    values = _protocols(sketch, dataset, min(different)) | _affordable(dataset)
+    values |= {"name": name, "cores": os.cpu_count()}
     values["motifs"] = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
-    values["classes"] = listed(motif_names(dataset.motifs)) if len(counts) <= 6 else f"{len(counts)} classes"
-    text = _render(values)
+    values["classes"] = ", ".join(dataset.motifs) if len(counts) <= 6 else f"{len(counts)} classes"
+    template = Path(__file__).with_name("newstudy.yaml.j2").read_text(encoding="utf-8")
+    text = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(template).render(values)
     write_text(root / "studies" / f"{name}.yaml", text)
     each = f"{counts.min():,}" + (f" to {counts.max():,}" if counts.min() < counts.max() else "")
     skipped = f"; {len(dataset.skipped)} files are not used (`batik audit` says why)" if dataset.skipped else ""
@@ -76,7 +73,7 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
         f"{len(dataset):,} pictures in {len(counts)} classes of {each}{skipped}.",
         f"studies/{name}.yaml is written: {values['folds']} folds, pictures of {values['size']} pixels.",
         f"The report will take about {values['minutes']} minutes on {values['cores']} cores: {values['how']}.",
-        f"Next: {values['command']}",
+        f"Next: make report STUDY={name} DATA={shlex.quote(str(data))}",
     ]
 
 
@@ -89,15 +86,14 @@ def draft(name: str, data: Path) -> Study:
     if len(motifs) < 2:
         found = f"only {motifs[0]}" if motifs else "none"
         raise BatikError(f"{data} must hold two or more folders of pictures, one for each class; it has {found}.")
-    models = {
-        "scratch": {"kind": "scratch", "title": "Scratch", "architecture": "pooled_cnn", "epochs": 1},
-        "pretrained": {"kind": "pretrained", "title": "Pretrained", "backbone": "mobilenet_v2", "epochs": 1},
-    }
-    raw = {"name": name, "title": name, "question": name, "motifs": motifs, "models": models}
-    return parse_study(raw | {"compare": ["pretrained", "scratch"], "published": {"split": "keras-validation-split"}})
+    scratch = {"kind": "scratch", "title": "Scratch", "architecture": "pooled_cnn", "epochs": 1}
+    pretrained = {"kind": "pretrained", "title": "Pretrained", "backbone": "mobilenet_v2", "epochs": 1}
+    raw: dict[str, Any] = {"name": name, "title": name, "question": name, "motifs": motifs}
+    raw |= {"models": {"scratch": scratch, "pretrained": pretrained}, "compare": ["pretrained", "scratch"]}
+    return parse_study(raw | {"published": {"split": "keras-validation-split"}})
 
 
-def _protocols(sketch: Study, dataset: Dataset, fewest: int) -> dict[str, Any]:
+def _protocols(sketch: Study, dataset: "Dataset", fewest: int) -> dict[str, Any]:
     """The split, folds and learning curve that these pictures allow, tried with the protocols themselves."""
     from batik_utils.data.split import PROTOCOLS, published_split
 
@@ -112,8 +108,7 @@ def _protocols(sketch: Study, dataset: Dataset, fewest: int) -> dict[str, Any]:
         training = fewest * (folds - 1) // folds
         points = [k for k in CURVE if k < training]
         curve = tuple(points[:: -(-len(points) // 5)])
-        parts = {"published": allowed[0], "grouped": Grouped(folds=folds, curve=curve)}
-        study = sketch.model_copy(update=parts)
+        study = sketch.model_copy(update={"published": allowed[0], "grouped": Grouped(folds=folds, curve=curve)})
         try:
             for protocol in PROTOCOLS.values():
                 list(protocol(study, dataset, study.grouped.pretrained))
@@ -124,13 +119,13 @@ def _protocols(sketch: Study, dataset: Dataset, fewest: int) -> dict[str, Any]:
     return {"split": allowed[0].split, "folds": folds, "fewest": fewest, "training": training, "curve": list(curve)}
 
 
-def _affordable(dataset: Dataset, fewest: int) -> dict[str, Any]:
+def _affordable(dataset: "Dataset") -> dict[str, Any]:
     """Sizes, epochs and repeats that keep to MINUTES on this machine's cores, with the estimate in words."""
     sides = sorted(min(fact["width"], fact["height"]) for fact in dataset.facts)
     largest = next((s for s in SIZES[::-1] if s >= sides[len(sides) // 2]), SIZES[0])
-    train, cores, folds = 0.8 * len(dataset), os.cpu_count() or 1, 5
+    train, cores, folds, seeds = 0.8 * len(dataset), os.cpu_count() or 1, 5, 3
     for size, epochs, often in (choice for choice in CHOICES if choice[0] <= max(96, largest)):
-        pixels, seeds = (size / 224) ** 2, 3
+        pixels = (size / 224) ** 2
         scratch = (seeds + folds * min(2, often)) * train * epochs * SCRATCH_SECONDS * pixels
         features = len(dataset) * 25 * FEATURE_SECONDS * pixels
         heads = (seeds + folds * often * (2 + 5 * 0.4)) * train * 20 * HEAD_SECONDS
@@ -144,10 +139,3 @@ def _affordable(dataset: Dataset, fewest: int) -> dict[str, Any]:
     how += "; estimated from what a picture cost on a core of 2024 (`make plan` counts the fits)"
     chosen = {"size": size, "epochs": epochs, "repeats": often, "scratch_repeats": min(2, often), "seeds": seeds}
     return chosen | {"minutes": max(2, round(minutes)), "how": how}
-
-
-def _render(values: dict[str, Any]) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    template = Path(__file__).with_name("newstudy.yaml.j2").read_text(encoding="utf-8")
-    return Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(template).render(values)

@@ -61,7 +61,7 @@ def test_conda_can_parse_the_environment():
 
 
 def test_the_installer_can_be_locked_alone():
-    entry = bootstrap._locked("uv", LOCK)
+    entry = bootstrap.locked("uv", LOCK)
     assert entry.startswith("uv==") and entry.count("--hash") > 3
     assert not re.search(r"^(?!uv==)\S", entry, flags=re.MULTILINE)
 

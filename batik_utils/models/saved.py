@@ -4,8 +4,6 @@ The file is Keras' own zip of JSON and HDF5 and opens with keras.saving.load_mod
 Keras' own layers. The motif names and what else predict must know are in its metadata.json, under "batik".
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 import zipfile
@@ -40,8 +38,7 @@ def assemble(
     backend.start()
     import keras
 
-    known = backbone(backbone_name)
-    hidden = head_weights.get("hidden_kernel")
+    known, hidden = backbone(backbone_name), head_weights.get("hidden_kernel")
     width = known.features if hidden is None else hidden.shape[-1]
     shapes = {"kernel": (width, len(motifs)), "bias": (len(motifs),)}
     if hidden is not None:
@@ -67,7 +64,6 @@ def save_model(path: Path, model: Any, motifs: Sequence[str], info: Mapping[str,
     info: plain JSON values; predict uses "resize" ("nearest" or "bilinear", the default). The same model gives the
     same bytes. Raises BatikError for another ending than .keras, or another number of outputs than motifs.
     """
-    backend.start()
     import keras
 
     if path.suffix != ".keras":
@@ -124,33 +120,31 @@ def newest_model(reports: Path) -> Path:
 def predict(model_file: Path, image_paths: Sequence[Path]) -> list[dict[str, Any]]:
     """What a saved model says about pictures, in their order.
 
-    Each answer: path (as given), motif, probability (0 to 1) and probabilities, a list of (motif, probability), the
-    most probable first. Raises BatikError if the model cannot be loaded, or with a line for each unusable image.
+    Each answer: path (as given), and probabilities, a list of (motif, 0 to 1), the most probable first. Raises
+    BatikError if the model cannot be loaded, or with a line for each unusable image.
     """
     model, motifs, info = load_model(model_file)
     resize: Literal["nearest", "bilinear"] = "nearest" if info.get("resize") == "nearest" else "bilinear"
-    pictures, wrong = [], []
+    answers, wrong = [], []
     for path in image_paths:
         try:
-            pictures.append(read_image(path, int(model.input_shape[1]), resize)[0])
+            picture = read_image(path, int(model.input_shape[1]), resize)[0]
         except NotAnImage as error:
             wrong.append(str(error))
-    if wrong:
-        raise BatikError("\n".join(wrong))
-    answers = []
-    for path, picture in zip(image_paths, pictures, strict=True):
+            continue
         # One at a time: a picture's answer must not depend on which others were asked about.
         row = np.asarray(model.predict_on_batch(picture[None].astype(np.float32)))[0]
         ranked = [(motifs[i], float(row[i])) for i in np.argsort(-row, kind="stable")]
-        answers.append({"path": str(path), "motif": ranked[0][0], "probability": ranked[0][1], "probabilities": ranked})
+        answers.append({"path": str(path), "probabilities": ranked})
+    if wrong:
+        raise BatikError("\n".join(wrong))
     return answers
 
 
 def _read_metadata(path: Path) -> tuple[tuple[str, ...], dict[str, Any]]:
     with zipfile.ZipFile(path) as archive:
-        if archive.getinfo(_METADATA).file_size > _METADATA_LIMIT:
-            raise BatikError(f"{path.name} is not a model that this project saved.")
-        batik = json.loads(archive.read(_METADATA)).get("batik")
+        small = archive.getinfo(_METADATA).file_size <= _METADATA_LIMIT
+        batik = json.loads(archive.read(_METADATA)).get("batik") if small else None
     match batik:
         case {"format": int(version)} if version != FORMAT:
             raise BatikError(f"{path.name} is in format {version}; this version reads format {FORMAT}.")

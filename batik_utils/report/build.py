@@ -3,13 +3,10 @@
 Importing this imports nothing heavy: whether anything changed is answered before TensorFlow or pandas are needed.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import copy
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs
 from batik_utils.errors import BatikError
-from batik_utils.files import digest, digest_json, write_bytes, write_json
+from batik_utils.files import atomic, digest, digest_json, json_text, write_json
 from batik_utils.progress import Stages
-from batik_utils.report.freshness import FACES, FIGURES, PAGES, Digests, Kept, Stamp, inputs, without
+from batik_utils.report import freshness
+from batik_utils.report.freshness import FACES, FIGURES, INDEX, PAGES, Kept, Stamp, only, sha256, without
 from batik_utils.study import ROOT, Study, load_study
 
 if TYPE_CHECKING:
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
 DRAWN_LINE = "Procedural sample, not batik photographs"
 PRIVATE = "photographs"
 """The folder beside the studies' that is never committed: editions with photographs, models, records of runs."""
-INDEXED = {"metrics.json", "report.html", "report.pdf"}
-"""What the index tells of a study, or links."""
 
 
 def build_report(
@@ -44,7 +40,6 @@ def build_report(
     jobs: int | None = None,
     out: Path = ROOT / "reports",
     progress: bool = True,
-    notebooks: Path = ROOT / "notebooks",
 ) -> Path:
     """Build one study's report, where anything has changed, and return its folder, out/STUDY.
 
@@ -52,18 +47,15 @@ def build_report(
     and out gets index.html; files appear only when all of them were made. Where no photographs can be found, the
     procedural sample's report is made instead, and one line says so. Raises BatikError with one clear message.
     """
-    build = Build(study, data, settings, out, notebooks, Stages(progress))
+    build = Build(study, data, settings, out, Stages(progress))
     changed = build.stamp.changed(build.found, out)
-    try:
-        if not changed:
-            build.stages.say(f"Nothing has changed since {out.name}/{build.study.name}/ was made.")
-        else:
-            if build.stamp.known:
-                build.stages.say(f"Changed: {', '.join(changed[:4])}{' …' if changed[4:] else ''}")
-            build.make(dask, jobs)
-        build.index()
-    finally:
-        build.digests.keep()
+    if not changed:
+        build.stages.say(f"Nothing has changed since {out.name}/{build.study.name}/ was made.")
+    else:
+        if build.stamp.known:
+            build.stages.say(f"Changed: {', '.join(changed[:4])}{' …' if changed[4:] else ''}")
+        build.make(dask, jobs)
+    build.index()
     return out / build.study.name
 
 
@@ -71,42 +63,30 @@ class Build:
     """One study's build: what it is made from, and its steps."""
 
     def __init__(
-        self, study: str | Path, data: Path | None, settings: Sequence[str], out: Path, notebooks: Path, stages: Stages
+        self, study: str | Path, data: Path | None, settings: Sequence[str], out: Path, stages: Stages
     ) -> None:
-        self.notebooks = sorted(p for p in notebooks.glob("*.ipynb") if p.name[:1].isdigit())
+        self.notebooks = freshness.notebooks()
         if not self.notebooks:
-            raise BatikError(f"There are no notebooks in {notebooks.name}/ (their names begin with a number).")
-        self.study, self.data, self.settings, self.out, self.stages = (
-            load_study(study, settings),
-            data,
-            settings,
-            out,
-            stages,
-        )
+            raise BatikError("There are no notebooks in notebooks/ (their names begin with a number).")
+        self.settings, self.out, self.stages, self.study = settings, out, stages, load_study(study, settings)
         # Notebooks run in their own folder: a path must not depend on where the command was given.
-        self.chosen = str(Path(study).resolve() if Path(study).suffix in {".yaml", ".yml"} else study)
+        chosen = str(Path(study).resolve() if Path(study).suffix in {".yaml", ".yml"} else study)
         folder, place = None, ""
         if self.study.data != "sample":
             try:
                 folder, place = find_photographs(data, self.study.motifs)
             except NoPhotographs as error:
                 stages.say(f"{error}\nMaking the procedural sample's report instead, in {out.name}/sample/.")
-                self.study, self.chosen, self.data = load_study("sample", settings), "sample", None
-        self.parameters = {
-            "STUDY": self.chosen,
-            "DATA": str(self.data.resolve()) if self.data else "",
-            "SET": " ".join(settings),
-        }
-        self.digests = Digests()
-        self.found = inputs(self.study, folder, place, self.notebooks, self.digests)
-        self.builds = cache_dir() / "builds"
-        self.kept = Kept(self.builds / self.study.name)
-        self.stamp = self._stamp(self.study.name)
+                self.study, chosen, data = load_study("sample", settings), "sample", None
+        self.chosen, self.data = chosen, data.resolve() if data else None
+        self.parameters = {"STUDY": chosen, "DATA": str(self.data or ""), "SET": " ".join(settings)}
+        self.found = freshness.inputs(self.study, folder, place)
+        self.kept, self.stamp = Kept(cache_dir() / "builds" / self.study.name), self._stamp(self.study.name)
         self.plan: Plan | None = None
 
     def _stamp(self, name: str) -> Stamp:
         where = digest(str(self.out.resolve()).encode())[:8]
-        return Stamp(self.builds / f"{name}-{where}.json", self.digests)
+        return Stamp(cache_dir() / "builds" / f"{name}-{where}.json")
 
     @cached_property
     def content(self) -> str:
@@ -117,8 +97,7 @@ class Build:
         """Make what has changed: open, run notebooks, export two editions, place them, save the model, stamp."""
         name, private = self.study.name, f"{PRIVATE}/{self.study.name}"
         opened = self._reopened() or self._open(dask, jobs)
-        figures = {key: value for key, value in self.found.items() if key.startswith(FIGURES)}
-        shown = digest_json([self.content, opened["results"], figures])
+        shown = digest_json([self.content, opened["results"], only(self.found, *FIGURES)])
         runs = self._run_notebooks(shown, set(opened["facts"]))
         files = {f"{name}/{file}": text.encode() for file, text in opened["files"].items()}
         files[f"{name}/verdict.svg"] = self.kept.made("verdict", shown, self._verdict_figure)
@@ -126,8 +105,9 @@ class Build:
             for place in (name,) if opened["about"]["drawn"] else (name, private):
                 page, pdf = self._pages(runs, opened["about"], photos=place == private)
                 files |= {f"{place}/report.html": page, f"{place}/report.pdf": pdf}
-        for file, content in files.items():
-            write_bytes(self.out / file, content)
+        with contextlib.ExitStack() as together:  # they appear when all of them could be written
+            for file, content in files.items():
+                together.enter_context(atomic(self.out / file)).write_bytes(content)
         model = f"{private}/model.keras"
         made_from = digest_json([opened["results"], self.found.get("batik_utils/models/saved.py")])
         same = self.stamp.known.get("model") == made_from and not self.stamp.touched([model], self.out)
@@ -146,8 +126,7 @@ class Build:
         if content is None or self.kept.read("snapshot", self.content) is None:
             return None
         opened: dict[str, Any] = json.loads(content)
-        whole = all(self.digests(Path(name)) == sha for name, sha in opened["mapped"].items())
-        return opened if whole and not opened["missing"] else None
+        return opened if all(sha256(Path(name)) == sha for name, sha in opened["mapped"].items()) else None
 
     def _open(self, dask: str | None, jobs: int | None) -> dict[str, Any]:
         """Open data and results, do the fits that are missing, and write down what notebooks and pages need."""
@@ -156,11 +135,10 @@ class Build:
         from batik_utils.report.deploy import best_info
 
         self.plan, analysis = self._analyse(dask, jobs)
-        with self.stages("analysis"), tempfile.TemporaryDirectory(prefix="batik-") as room:
-            numbers = Path(room) / "metrics.json"
-            write_json(numbers, analysis.metrics)
-            card = json.dumps(croissant(self.study, analysis.dataset, analysis.facts), indent=1, ensure_ascii=False)
-            files = {numbers.name: numbers.read_text(encoding="utf-8"), "croissant.json": card + "\n"}
+        with self.stages("analysis"):
+            files = {"metrics.json": json_text(analysis.metrics)}
+            card = croissant(self.study, analysis.dataset, analysis.facts)
+            files["croissant.json"] = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             with contextlib.suppress(BatikError):  # there is no best model, and saving it will say why
                 best = best_info(self.study, analysis.metrics)
                 files["model-card.md"] = model_card(self.study, *best, analysis.metrics, analysis.facts)
@@ -170,14 +148,14 @@ class Build:
             "about": about(self.study, analysis.dataset),
             "facts": sorted(analysis.facts),
             "files": files,
-            "mapped": {name: self.digests(Path(name)) for name in mapped},
+            "mapped": {name: sha256(Path(name)) for name in mapped},
             "missing": len(analysis.results.missing),
             "results": fingerprint(self.plan, analysis.results),
         }
         self.kept.write("opened", self.content, json.dumps(opened).encode())
         return opened
 
-    def _analyse(self, dask: str | None, jobs: int | None) -> tuple[Plan, Analysis]:
+    def _analyse(self, dask: str | None, jobs: int | None) -> "tuple[Plan, Analysis]":
         from batik_utils.data.load import load_dataset
         from batik_utils.experiment import make_plan, run_plan
         from batik_utils.experiment.workers import release_workers
@@ -192,14 +170,13 @@ class Build:
             if not dask:
                 release_workers()
         for model in self.study.compare:
-            if all(r.missing for r in results if r.fit.model == model):
-                reasons = sorted({r.missing for r in results if r.fit.model == model})
-                why = "; ".join(reasons)[:500] or "none was planned"
-                title = self.study.models[model].title
-                raise BatikError(f"No fit of {title} in {self.study.name} succeeded: {why}.")
+            reasons = [r.missing for r in results if r.fit.model == model]
+            if all(reasons):
+                why = "; ".join(sorted({*reasons}))[:500] or "none was planned"
+                raise BatikError(f"No fit of {self.study.models[model].title} in {self.study.name} succeeded: {why}.")
         return plan, analyse(plan, results)
 
-    def _run_notebooks(self, shown: str, facts: set[str]) -> list[NotebookNode]:
+    def _run_notebooks(self, shown: str, facts: set[str]) -> "list[NotebookNode]":
         """Every notebook executed: those whose cells, code and results are as they were come out of the cache."""
         import nbformat
 
@@ -214,9 +191,8 @@ class Build:
 
         async def run(path: Path) -> None:
             executed = await run_notebook(path, self.parameters, facts, environment)
-            text = f"{code}\n{nbformat.writes(executed)}".encode()
+            texts[path] = text = f"{code}\n{nbformat.writes(executed)}".encode()
             self.kept.write(f"run-{path.stem}", keys[path], text)
-            texts[path] = text
 
         async def run_missing() -> None:
             # They only read results, so one need not wait for another.
@@ -230,32 +206,26 @@ class Build:
                     asyncio.run(run_missing())
                 except* BatikError as errors:
                     raise errors.exceptions[0] from None
-        runs = []
-        for path in self.notebooks:
-            # The last page names one digest of all code and notebooks, which may have changed since this one ran.
-            then, text = (texts[path] or b"").decode().split("\n", 1)
-            runs.append(nbformat.reads(text.replace(then, code), as_version=4))
-        return runs
+        # The last page names one digest of all code and notebooks, which may have changed since a notebook ran.
+        parts = [(texts[path] or b"").decode().split("\n", 1) for path in self.notebooks]
+        return [nbformat.reads(text.replace(then, code), as_version=4) for then, text in parts]
 
-    def _pages(self, runs: list[NotebookNode], about: Mapping[str, Any], photos: bool) -> tuple[bytes, bytes]:
+    def _pages(self, runs: "list[NotebookNode]", about: Mapping[str, Any], photos: bool) -> list[bytes]:
         """HTML and PDF of one edition; the one without photographs is made of notebooks that hold none."""
-        from batik_utils.report.export import export
-
         if not photos and not about["drawn"]:
             runs = copy.deepcopy(runs)
-            for cell in (cell for run in runs for cell in run.cells):
-                for output in cell.get("outputs", []):
-                    for kind in ("image/jpeg", "image/png"):
-                        output.get("data", {}).pop(kind, None)
-        style = {name: value for name, value in self.found.items() if name.startswith(PAGES)}
+            for output in (o for run in runs for cell in run.cells for o in cell.get("outputs", [])):
+                for kind in ("image/jpeg", "image/png"):
+                    output.get("data", {}).pop(kind, None)
 
-        def both() -> bytes:
+        def make() -> bytes:
+            from batik_utils.report.export import export
+
             page, pdf = export(runs, dict(about), photos)
             return page.encode() + b"\0" + pdf
 
-        key = digest_json([runs, about, photos, style])
-        page, _, pdf = self.kept.made(f"pages-{PRIVATE if photos else 'public'}", key, both).partition(b"\0")
-        return page, pdf
+        key = digest_json([runs, about, photos, only(self.found, *PAGES)])
+        return self.kept.made(f"pages-{PRIVATE if photos else 'public'}", key, make).split(b"\0", 1)
 
     def _verdict_figure(self) -> bytes:
         """The fold scores as an SVG file, for a README or a slide."""
@@ -286,30 +256,30 @@ class Build:
 
     def index(self) -> None:
         """Make out/index.html anew where any study's numbers or pages came or went, or the page was touched."""
-        made = {f"{p.parent.name}/{p.name}": self.digests(p) for p in self.out.glob("*/*") if p.name in INDEXED}
-        made = {name: sha if name.endswith("metrics.json") else "there" for name, sha in made.items()}
-        made |= {n: value for n, value in self.found.items() if "index" in n or n.endswith("report.css")}
+        made = {f"{path.parent.name} has {path.name}": "" for path in self.out.glob("*/report.*")}
+        made |= {f"numbers of {path.parent.name}": sha256(path) for path in self.out.glob("*/metrics.json")}
+        made |= only(self.found, *INDEX, "batik_utils/report/templates/report.css")
         stamp = self._stamp("index")
         if stamp.changed(made, self.out):
-            from batik_utils.report.index import write_index
+            from batik_utils.report.pages import write_index
 
-            write_index(self.out)
+            for line in write_index(self.out):
+                self.stages.say(line)
             stamp.write(made, self.out, ["index.html"])
 
 
-def fingerprint(plan: Plan, results: Results) -> str:
+def fingerprint(plan: "Plan", results: "Results") -> str:
     """One digest of the results with the keys of their fits: a fit that failed may succeed under the same key."""
     rows = sorted((r.fit.name, r.missing, digest(r.y_prob.tobytes())) for r in results)
     return digest_json([sorted(task.key for task in plan.tasks), rows])
 
 
-def about(study: Study, dataset: Dataset) -> dict[str, Any]:
+def about(study: Study, dataset: "Dataset") -> dict[str, Any]:
     """The report's title page and running lines."""
-    drawn, seed, credit = dataset.source.is_drawn, study.seed_study, []
+    seed, credit, line = study.seed_study, [], DRAWN_LINE if dataset.source.is_drawn else ""
     if seed is not None:
         authors = " and ".join(part for part in (", ".join(seed.authors[:-1]), *seed.authors[-1:]) if part)
         made = ", ".join(str(part) for part in (seed.institution, seed.year) if part)
-        credit = [line for line in (f"Takes up “{seed.title}”", f"by {authors}" if authors else "", made) if line]
-    line = DRAWN_LINE if drawn else ""
-    out = {"title": study.title, "subtitle": study.question, "credit": credit, "drawn": drawn}
+        credit = [text for text in (f"Takes up “{seed.title}”", f"by {authors}" if authors else "", made) if text]
+    out = {"title": study.title, "subtitle": study.question, "credit": credit, "drawn": dataset.source.is_drawn}
     return out | {"header": line, "caption_prefix": line}

@@ -1,7 +1,6 @@
-"""Cards: Croissant metadata of the data set actually used, and a Markdown card for a saved model."""
+"""What one study's run says of itself in given forms: data card (Croissant), model card, and checklist (REFORMS)."""
 
-from __future__ import annotations
-
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import yaml
 
 from batik_utils.models.kinds import KINDS
-from batik_utils.study import Study
+from batik_utils.study import Augmentation, Study
 from batik_utils.values import Dataset
 from batik_utils.wording import Band, count, listed, motif_names, percent, percent_range
 
@@ -20,6 +19,8 @@ FACTS = ("published", "folder", "drawn", "seed", "search", "claims")
 """What a template may ask: where the pictures are from (one of the first three), and what the study has."""
 SOURCES = yaml.safe_load(Path(__file__).with_name("cards.yaml").read_text(encoding="utf-8"))
 """What is said of the pictures, by the first three of FACTS."""
+CHECKLIST = yaml.safe_load(Path(__file__).with_name("reforms.yaml").read_text(encoding="utf-8"))
+"""The REFORMS checklist (Kapoor et al. 2024), 32 items."""
 JINJA = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
     undefined=jinja2.StrictUndefined,
@@ -61,22 +62,21 @@ def croissant(study: Study, dataset: Dataset, facts: Collection[str]) -> dict[st
     data give the same dictionary. No archive is named: its hash would not be known.
     """
     about = next(SOURCES[fact] for fact in FACTS if fact in facts)
-    fields = [
-        ("path", mlc.DataType.TEXT, "Path of the image, relative to the data folder."),
-        ("motif", mlc.DataType.TEXT, f"The label. {about['label']}"),
-        ("group", mlc.DataType.INTEGER, "Images with one number are copies of one another, as the audit finds."),
-        ("sha256", mlc.DataType.TEXT, about["sha256"]),
-    ]
-    names = [f"images/{name}" for name, _, _ in fields]
-    rows = zip(
-        dataset.paths, [p.split("/")[0] for p in dataset.paths], dataset.groups.tolist(), dataset.sha256, strict=True
-    )
+    fields = {
+        "path": (mlc.DataType.TEXT, "Path of the image, relative to the data folder."),
+        "motif": (mlc.DataType.TEXT, f"The label. {about['label']}"),
+        "group": (mlc.DataType.INTEGER, "Images with one number are copies of one another, as the audit finds."),
+        "sha256": (mlc.DataType.TEXT, about["sha256"]),
+    }
     images = mlc.RecordSet(
         id="images",
         name="images",
         description=f"The {len(dataset)} images in label order.",
-        fields=[mlc.Field(id=f"images/{n}", name=n, description=text, data_types=[t]) for n, t, text in fields],
-        data=[dict(zip(names, row, strict=True)) for row in rows],
+        fields=[mlc.Field(id=f"images/{n}", name=n, description=d, data_types=[t]) for n, (t, d) in fields.items()],
+        data=[
+            dict(zip((f"images/{name}" for name in fields), (path, path.split("/")[0], group, sha256), strict=True))
+            for path, group, sha256 in zip(dataset.paths, dataset.groups.tolist(), dataset.sha256, strict=True)
+        ],
     )
     return mlc.Metadata(
         name=f"batik-report-{study.name}",
@@ -90,6 +90,21 @@ def croissant(study: Study, dataset: Dataset, facts: Collection[str]) -> dict[st
         distribution=[] if "drawn" in facts else _files(dataset),
         record_sets=[images],
     ).to_json()
+
+
+def _files(dataset: Dataset) -> list[mlc.FileObject]:
+    facts = dataset.facts or ({},) * len(dataset)
+    return [
+        mlc.FileObject(
+            id=path,
+            name=path,
+            content_url=path,
+            content_size=f"{fact['bytes']} B" if "bytes" in fact else None,
+            encoding_formats=[_MIME.get(fact.get("format", ""), "application/octet-stream")],
+            sha256=sha256,
+        )
+        for path, sha256, fact in zip(dataset.paths, dataset.sha256, facts, strict=True)
+    ]
 
 
 def model_card(
@@ -106,15 +121,39 @@ def model_card(
     return fill("{% include 'model-card.md.j2' %}", facts, **values) + "\n"
 
 
-def _files(dataset: Dataset) -> list[mlc.FileObject]:
-    return [
-        mlc.FileObject(
-            id=path,
-            name=path,
-            content_url=path,
-            content_size=f"{fact['bytes']} B" if "bytes" in fact else None,
-            encoding_formats=[_MIME.get(fact.get("format", ""), "application/octet-stream")],
-            sha256=sha256,
-        )
-        for path, sha256, fact in zip(dataset.paths, dataset.sha256, dataset.facts or ({},) * len(dataset), strict=True)
-    ]
+def reforms_table(
+    study: Study, dataset: Dataset, metrics: Mapping[str, Any], facts: Collection[str]
+) -> list[tuple[str, str, str, str, str]]:
+    """(number, module, item, answer, section id) of all 32 items, in the checklist's order.
+
+    metrics is what metrics.json holds; what it lacks is left out of an answer, never made up. facts choose among an
+    item's answers (see reforms.yaml): the first whose key is a fact, else "answer".
+    """
+    scores = metrics.get("models", {})
+    # A model whose weights could not be had is named in the metrics, with no protocol's figures.
+    measured = {name for name, model in scores.items() if "grouped" in model or "published" in model}
+    fitted = {name: model for name, model in study.models.items() if not measured or name in measured}
+    titles = {name: model.title for name, model in study.models.items()}
+    grouped = {titles[name]: scores.get(name, {}).get("grouped") or {} for name in study.compare}
+    permuted = {titles[name]: found["permuted"] for name, found in scores.items() if found.get("permuted")}
+    values = picture_values(dataset) | {
+        "study": study,
+        "models": [model.title for model in fitted.values()],
+        "searched": [model.title for model in fitted.values() if model.search is not None],
+        "augmented": any(model.augmentation != Augmentation() for model in fitted.values()),
+        "stand_ins": any(getattr(model, "stand_in", None) for model in study.models.values()),
+        "compare": list(grouped),
+        "intervals": [(title, found["interval"]) for title, found in grouped.items() if found.get("interval")],
+        "baselines": [(name, found["accuracy"]) for name, found in sorted(metrics.get("baselines", {}).items())],
+        "permuted": [(title, found["accuracy"]) for title, found in sorted(permuted.items())],
+    }
+
+    def filled(template: str) -> str:
+        # Ordinary spaces only: no-break spaces in numbers stay.
+        return re.sub("[ \n]+", " ", fill(template, facts, **values)).strip()
+
+    rows = []
+    for module, item in ((part["module"], item) for part in CHECKLIST for item in part["items"]):
+        answer = next((text for key, text in item.items() if key in facts), item.get("answer", ""))
+        rows.append((item["number"], module, item["item"], filled(answer), filled(item["section"])))
+    return rows

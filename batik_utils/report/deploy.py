@@ -1,7 +1,5 @@
 """The model that people can use: the best of a study, saved with what is known about it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,6 +46,5 @@ def save_best(plan: Plan, metrics: Mapping[str, Any], path: Path) -> None:
     study = plan.study
     name, info = best_info(study, metrics)
     model, dropout = study.models[name], metrics["models"][name]["published"]["hyper"]["dropout"]
-    weights = final_weights(plan, name)
-    network = KINDS[model.kind].assemble(model, weights, study.image.size, study.motifs, dropout)
+    network = KINDS[model.kind].assemble(model, final_weights(plan, name), study.image.size, study.motifs, dropout)
     save_model(path, network, study.motifs, info)

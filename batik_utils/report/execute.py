@@ -1,15 +1,12 @@
 """Run a notebook with parameters, in a kernel of its own, in memory; a failure is one clear message."""
 
-from __future__ import annotations
-
 import ast
 import atexit
-import difflib
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,41 +42,35 @@ def load_notebook(path: Path) -> NotebookNode:
         raise BatikError(f"{path.name} is not a notebook: {' '.join(str(error).split())[:200]}") from None
 
 
-def drop_cells(notebook: NotebookNode, keep: set[str], name: str = "") -> NotebookNode:
+def drop_cells(notebook: NotebookNode, keep: Collection[str], name: str = "") -> NotebookNode:
     """The notebook without the cells that are tagged only-X where X is not in keep; cells keep their old numbers."""
-    kept = nbformat.from_dict(notebook)
-    kept.metadata["batik"] = {"name": name}
-    kept.cells = []
+    kept = nbformat.from_dict({**notebook, "cells": [], "metadata": {**notebook.metadata, "batik": {"name": name}}})
     for number, cell in enumerate(notebook.cells, 1):
         wanted = {tag.removeprefix(ONLY) for tag in cell.metadata.get("tags", []) if tag.startswith(ONLY)}
-        if wanted <= keep:
-            cell = nbformat.from_dict(cell)
-            cell.metadata["batik"] = {"notebook": name, "cell": number}
-            cell["id"] = f"cell-{number}"  # nbformat draws them at random
-            kept.cells.append(cell)
+        if wanted <= {*keep}:
+            place = {"notebook": name, "cell": number}
+            # nbformat draws ids at random
+            again = {**cell, "id": f"cell-{number}", "metadata": {**cell.metadata, "batik": place}}
+            kept.cells.append(nbformat.from_dict(again))
     return kept
 
 
 def check_parameters(notebook: NotebookNode, parameters: Mapping[str, Any], name: str) -> int:
-    """The place of the parameters cell; raises BatikError for a parameter that it lacks or has of another type."""
+    """The place of the parameters cell; raises BatikError unless it sets each parameter to a value of its type."""
     places = [i for i, c in enumerate(notebook.cells) if "parameters" in c.metadata.get("tags", [])]
     if len(places) != 1:
         raise BatikError(f"{name} needs exactly one cell tagged 'parameters', it has {len(places)}.")
-    assigned = [s for s in ast.parse(notebook.cells[places[0]].source).body if isinstance(s, ast.Assign)]
-    defaults = {t.id: ast.literal_eval(s.value) for s in assigned for t in s.targets if isinstance(t, ast.Name)}
+    assigned = [node for node in ast.parse(notebook.cells[places[0]].source).body if isinstance(node, ast.Assign)]
+    kinds = {ast.unparse(t): type(ast.literal_eval(node.value)) for node in assigned for t in node.targets}
     for key, value in parameters.items():
-        if key not in defaults:
-            near = difflib.get_close_matches(key.upper(), defaults, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(sorted(defaults))}."
-            raise BatikError(f"{name} has no parameter {key!r}, {hint}")
-        if type(value) is not type(defaults[key]):
-            expected = f"{type(defaults[key]).__name__} like its default {defaults[key]!r}"
-            raise BatikError(f"{name}: the parameter {key!r} is {value!r}, it must be {expected}.")
+        if kinds.get(key) is not type(value):
+            known = ", ".join(f"{key} ({kind.__name__})" for key, kind in kinds.items())
+            raise BatikError(f"{name} has no parameter {key} of type {type(value).__name__}, only {known}.")
     return places[0]
 
 
 async def run_notebook(
-    path: Path, parameters: Mapping[str, Any], keep: set[str], environment: Mapping[str, str] | None = None
+    path: Path, parameters: Mapping[str, Any], keep: Collection[str], environment: Mapping[str, str]
 ) -> NotebookNode:
     """Execute a notebook in its own folder and return it, free of times, machine paths and stderr.
 
@@ -99,7 +90,7 @@ async def run_notebook(
         startup_timeout=180,
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
-        kernel_manager_class=_manager(folder, {**KERNEL_ENVIRONMENT, **(environment or {})}),
+        kernel_manager_class=_manager(folder, {**KERNEL_ENVIRONMENT, **environment}),
     )
     try:
         await client.async_execute()
@@ -114,11 +105,9 @@ async def run_notebook(
         # The kernel has ended; nbclient would end it again when this process does.
         atexit.unregister(client._cleanup_kernel)
         shutil.rmtree(folder, ignore_errors=True)
-    # The cell of parameters may hold a path of this machine.
-    notebook.cells.remove(given)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if not (o.output_type == "stream" and o.name == "stderr")]
+    notebook.cells.remove(given)  # it may hold a path of this machine
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
     return notebook
 
 
@@ -151,9 +140,7 @@ def _explained(error: CellExecutionError, notebook: NotebookNode, path: Path) ->
     place = f"{path.name}, cell {failed.metadata.get('batik', {}).get('cell', '?')}"
     if error.ename in {"BatikError", *(kind.__name__ for kind in BatikError.__subclasses__())}:
         return BatikError(f"{text} ({place})")
-    kept = cache_dir() / "failed" / path.name
+    kept, first = cache_dir() / "failed" / path.name, text.partition("\n")[0]
     write_text(kept, nbformat.writes(notebook))
-    first = text.splitlines()[0] if text else ""
-    return BatikError(
-        f"{place} failed: {error.ename}: {first}\nThe executed notebook, with the whole error, is {kept}."
-    )
+    whole = f"The executed notebook, with the whole error, is {kept}."
+    return BatikError(f"{place} failed: {error.ename}: {first}\n{whole}")

@@ -1,10 +1,7 @@
 """What a report was made from (the same for the same inputs), and what a run was like (never the same)."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.metadata
-import json
 import os
 import platform
 import sys
@@ -14,18 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from batik_utils.errors import BatikError
-from batik_utils.files import digest, digest_file, digest_json, digest_source
+from batik_utils.files import digest, digest_json, digest_source
 from batik_utils.models.kinds import KINDS
+from batik_utils.report import freshness
 from batik_utils.study import ROOT, Repetition, Study
 from batik_utils.values import Dataset
 from batik_utils.wording import count
 
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "pandas", "matplotlib", "pillow", "pypandoc-binary", "typst")
-FACES = (
-    *("bootstrap.py", "cli.py", "newstudy.py", "progress.py"),
-    *(f"report/{name}.py" for name in ("build", "deploy", "freshness", "index", "readme", "snapshot", "watch")),
-)
-"""What no page is made with: an edit there makes no report stale."""
 
 
 def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
@@ -47,20 +40,9 @@ def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
     ]
 
 
-def code_sha256(root: Path = ROOT) -> str:
-    """One hash over batik_utils without FACES and the notebooks' cells; line ends and outputs do not matter."""
-    package = root / "batik_utils"
-    files = [p for p in package.rglob("*") if p.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & set(p.parts)]
-    names = {path.relative_to(package).as_posix(): path for path in files if not path.name.startswith(".")}
-    found = {name: _file_sha256(path) for name, path in names.items() if not name.startswith(FACES)}
-    return digest_json([found, {p.name: _file_sha256(p) for p in (root / "notebooks").glob("*.ipynb")}])
-
-
-def _file_sha256(path: Path) -> str:
-    if path.suffix == ".ipynb":
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        return digest_json([[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])] for c in cells])
-    return digest_file(path) if path.suffix in {".woff", ".png"} else digest_source(path)
+def code_sha256() -> str:
+    """One hash over the library, but for what changes nothing in a report, and the notebooks' cells."""
+    return digest_json(freshness.without(freshness.code(), *freshness.FACES))
 
 
 def _weights(study: Study) -> Iterator[tuple[str, str]]:
@@ -96,8 +78,7 @@ def run_record(study: Study, dataset: Dataset, seconds: Mapping[str, float], **m
         "minutes": {stage: round(s / 60, 2) for stage, s in seconds.items()},
         "minutes_total": round(sum(seconds.values()) / 60, 2),
         "peak_memory_mb": _peak_memory_mb(),
-        **more,
-    }
+    } | more
 
 
 def _processor() -> str:

@@ -1,14 +1,11 @@
 """A report's data and results opened once: the build writes them down, and its notebooks' kernels read them."""
 
-from __future__ import annotations
-
 import io
 import mmap
 import os
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +17,8 @@ from batik_utils.files import read_sealed
 
 VARIABLE = "BATIK_SNAPSHOT"
 """The environment variable that tells a notebook's kernel where the snapshot is."""
-
-
-@dataclass(frozen=True)
-class KeptFeatures:
-    """Frozen features [n, d] by model, in the place of the plan that computed them."""
-
-    features: Mapping[str, NDArray[np.float32]]
-
-    def __call__(self, model: str) -> NDArray[np.float32]:
-        """The features of one model; raises BatikError where there are none."""
-        if model not in self.features:
-            raise BatikError(f"There are no frozen features of {model}.")
-        return self.features[model]
+DRAWN = ("flow", "augmented")
+"""What only figures are made of: not kept, as their code may change (and moving pictures needs TensorFlow)."""
 
 
 class _Pickler(pickle.Pickler):
@@ -57,17 +43,12 @@ class _Unpickler(pickle.Unpickler):
 
 def dump(analysis: Any) -> tuple[bytes, list[str]]:
     """An analysis with all that it derives, as bytes, and the files of images that it needs besides."""
-    for name, attribute in vars(type(analysis)).items():
-        if isinstance(attribute, cached_property):
-            getattr(analysis, name)  # once here rather than once in every kernel
-    ask, features = analysis.clean_features, {}
-    if ask is not None and not isinstance(ask, KeptFeatures):
-        for model in analysis.models:
-            try:
-                features[model] = ask(model)
-            except BatikError:
-                continue  # it has none: it is trained from scratch, or its features were removed
-        analysis.clean_features = KeptFeatures(features)
+    derived = (n for n, what in vars(type(analysis)).items() if isinstance(what, cached_property) and n not in DRAWN)
+    for name in derived:  # once here rather than once in every kernel
+        getattr(analysis, name)
+    if analysis.clean_features is not None:
+        features = {model: _features(analysis.clean_features, model) for model in analysis.models}
+        analysis.clean_features = partial(_kept, features)
     room = io.BytesIO()
     pickler = _Pickler(room, protocol=5)
     pickler.mapped = set()
@@ -75,17 +56,26 @@ def dump(analysis: Any) -> tuple[bytes, list[str]]:
     return room.getvalue(), sorted(pickler.mapped)
 
 
+def _features(ask: Any, model: str) -> NDArray[np.float32] | None:
+    try:
+        return ask(model)
+    except BatikError:
+        return None  # it is trained from scratch, or its features were removed
+
+
+def _kept(features: Mapping[str, NDArray[np.float32] | None], model: str) -> NDArray[np.float32]:
+    """Frozen features [n, d] of a model, in the place of the plan that computed them."""
+    found = features.get(model)
+    if found is None:
+        raise BatikError(f"There are no frozen features of {model}.")
+    return found
+
+
 def load(path: Path) -> Any:
     """The analysis; raises BatikError where the file is not what this user's own build wrote."""
-    content = read_sealed(path) if is_own(path) else None
+    # A pickle of somebody else's is never opened.
+    own = path.is_file() and (not hasattr(os, "getuid") or path.stat().st_uid == os.getuid())
+    content = read_sealed(path) if own else None
     if content is None:
         raise BatikError(f"{path.name} is not there or damaged; run `make report` again.")
     return _Unpickler(io.BytesIO(content)).load()
-
-
-def is_own(path: Path) -> bool:
-    """Whether the file is there and this user's: a pickle of somebody else's is never opened."""
-    try:
-        return not hasattr(os, "getuid") or path.stat().st_uid == os.getuid()
-    except OSError:
-        return False

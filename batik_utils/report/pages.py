@@ -1,0 +1,82 @@
+"""What is told of all studies at once, from their metrics.json: reports/index.html, and the README's table of results.
+
+The table is made anew by `python -m batik_utils.report.pages`.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from batik_utils.errors import BatikError
+from batik_utils.files import write_text
+from batik_utils.study import ROOT, load_study
+from batik_utils.wording import NBSP, Band, motif_names, percent, percent_range, points_range, signed_points
+
+VERSION = 2
+"""Of metrics.json; an older one is not read."""
+FILES = {"report.html": "Read the report", "report.pdf": "PDF", "metrics.json": "metrics.json"}
+MARKS = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """A study's metrics.json; raises BatikError where there is none, or it is damaged or of another version."""
+    name = path.parent.name
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BatikError(f"There is no {name}/{path.name} yet; run `make report STUDY={name}` first.") from None
+    except ValueError:
+        raise BatikError(f"{name}/{path.name} is not JSON; build that report again.") from None
+    if not isinstance(metrics, dict) or metrics.get("version") != VERSION:
+        raise BatikError(f"{name}/{path.name} is of another version; build that report again.")
+    return metrics
+
+
+def write_index(reports: Path) -> list[str]:
+    """Write reports/index.html, photographs first; returns a line for each study that is left out, with the reason."""
+    studies, left_out = [], []
+    for path in sorted(reports.glob("*/metrics.json")):
+        try:
+            metrics = read_metrics(path)
+        except BatikError as error:
+            left_out.append(f"Not in index.html: {error}")
+            continue
+        files = {name: title for name, title in FILES.items() if (path.parent / name).is_file()}
+        # Best in cross-validation first, those without results last.
+        models = sorted(
+            metrics["models"].values(), key=lambda m: (-(m.get("grouped") or {"accuracy": 0})["accuracy"], m["title"])
+        )
+        studies.append({**metrics, "name": path.parent.name, "files": files, "models": models})
+    studies.sort(key=lambda study: study["data"]["drawn"])
+    write_text(reports / "index.html", _filled("index.html", studies=studies))
+    return left_out
+
+
+def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "reports") -> None:
+    """Make the table between README's marks anew; the first of them names the studies. Raises BatikError without."""
+    text = path.read_text(encoding="utf-8")
+    if not MARKS.search(text):
+        raise BatikError(f"{path.name} has no table of results: it stands between <!-- results: … --> and an end mark.")
+    write_text(path, MARKS.sub(lambda found: found[1] + readme_table(reports, found[2].split()) + found[3], text))
+
+
+def readme_table(reports: Path, studies: Sequence[str]) -> str:
+    """A Markdown table, one row per study, of accuracies in grouped cross-validation with corrected intervals."""
+    rows = [read_metrics(reports / name / "metrics.json") | {"minutes": load_study(name).minutes} for name in studies]
+    return _filled("readme.md.j2", reports=reports.name, studies=rows).replace(NBSP, " ")
+
+
+def _filled(template: str, **values: Any) -> str:
+    templates = jinja2.FileSystemLoader(Path(__file__).with_name("templates"))
+    room = jinja2.Environment(loader=templates, autoescape=template.endswith(".html"), trim_blocks=True)
+    room.filters |= {"percent": percent, "motif_names": motif_names, "signed_points": signed_points}
+    room.filters |= {"band": lambda ends: percent_range(Band(*ends)), "points": lambda ends: points_range(Band(*ends))}
+    return room.get_template(template).render(values) + "\n"
+
+
+if __name__ == "__main__":
+    update_readme()
