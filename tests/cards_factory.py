@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -68,6 +69,7 @@ FORBIDDEN = {
 
 
 def forbidden(text: str, source: str, seed: bool, search: bool) -> list[str]:
-    """The words in a text that are not true of such a study."""
+    """The words in a text, but for commands and paths, that are not true of such a study."""
     held = [source, "search" if search else "nosearch", *([] if seed else ["noseed"])]
-    return [word for fact in held for word in FORBIDDEN[fact] if word.lower() in text.lower()]
+    text = re.sub("`[^`]*`", "", text).lower()
+    return [word for fact in held for word in FORBIDDEN[fact] if word.lower() in text]

@@ -14,10 +14,9 @@ import keras
 from batik_utils.errors import BatikError
 from batik_utils.models import weights
 from batik_utils.models.backbones import BACKBONES, backbone
-from batik_utils.models.catalogue import WEIGHTS, Weights
 from batik_utils.models.efficientnet_lite import lite_features, load_lite
 from batik_utils.models.folding import fold_batch_norm
-from batik_utils.models.weights import weights_file
+from batik_utils.models.weights import WEIGHTS, Weights, weights_file
 
 needs_index = pytest.mark.skipif(os.environ.get("BATIK_OFFLINE") == "1", reason="BATIK_OFFLINE=1")
 DISTINCT = sorted(set(BACKBONES) - {"mobilenet_v2_unit_range"})
@@ -79,24 +78,6 @@ def test_mobilenet_v2_is_the_official_one(size):
     found = BACKBONES["mobilenet_v2"].build(size, fold=False).predict_on_batch(x)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(BACKBONES["mobilenet_v2"].build(size).predict_on_batch(x), expected, atol=1e-4)
-
-
-@needs_index
-def test_unmodified_keras_applications_finds_the_derived_file(monkeypatch):
-    """keras.applications.MobileNetV2(weights="imagenet", include_top=False) needs no network any more."""
-
-    def refuse(*_, **__):
-        raise AssertionError("it went to the network")
-
-    weights_file("mobilenet_v2")
-    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", refuse)
-    theirs = keras.applications.MobileNetV2(
-        weights="imagenet", include_top=False, input_shape=(224, 224, 3), pooling="avg"
-    )
-    x = pictures(2, 224)
-    expected = theirs.predict_on_batch(x / 127.5 - 1)
-    ours = BACKBONES["mobilenet_v2"].build(224, fold=False)
-    np.testing.assert_allclose(ours.predict_on_batch(x), expected, atol=1e-5)
 
 
 @needs_index

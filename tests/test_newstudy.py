@@ -99,8 +99,8 @@ def test_many_pictures_get_a_cheaper_study(pictures, monkeypatch):
         def __len__(self):
             return self.count
 
-    few, many, most = (_affordable(Many(n), n) for n in (100, 2000, 10**6))
+    few, many, most = (_affordable(Many(n)) for n in (100, 2000, 10**6))
     assert few["minutes"] <= many["minutes"] <= MINUTES < most["minutes"]
     assert (few["size"], few["epochs"]) == (224, 20) and many["size"] < 224
     assert (most["size"], most["epochs"], most["repeats"]) == CHOICES[-1]
-    assert _affordable(dataset, 6)["size"] == 96  # pictures of 40 pixels: larger ones would show no more
+    assert _affordable(dataset)["size"] == 96  # pictures of 40 pixels: larger ones would show no more

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from batik_utils.errors import BatikError
-from batik_utils.report.readme import MARKS, update_readme
+from batik_utils.report.pages import MARKS, update_readme
 from batik_utils.study import ROOT, load_study
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cards_factory import COMBINATIONS, forbidden, make_pictures, sort_of_study
 
-from batik_utils.report.reforms import reforms_table
+from batik_utils.report.cards import reforms_table
 from batik_utils.study import ROOT, load_study
 from batik_utils.values import Source
 

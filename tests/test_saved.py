@@ -78,7 +78,6 @@ def test_predict_ranks_the_motifs_of_each_picture(saved, tmp_path):
         values = [p for _, p in answer["probabilities"]]
         assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(1, abs=1e-5)
         assert dict(answer["probabilities"])["kawung"] == pytest.approx(expected[0], abs=1e-6)
-        assert (answer["motif"], answer["probability"]) == answer["probabilities"][0]
 
 
 def test_predict_names_every_file_that_is_no_picture(saved, tmp_path):

@@ -45,11 +45,11 @@ SORTS = [
 
 
 def told(analysis: Analysis) -> str:
-    """The text, without the checklist, which has its own test, and the hashes."""
+    """The text, without the hashes."""
     words = said(analysis)
     asked, there = references(words)
     assert asked <= there, asked - there
-    return "\n".join(text for place, text in words.items() if not place.startswith(("tbl-reforms", "tbl-provenance")))
+    return "\n".join(text for place, text in words.items() if not place.startswith("tbl-provenance"))
 
 
 def lies(analysis: Analysis, text: str) -> list[str]:

@@ -52,7 +52,7 @@ def write_index(reports: Path) -> list[str]:
         )
         studies.append({**metrics, "name": path.parent.name, "files": files, "models": models})
     studies.sort(key=lambda study: study["data"]["drawn"])
-    write_text(reports / "index.html", _filled("index.html", studies=studies))
+    write_text(reports / "index.html", _filled("index.html", studies=studies) + "\n")
     return left_out
 
 
@@ -75,7 +75,7 @@ def _filled(template: str, **values: Any) -> str:
     room = jinja2.Environment(loader=templates, autoescape=template.endswith(".html"), trim_blocks=True)
     room.filters |= {"percent": percent, "motif_names": motif_names, "signed_points": signed_points}
     room.filters |= {"band": lambda ends: percent_range(Band(*ends)), "points": lambda ends: points_range(Band(*ends))}
-    return room.get_template(template).render(values) + "\n"
+    return room.get_template(template).render(values)
 
 
 if __name__ == "__main__":
