@@ -132,7 +132,7 @@ def audit(
     from batik_utils.newstudy import draft
 
     chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
-    found: dict[str, Any] = audit_report(chosen, load_dataset(chosen, data))
+    found = audit_report(chosen, load_dataset(chosen, data))
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return

@@ -14,7 +14,6 @@ from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError
 from batik_utils.files import write_text
 from batik_utils.study import ROOT, Grouped, Published, Study, parse_study, study_names
-from batik_utils.wording import listed, motif_names
 
 if TYPE_CHECKING:
     from batik_utils.values import Dataset

@@ -1,7 +1,5 @@
 """YAML from anybody: what PyYAML's safe loader takes without a word is refused in one line."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

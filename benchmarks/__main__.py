@@ -1,7 +1,5 @@
 """Measure the seed's way and ours in one run, print the ratios, and keep them in the cache folder's bench.json."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """What speed costs in accuracy: the seeds' way, ours, and ours in bfloat16, over the same seeds, with paired tests."""
 
-from __future__ import annotations
-
 import argparse
 from itertools import product
 

@@ -1,7 +1,5 @@
 """Count the pictures and the arithmetic of one epoch: multiply-adds in convolutions and matrix products."""
 
-from __future__ import annotations
-
 import argparse
 import json
 

@@ -1,7 +1,5 @@
 """Time the experiment engine on one pretrained model's grouped fits, features included, from an empty cache."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

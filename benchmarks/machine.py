@@ -1,7 +1,5 @@
 """What this machine can do at most: the speed of a large matrix product."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

@@ -1,7 +1,5 @@
 """This project's way of the same fit: the scratch network of a study, trained by batik_utils."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

@@ -1,7 +1,5 @@
 """The pictures that every measurement uses: a study's own, or the procedural sample where they are not at hand."""
 
-from __future__ import annotations
-
 from batik_utils.data.load import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.models.work import Task

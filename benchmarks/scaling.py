@@ -1,7 +1,5 @@
 """How the pretrained arm's cost grows with motifs and repeats: python -m benchmarks.scaling [--motifs 3 6 12 20]."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import resource

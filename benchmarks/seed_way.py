@@ -5,8 +5,6 @@ flow_from_dataframe, the same loader, which lets the two files that are not imag
 sample has no files: its pictures flow from memory, which is kind to the seeds.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

@@ -1,7 +1,5 @@
 """Studies and data sets of every sort for the tests of cards and checklist: source of pictures × seed × search."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from itertools import product

@@ -1,7 +1,5 @@
 """The paper without a kernel: made analyses of every sort, and all that the three notebooks say for one."""
 
-from __future__ import annotations
-
 import re
 from contextlib import ExitStack
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Hand-made results for tests: right and wrong answers are drawn with chosen accuracies, probabilities follow."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

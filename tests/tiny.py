@@ -1,7 +1,5 @@
 """A study that trains in seconds: 24 coloured squares, a backbone of six numbers. Workers import this by name."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import signal

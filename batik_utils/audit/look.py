@@ -1,7 +1,5 @@
 """What the audit looks at: one small grey picture per file, with its local features."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Ways to lay one picture on another, as its matched local features propose them."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

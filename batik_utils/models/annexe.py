@@ -1,7 +1,5 @@
 """The one switch between plain Keras and models/fast: plain with BATIK_PLAIN=1, and where that folder is gone."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from types import ModuleType

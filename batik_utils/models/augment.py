@@ -5,8 +5,6 @@ get_random_transform and apply_affine_transform); tests hold this module to it. 
 number give the same picture on every machine, which is what lets features of views be cached.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ Every backbone takes the same input, RGB from 0 to 255, and gives features; what
 it, so that no study can feed one wrongly. Keras is imported only when a backbone is built.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Test images tampered with: what a model still knows without colour, detail, arrangement or motif."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import cv2

@@ -1,7 +1,5 @@
 """EfficientNet-Lite in Keras, and its published PyTorch weights put into it by name."""
 
-from __future__ import annotations
-
 import math
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Features of a frozen backbone, computed once per image: untouched, augmented views, and corruptions."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Batch normalisation folded into the convolutions before it: the same function, about 1.5 times as fast on a CPU."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

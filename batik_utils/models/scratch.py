@@ -1,7 +1,5 @@
 """The networks that are trained from random weights, in plain Keras."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)

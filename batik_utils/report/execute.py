@@ -1,7 +1,7 @@
-"""Run a notebook with parameters, in a kernel of its own, in memory; a failure is one clear message."""
+"""Run a notebook with parameters by papermill, in a kernel of its own; a failure is one clear message."""
 
 import ast
-import atexit
+import asyncio
 import re
 import shutil
 import sys
@@ -13,10 +13,9 @@ from typing import Any
 import nbformat
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from jupyter_core.utils import ensure_event_loop
+from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell
 
 from batik_utils.data.obtain import cache_dir
 from batik_utils.errors import BatikError
@@ -55,8 +54,8 @@ def drop_cells(notebook: NotebookNode, keep: Collection[str], name: str = "") ->
     return kept
 
 
-def check_parameters(notebook: NotebookNode, parameters: Mapping[str, Any], name: str) -> int:
-    """The place of the parameters cell; raises BatikError unless it sets each parameter to a value of its type."""
+def check_parameters(notebook: NotebookNode, parameters: Mapping[str, Any], name: str) -> None:
+    """Raise BatikError unless the notebook has one cell of parameters, and it sets each to a value of its type."""
     places = [i for i, c in enumerate(notebook.cells) if "parameters" in c.metadata.get("tags", [])]
     if len(places) != 1:
         raise BatikError(f"{name} needs exactly one cell tagged 'parameters', it has {len(places)}.")
@@ -66,7 +65,6 @@ def check_parameters(notebook: NotebookNode, parameters: Mapping[str, Any], name
         if kinds.get(key) is not type(value):
             known = ", ".join(f"{key} ({kind.__name__})" for key, kind in kinds.items())
             raise BatikError(f"{name} has no parameter {key} of type {type(value).__name__}, only {known}.")
-    return places[0]
 
 
 async def run_notebook(
@@ -79,36 +77,51 @@ async def run_notebook(
     line, with the file in which the executed notebook was kept.
     """
     notebook = drop_cells(load_notebook(path), keep, path.name)
-    place = check_parameters(notebook, parameters, path.name)
-    given = new_code_cell("\n".join(f"{name} = {value!r}" for name, value in parameters.items()), id="given")
-    notebook.cells.insert(place + 1, given)
+    check_parameters(notebook, parameters, path.name)
     # A Unix socket's path has at most about 100 characters.
     folder = Path(tempfile.mkdtemp(prefix="batik-", dir="/tmp" if len(tempfile.gettempdir()) > 60 else None))
-    client = NotebookClient(
-        notebook,
-        timeout=None,
-        startup_timeout=180,
-        record_timing=False,
-        resources={"metadata": {"path": str(path.parent)}},
-        kernel_manager_class=_manager(folder, {**KERNEL_ENVIRONMENT, **environment}),
-    )
     try:
-        await client.async_execute()
-    except CellExecutionError as error:
-        raise _explained(error, notebook, path) from None
+        executed = await asyncio.to_thread(_papermill, notebook, parameters, path, folder, environment)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    executed.metadata.pop("papermill", None)
+    # The cell of given parameters may hold a path of this machine.
+    executed.cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    for cell in executed.cells:
+        for stamp in ("papermill", "execution"):  # they hold times
+            cell.metadata.pop(stamp, None)
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    return executed
+
+
+def _papermill(
+    notebook: NotebookNode, parameters: Mapping[str, Any], path: Path, folder: Path, environment: Mapping[str, str]
+) -> NotebookNode:
+    import papermill
+
+    try:
+        return papermill.execute_notebook(
+            notebook,
+            str(folder / "executed.ipynb"),
+            parameters=dict(parameters),
+            cwd=str(path.parent),
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            start_timeout=180,
+            request_save_on_cell_execute=False,
+            kernel_manager_class=_manager(folder, {**KERNEL_ENVIRONMENT, **environment}),
+        )
+    except papermill.PapermillExecutionError as error:
+        raise _explained(error, load_notebook(folder / "executed.ipynb"), path) from None
     except (DeadKernelError, RuntimeError) as error:
         log = folder / "kernel.log"
         said = log.read_text(encoding="utf-8", errors="replace").strip() if log.is_file() else str(error)
         last = said.splitlines()[-1] if said else "it said nothing; was there too little memory?"
         raise BatikError(f"{path.name}: its kernel died: {last}") from None
     finally:
-        # The kernel has ended; nbclient would end it again when this process does.
-        atexit.unregister(client._cleanup_kernel)
-        shutil.rmtree(folder, ignore_errors=True)
-    notebook.cells.remove(given)  # it may hold a path of this machine
-    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
-        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
-    return notebook
+        ensure_event_loop().close()  # this thread's own, which nbclient leaves open
 
 
 def _manager(folder: Path, environment: dict[str, str]) -> type[AsyncKernelManager]:
@@ -134,7 +147,7 @@ def _manager(folder: Path, environment: dict[str, str]) -> type[AsyncKernelManag
     return Manager
 
 
-def _explained(error: CellExecutionError, notebook: NotebookNode, path: Path) -> BatikError:
+def _explained(error: Any, notebook: NotebookNode, path: Path) -> BatikError:
     failed = next(c for c in notebook.cells if any(o.output_type == "error" for o in c.get("outputs", [])))
     text = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue).strip()
     place = f"{path.name}, cell {failed.metadata.get('batik', {}).get('cell', '?')}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from batik_utils.data.listing import motif_files
+from batik_utils.data.obtain import motif_files
 from batik_utils.files import digest, digest_file, digest_json, digest_source, read_sealed, write_json, write_sealed
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places

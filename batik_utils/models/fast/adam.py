@@ -1,7 +1,5 @@
 """Adam in one pass over memory: Keras' own takes ten small operations over every weight at every step."""
 
-from __future__ import annotations
-
 import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
 
 # isort: split

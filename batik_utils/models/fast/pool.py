@@ -1,7 +1,5 @@
 """Pooling, bias and ReLU as one layer, whose gradient costs little, and the scratch networks made of it."""
 
-from __future__ import annotations
-
 from batik_utils.backend import compiled  # before keras: one thread, quiet logs
 
 # isort: split

@@ -1,7 +1,5 @@
 """The augmentation's warp in a third of the time: a pixel's three colours are fetched together, as one integer."""
 
-from __future__ import annotations
-
 from batik_utils.backend import compiled  # before keras: one thread, quiet logs
 
 # isort: split
