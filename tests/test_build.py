@@ -252,6 +252,27 @@ def test_a_model_that_cannot_be_saved_is_said_and_the_report_goes_on(quick, monk
     assert sorted(p.name for p in quick.public.iterdir()) == PUBLIC and (quick.private / "model.keras").is_file()
 
 
+def test_a_neighbour_of_another_version_is_left_out_of_the_index_and_said_so(quick, capsys):
+    neighbour = quick.root / "reports" / "older" / "metrics.json"
+    neighbour.parent.mkdir(parents=True)
+    neighbour.write_text('{"version": 1}')
+    quick(progress=True)
+    said = "Not in index.html: older/metrics.json is of another version; build that report again."
+    assert said in capsys.readouterr().err.splitlines()
+    page = (quick.root / "reports/index.html").read_text()
+    assert "bali-betawi-celup/report.html" in page and "older/" not in page
+
+
+def test_no_figure_is_kept_with_the_analysis_and_opening_it_needs_no_tensorflow():
+    code = """import sys, test_build
+from batik_utils.report import snapshot
+assert b"batik_utils.figures" not in snapshot.dump(test_build.whole())[0]
+print(*sys.modules)"""
+    path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])}
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | path, capture_output=True, text=True)
+    assert done.returncode == 0 and not {"tensorflow", "keras"} & {*done.stdout.split()}, done.stderr
+
+
 def test_a_failure_leaves_the_old_report_as_it_was(house):
     house.public.mkdir(parents=True)
     (house.public / "report.html").write_text("old")

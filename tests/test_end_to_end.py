@@ -17,68 +17,30 @@ from batik_utils.report.metrics_json import SCHEMA
 from batik_utils.sample import draw
 
 SIZE, EACH = 48, 12
-FLIP = {"horizontal_flip": True}
-SEARCH = {"epochs": [1, 2], "learning_rate": [0.001, 0.01], "dropout": [0.0]}
-TINY = {
-    "name": "tiny",
-    "title": "A tiny study",
-    "question": "Does the whole pipeline hold together?",
-    "motifs": ["batik-kawung", "batik-parang"],
-    "seed_study": {
-        "title": "A study that never was",
-        "authors": ["A. Nobody"],
-        "institution": "Nowhere",
-        "year": 2024,
-        "language": "English",
-        "framework": "TensorFlow",
-        "summary": "It compared two models.",
-    },
-    "image": {"size": SIZE, "resize": "bilinear"},
-    "models": {
-        "scratch": {
-            "kind": "scratch",
-            "title": "Scratch CNN",
-            "architecture": "pooled_cnn",
-            "epochs": 2,
-            "augmentation": FLIP,
-            "search": SEARCH,
-        },
-        "mobilenet_v2": {
-            "kind": "pretrained",
-            "title": "MobileNetV2",
-            "backbone": "mobilenet_v2",
-            "epochs": 3,
-            "augmentation": FLIP,
-        },
-        "absent": {
-            "kind": "pretrained",
-            "title": "EfficientNet-B2",
-            "backbone": "efficientnet_b2",
-            "epochs": 3,
-            "optional": True,
-        },
-    },
-    "compare": ["mobilenet_v2", "scratch"],
-    "published": {"split": "stratified-80-10-10", "seeds": 2},
-    "grouped": {
-        "folds": 3,
-        "pretrained": {"repeats": 2, "seeds": 2},
-        "scratch": {"repeats": 1, "seeds": 1},
-        "curve": [2, 4],
-    },
-    "claims": [
-        {
-            "id": "scratch",
-            "what": "accuracy of the scratch CNN",
-            "model": "scratch",
-            "metric": metric,
-            "value": 0.5,
-            "n": 4,
-            "where": "section 1",
-        }
-        for metric in ("accuracy", "paired_wrong_accuracy", "ten_images")
-    ],
-}
+TINY = yaml.safe_load("""
+name: tiny
+title: A tiny study
+question: Does the whole pipeline hold together?
+motifs: [batik-kawung, batik-parang]
+seed_study:
+  {title: A study that never was, authors: [A. Nobody], institution: Nowhere, year: 2024, language: English,
+   framework: TensorFlow, summary: It compared two models.}
+image: {size: 48, resize: bilinear}
+models:
+  scratch:
+    {kind: scratch, title: Scratch CNN, architecture: pooled_cnn, epochs: 2, augmentation: {horizontal_flip: true},
+     search: {epochs: [1, 2], learning_rate: [0.001, 0.01], dropout: [0.0]}}
+  mobilenet_v2:
+    {kind: pretrained, title: MobileNetV2, backbone: mobilenet_v2, epochs: 3, augmentation: {horizontal_flip: true}}
+  absent: {kind: pretrained, title: EfficientNet-B2, backbone: efficientnet_b2, epochs: 3, optional: true}
+compare: [mobilenet_v2, scratch]
+published: {split: stratified-80-10-10, seeds: 2}
+grouped: {folds: 3, pretrained: {repeats: 2, seeds: 2}, scratch: {repeats: 1, seeds: 1}, curve: [2, 4]}
+""")
+CLAIM = {"id": "scratch", "what": "accuracy of the scratch CNN", "model": "scratch", "value": 0.5, "n": 4}
+TINY["claims"] = [
+    CLAIM | {"where": "section 1", "metric": metric} for metric in ("accuracy", "paired_wrong_accuracy", "ten_images")
+]
 
 
 @pytest.fixture(scope="module")
