@@ -2,7 +2,10 @@
 
 import copy
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -87,7 +90,6 @@ def house(tmp_path, monkeypatch):
     for motif in raw["motifs"]:
         (tmp_path / "data" / motif).mkdir(parents=True)
         (tmp_path / "data" / motif / "1.jpg").write_bytes(b"a picture")
-    monkeypatch.setattr(freshness, "PACKAGE", tmp_path / "batik_utils")
     monkeypatch.setattr(freshness, "ROOT", tmp_path)
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
@@ -108,7 +110,7 @@ def house(tmp_path, monkeypatch):
 
     def build(out="reports", **options):
         steps.clear()
-        options = {"data": tmp_path / "data", "progress": False, "notebooks": notebooks} | options
+        options = {"data": tmp_path / "data", "progress": False} | options
         return build_report(options.pop("study", tmp_path / "study.yaml"), out=tmp_path / out, **options)
 
     build.opened, build.steps, build.root = analysis_of(), steps, tmp_path
@@ -264,10 +266,8 @@ def test_a_neighbour_of_another_version_is_left_out_of_the_index_and_said_so(qui
 
 
 def test_no_figure_is_kept_with_the_analysis_and_opening_it_needs_no_tensorflow():
-    code = """import sys, test_build
-from batik_utils.report import snapshot
-assert b"batik_utils.figures" not in snapshot.dump(test_build.whole())[0]
-print(*sys.modules)"""
+    code = "import sys, test_build; from batik_utils.report import snapshot; content, _ = snapshot.dump(test_build.whole())"
+    code += "; assert b'batik_utils.figures' not in content; print(*sys.modules)"
     path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])}
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | path, capture_output=True, text=True)
     assert done.returncode == 0 and not {"tensorflow", "keras"} & {*done.stdout.split()}, done.stderr
@@ -297,8 +297,9 @@ def test_without_photographs_the_sample_is_made_and_said_so(quick, monkeypatch, 
 
 
 def test_a_folder_without_notebooks_is_named(quick):
-    with pytest.raises(BatikError, match="no notebooks in empty/"):
-        quick(notebooks=quick.root / "empty")
+    shutil.rmtree(quick.root / "notebooks")
+    with pytest.raises(BatikError, match="no notebooks in notebooks/"):
+        quick()
 
 
 def test_no_fit_no_report(monkeypatch, tmp_path):

@@ -14,7 +14,6 @@ from batik_utils import cli
 from batik_utils.cli import parse_shard
 from batik_utils.errors import BatikError
 from batik_utils.report import watch
-from batik_utils.report.freshness import PACKAGE
 
 
 def batik(*words):
@@ -120,5 +119,5 @@ def test_watching_builds_at_once_and_after_each_change(tmp_path, monkeypatch, ca
     watch.watch_report(["minimal", "--set", "grouped.folds=4"], [tmp_path], rounds=2)
     assert begun == 2 * [["report", "minimal", "--set", "grouped.folds=4"]]
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith(f"Watching {PACKAGE.name}/, notebooks/, studies/, {tmp_path.name}/")
+    assert lines[0].startswith(f"Watching batik_utils/, notebooks/, studies/, {tmp_path.name}/")
     assert ": built (" in lines[1] and "1.jpg: Nothing has changed" in lines[2]

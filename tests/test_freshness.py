@@ -1,7 +1,6 @@
 """Whatever a report depends on, a change of it is seen, in well under a second and without anything heavy."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from results_factory import make_study
 
 from batik_utils.report import freshness
-from batik_utils.report.freshness import Digests, Kept, Stamp, cells_digest, inputs, without
+from batik_utils.report.freshness import FACES, FIGURES, INDEX, PAGES, Kept, Stamp, cells_digest, inputs, without
 
 CODE = ("figures/grouped.py", "stats/metrics.py", "cli.py", "report/export.py", "report/templates/report.css")
 NOTEBOOK = '{"cells": [{"cell_type": "code", "source": ["1"], "metadata": {%s}, "outputs": [%s]}]}'
@@ -24,7 +23,8 @@ def house(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x = 1\n")
     (tmp_path / "requirements.txt").write_text("numpy==2\n")
-    (tmp_path / "01.ipynb").write_text(NOTEBOOK % ("", ""))
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks/01.ipynb").write_text(NOTEBOOK % ("", ""))
     study = make_study(motifs=["one", "two"])
     for motif in study.motifs:
         (tmp_path / "data" / motif).mkdir(parents=True)
@@ -34,11 +34,10 @@ def house(tmp_path, monkeypatch):
     weights.write_bytes(b"weights")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(freshness, "PACKAGE", tmp_path / "batik_utils")
     monkeypatch.setattr(freshness, "ROOT", tmp_path)
 
     def look(study=study, place="data folder"):
-        return inputs(study, tmp_path / "data", place, [tmp_path / "01.ipynb"], Digests())
+        return inputs(study, tmp_path / "data", place)
 
     look.weights = weights
     return look
@@ -55,7 +54,10 @@ def house(tmp_path, monkeypatch):
             lambda root: (root / "batik_utils/report/templates/report.css").write_text("p {}"),
         ),
         ("requirements.txt", lambda root: (root / "requirements.txt").write_text("numpy==3\n")),
-        ("notebooks/01.ipynb", lambda root: (root / "01.ipynb").write_text(NOTEBOOK % ('"tags": ["abstract"]', ""))),
+        (
+            "notebooks/01.ipynb",
+            lambda root: (root / "notebooks/01.ipynb").write_text(NOTEBOOK % ('"tags": ["abstract"]', "")),
+        ),
         ("pictures of one", lambda root: (root / "data/one/1.jpg").write_bytes(b"a Picture")),
         ("pictures of one", lambda root: (root / "data/one/2.jpg").write_bytes(b"another")),
         ("pictures of two", lambda root: (root / "data/two/1.jpg").rename(root / "data/two/0.jpg")),
@@ -75,6 +77,8 @@ def test_a_setting_another_place_and_another_python_are_seen(house, monkeypatch)
     before = house()
     assert house(make_study(motifs=["one", "two"], title="Other"))["study"] != before["study"]
     assert house(place="shared folder")["pictures of one"] != before["pictures of one"]
+    (freshness.ROOT / "requirements.txt").unlink()  # a folder that is no checkout
+    assert house()["requirements.txt"] == ""
     monkeypatch.setattr(freshness.platform, "python_version", lambda: "3.99.0")
     assert house()["Python"] != before["Python"]
 
@@ -82,54 +86,26 @@ def test_a_setting_another_place_and_another_python_are_seen(house, monkeypatch)
 def test_line_ends_and_outputs_change_nothing(house, tmp_path):
     before = house()
     (tmp_path / "batik_utils" / "cli.py").write_bytes(b"x = 1\r\n")
-    (tmp_path / "01.ipynb").write_text(NOTEBOOK % ("", '{"text": "said"}'))
+    (tmp_path / "notebooks/01.ipynb").write_text(NOTEBOOK % ("", '{"text": "said"}'))
     assert house() == before
-    assert cells_digest(tmp_path / "01.ipynb") == before["notebooks/01.ipynb"]
+    assert cells_digest(tmp_path / "notebooks/01.ipynb") == before["notebooks/01.ipynb"]
 
 
-def test_a_picture_of_the_same_size_and_time_is_not_believed(tmp_path, monkeypatch):
-    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
-    path = tmp_path / "1.jpg"
-    path.write_bytes(b"one")
-    os.utime(path, ns=(0, 0))
-    monkeypatch.setattr(freshness, "_YOUNG", -(10**18))  # remembered, however young
-    first = Digests()
-    digest = first(path)
-    first.keep()
-    monkeypatch.setattr(freshness, "digest_file", lambda path: pytest.fail("it is known already"))
-    assert Digests()(path) == digest
-    monkeypatch.undo()
-    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
-    path.write_bytes(b"two")
-    os.utime(path, ns=(0, 0))
-    assert Digests()(path) != digest
-
-
-def test_a_young_file_is_not_remembered(tmp_path, monkeypatch):
-    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "1.jpg").write_bytes(b"one")
-    digests = Digests()
-    digests(tmp_path / "1.jpg")
-    digests.keep()
-    assert not (tmp_path / "cache" / "digests.json").exists()
-
-
-def test_a_stamp_tells_inputs_and_outputs(tmp_path, monkeypatch):
-    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
-    made = Stamp(tmp_path / "stamp.json", Digests())
+def test_a_stamp_tells_inputs_and_outputs(tmp_path):
+    made = Stamp(tmp_path / "stamp.json")
     assert made.changed({"code": "1"}, tmp_path) == ["everything"]
     for name in ("page", "pdf"):
         (tmp_path / name).write_text(name)
     made.write({"code": "1"}, tmp_path, ["page", "pdf"])
-    stamp = Stamp(tmp_path / "stamp.json", Digests())
+    stamp = Stamp(tmp_path / "stamp.json")
     assert stamp.changed({"code": "1"}, tmp_path) == []
     (tmp_path / "page").write_text("edited")
     (tmp_path / "pdf").unlink()
     assert stamp.changed({"code": "2", "lock": "1"}, tmp_path) == ["code", "lock", "page (edited)", "pdf (deleted)"]
     made.write({}, tmp_path, ["page"])  # a build that was not complete
-    assert Stamp(tmp_path / "stamp.json", Digests()).changed({}, tmp_path) == ["everything"]
+    assert Stamp(tmp_path / "stamp.json").changed({}, tmp_path) == ["everything"]
     (tmp_path / "stamp.json").write_text("{")
-    assert Stamp(tmp_path / "stamp.json", Digests()).changed({"code": "1"}, tmp_path) == ["everything"]
+    assert Stamp(tmp_path / "stamp.json").changed({"code": "1"}, tmp_path) == ["everything"]
 
 
 def test_what_is_kept_is_checked_and_the_oldest_goes(tmp_path):
@@ -145,10 +121,10 @@ def test_what_is_kept_is_checked_and_the_oldest_goes(tmp_path):
 
 
 def test_parts_are_told_apart_by_name(house):
-    rest = without(house(), *freshness.PAGES, *freshness.FACES, *freshness.FIGURES)
+    rest = without(house(), *PAGES, *FACES, *FIGURES)
     assert {name for name in rest if name.startswith("batik_utils/")} == {"batik_utils/stats/metrics.py"}
     package = Path(freshness.__file__).parent.parent
-    named = [p.removeprefix("batik_utils/") for p in (*freshness.PAGES, *freshness.FACES, *freshness.FIGURES)]
+    named = [p.removeprefix("batik_utils/") for p in (*PAGES, *FACES, *FIGURES, *INDEX)]
     assert all(list((package / name).parent.glob(f"{Path(name).name}*")) for name in named)
 
 
@@ -156,9 +132,3 @@ def test_whether_anything_changed_is_answered_without_anything_heavy():
     code = "import sys, batik_utils.cli, batik_utils.report.build, batik_utils.models.backbones; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"tensorflow", "keras", "pandas", "sklearn", "matplotlib", "nbformat"} & set(done.stdout.split())
-
-
-def test_a_folder_that_is_not_a_checkout_has_no_lock(house, tmp_path):
-    (tmp_path / "requirements.txt").unlink()
-    assert house()["requirements.txt"] == ""
-    shutil.rmtree(tmp_path / "cache", ignore_errors=True)

@@ -10,7 +10,9 @@ from results_factory import make_dataset, make_study
 
 from batik_utils.errors import BatikError
 from batik_utils.models.kinds import KINDS
-from batik_utils.report.provenance import FACES, code_sha256, provenance, run_record
+from batik_utils.report import freshness
+from batik_utils.report.freshness import FACES
+from batik_utils.report.provenance import code_sha256, provenance, run_record
 from batik_utils.study import ROOT
 
 
@@ -34,7 +36,8 @@ def test_weights_are_named_with_their_hash_or_as_not_to_be_had(monkeypatch):
     assert rows == {"Weights, EfficientNet-Lite2": f"sha256 `{'5' * 64}`", "Weights, EfficientNet-B2": "not to be had"}
 
 
-def test_the_code_hash_minds_what_makes_pages_and_not_outputs_line_ends_or_faces(tmp_path):
+def test_the_code_hash_minds_what_makes_pages_and_not_outputs_line_ends_or_faces(tmp_path, monkeypatch):
+    monkeypatch.setattr(freshness, "ROOT", tmp_path)
     (tmp_path / "batik_utils").mkdir()
     (tmp_path / "notebooks").mkdir()
     code, notebook = tmp_path / "batik_utils/a.py", tmp_path / "notebooks/01.ipynb"
@@ -42,12 +45,12 @@ def test_the_code_hash_minds_what_makes_pages_and_not_outputs_line_ends_or_faces
     def write(text, cell, count=None):
         code.write_bytes(text)
         nbformat.write(new_notebook(cells=[new_code_cell(cell, execution_count=count)]), notebook)
-        return code_sha256(tmp_path)
+        return code_sha256()
 
     first = write(b"x = 1\n", "1")
     assert write(b"x = 1\r\n", "1", count=7) == first
     (tmp_path / "batik_utils/cli.py").write_text("y = 1")
-    assert code_sha256(tmp_path) == first
+    assert code_sha256() == first
     assert len({first, write(b"x = 1\n", "2"), write(b"x = 2\n", "2")}) == 3
 
 
@@ -65,15 +68,13 @@ def imports(path: Path) -> set[str]:
 
 
 def test_nothing_that_a_notebook_or_page_is_made_with_is_left_out_of_the_code_hash():
-    assert all((ROOT / "batik_utils" / face).exists() for face in FACES)
-    pages = [ROOT / "batik_utils/report" / name for name in ("export.py", "exporters.py")]
-    waiting, used = [*(ROOT / "notebooks").glob("*.ipynb"), *(page for page in pages if page.is_file())], set()
+    waiting, used = [*freshness.notebooks(), ROOT / "batik_utils/report/export.py"], set()
     while waiting:
         new = imports(waiting.pop()) - used
         used |= new
         waiting += [ROOT / "batik_utils" / name for name in new]
     assert {"report/analysis.py", "stats/metrics.py", "models/scratch.py", "experiment/plan.py"} <= used
-    assert not {name for name in used if name.startswith(FACES)}
+    assert not {name for name in used if f"batik_utils/{name}".startswith(FACES)}
 
 
 def test_the_run_record_says_how_the_run_was():
