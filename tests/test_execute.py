@@ -54,7 +54,7 @@ def test_a_wrong_parameter_is_named(parameters, message):
 
 
 def test_a_notebook_needs_one_parameters_cell():
-    assert check_parameters(notebook(), {"STUDY": "x", "DATA": "folder"}, "x") == 0
+    check_parameters(notebook(), {"STUDY": "x", "DATA": "folder"}, "x")
     with pytest.raises(BatikError, match="exactly one cell tagged 'parameters', it has 0"):
         check_parameters(new_notebook(), {}, "x.ipynb")
 

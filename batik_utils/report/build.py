@@ -152,7 +152,8 @@ class Build:
             "missing": len(analysis.results.missing),
             "results": fingerprint(self.plan, analysis.results),
         }
-        self.kept.write("opened", self.content, json.dumps(opened).encode())
+        if not opened["missing"]:  # what failed is tried again the next time
+            self.kept.write("opened", self.content, json.dumps(opened).encode())
         return opened
 
     def _analyse(self, dask: str | None, jobs: int | None) -> "tuple[Plan, Analysis]":
