@@ -59,7 +59,7 @@ def augmentation_words(augmentation: Augmentation) -> str:
         f"zoom of each axis by {1 - a.zoom:g}–{1 + a.zoom:g}" if a.zoom else "",
         "horizontal flips" if a.horizontal_flip else "",
     )
-    return ", ".join(filter(None, parts)) or "no change"
+    return say.listed([part for part in parts if part]) or "no change"
 
 
 def published_table(analysis: Analysis) -> pd.DataFrame:
