@@ -1,6 +1,5 @@
 """A notebook runs with its parameters, or says in one message what is wrong with it."""
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -16,7 +15,7 @@ PARAMETERS = 'STUDY = "bali"\nDATA = ""\nSET = ""'
 
 
 def run_notebook(path, parameters, keep=(), environment=None):
-    return asyncio.run(execute.run_notebook(path, parameters, keep, environment or {}))
+    return execute.run_notebook(path, parameters, keep, environment or {})
 
 
 def notebook(*cells, parameters=PARAMETERS):

@@ -20,7 +20,7 @@ from batik_utils.report.metrics_json import build_metrics
 from batik_utils.stats import metrics as stats
 from batik_utils.stats.compare import Comparison, compare, compare_with
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.mispairing import Mispaired, mispaired_fit
+from batik_utils.stats.mistakes import Mispaired, mispaired_fit
 from batik_utils.study import PretrainedModel, Repetition, Study
 from batik_utils.values import Dataset, FitResult, Results, Split
 from batik_utils.wording import motif_names, percent

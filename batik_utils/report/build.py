@@ -3,11 +3,11 @@
 Importing this imports nothing heavy: whether anything changed is answered before TensorFlow or pandas are needed.
 """
 
-import asyncio
 import contextlib
 import copy
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,23 +190,15 @@ class Build:
         texts = {path: self.kept.read(f"run-{path.stem}", key) for path, key in keys.items()}
         environment = {VARIABLE: str(self.kept.path("snapshot", self.content))}
 
-        async def run(path: Path) -> None:
-            executed = await run_notebook(path, self.parameters, facts, environment)
+        def run(path: Path) -> None:
+            executed = run_notebook(path, self.parameters, facts, environment)
             texts[path] = text = f"{code}\n{nbformat.writes(executed)}".encode()
             self.kept.write(f"run-{path.stem}", keys[path], text)
 
-        async def run_missing() -> None:
+        if missing := [path for path, text in texts.items() if text is None]:
             # They only read results, so one need not wait for another.
-            async with asyncio.TaskGroup() as group:
-                for path in (path for path, text in texts.items() if text is None):
-                    group.create_task(run(path))
-
-        if None in texts.values():
-            with self.stages("notebooks"):
-                try:
-                    asyncio.run(run_missing())
-                except* BatikError as errors:
-                    raise errors.exceptions[0] from None
+            with self.stages("notebooks"), ThreadPoolExecutor(len(missing)) as threads:
+                list(threads.map(run, missing))
         # The last page names one digest of all code and notebooks, which may have changed since a notebook ran.
         parts = [(texts[path] or b"").decode().split("\n", 1) for path in self.notebooks]
         return [nbformat.reads(text.replace(then, code), as_version=4) for then, text in parts]

@@ -1,7 +1,6 @@
 """Run a notebook with parameters by papermill, in a kernel of its own; a failure is one clear message."""
 
 import ast
-import asyncio
 import re
 import shutil
 import sys
@@ -67,7 +66,7 @@ def check_parameters(notebook: NotebookNode, parameters: Mapping[str, Any], name
             raise BatikError(f"{name} has no parameter {key} of type {type(value).__name__}, only {known}.")
 
 
-async def run_notebook(
+def run_notebook(
     path: Path, parameters: Mapping[str, Any], keep: Collection[str], environment: Mapping[str, str]
 ) -> NotebookNode:
     """Execute a notebook in its own folder and return it, free of times, machine paths and stderr.
@@ -81,7 +80,7 @@ async def run_notebook(
     # A Unix socket's path has at most about 100 characters.
     folder = Path(tempfile.mkdtemp(prefix="batik-", dir="/tmp" if len(tempfile.gettempdir()) > 60 else None))
     try:
-        executed = await asyncio.to_thread(_papermill, notebook, parameters, path, folder, environment)
+        executed = _papermill(notebook, parameters, path, folder, environment)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     executed.metadata.pop("papermill", None)

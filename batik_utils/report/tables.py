@@ -85,10 +85,10 @@ def mcnemar_table(analysis: Analysis, comparisons: Sequence[PublishedComparison]
     """One row per pair of models on the published split: images that only one got right, exact p of each seed."""
     rows = []
     for c in comparisons:
-        p = [t.p_value for t in c.per_seed]
+        p = [t.p_value for t in c.seeds]
         seeds = (f"{_p(min(p))} – {_p(max(p))}", say.fraction(sum(v < 0.05 for v in p), len(p)))
         only = (c.median.only_a, c.median.only_b, _p(c.median.p_value))
-        rows.append((analysis.title(c.a), analysis.title(c.b), *only, *seeds))
+        rows.append((analysis.title(c.median.a), analysis.title(c.median.b), *only, *seeds))
     return _frame("A; B; only A right; only B right; p, median seeds; p, over seeds; seeds with p < 0.05", rows)
 
 
