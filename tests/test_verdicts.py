@@ -14,7 +14,7 @@ from batik_utils.stats.compare import Comparison, McNemar, PublishedComparison
 from batik_utils.stats.intervals import Interval, VarianceSplit
 from batik_utils.stats.power import Power
 from batik_utils.stats.search import Choice
-from batik_utils.values import Hyper, Pair
+from batik_utils.values import Hyper, Pair, Results
 
 
 def _band(value, reach=0.05):
@@ -22,24 +22,11 @@ def _band(value, reach=0.05):
 
 
 def _comparison(gap=0.1, p=0.001, same=0.01, **more):
-    a_better = 1 - same - 0.001 if gap > 0 else 0.001
-    given = {
-        "a": "a",
-        "b": "b",
-        "metric": "accuracy",
-        "folds": 5,
-        "repeats": 10,
-        "seeds_a": 5,
-        "seeds_b": 5,
-        "mean_a": 0.7 + gap,
-        "mean_b": 0.7,
-        "difference": _band(gap, 0.04 if p < 0.05 else abs(gap) + 0.04),
-        "p_value": p,
-        "p_a_better": a_better,
-        "p_same": same,
-        "p_b_better": 1 - same - a_better,
-        "rope": 0.02,
-    }
+    better = 1 - same - 0.001 if gap > 0 else 0.001
+    given = {"a": "a", "b": "b", "protocol": "grouped", "metric": "accuracy", "folds": 5, "repeats": 10}
+    given |= {"seeds_a": 5, "seeds_b": 5, "mean_a": 0.7 + gap, "mean_b": 0.7, "p_value": p, "rope": 0.02}
+    given |= {"difference": _band(gap, 0.04 if p < 0.05 else abs(gap) + 0.04)}
+    given |= {"p_a_better": better, "p_same": same, "p_b_better": 1 - same - better}
     return Comparison(**(given | more))
 
 
@@ -73,10 +60,8 @@ def test_the_verdict_shows_its_evidence():
 
 
 def test_the_verdict_of_counted_fits():
-    results = make_results({"a": 0.9, "b": 0.6}, repeats=1, seeds=1)
-    failed = replace(results.items[0], missing="killed")
-    assert verdicts.fit_counts(results, ["a", "b"]) == (10, 10)
-    lacking = type(results)((failed, *results.items[1:]))
+    first, *rest = make_results({"a": 0.9, "b": 0.6}, repeats=1, seeds=1)
+    lacking = Results((replace(first, missing="killed"), *rest))
     assert verdicts.fit_counts(lacking, ["a", "b"]) == (9, 10)
     assert verdicts.fit_counts(lacking, ["b"]) == (5, 5)
 
@@ -94,25 +79,31 @@ def test_mcnemar_in_words():
     assert "No two models" in verdicts.mcnemar({})
 
 
-def test_the_cost_of_a_mistake():
-    def sentence(c):
-        return verdicts.mistake_cost(c, "A", "B", "feeding it upside down")
+@pytest.mark.parametrize(
+    ("comparison", "opening"),
+    [
+        (_comparison(), "Feeding it upside down costs 10.0\u00a0points: A reaches 80.0"),
+        (_comparison(gap=0.02, p=0.3), "Feeding it upside down is a mistake, but no cost can be shown"),
+        (_comparison(gap=-0.1), "Unexpectedly, feeding it upside down does better by 10.0\u00a0points"),
+        (None, "What feeding it upside down costs cannot be said"),
+    ],
+)
+def test_the_cost_of_a_mistake(comparison, opening):
+    assert verdicts.mistake_cost(comparison, "A", "B", "feeding it upside down").startswith(opening)
 
-    assert sentence(_comparison()).startswith("Feeding it upside down costs 10.0\u00a0points: A reaches 80.0")
-    assert "is a mistake, but no cost can be shown" in sentence(_comparison(gap=0.02, p=0.3))
-    assert sentence(_comparison(gap=-0.1)).startswith("Unexpectedly, feeding it upside down does better")
-    assert "cannot be said" in sentence(None)
 
-
-def test_which_model_keeps_the_limit():
-    def sentence(scratch, pretrained):
-        return verdicts.parameter_limit(("Scratch CNN", scratch), ("MobileNetV2", pretrained), 10_000_000)
-
-    seeds_case = sentence(11_169_347, 2_422_339)
-    assert "11,169,347" in seeds_case and "the pretrained one; the scratch model is over the 10 million" in seeds_case
-    assert "both are under" in sentence(9_999_999, 2_422_339)
-    assert "Scratch CNN and MobileNetV2 are over" in sentence(11_169_347, 10_000_000)
-    assert "MobileNetV2 is over" in sentence(9_999_999, 10_000_000)
+@pytest.mark.parametrize(
+    ("scratch", "pretrained", "says"),
+    [
+        (11_169_347, 2_422_339, "the pretrained one; the scratch model is over the 10 million"),
+        (9_999_999, 2_422_339, "9,999,999 parameters and MobileNetV2 2,422,339: both are under"),
+        (11_169_347, 10_000_000, "Scratch CNN and MobileNetV2 are over"),
+        (9_999_999, 10_000_000, ": MobileNetV2 is over"),
+    ],
+)
+def test_which_model_keeps_the_limit(scratch, pretrained, says):
+    found = verdicts.parameter_limit(("Scratch CNN", scratch), ("MobileNetV2", pretrained), 10_000_000)
+    assert says in found
 
 
 def test_against_chance():
@@ -136,15 +127,21 @@ def test_what_a_model_learnt_beyond_its_baselines():
     assert "it is beaten by colour" in sentence(_band(-0.2))
 
 
-def test_what_moves_the_score():
-    def sentence(data, seed):
-        return verdicts.variance("A", VarianceSplit(data, seed, 50, 5))
-
-    assert "far more than the training seed" in sentence(0.06, 0.01)
-    assert "both matter" in sentence(0.06, 0.04)
-    assert "seed matters more" in sentence(0.01, 0.05)
-    assert "5.0\u00a0points between training seeds" in sentence(0.01, 0.05)
-    assert "the same in every fold" in sentence(0, 0)
+@pytest.mark.parametrize(
+    ("data", "seed", "says"),
+    [
+        (0.06, 0.01, "far more than the training seed"),
+        (0.06, 0.04, "both matter"),
+        (
+            0.01,
+            0.05,
+            "seed matters more than which images are drawn: standard deviation 1.0\u00a0points between folds, 5.0",
+        ),
+        (0, 0, "the same in every fold"),
+    ],
+)
+def test_what_moves_the_score(data, seed, says):
+    assert says in verdicts.variance("A", VarianceSplit(data**2, seed**2, 50, 5))
 
 
 def _calibration(confidence, ece, after_loss=0.5):
@@ -173,22 +170,33 @@ def test_shortcuts():
     assert "margin" not in sentence(plain=0.4, border=0.6)
 
 
-def test_shuffled_labels():
-    assert "falls to chance" in verdicts.permutation("A", _band(0.34), 1 / 3)
-    assert "a leak is suspected" in verdicts.permutation("A", _band(0.5), 1 / 3)
-    assert "below chance" in verdicts.permutation("A", _band(0.2), 1 / 3)
-    assert "too few" in verdicts.permutation("A", None, 1 / 3)
+@pytest.mark.parametrize(
+    ("accuracy", "says"),
+    [
+        (_band(0.34), "falls to chance"),
+        (_band(0.5), "a leak is suspected"),
+        (_band(0.2), "below chance"),
+        (None, "too few"),
+    ],
+)
+def test_shuffled_labels(accuracy, says):
+    assert says in verdicts.permutation("A", accuracy, 1 / 3)
 
 
-def test_the_learning_curve():
-    def sentence(*values):
-        return verdicts.learning_curve("A", dict(zip((5, 10, 20, 40), values, strict=False)))
-
-    assert "still rising" in sentence(0.5, 0.6, 0.7, 0.8)
-    assert "levelled off" in sentence(0.5, 0.7, 0.8, 0.81)
-    assert "too noisy" in sentence(0.5, 0.7, 0.85, 0.8)
-    assert "too few points" in sentence(0.5)
-    assert "from 50.0\u00a0% with 5 training images per motif to 80.0\u00a0% with 40" in sentence(0.5, 0.6, 0.7, 0.8)
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (
+            (0.5, 0.6, 0.7, 0.8),
+            "still rising, from 50.0\u00a0% with 5 training images per motif to 80.0\u00a0% with 40",
+        ),
+        ((0.5, 0.7, 0.8, 0.81), "levelled off"),
+        ((0.5, 0.7, 0.85, 0.8), "too noisy"),
+        ((0.5,), "too few points"),
+    ],
+)
+def test_the_learning_curve(values, says):
+    assert says in verdicts.learning_curve("A", dict(zip((5, 10, 20, 40), values, strict=False)))
 
 
 def test_the_search():
@@ -264,20 +272,15 @@ def test_the_sizes_of_the_files():
     [
         (wording.percent(0.86667), "86.7\u00a0%"),
         (wording.signed_points(-0.031), "−3.1\u00a0points"),
-        (wording.signed_points(0.0001), "0.0\u00a0points"),
         (wording.signed_points(-0.0001), "0.0\u00a0points"),
         (wording.percent_range(_band(0.8)), "75.0–85.0\u00a0%"),
         (wording.percent_range(_band(0.02)), "−3.0 to 7.0\u00a0%"),
         (wording.points_range(_band(0.01)), "−4.0 to +6.0\u00a0points"),
         (wording.p_value(0.0004), "p\u00a0<\u00a00.001"),
         (wording.p_value(0.0404), "p\u00a0=\u00a00.040"),
-        (wording.probability(0.999), ">\u00a00.99"),
-        (wording.probability(0.5), "0.50"),
-        (wording.probability(0.0), "<\u00a00.01"),
-        (wording.count(1, "seed"), "1 seed"),
-        (wording.count(1200, "image"), "1,200 images"),
-        (wording.listed(["A", "B", "C"]), "A, B and C"),
-        (wording.listed([]), ""),
+        (" ".join(map(wording.probability, (0.999, 0.5, 0.0))), ">\u00a00.99 0.50 <\u00a00.01"),
+        (wording.count(1, "seed") + wording.count(1200, "image"), "1 seed1,200 images"),
+        (wording.listed(["A", "B", "C"]) + wording.listed([]), "A, B and C"),
     ],
 )
 def test_numbers_are_written_one_way(text, shown):

@@ -134,14 +134,13 @@ def comparison_table(analysis: Analysis) -> pd.DataFrame:
 def per_motif_table(analysis: Analysis) -> pd.DataFrame:
     """Per motif and model of the verdict: precision, recall, F1 with bootstrap intervals, as "0.81 (0.74–0.88)"."""
     groups = dict(zip(analysis.dataset.paths, analysis.dataset.groups.tolist(), strict=True))
-    found = {
-        m: per_motif(analysis.oofs[m], analysis.motifs, groups) for m in analysis.study.compare if m in analysis.oofs
-    }
+    oofs = {m: analysis.oofs[m] for m in analysis.study.compare if m in analysis.oofs}
+    found = {analysis.title(m): per_motif(oof, analysis.motifs, groups) for m, oof in oofs.items()}
     for scores in found.values():
         for name in ("precision", "recall", "F1"):
             cells = scores[[name, f"{name}_low", f"{name}_high"]].to_numpy()
             scores[name] = [f"{value:.2f} ({low:.2f}–{high:.2f})" for value, low, high in cells]
-    shown = pd.concat({analysis.title(m): f for m, f in found.items()}, names=["model", "motif"]).reset_index()
+    shown = pd.concat(found, names=["model", "motif"]).reset_index()
     return shown[["model", "motif", "precision", "recall", "F1", "support"]]
 
 
@@ -159,9 +158,8 @@ def curve_frame(analysis: Analysis) -> pd.DataFrame:
     """Per model and training images per motif: mean accuracy and corrected interval; label, images, mean, low, high."""
     curves = {r.fit.protocol for r in analysis.results if r.fit.protocol.startswith("curve-")}
     steps = sorted(int(protocol.removeprefix("curve-")) for protocol in curves)
-    found = (
-        (m, k, grouped_interval(analysis.results, m, protocol=f"curve-{k}")) for m in analysis.models for k in steps
-    )
+    every = ((m, k) for m in analysis.models for k in steps)
+    found = ((m, k, grouped_interval(analysis.results, m, protocol=f"curve-{k}")) for m, k in every)
     bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high)) for m, k, i in found if i is not None)
     return _frame("label; images; mean; low; high", bands)
 
@@ -176,14 +174,6 @@ def corruption_frame(analysis: Analysis) -> pd.DataFrame:
             scores = fold_scores(analysis.results, model, corruption=corruption or None)["value"]
             rows.append((analysis.title(model), corruption or "none", float(scores.mean())))
     return _frame("label; corruption; accuracy", rows)
-
-
-def corruption_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """corruption_frame as short text, one row per model."""
-    shown = frame.assign(accuracy=frame["accuracy"].map(say.percent))
-    wide = shown.pivot(index="label", columns="corruption", values="accuracy")
-    wide = wide.loc[frame["label"].unique(), frame["corruption"].unique()]
-    return wide.rename(columns={"none": "untouched"}).rename_axis(index="model", columns=None).reset_index()
 
 
 def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
@@ -215,14 +205,6 @@ def ten_table(analysis: Analysis) -> pd.DataFrame:
         right = accuracy(s.median.y_true[ten], s.median.y_prob[ten])
         rows.append((title, claims.get(title), say.percent(right), say.percent(s.median_accuracy)))
     return _claimed(_frame("model; published, ten pictures; ours, these pictures; ours, all test images", rows))
-
-
-def in_percent(frame: pd.DataFrame) -> pd.DataFrame:
-    """metrics.most_confused or label_issues with shares as percentages."""
-    shown = {c: frame[c].map(say.percent) for c in ("share", "probability", "score") if c in frame}
-    if "images" in frame:
-        shown["images"] = frame["images"].map(say.number)
-    return frame.assign(**shown).rename(columns={"score": "support for the given"})
 
 
 def _frame(columns: str, rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
