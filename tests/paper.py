@@ -20,8 +20,8 @@ from batik_utils.report import display
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import claims as stats_claims
 from batik_utils.stats.metrics import METRICS
-from batik_utils.stats.mistakes import mispaired_fit
-from batik_utils.study import ROOT, Study
+from batik_utils.stats.mispairing import mispaired_fit
+from batik_utils.study import ROOT
 from batik_utils.values import Dataset, Pair, Results, Source
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -31,15 +31,8 @@ SCRATCH = {"kind": "scratch", "title": "Small CNN", "epochs": 20, "architecture"
 LITE = {"kind": "pretrained", "title": "Lite", "epochs": 20, "backbone": "efficientnet_lite2"}
 FLIPS = {"augmentation": {"horizontal_flip": True}}
 SEARCH = {"search": {"epochs": [10, 20], "learning_rate": [0.001], "dropout": [0.5]}}
-SEED = {
-    "title": "An Earlier Study",
-    "authors": ["A. Student"],
-    "institution": "A School",
-    "year": 2024,
-    "language": "English",
-    "framework": "Keras",
-    "summary": "It reported 80 %.",
-}
+SEED = {"title": "An Earlier Study", "authors": ["A. Student"], "institution": "A School", "year": 2024}
+SEED |= {"language": "English", "framework": "Keras", "summary": "It reported 80 %.", "parameter_limit": 5000}
 SOURCES = {
     "published": Source("published", "shared folder", identical=19, altered=1, missing=1),
     "folder": Source("folder", "a folder of the reader's own", unlisted=20),
@@ -55,18 +48,9 @@ EVERYTHING = {
     if tag.startswith("only-") and tag != "only-notebook"
 }
 """Every fact that a cell of the notebooks asks for."""
-
-
-def claim(number: int, metric: str, value: float) -> dict[str, object]:
-    """A published number of the pretrained model."""
-    return {
-        "id": f"c{number}",
-        "what": f"claim {number}",
-        "model": "lite",
-        "metric": metric,
-        "value": value,
-        "n": 4,
-    } | {"where": "section 1"}
+CLAIM = {"model": "lite", "n": 4, "where": "section 1"}
+ACCURACY = CLAIM | {"id": "c1", "what": "claim 1", "metric": "accuracy", "value": 0.75}
+PAIRED_WRONG = CLAIM | {"id": "c2", "what": "claim 2", "metric": "paired_wrong_accuracy", "value": 0.5}
 
 
 def make_analysis(
@@ -81,22 +65,19 @@ def make_analysis(
 ) -> Analysis:
     """The analysis of a small made study of which these things hold; more goes to the study."""
     names = NAMES[:motifs]
-    numbers = [claim(1, "accuracy", 0.75)] * claims + [claim(2, "paired_wrong_accuracy", 0.5)] * mispaired
-    study = make_study(
-        **{
-            "name": "made",
-            "title": "A made study",
-            "question": "Which of the two is better?",
-            "motifs": list(names),
-            "models": {"small": SCRATCH | (SEARCH if search else {}), "lite": LITE | FLIPS},
-            "compare": ["lite", "small"],
-            "published": {"split": "stratified-80-10-10" if search else "keras-validation-split", "seeds": 2},
-            "seed_study": SEED | {"parameter_limit": 5000} if seed else None,
-            "claims": numbers,
-        }
-        | more
-    )
-    made = Analysis(study, _dataset(names, source, twins), _results(names, search), clean_features=_features(names))
+    given = {
+        "name": "made",
+        "title": "A made study",
+        "question": "Which of the two is better?",
+        "motifs": list(names),
+        "models": {"small": SCRATCH | (SEARCH if search else {}), "lite": LITE | FLIPS},
+        "compare": ["lite", "small"],
+        "published": {"split": "stratified-80-10-10" if search else "keras-validation-split", "seeds": 2},
+        "seed_study": SEED if seed else None,
+        "claims": [ACCURACY] * claims + [PAIRED_WRONG] * mispaired,
+    }
+    dataset, results = _dataset(names, source, twins), _results(names, search)
+    made = Analysis(make_study(**(given | more)), dataset, results, clean_features=lambda model: _features(names))
     vars(made).update(_derived(names, search))
     return made
 
@@ -137,23 +118,17 @@ def _results(names: tuple[str, ...], search: bool) -> Results:
     return Results(tuple(items))
 
 
-def _features(names: tuple[str, ...]):
-    def features(model: str) -> np.ndarray:
-        return np.random.default_rng(0).normal(size=(PER_MOTIF * len(names), 3)).astype(np.float32)
-
-    return features
+def _features(names: tuple[str, ...]) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(PER_MOTIF * len(names), 3)).astype(np.float32)
 
 
 @cache
 def _derived(names: tuple[str, ...], search: bool) -> dict[str, object]:
     """What depends on the results alone and takes time, so that it is not computed for every sort of study."""
-    base = Analysis(_plain(names), _dataset(names, "folder", False), _results(names, search))
-    slow = ("summaries", "oofs", "grouped_intervals", "fold_accuracies", "comparisons", "gaps")
-    return {name: getattr(base, name) for name in (*slow, "metrics")}
-
-
-def _plain(names: tuple[str, ...]) -> Study:
-    return make_study(motifs=list(names), models={"small": SCRATCH, "lite": LITE}, compare=["lite", "small"])
+    plain = make_study(motifs=list(names), models={"small": SCRATCH, "lite": LITE}, compare=["lite", "small"])
+    base = Analysis(plain, _dataset(names, "folder", False), _results(names, search))
+    slow = ("summaries", "oofs", "grouped_intervals", "fold_accuracies", "comparisons", "gaps", "metrics")
+    return {name: getattr(base, name) for name in slow}
 
 
 def kept(notebook: Path, facts: set[str]) -> list[nbformat.NotebookNode]:
@@ -174,9 +149,8 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
     place = ""
 
     def take(anchor, *parts):
-        words[anchor] = "\n".join(
-            [words.get(anchor, ""), *("\n\n".join([p] if isinstance(p, str) else p) for p in parts)]
-        )
+        added = ["\n\n".join([part] if isinstance(part, str) else part) for part in parts]
+        words[anchor] = "\n".join([words.get(anchor, ""), *added])
 
     def show_figure(fig, anchor, caption, alt=None):
         plt.close("all")
@@ -185,7 +159,7 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
     def show_pictures(make, anchor, caption, alt=None):
         show_figure([make(photos=photos) for photos in (True, False)], anchor, caption, alt)
 
-    def show_table(frame, anchor, caption, align=None, formats=None):
+    def show_table(frame, anchor, caption, align=None):
         rows = [" | ".join(map(str, row)) for row in [frame.columns, *frame.itertuples(index=False)]]
         take(anchor, caption, "\n".join(rows))
 
@@ -233,7 +207,5 @@ def _remembering(score):
 def references(words: dict[str, str]) -> tuple[set[str], set[str]]:
     """What the text refers to (@fig-…, @tbl-…, @sec-…), and what it has."""
     text = "\n".join(words.values())
-    there = {place for place in words if place.startswith(("fig-", "tbl-"))}
-    return set(re.findall(r"@((?:fig|tbl|sec)-[a-z0-9-]*[a-z0-9])", text)), there | set(
-        re.findall(r"{#(sec-[\w-]+)", text)
-    )
+    there = {place for place in words if place.startswith(("fig-", "tbl-"))} | set(re.findall(r"{#(sec-[\w-]+)", text))
+    return set(re.findall(r"@((?:fig|tbl|sec)-[a-z0-9-]*[a-z0-9])", text)), there

@@ -93,15 +93,15 @@ def test_numbers_are_aligned_and_written_for_readers():
     ]
 
 
-def test_a_table_says_what_does_not_fit():
-    with pytest.raises(BatikError, match="has 1 columns; align 'lr' does not fit"):
-        table({"a": [1]}, align="lr")
-
-
 def test_only_what_a_cell_may_hold_is_markup():
     cells = ["**b** *i* `x_|` $a_1$ @fig-x", "<b> [0, 1] a_b | c~d^e"]
     shown_cells = table({"a": cells})["text/markdown"].splitlines()[-2:]
     assert shown_cells == [r"| **b** *i* `x_|` $a_1$ @fig-x |", r"| \<b\> \[0, 1\] a\_b \| c\~d\^e |"]
+
+
+def test_a_table_says_what_does_not_fit():
+    with pytest.raises(BatikError, match="has 1 columns; align 'lr' does not fit"):
+        table({"a": [1]}, align="lr")
 
 
 def test_a_note_and_text_keep_their_markdown():
