@@ -196,8 +196,8 @@ def celup(pen: Pen, rng: np.random.Generator, palette: Palette, unit: float) -> 
     sums = np.add.reduceat(np.add.reduceat(pen.canvas.astype(np.int64), edges[:-1], 0), edges[:-1], 1)
     coarse = (sums / np.outer(np.diff(edges), np.diff(edges))[..., None]).astype(np.float32)
     coarse = np.pad(soften(coarse, rng.uniform(0.8, 2.6)), ((1, 1), (1, 1), (0, 0)), mode="edge")
-    wet, dry = enlarge(coarse, pen.n), np.float32(rng.uniform(0.0, 0.25))
-    pen.canvas = np.rint(wet * (1 - dry) + pen.canvas * dry).astype(np.uint8)
+    wet, dry = enlarge(coarse, pen.n), rng.uniform(0.0, 0.25)
+    pen.canvas = np.rint(wet * np.float32(1 - dry) + pen.canvas * np.float32(dry)).astype(np.uint8)
     for place, radius, shape in ties:
         if rng.random() < 0.75:
             dots = place + shape[:: rng.integers(2, 5)] * radius * rng.uniform(0.86, 1.12)
