@@ -11,7 +11,6 @@ from unittest import mock
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
-from batik_utils.stats.mispairing import mispaired_fit
 from results_factory import HYPER, make_dataset, make_fit, make_results, make_study, paths_and_labels, probabilities
 
 from batik_utils import figures
@@ -21,6 +20,7 @@ from batik_utils.report import display
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import claims as stats_claims
 from batik_utils.stats.metrics import METRICS
+from batik_utils.stats.mistakes import mispaired_fit
 from batik_utils.study import ROOT
 from batik_utils.values import Dataset, Pair, Results, Source
 

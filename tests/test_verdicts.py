@@ -23,7 +23,7 @@ def _band(value, reach=0.05):
 
 def _comparison(gap=0.1, p=0.001, same=0.01, **more):
     better = 1 - same - 0.001 if gap > 0 else 0.001
-    given = {"a": "a", "b": "b", "protocol": "grouped", "metric": "accuracy", "folds": 5, "repeats": 10}
+    given = {"a": "a", "b": "b", "metric": "accuracy", "folds": 5, "repeats": 10}
     given |= {"seeds_a": 5, "seeds_b": 5, "mean_a": 0.7 + gap, "mean_b": 0.7, "p_value": p, "rope": 0.02}
     given |= {"difference": _band(gap, 0.04 if p < 0.05 else abs(gap) + 0.04)}
     given |= {"p_a_better": better, "p_same": same, "p_b_better": 1 - same - better}
@@ -68,7 +68,7 @@ def test_the_verdict_of_counted_fits():
 
 def _test(p):
     median = McNemar("a", "b", 0, 0, 16, 8, 1, 5, p)
-    return PublishedComparison("a", "b", (median,), median)
+    return PublishedComparison(median, (median,))
 
 
 def _calibration(confidence, ece, after_loss=0.5):
@@ -77,12 +77,12 @@ def _calibration(confidence, ece, after_loss=0.5):
 
 
 def _claim(verdict, what="it"):
-    empty = dict.fromkeys(("n", "value_interval", "median", "low", "high", "interval", "grouped"))
-    return ClaimRow("c", what, "3", "m", "M", "accuracy", 0.5, seeds=3, verdict=verdict, reason="", **empty)
+    claim = {"id": "c", "what": what, "where": "3", "model": "m", "metric": "accuracy", "value": 0.5, "n": None}
+    return ClaimRow(**claim, title="M", verdict=verdict, reason="")
 
 
 def _variance(data, seed):
-    return verdicts.variance("A", VarianceSplit(data**2, seed**2, 50, 5))
+    return verdicts.variance("A", VarianceSplit(data, seed, 50, 5))
 
 
 def _learnt(accuracy, **over):

@@ -15,16 +15,8 @@ from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places
 from batik_utils.study import ROOT, Study
 
-PACKAGE = Path(__file__).resolve().parent.parent
-
-PAGES = (
-    "batik_utils/report/export.py",
-    "batik_utils/report/index.py",
-    *(
-        f"batik_utils/report/templates/{name}"
-        for name in ("index.", "math", "pandoc.", "refs.", "report.css", "report.html", "report.lua", "report.typ")
-    ),
-)
+_TEMPLATES = ("math", "pandoc.", "refs.", "report.css", "report.html", "report.lua", "report.typ")
+PAGES = ("batik_utils/report/export.py", *(f"batik_utils/report/templates/{name}" for name in _TEMPLATES))
 """What only the pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
 FIGURES = ("batik_utils/figures/", "batik_utils/report/display.py", "batik_utils/report/templates/report.mplstyle")
 """What draws: notebooks run again, but data and results need not be opened again, as no figure is kept with them."""
