@@ -126,7 +126,9 @@ def test_a_fit_in_a_fresh_process_is_the_fit_in_this_one(tmp_path):
         "r, weights = t.fit(seed=2); np.savez(sys.argv[2], r.y_prob, r.val_prob, *weights)"
     )
     folder = str(Path(__file__).parent)
-    subprocess.run([sys.executable, "-c", code, folder, str(tmp_path / "there.npz")], check=True, capture_output=True)
+    command = [sys.executable, "-c", code, folder, str(tmp_path / "there.npz")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     there = np.load(tmp_path / "there.npz")
     for i, array in enumerate([here.y_prob, here.val_prob, *weights]):
         np.testing.assert_array_equal(array, there[f"arr_{i}"])
