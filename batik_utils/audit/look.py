@@ -1,7 +1,6 @@
 """What the audit looks at: one small grey picture per file, with its local features."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,6 @@ from batik_utils.files import digest, digest_file
 
 SIDE = 384
 """Longest side of the grey picture, pixels: motifs stay legible, a pair is confirmed in milliseconds."""
-LEAST = 16
-"""Shortest side, pixels: less is stretched."""
-COARSE = 3
-DIHEDRAL: tuple[tuple[int, bool], ...] = tuple((turn, flip) for flip in (False, True) for turn in range(4))
-"""(quarter turns counter-clockwise, mirrored left to right first) of the eight ways to lay a picture down."""
 FEATURES = 500
 """Most local features kept per picture, strongest first."""
 
@@ -55,16 +49,6 @@ class Picture:
         """The folder that the picture lies in."""
         return self.name.rpartition("/")[0]
 
-    @cached_property
-    def coarse(self) -> NDArray[Any]:
-        """uint8, grey at a third of its side."""
-        return cv2.resize(self.grey, None, fx=1 / COARSE, fy=1 / COARSE, interpolation=cv2.INTER_AREA)
-
-    @cached_property
-    def thumb(self) -> NDArray[Any]:
-        """float32 [32, 32], the whole picture, its aspect not kept."""
-        return cv2.resize(self.grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-
     @property
     def mirrored(self) -> NDArray[np.float32]:
         """[k, 128], the descriptors that the mirrored picture would have at the mirrored points."""
@@ -85,18 +69,13 @@ def look(source: Path | NDArray[np.uint8], name: str, sha256: str | None = None)
         sha256 = sha256 or digest(np.ascontiguousarray(source).tobytes())
         pixels, (height, width) = np.asarray(source), source.shape[:2]
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    factor = min(1.0, SIDE / max(grey.shape))
-    size = (max(LEAST, round(grey.shape[1] * factor)), max(LEAST, round(grey.shape[0] * factor)))
-    grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    factor = SIDE / max(grey.shape)
+    if factor < 1:
+        size = (max(16, round(grey.shape[1] * factor)), max(16, round(grey.shape[0] * factor)))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     small = cv2.resize(pixels, (grey.shape[1] // 4, grey.shape[0] // 4), interpolation=cv2.INTER_AREA)
     chroma = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
     return Picture(name, sha256, width, height, grey, chroma, *_features(grey))
-
-
-def lay(picture: NDArray[Any], way: tuple[int, bool]) -> NDArray[Any]:
-    """The picture [h, w] mirrored and turned as one of DIHEDRAL says."""
-    turns, flip = way
-    return np.rot90(picture[:, ::-1] if flip else picture, turns)
 
 
 def _features(grey: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
