@@ -127,7 +127,8 @@ def test_a_fit_in_a_fresh_process_is_the_fit_in_this_one(tmp_path):
     )
     folder = str(Path(__file__).parent)
     command = [sys.executable, "-c", code, folder, str(tmp_path / "there.npz")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    root = Path(folder).parent  # the benchmarks are a package there
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     there = np.load(tmp_path / "there.npz")
     for i, array in enumerate([here.y_prob, here.val_prob, *weights]):
