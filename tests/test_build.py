@@ -26,34 +26,17 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.report.build import Build, about, build_report
 from batik_utils.values import Results
 
-PARAMETERS = 'STUDY = ""\nDATA = ""\nSET = ""'
-FIRST = """
-from matplotlib.figure import Figure
-from batik_utils.report.display import pictures, use_report_style
-use_report_style()
-def make(photos):
-    fig = Figure()
-    ax = fig.subplots()
-    _ = ax.imshow([[[255, 0, 0], [0, 255, 0]]]) if photos else ax.plot([1, 2])
-    return fig
-pictures(make, "fig-cloth", "Cloth.")
-"""
-SECOND = """
-import pandas as pd
-from batik_utils.report.analysis import open_analysis
-from batik_utils.report.display import table, text
-analysis = open_analysis(STUDY, DATA, SET)
-table(pd.DataFrame({"study": [analysis.study.name], "images": [len(analysis.dataset)]}), "tbl-study", "The study.")
-text("Back to @fig-cloth.")
-"""
-CODE = ("figures/grouped.py", "stats/metrics.py", "cli.py", "report/export.py", "report/templates/report.css")
+CODE = {
+    "figures/grouped.py": "def fold_dots(): 1", "figures/data.py": "def file_sizes(): 1", "figures/style.py": "INK = 1",
+    "stats/metrics.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
+}  # fmt: skip
 PUBLIC = ["croissant.json", "metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
+PRIVATE = ["model.keras", "report.html", "report.pdf", "run.json"]
+WEIGHTS = "keras/models/efficientnet-lite2-9656183e.pth"
 
 
-def write(path, *cells):
-    parameters = new_code_cell(PARAMETERS)
-    parameters.metadata["tags"] = ["parameters"]
-    nbformat.write(new_notebook(cells=[parameters, *cells]), path)
+def write(path, source, *tags):
+    nbformat.write(new_notebook(cells=[new_code_cell(source, id="a", metadata={"tags": [*tags]})]), path)
 
 
 @cache
@@ -74,26 +57,29 @@ def analysis_of(results=None, **source):
 
 @pytest.fixture
 def house(tmp_path, monkeypatch):
-    """A small project whose results are at hand; house() builds its report and notes the steps that it took."""
-    notebooks = tmp_path / "notebooks"
-    notebooks.mkdir()
-    drawn = new_markdown_cell("Only of the sample.")
-    drawn.metadata["tags"] = ["only-drawn"]
-    write(notebooks / "01-first.ipynb", new_markdown_cell("# First\n\nSee @tbl-study."), new_code_cell(FIRST))
-    write(notebooks / "02-second.ipynb", new_markdown_cell("# Second"), drawn, new_code_cell(SECOND))
-    for name in CODE:
+    """A small project whose results are at hand; house() builds its report and notes the steps that it took.
+
+    Its notebooks say in no time what they depend on, and its pages are what notebooks say.
+    """
+    for name, text in CODE.items():
         (tmp_path / "batik_utils" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "batik_utils" / name).write_text("x = 1\n")
+        (tmp_path / "batik_utils" / name).write_text(f"{text}\n")
+    (tmp_path / "notebooks").mkdir()
+    write(tmp_path / "notebooks/01-first.ipynb", "draw.file_sizes(1)")
+    write(tmp_path / "notebooks/02-second.ipynb", "draw.fold_dots(1)")
     (tmp_path / "requirements.txt").write_text("numpy==2\n")
     raw = make_study(motifs=["batik-bali", "batik-betawi", "batik-celup"]).model_dump(mode="json")
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
     for motif in raw["motifs"]:
         (tmp_path / "data" / motif).mkdir(parents=True)
         (tmp_path / "data" / motif / "1.jpg").write_bytes(b"a picture")
-    monkeypatch.setattr(freshness, "ROOT", tmp_path)
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    (tmp_path / WEIGHTS).parent.mkdir(parents=True)
+    (tmp_path / WEIGHTS).write_bytes(b"weights")
+    for module in (freshness, provenance):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("batik_utils.experiment.open_plan", lambda *args: build.opened[0])
     steps = []
 
     def analyse(self, dask, jobs):
@@ -105,8 +91,27 @@ def house(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"model of {metrics['study']}")
 
+    def run(path, parameters, keep, environment):
+        steps.append(path.name[:2])
+        parts = [freshness.cells_digest(path), sorted(keep), parameters["SET"], provenance.code_sha256()]
+        files = [*tmp_path.glob("batik_utils/stats/*"), *tmp_path.glob("data/*/*"), *tmp_path.glob("keras/*/*")]
+        names = {"01": "data", "02": "grouped"}[path.name[:2]], "style"
+        files += [tmp_path / f"batik_utils/figures/{name}.py" for name in names]
+        files += [tmp_path / "requirements.txt", tmp_path / "study.yaml"]
+        parts += sorted(f"{p.name} {p.read_text()}" for p in files if p.is_file())
+        return new_notebook(cells=[new_markdown_cell(json.dumps(parts), id="cell-1")])
+
+    def export(notebooks, about, photos):
+        steps.append("with" if photos else "without")
+        page = json.dumps(
+            [notebooks, about, photos, (tmp_path / "batik_utils/report/templates/report.css").read_text()]
+        )
+        return page, page.encode()
+
     monkeypatch.setattr(Build, "_analyse", analyse)
     monkeypatch.setattr(deploy, "save_best", save)
+    monkeypatch.setattr("batik_utils.report.execute.run_notebook", run)
+    monkeypatch.setattr("batik_utils.report.export.export", export)
 
     def build(out="reports", **options):
         steps.clear()
@@ -119,29 +124,6 @@ def house(tmp_path, monkeypatch):
     return build
 
 
-@pytest.fixture
-def quick(house, monkeypatch):
-    """The house with notebooks that say in no time what they depend on, and pages that are what notebooks say."""
-
-    def run(path, parameters, keep, environment):
-        house.steps.append(path.name[:2])
-        parts = [freshness.cells_digest(path), sorted(keep), parameters["SET"], provenance.code_sha256()]
-        files = [p for p in house.root.glob("batik_utils/*/*.py") if p.parent.name != "report"]
-        files += [house.root / "requirements.txt", *house.root.glob("data/*/*"), *house.root.glob("keras/*/*")]
-        parts += sorted(f"{p.name} {p.read_text()}" for p in [*files, house.root / "study.yaml"])
-        return new_notebook(cells=[new_markdown_cell(json.dumps(parts), id="cell-1")])
-
-    def export(notebooks, about, photos):
-        house.steps.append("with" if photos else "without")
-        css = (house.root / "batik_utils/report/templates/report.css").read_text()
-        page = json.dumps([notebooks, about, photos, css])
-        return page, page.encode()
-
-    monkeypatch.setattr("batik_utils.report.execute.run_notebook", run)
-    monkeypatch.setattr("batik_utils.report.export.export", export)
-    return house
-
-
 def contents(house, out="reports"):
     root = house.root / out
     return {
@@ -149,119 +131,111 @@ def contents(house, out="reports"):
     }
 
 
-def test_one_execution_gives_two_editions_and_only_the_private_one_shows_photographs(house):
+def test_drawn_pictures_have_one_edition_and_photographs_two(house):
     assert house() == house.public
-    assert sorted(p.name for p in house.public.iterdir()) == PUBLIC
-    assert sorted(p.name for p in house.private.iterdir()) == ["model.keras", "report.html", "report.pdf", "run.json"]
-    public, private = ((f / "report.html").read_text() for f in (house.public, house.private))
-    assert "image/jpeg" in private and "image/jpeg" not in public
-    assert b"DCTDecode" in (house.private / "report.pdf").read_bytes()
-    assert b"DCTDecode" not in (house.public / "report.pdf").read_bytes()
-    assert 'href="#fig-cloth"' in public and 'href="#tbl-study"' in public and "Only of the sample." not in public
-    assert "bali-betawi-celup" in (house.root / "reports" / "index.html").read_text()
-    record = json.loads((house.private / "run.json").read_text())
-    assert {"analysis", "notebooks", "pages", "model"} == set(record["minutes"])
-    cold = contents(house)
-    house()
-    assert house.steps == [] and contents(house) == cold
+    assert [sorted(p.name for p in f.iterdir()) for f in (house.public, house.private)] == [PUBLIC, PRIVATE]
     shutil.rmtree(house.root / "cache")
-    house()
-    assert "open" in house.steps and contents(house) == cold
-
-
-def test_drawn_pictures_have_one_edition_that_says_what_they_are(house):
+    shutil.rmtree(house.root / "reports")
     house.opened = analysis_of(kind="drawn")
     house()
     assert sorted(p.name for p in house.private.iterdir()) == ["model.keras", "run.json"]
     page = (house.public / "report.html").read_text()
-    assert "<title>Procedural sample, not batik photographs: Small</title>" in page
-    assert "Only of the sample." in page and "image/jpeg" in page
+    assert '"header": "Procedural sample, not batik photographs"' in page and '\\"drawn\\"' in page
 
 
 def edit(name, text):
     return lambda house: (house.root / name).write_text(text)
 
 
+ALL = "open 01 02 with without"
+
+
 @pytest.mark.parametrize(
     ("what", "change", "steps"),
     [
         ("nothing", lambda house: None, ""),
-        ("code", edit("batik_utils/stats/metrics.py", "x = 2"), "open 01 02 with without"),
-        ("a figure's code", edit("batik_utils/figures/grouped.py", "x = 2"), "01 02 with without"),
+        ("code", edit("batik_utils/stats/metrics.py", "x = 2"), ALL),
+        ("new code", edit("batik_utils/new.py", ""), ALL),
+        ("a figure of one notebook", edit("batik_utils/figures/data.py", "def file_sizes(): 2"), "01 with without"),
+        ("the verdict's figure", edit("batik_utils/figures/grouped.py", "def fold_dots(): 2"), "02 with without"),
+        ("a figure of no notebook", edit("batik_utils/figures/new.py", "def unused(): 1"), "with without"),
+        ("what all figures share", edit("batik_utils/figures/style.py", "INK = 2"), "01 02 with without"),
         ("a template", edit("batik_utils/report/templates/report.css", "p {}"), "with without"),
         ("the command line's code", edit("batik_utils/cli.py", "x = 2"), ""),
-        ("lock", edit("requirements.txt", "numpy==3"), "open 01 02 with without"),
-        ("a picture", edit("data/batik-bali/1.jpg", "A picture"), "open 01 02 with without"),
-        ("weights", edit("keras/models/efficientnet-lite2-9656183e.pth", "w"), "open 01 02 with without"),
-        ("a sentence", lambda h: write(h.root / "notebooks/01-first.ipynb", new_markdown_cell("#")), "01 with without"),
+        ("lock", edit("requirements.txt", "numpy==3"), ALL),
+        ("a picture", edit("data/batik-bali/1.jpg", "A picture"), ALL),
+        ("a new picture", edit("data/batik-bali/2.jpg", "another"), ALL),
+        ("weights", edit(WEIGHTS, "other"), ALL),
+        ("lost weights", lambda house: (house.root / WEIGHTS).unlink(), ALL),
+        ("a sentence", lambda h: write(h.root / "notebooks/01-first.ipynb", "draw.file_sizes(2)"), "01 with without"),
+        ("a tag", lambda h: write(h.root / "notebooks/01-first.ipynb", "draw.file_sizes(1)", "x"), "01 with without"),
         ("a page edited", lambda house: (house.public / "report.html").write_text("hand-made"), ""),
         ("a page deleted", lambda house: (house.private / "report.pdf").unlink(), ""),
         ("numbers edited", lambda house: (house.public / "metrics.json").write_text("{}"), ""),
         ("the index deleted", lambda house: (house.root / "reports/index.html").unlink(), ""),
+        ("the index edited", lambda house: (house.root / "reports/index.html").write_text("hand-made"), ""),
         ("a model deleted", lambda house: (house.private / "model.keras").unlink(), "model"),
         ("a kept run damaged", lambda h: next((h.root / "cache/builds").glob("*/run-01*")).write_text("?"), "01"),
     ],
 )  # fmt: skip
-def test_after_a_change_the_report_is_what_a_cold_build_makes(quick, monkeypatch, what, change, steps):
-    (quick.root / "keras/models").mkdir(parents=True)
-    monkeypatch.setattr("batik_utils.experiment.open_plan", lambda *args: quick.opened[0])
-    quick()
+def test_after_a_change_the_report_is_what_a_cold_build_makes(house, monkeypatch, what, change, steps):
+    house()
     if what == "a kept run damaged":
-        (quick.public / "report.html").unlink()
-    change(quick)
-    quick.opened = analysis_of()
-    quick()
-    assert sorted(quick.steps) == sorted(steps.split())
-    monkeypatch.setenv("BATIK_CACHE", str(quick.root / "cold"))
-    quick("other")
-    assert contents(quick) == contents(quick, "other")
+        (house.public / "report.html").unlink()
+    change(house)
+    house.opened = analysis_of()
+    house()
+    assert sorted(house.steps) == sorted(steps.split())
+    monkeypatch.setenv("BATIK_CACHE", str(house.root / "cold"))
+    house("other")
+    assert contents(house) == contents(house, "other")
 
 
-def test_a_study_or_a_setting_that_changes_is_opened_anew(quick):
-    quick()
-    quick(settings=("grouped.folds=4",))
-    assert quick.steps[0] == "open" and b"grouped.folds=4" in (quick.public / "report.html").read_bytes()
-    quick()
-    assert quick.steps == []  # it comes out of the cache
-    raw = yaml.safe_load((quick.root / "study.yaml").read_text())
-    (quick.root / "study.yaml").write_text(yaml.safe_dump(raw | {"title": "Another"}))
-    quick()
-    assert quick.steps[0] == "open" and b"Another" in (quick.public / "report.html").read_bytes()
+def test_a_study_or_a_setting_that_changes_is_opened_anew(house):
+    house()
+    house(settings=("grouped.folds=4",))
+    assert house.steps[0] == "open" and b"grouped.folds=4" in (house.public / "report.html").read_bytes()
+    house()
+    assert house.steps == []  # it comes out of the cache
+    raw = yaml.safe_load((house.root / "study.yaml").read_text())
+    (house.root / "study.yaml").write_text(yaml.safe_dump(raw | {"title": "Another"}))
+    house()
+    assert house.steps[0] == "open" and b"Another" in (house.public / "report.html").read_bytes()
 
 
-def test_failed_fits_are_tried_again_and_the_model_follows_the_results(quick):
+def test_failed_fits_are_tried_again_and_the_model_follows_the_results(house):
     _, analysis = good = analysis_of()
     first, *rest = analysis.results
-    quick.opened = analysis_of(Results((replace(first, missing="it diverged", y_prob=np.zeros((0, 3))), *rest)))
-    for opened, steps in ((quick.opened, ["open", "model"]), (good, ["open", "01", "02", "model"]), (good, [])):
-        quick() if opened is quick.opened else None
-        quick.opened = opened
-        quick()
-        assert [s for s in quick.steps if not s.startswith("with")] == steps
+    house.opened = analysis_of(Results((replace(first, missing="it diverged", y_prob=np.zeros((0, 3))), *rest)))
+    for opened, steps in ((house.opened, ["open", "model"]), (good, ["open", "01", "02", "model"]), (good, [])):
+        house() if opened is house.opened else None
+        house.opened = opened
+        house()
+        assert [s for s in house.steps if not s.startswith("with")] == steps
 
 
-def test_a_model_that_cannot_be_saved_is_said_and_the_report_goes_on(quick, monkeypatch, capsys):
+def test_a_model_that_cannot_be_saved_is_said_and_the_report_goes_on(house, monkeypatch, capsys):
     def fail(*args):
         raise BatikError("scratch/published/r0f0/s0 failed: it diverged")
 
-    quick()
+    house()
     monkeypatch.setattr(deploy, "save_best", fail)
-    (quick.root / "requirements.txt").write_text("")
+    (house.root / "requirements.txt").write_text("")
     monkeypatch.setattr(pipeline, "fingerprint", lambda *args: "other")
-    quick(progress=True)
+    house(progress=True)
     said = "No model is saved; the one that is there is an older run's: scratch/published/r0f0/s0 failed: it diverged"
     assert said in capsys.readouterr().err.splitlines()
-    assert sorted(p.name for p in quick.public.iterdir()) == PUBLIC and (quick.private / "model.keras").is_file()
+    assert sorted(p.name for p in house.public.iterdir()) == PUBLIC and (house.private / "model.keras").is_file()
 
 
-def test_a_neighbour_of_another_version_is_left_out_of_the_index_and_said_so(quick, capsys):
-    neighbour = quick.root / "reports" / "older" / "metrics.json"
+def test_a_neighbour_of_another_version_is_left_out_of_the_index_and_said_so(house, capsys):
+    neighbour = house.root / "reports" / "older" / "metrics.json"
     neighbour.parent.mkdir(parents=True)
     neighbour.write_text('{"version": 1}')
-    quick(progress=True)
+    house(progress=True)
     said = "Not in index.html: older/metrics.json is of another version; build that report again."
     assert said in capsys.readouterr().err.splitlines()
-    page = (quick.root / "reports/index.html").read_text()
+    page = (house.root / "reports/index.html").read_text()
     assert "bali-betawi-celup/report.html" in page and "older/" not in page
 
 
@@ -275,33 +249,34 @@ print(*sys.modules)"""
     assert done.returncode == 0 and not {"tensorflow", "keras"} & {*done.stdout.split()}, done.stderr
 
 
-def test_a_failure_leaves_the_old_report_as_it_was(house):
+def test_a_failure_leaves_the_old_report_as_it_was(house, monkeypatch):
+    def fail(*args):
+        raise BatikError("a reference to 'fig-gone', which is not there")
+
     house.public.mkdir(parents=True)
     (house.public / "report.html").write_text("old")
-    write(house.root / "notebooks/02-second.ipynb", new_code_cell(SECOND + 'text("See @fig-gone.")'))
-    with pytest.raises(BatikError, match=r"02-second\.ipynb, cell 2.*fig-gone"):
-        house()
-    write(house.root / "notebooks/02-second.ipynb", new_code_cell("1 / 0"))
-    with pytest.raises(BatikError, match="ZeroDivisionError"):
-        house()
-    assert contents(house) == {"bali-betawi-celup/report.html": b"old"}
+    for step in ("export.export", "execute.run_notebook"):
+        monkeypatch.setattr(f"batik_utils.report.{step}", fail)
+        with pytest.raises(BatikError, match="fig-gone"):
+            house()
+        assert contents(house) == {"bali-betawi-celup/report.html": b"old"}
 
 
-def test_without_photographs_the_sample_is_made_and_said_so(quick, monkeypatch, capsys):
+def test_without_photographs_the_sample_is_made_and_said_so(house, monkeypatch, capsys):
     def find(data, motifs):
         raise NoPhotographs("The photographs were not found.")
 
     monkeypatch.setattr(pipeline, "find_photographs", find)
     monkeypatch.setattr(pipeline, "load_study", lambda name, settings: make_study(name=Path(name).stem))
-    assert quick(progress=True).name == "sample"
+    assert house(progress=True).name == "sample"
     said = " ".join(capsys.readouterr().err.split())
     assert "were not found. Making the procedural sample's report instead, in reports/sample/." in said
 
 
-def test_a_folder_without_notebooks_is_named(quick):
-    shutil.rmtree(quick.root / "notebooks")
+def test_a_folder_without_notebooks_is_named(house):
+    shutil.rmtree(house.root / "notebooks")
     with pytest.raises(BatikError, match="no notebooks in notebooks/"):
-        quick()
+        house()
 
 
 def test_no_fit_no_report(monkeypatch, tmp_path):

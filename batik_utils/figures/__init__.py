@@ -1,8 +1,9 @@
 """Every figure of the report, as functions of plain values that return a matplotlib Figure."""
 # ruff: noqa: F401, I001
 
-from batik_utils.figures.data import Picture, feature_map, file_sizes, motif_colours, pair_grid, picture_grid
-from batik_utils.figures.flow import Arm, Flow, method_flow
-from batik_utils.figures.grouped import confusion_matrices, corruption_figure, fold_dots, learning_curve
+from batik_utils.figures.data import file_sizes, motif_colours
+from batik_utils.figures.flow import method_flow
+from batik_utils.figures.grouped import confusion_matrices, corruption_figure, feature_map, fold_dots, learning_curve
 from batik_utils.figures.grouped import posterior_figure, reliability_figure
+from batik_utils.figures.pictures import Picture, pair_grid, picture_grid
 from batik_utils.figures.published import mispairing_figure, search_figure, seed_dots, training_curves

@@ -1,7 +1,8 @@
-"""Figures of the grouped protocol: fold scores, posterior, confusion, calibration, learning curve, corruptions."""
+"""Figures of the grouped protocol: fold scores, posterior, confusion, calibration, learning curve, features."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -134,4 +135,13 @@ def corruption_figure(table: pd.DataFrame, chance: float) -> Figure:
     )
     ax.axhline(chance, linewidth=1, **THIN)
     percent_axis(ax.yaxis, label="Accuracy")
+    return legend_below(fig, ax, 4)
+
+
+def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: Sequence[str]) -> Figure:
+    """Images as points in two dimensions, [n, 2], coloured by motif."""
+    fig, ax = new(height=3.9, width=4.8)
+    for label, (motif, colour) in enumerate(zip(motifs, cycle(PALETTE), strict=False)):
+        ax.plot(*points[labels == label].T, "o", label=motif, color=colour, markersize=4, alpha=0.75, mew=0)
+    ax.set(xticks=[], yticks=[])
     return legend_below(fig, ax, 4)

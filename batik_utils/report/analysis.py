@@ -1,6 +1,7 @@
 """One study with its data and results, opened once; what the notebooks show is derived here, lazily and wordlessly."""
 
 import os
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.data.split import published_split
-from batik_utils.figures import Arm, Flow, Picture
+from batik_utils.figures import Picture
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.report import verdicts
@@ -23,7 +24,7 @@ from batik_utils.stats.intervals import Interval
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
 from batik_utils.study import PretrainedModel, Repetition, Study
 from batik_utils.values import Dataset, FitResult, Results, Split
-from batik_utils.wording import motif_names, percent
+from batik_utils.wording import count, listed, motif_names, percent
 
 if TYPE_CHECKING:
     from batik_utils.experiment import Plan
@@ -113,28 +114,42 @@ class Analysis:
         return sum(len(self.results.select(m, "grouped")) for m in models), sum(map(self.planned, models))
 
     @cached_property
-    def flow(self) -> Flow:
-        """The method as a diagram's contents."""
-        arms = []
+    def flow(self) -> list[dict[str, str]]:
+        """The method as bands of boxes, {heading: text}, from the pictures to the verdict."""
+        study, folds = self.study, self.study.grouped.folds
+        control = ["shuffled labels"] * ("permuted" in self.facts)
+        control += sorted({c for r in self.results for c in r.corruptions})
+        controls = [", ".join(control)] * bool(control)
+        if "curve" in self.facts:
+            controls.append(f"{listed([str(n) for n in study.grouped.curve])} training images per motif")
+        arms = {}
         for name in self.models:
-            model, often = self.study.models[name], self.often(name)
-            steps: tuple[str, ...] = ("frozen backbone", "features", "trained head")
-            if model.kind != "pretrained":
-                steps = (f"network {KINDS[model.kind].describe(model).trained}",)
-            arms.append(Arm(model.title, steps, self.parameters(name), often.repeats, often.seeds))
-        return Flow(
-            images=len(self.dataset),
-            groups=len(np.unique(self.dataset.groups)),
-            motifs=self.motifs,
-            published=f"{len(self.split.train)} train, {len(self.split.test)} test",
-            folds=self.study.grouped.folds,
-            arms=arms,
-            baselines=[b.title for b in BASELINES.values() if b.title in self.grouped_intervals],
-            controls=["shuffled labels"] * ("permuted" in self.facts)
-            + sorted({c for r in self.results for c in r.corruptions}),
-            verdict=f"{self.title(self.pretrained)} against {self.title(self.scratch)}",
-            curve=self.study.grouped.curve if "curve" in self.facts else (),
-        )
+            model, often = study.models[name], self.often(name)
+            fits = f"{self.planned(name):,} fits ({often.repeats} × {folds} folds, {count(often.seeds, 'seed')})"
+            what = KINDS[model.kind].describe(model).words
+            arms[model.title] = f"{what}; {self.parameters(name):,} parameters; {fits}"
+        if baselines := [b.title for b in BASELINES.values() if b.title in self.grouped_intervals]:
+            arms["Baselines"] = f"{'; '.join(baselines)}, on the same folds"
+        motifs = textwrap.shorten(", ".join(self.motifs), 200, placeholder=" …")
+        repeats = count(max(self.often(m).repeats for m in self.models), "repeat")
+        groups = len(np.unique(self.dataset.groups))
+        return [
+            {f"{len(self.dataset):,} pictures": f"{len(self.motifs)} motifs: {motifs}"},
+            {"Audit for near-duplicates": f"{groups:,} groups; copies of one picture share one"},
+            {
+                "One split": f"{len(self.split.train)} train, {len(self.split.test)} test",
+                "Grouped cross-validation": f"{folds} folds, {repeats} at most; a group is never on both sides",
+                "Controls on the same folds": "; ".join(controls) or "none",
+            },
+            arms,
+            {"Probabilities": "of every model for images that it has not seen, kept with their labels"},
+            {
+                "Intervals": "Wilson on one split; Nadeau and Bengio across folds",
+                "Tests": "McNemar; corrected t, with Holm; Bayesian correlated t",
+                "Calibration": "a temperature from the other folds",
+            },
+            {"Verdict": f"{self.title(self.pretrained)} against {self.title(self.scratch)}"},
+        ]
 
     @cached_property
     def split(self) -> Split:

@@ -17,7 +17,7 @@ from batik_utils.errors import BatikError
 from batik_utils.files import atomic, digest, digest_json, json_text, write_json
 from batik_utils.progress import Stages
 from batik_utils.report import freshness
-from batik_utils.report.freshness import FACES, FIGURES, INDEX, PAGES, Kept, Stamp, only, sha256, without
+from batik_utils.report.freshness import FACES, FIGURES, PAGES, Kept, Stamp, only, sha256, without
 from batik_utils.study import ROOT, Study, load_study
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ def build_report(
         if build.stamp.known:
             build.stages.say(f"Changed: {', '.join(changed[:4])}{' …' if changed[4:] else ''}")
         build.make(dask, jobs)
-    build.index()
+    from batik_utils.report.pages import write_index
+
+    for line in write_index(out):
+        build.stages.say(line)
     return out / build.study.name
 
 
@@ -81,12 +84,10 @@ class Build:
         self.chosen, self.data = chosen, data.resolve() if data else None
         self.parameters = {"STUDY": chosen, "DATA": str(self.data or ""), "SET": " ".join(settings)}
         self.found = freshness.inputs(self.study, folder, place)
-        self.kept, self.stamp = Kept(cache_dir() / "builds" / self.study.name), self._stamp(self.study.name)
+        self.kept = Kept(cache_dir() / "builds" / self.study.name)
+        where = digest(str(out.resolve()).encode())[:8]
+        self.stamp = Stamp(cache_dir() / "builds" / f"{self.study.name}-{where}.json")
         self.plan: Plan | None = None
-
-    def _stamp(self, name: str) -> Stamp:
-        where = digest(str(self.out.resolve()).encode())[:8]
-        return Stamp(cache_dir() / "builds" / f"{name}-{where}.json")
 
     @cached_property
     def content(self) -> str:
@@ -97,10 +98,12 @@ class Build:
         """Make what has changed: open, run notebooks, export two editions, place them, save the model, stamp."""
         name, private = self.study.name, f"{PRIVATE}/{self.study.name}"
         opened = self._reopened() or self._open(dask, jobs)
-        shown = digest_json([self.content, opened["results"], only(self.found, *FIGURES)])
+        shown = [self.content, opened["results"]]
         runs = self._run_notebooks(shown, set(opened["facts"]))
         files = {f"{name}/{file}": text.encode() for file, text in opened["files"].items()}
-        files[f"{name}/verdict.svg"] = self.kept.made("verdict", shown, self._verdict_figure)
+        files[f"{name}/verdict.svg"] = self.kept.made(
+            "verdict", digest_json([shown, freshness.drawing(self.found, {"fold_dots"})]), self._verdict_figure
+        )
         with self.stages("pages"):
             for place in (name,) if opened["about"]["drawn"] else (name, private):
                 page, pdf = self._pages(runs, opened["about"], photos=place == private)
@@ -177,8 +180,8 @@ class Build:
                 raise BatikError(f"No fit of {self.study.models[model].title} in {self.study.name} succeeded: {why}.")
         return plan, analyse(plan, results)
 
-    def _run_notebooks(self, shown: str, facts: set[str]) -> "list[NotebookNode]":
-        """Every notebook executed: those whose cells, code and results are as they were come out of the cache."""
+    def _run_notebooks(self, shown: list[str], facts: set[str]) -> "list[NotebookNode]":
+        """Every notebook executed: those whose cells, figures and results are as they were come out of the cache."""
         import nbformat
 
         from batik_utils.report.execute import run_notebook
@@ -186,7 +189,9 @@ class Build:
         from batik_utils.report.snapshot import VARIABLE
 
         code = code_sha256()
-        keys = {path: digest_json([shown, self.found[f"notebooks/{path.name}"]]) for path in self.notebooks}
+        cells = {path: self.found[f"notebooks/{path.name}"] for path in self.notebooks}
+        figures = {path: freshness.drawing(self.found, freshness.words(path)) for path in self.notebooks}
+        keys = {path: digest_json([shown, cells[path], figures[path]]) for path in self.notebooks}
         texts = {path: self.kept.read(f"run-{path.stem}", key) for path, key in keys.items()}
         environment = {VARIABLE: str(self.kept.path("snapshot", self.content))}
 
@@ -246,19 +251,6 @@ class Build:
                 self.stages.say(f"No model is saved{old}: {error}")
                 return False
         return True
-
-    def index(self) -> None:
-        """Make out/index.html anew where any study's numbers or pages came or went, or the page was touched."""
-        made = {f"{path.parent.name} has {path.name}": "" for path in self.out.glob("*/report.*")}
-        made |= {f"numbers of {path.parent.name}": sha256(path) for path in self.out.glob("*/metrics.json")}
-        made |= only(self.found, *INDEX, "batik_utils/report/templates/report.css")
-        stamp = self._stamp("index")
-        if stamp.changed(made, self.out):
-            from batik_utils.report.pages import write_index
-
-            for line in write_index(self.out):
-                self.stages.say(line)
-            stamp.write(made, self.out, ["index.html"])
 
 
 def fingerprint(plan: "Plan", results: "Results") -> str:

@@ -4,8 +4,9 @@ import contextlib
 import json
 import os
 import platform
+import re
 import sysconfig
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ PAGES = ("batik_utils/report/export.py", *(f"batik_utils/report/templates/{name}
 """What only the pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
 FIGURES = ("batik_utils/figures/", "batik_utils/report/display.py", "batik_utils/report/templates/report.mplstyle")
 """What draws: notebooks run again, but data and results need not be opened again, as no figure is kept with them."""
-INDEX = ("batik_utils/report/pages.py", "batik_utils/report/templates/index.", "batik_utils/report/templates/readme.")
-"""What reports/index.html is made with."""
-FACES = (*(f"batik_utils/{name}.py" for name in ("bootstrap", "cli", "newstudy", "report/watch")), *INDEX)
+FACES = (
+    *(f"batik_utils/{name}.py" for name in ("bootstrap", "cli", "newstudy", "report/watch", "report/pages")),
+    *(f"batik_utils/report/templates/{name}" for name in ("index.", "readme.")),
+)
 """What changes nothing in a report."""
 
 
@@ -52,6 +54,12 @@ def code() -> dict[str, str]:
     hidden = {"__pycache__", ".ipynb_checkpoints"}
     files = {name.as_posix(): digest_source(path) for name, path in found.items() if not hidden & {*name.parts}}
     return files | {f"notebooks/{path.name}": cells_digest(path) for path in notebooks()}
+
+
+def words(path: Path) -> set[str]:
+    """The words in a notebook's code."""
+    code = ["".join(c["source"]) for c in read_json(path).get("cells", []) if c["cell_type"] == "code"]
+    return set(re.findall(r"\w+", "\n".join(code)))
 
 
 def cells_digest(path: Path) -> str:
@@ -86,6 +94,17 @@ def without(inputs: Mapping[str, str], *prefixes: str) -> dict[str, str]:
 def only(inputs: Mapping[str, str], *prefixes: str) -> dict[str, str]:
     """The inputs whose names begin with one of these."""
     return {name: value for name, value in inputs.items() if name.startswith(prefixes)}
+
+
+def drawing(inputs: Mapping[str, str], words: Collection[str]) -> dict[str, str]:
+    """Those of FIGURES that draw what these words name: without the modules all of whose figures have other names.
+
+    This holds as figures' modules import nothing of one another but style.
+    """
+    modules = {path: path.read_text(encoding="utf-8") for path in (ROOT / FIGURES[0]).glob("*.py")}
+    names = {path.name: re.findall(r"^(?:def|class) (\w+)", text, re.M) for path, text in modules.items()}
+    idle = [f"{FIGURES[0]}{name}" for name, own in names.items() if own and not {*own, "style"} & {*words, name[:-3]}]
+    return without(only(inputs, *FIGURES), *idle)
 
 
 class Kept:

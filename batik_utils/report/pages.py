@@ -52,7 +52,9 @@ def write_index(reports: Path) -> list[str]:
         )
         studies.append({**metrics, "name": path.parent.name, "files": files, "models": models})
     studies.sort(key=lambda study: study["data"]["drawn"])
-    write_text(reports / "index.html", _filled("index.html", studies=studies) + "\n")
+    page, path = _filled("index.html", studies=studies) + "\n", reports / "index.html"
+    if not path.is_file() or path.read_bytes() != page.encode():
+        write_text(path, page)
     return left_out
 
 

@@ -1,10 +1,10 @@
 """A report's data and results opened once: the build writes them down, and its notebooks' kernels read them."""
 
-import io
-import mmap
+import copy
 import os
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -17,43 +17,23 @@ from batik_utils.files import read_sealed
 
 VARIABLE = "BATIK_SNAPSHOT"
 """The environment variable that tells a notebook's kernel where the snapshot is."""
-DRAWN = ("flow", "augmented")
-"""What only figures are made of: not kept, as their code may change (and moving pictures needs TensorFlow)."""
-
-
-class _Pickler(pickle.Pickler):
-    mapped: set[str]
-
-    def persistent_id(self, value: Any) -> Any:
-        # Images are in a file of their own, which several processes read without copies.
-        if isinstance(value, np.memmap) and isinstance(value.base, mmap.mmap):
-            self.mapped.add(str(value.filename))
-            return str(value.filename), value.dtype.str, value.offset, value.shape
-        return None
-
-
-class _Unpickler(pickle.Unpickler):
-    def persistent_load(self, place: Any) -> Any:
-        name, kind, offset, shape = place
-        try:
-            return np.memmap(name, kind, "r", offset, shape)
-        except (OSError, ValueError):
-            raise BatikError("The cache has lost its decoded pictures; run `make report` again.") from None
+DRAWN = "augmented"
+"""What only a figure is made of: not kept, as its code may change (and moving pictures needs TensorFlow)."""
 
 
 def dump(analysis: Any) -> tuple[bytes, list[str]]:
     """An analysis with all that it derives, as bytes, and the files of images that it needs besides."""
-    derived = (n for n, what in vars(type(analysis)).items() if isinstance(what, cached_property) and n not in DRAWN)
-    for name in derived:  # once here rather than once in every kernel
-        getattr(analysis, name)
+    for name, what in vars(type(analysis)).items():  # once here rather than once in every kernel
+        if isinstance(what, cached_property) and name != DRAWN:
+            getattr(analysis, name)
+    kept, images = copy.copy(analysis), analysis.dataset.images
     if analysis.clean_features is not None:
-        features = {model: _features(analysis.clean_features, model) for model in analysis.models}
-        analysis.clean_features = partial(_kept, features)
-    room = io.BytesIO()
-    pickler = _Pickler(room, protocol=5)
-    pickler.mapped = set()
-    pickler.dump(analysis)
-    return room.getvalue(), sorted(pickler.mapped)
+        kept.clean_features = partial(_kept, {m: _features(analysis.clean_features, m) for m in analysis.models})
+    place = None
+    if isinstance(images, np.memmap):  # several processes read its file without copies
+        place = str(images.filename), images.offset, images.shape
+        kept.dataset = replace(analysis.dataset, images=np.asarray(images[:0]))
+    return pickle.dumps((kept, place), protocol=5), [place[0]] if place else []
 
 
 def _features(ask: Any, model: str) -> NDArray[np.float32] | None:
@@ -78,4 +58,11 @@ def load(path: Path) -> Any:
     content = read_sealed(path) if own else None
     if content is None:
         raise BatikError(f"{path.name} is not there or damaged; run `make report` again.")
-    return _Unpickler(io.BytesIO(content)).load()
+    analysis, place = pickle.loads(content)
+    if place is not None:
+        name, offset, shape = place
+        try:
+            analysis.dataset = replace(analysis.dataset, images=np.memmap(name, np.uint8, "r", offset, shape))
+        except (OSError, ValueError):
+            raise BatikError("The cache has lost its decoded pictures; run `make report` again.") from None
+    return analysis
