@@ -9,7 +9,7 @@ from itertools import product
 import mlcroissant as mlc
 import numpy as np
 import pytest
-from paper import make_analysis
+from paper import NOTEBOOKS, make_analysis
 from results_factory import make_dataset, make_results, make_study
 
 from batik_utils.errors import BatikError

@@ -22,20 +22,15 @@ def test_a_clear_difference_is_declared_in_either_direction():
     assert (forth.folds, forth.repeats) == (5, 3)
 
 
-def test_the_declaration_is_that_the_interval_excludes_nought():
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        x, y = rng.normal(0.8, 0.05, (2, 10))
-        interval, p = corrected_test(x, y, folds=5)
-        assert (p < 0.05) == (0 not in interval)
-
-
 def test_the_corrected_test_by_hand():
     x, y = np.array([0.8, 0.7, 0.9, 0.8, 0.75]), np.array([0.7, 0.7, 0.75, 0.7, 0.7])
     gaps = x - y
     t = gaps.mean() / np.sqrt(gaps.var(ddof=1) * (1 / 5 + 1 / 4))
     assert corrected_test(x, y, 5)[1] == pytest.approx(2 * stats.t.sf(t, 4))
     assert corrected_test(x, x - 0.25, 5)[1] == 0, "without variance there is no doubt"
+    for x, y in np.random.default_rng(0).normal(0.8, 0.05, (50, 2, 10)):
+        interval, p = corrected_test(x, y, folds=5)
+        assert (p < 0.05) == (0 not in interval), "declared where the interval excludes nought"
 
 
 def test_the_posterior_is_a_student_t_with_the_corrected_error():
@@ -64,7 +59,7 @@ def test_unequal_repeats_and_seeds_meet_on_the_folds_they_share():
     assert compare(Results(tuple(r for r in results if r.fit.repeat == 0)), "a", "b") == found
 
 
-def test_a_repeat_that_lacks_a_fold_is_left_out():
+def test_a_repeat_that_lacks_a_fold_is_left_out_and_folds_of_different_images_are_not_paired():
     results = make_results({"a": 0.8, "b": 0.6}, repeats=2, seeds=1)
 
     def without(*gone):
@@ -74,9 +69,6 @@ def test_a_repeat_that_lacks_a_fold_is_left_out():
     assert compare(without(("a", 1, 2), ("b", 0, 4)), "a", "b") is None
     assert compare(results, "a", "nothing") is None
     assert fold_pairs(without(("b", 0, 4)), "a", "b").scores.index.tolist() == [(1, f) for f in range(5)]
-
-
-def test_folds_of_different_images_are_not_paired():
     results = make_results({"a": 0.8, "b": 0.6}, repeats=1, seeds=1)
     *items, last = results.items
     with pytest.raises(BatikError, match="different images"):
@@ -116,26 +108,19 @@ def test_holm_multiplies_the_smallest_p_by_the_number_of_comparisons():
     assert one.declared and not replace(one, p_adjusted=0.06).declared, "what Holm takes back is not declared"
 
 
-def _nearest_centre(x, y, train, test, rng):
-    """Accuracy of a nearest-centre classifier trained on a random draw of its training rows: the seed's doing."""
-    rows = rng.choice(train, len(train))
-    centres = np.array([x[rows[y[rows] == k]].mean(axis=0) for k in range(3)])
-    distance = ((x[test, None] - centres) ** 2).sum(axis=2)
-    return (distance.argmin(axis=1) == y[test]).mean()
-
-
 def test_truly_trained_copies_with_other_seeds_are_not_declared_different():
-    # Not simulated scores but fits on overlapping training sets; the two copies differ in their seeds alone.
-    rng = np.random.default_rng(5)
-    declared, trials, folds, repeats = 0, 200, 5, 3
-    y = np.repeat(np.arange(3), 30)
-    for _ in range(trials):
+    # Not simulated scores but nearest-centre classifiers on overlapping training sets; seeds draw their rows.
+    rng, y, scores, declared = np.random.default_rng(5), np.repeat(np.arange(3), 30), [], 0
+
+    def accuracy(x, train, test):
+        rows = rng.choice(train, len(train))
+        centres = np.array([x[rows[y[rows] == k]].mean(axis=0) for k in range(3)])
+        return (((x[test, None] - centres) ** 2).sum(axis=2).argmin(axis=1) == y[test]).mean()
+
+    for _ in range(200):
         x = rng.normal(0, 1, (90, 6)) + np.eye(3, 6)[y] * 1.5
-        scores = []
-        for _ in range(repeats):
-            for test in np.array_split(rng.permutation(90), folds):
-                train = np.setdiff1d(np.arange(90), test)
-                scores.append([_nearest_centre(x, y, train, test, rng) for _ in "ab"])
-        declared += corrected_test(*np.array(scores).T, folds)[1] < 0.05
+        tests = [test for _ in range(3) for test in np.array_split(rng.permutation(90), 5)]
+        scores = [[accuracy(x, np.setdiff1d(np.arange(90), test), test) for _ in "ab"] for test in tests]
+        declared += corrected_test(*np.array(scores).T, 5)[1] < 0.05
     assert 0.6 < np.mean(scores) < 0.95, "the copies must have learnt something for this to mean anything"
-    assert declared <= stats.binom.ppf(0.99, trials, 0.05)
+    assert declared <= stats.binom.ppf(0.99, 200, 0.05)

@@ -73,10 +73,10 @@ def test_in_jupyter_a_plot_typed_by_hand_shows_and_a_figure_shows_once(monkeypat
     assert (setup, by_hand, figure) == ([], [{"image/png"}], [{"image/svg+xml"}, set()])
 
 
-@pytest.mark.parametrize("anchor", ["curve", "tbl-curve", "fig-Curve", ""])
-def test_a_figure_needs_a_good_anchor_and_a_caption(anchor):
-    with pytest.raises(BatikError, match=f"A figure needs an anchor such as 'fig-results' .*not {anchor!r}"):
-        curve(anchor, "A curve.")
+def test_a_figure_needs_a_good_anchor_and_a_caption():
+    for anchor in ("curve", "tbl-curve", "fig-Curve", ""):
+        with pytest.raises(BatikError, match=f"A figure needs an anchor such as 'fig-results' .*not {anchor!r}"):
+            curve(anchor, "A curve.")
     with pytest.raises(BatikError, match="'fig-curve' needs a caption"):
         curve("fig-curve", " ")
     plt.close("all")
@@ -97,9 +97,6 @@ def test_only_what_a_cell_may_hold_is_markup():
     cells = ["**b** *i* `x_|` $a_1$ @fig-x", "<b> [0, 1] a_b | c~d^e"]
     shown_cells = table({"a": cells})["text/markdown"].splitlines()[-2:]
     assert shown_cells == [r"| **b** *i* `x_|` $a_1$ @fig-x |", r"| \<b\> \[0, 1\] a\_b \| c\~d\^e |"]
-
-
-def test_a_table_says_what_does_not_fit():
     with pytest.raises(BatikError, match="has 1 columns; align 'lr' does not fit"):
         table({"a": [1]}, align="lr")
 

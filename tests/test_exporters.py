@@ -106,22 +106,16 @@ def test_the_code_of_figures_and_tables_is_folded_under_them(page, pdf_pages):
     assert "photo()" not in "".join(pdf_pages)
 
 
-def test_pages_are_numbered_and_a_long_table_repeats_its_header(pdf_pages):
+def test_the_pdf_is_tagged_numbered_without_a_date_and_repeats_a_long_tables_header(made, pdf_pages):
+    assert b"/MarkInfo" in made[1] and b"/StructTreeRoot" in made[1]
+    assert not re.search(rb"CreationDate|/Users|/home", made[1])
     assert f"{len(pdf_pages)} of {len(pdf_pages)}" in pdf_pages[-1]
     with_models = [text for text in pdf_pages if "model 1" in text or "model 67" in text]
     assert len(with_models) > 1 and all("parameters" in text for text in with_models)
+    assert export(tiny_report.notebooks(), DRAWN, photos=False) == made, "the same bytes each time"
 
 
-def test_the_pdf_is_tagged_and_has_no_date(made):
-    assert b"/MarkInfo" in made[1] and b"/StructTreeRoot" in made[1]
-    assert not re.search(rb"CreationDate|/Users|/home", made[1])
-
-
-def test_the_same_notebooks_give_the_same_bytes(made):
-    assert export(tiny_report.notebooks(), DRAWN, photos=False) == made
-
-
-def test_what_stands_in_a_cell_is_what_the_page_shows():
+def test_what_a_cell_shows_is_what_the_page_shows():
     cells = [["> 0.99", "<script>", "a_b [0, 1) | c", "`x|y`", "--"], ["**b**", "*i*", "$x$", "@tbl-a", "1. one"]]
     frame = tiny_report.pd.DataFrame(cells, columns=list("vwxyz"))
     page = of(shown(lambda: display.table(frame, "tbl-a", "[0, 1) as *it* is")))
@@ -129,6 +123,9 @@ def test_what_stands_in_a_cell_is_what_the_page_shows():
     assert found[:5] == ["&gt; 0.99", "&lt;script&gt;", "a_b [0, 1) | c", "<code>x|y</code>", "--"]
     assert found[5:7] == ["<strong>b</strong>", "<em>i</em>"] and "[0, 1) as <em>it</em> is</caption>" in page
     assert "<math" in found[7] and 'href="#tbl-a"' in found[8] and found[9] == "1. one"
+    streams = [new_output("stream", name="stdout", text="said\n"), new_output("stream", name="stderr", text="noise\n")]
+    page = of(new_code_cell("x", outputs=streams))
+    assert "<code>said</code>" in page and "noise" not in page
 
 
 @pytest.mark.parametrize(
@@ -152,12 +149,6 @@ def test_what_stands_in_a_cell_is_what_the_page_shows():
 def test_a_document_that_does_not_hold_together_is_refused(cells, message):
     with pytest.raises(BatikError, match=re.escape(message)):
         of(*cells())
-
-
-def test_printed_text_is_kept_and_stderr_is_not():
-    streams = [new_output("stream", name="stdout", text="said\n"), new_output("stream", name="stderr", text="noise\n")]
-    html = of(new_code_cell("x", outputs=streams))
-    assert "<code>said</code>" in html and "noise" not in html
 
 
 def test_nbconvert_knows_both_exporters_and_a_notebook_by_itself_may_refer_to_another():

@@ -21,10 +21,10 @@ def test_wilson_of_the_published_counts_is_as_wide_as_30_images_allow():
     assert wilson(30, 30).low < 0.9, "a perfect score still has an interval"
 
 
-@pytest.mark.parametrize(("correct", "n"), [(0, 0), (31, 30), (-1, 30)])
-def test_an_impossible_count_has_no_interval(correct, n):
-    with pytest.raises(BatikError, match="no interval"):
-        wilson(correct, n)
+def test_an_impossible_count_has_no_interval():
+    for correct, n in ((0, 0), (31, 30), (-1, 30)):
+        with pytest.raises(BatikError, match="no interval"):
+            wilson(correct, n)
 
 
 def test_the_corrected_interval_widens_the_naive_one_by_the_overlap_of_training_sets():
@@ -35,12 +35,9 @@ def test_the_corrected_interval_widens_the_naive_one_by_the_overlap_of_training_
     assert (found.high - found.low) / (naive[1] - naive[0]) == pytest.approx(np.sqrt((1 / 5 + 1 / 4) * 5))
     with pytest.raises(BatikError, match="two fold scores"):
         nadeau_bengio([0.8], folds=5)
-
-
-def test_more_repeats_cannot_narrow_it_to_nothing():
-    values = np.random.default_rng(1).normal(0.8, 0.05, 5000)
-    found = nadeau_bengio(values, folds=5)
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * values.std() * np.sqrt(1 / 4), rel=0.01)
+    many = np.random.default_rng(1).normal(0.8, 0.05, 5000)
+    found = nadeau_bengio(many, folds=5)  # more repeats cannot narrow it to nothing
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * many.std() * np.sqrt(1 / 4), rel=0.01)
 
 
 def _scores(values):

@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from results_factory import HYPER, MOTIFS, make_fit, make_results, paths_and_labels
-from sklearn.metrics import classification_report
 
 from batik_utils.errors import BatikError
 from batik_utils.stats import metrics
 from batik_utils.stats.mistakes import label_issues, mispaired_fit
-from batik_utils.stats.search import choose, settings_table
+from batik_utils.stats.search import choose
 from batik_utils.values import Results
 
 PATHS, LABELS = paths_and_labels(10)
@@ -29,20 +28,10 @@ def test_scores_of_one_fit_by_hand():
     assert metrics.log_loss(y_true, y_prob) == pytest.approx(-np.log([0.7, 0.1, 0.5, 0.5]).mean())
     assert metrics.confusion(y_true, y_prob).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
     assert metrics.macro_f1(y_true, y_prob) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    table = metrics.classification_table(y_true, np.array([0, 1, 1, 1]), MOTIFS)
+    assert table.loc["batik-betawi"].tolist() == [1 / 3, 1, 0.5, 1] and table["precision"].tolist()[2] == 0
     impossible = metrics.log_loss(np.array([0]), np.array([[0.0, 1.0, 0.0]]))
     assert impossible == pytest.approx(-np.log(1e-7), rel=1e-3), "a large loss, not an infinite one"
-
-
-def test_the_classification_table_says_what_scikit_learn_says():
-    y_pred = np.where(np.arange(30) % 3 == 0, 0, LABELS)
-    ours = metrics.classification_table(LABELS, y_pred, MOTIFS)
-    theirs = classification_report(LABELS, y_pred, target_names=MOTIFS, output_dict=True)
-    for motif in MOTIFS:
-        assert ours.loc[motif, "precision"] == theirs[motif]["precision"]
-        assert ours.loc[motif, "F1"] == theirs[motif]["f1-score"]
-        assert ours.loc[motif, "support"] == 10
-    never = metrics.classification_table(LABELS, np.zeros(30, dtype=int), MOTIFS)
-    assert never.loc["batik-celup", ["precision", "recall", "F1"]].tolist() == [0, 0, 0]
 
 
 def test_the_published_summary_shows_the_median_seed_and_the_range():
@@ -57,16 +46,11 @@ def test_the_published_summary_shows_the_median_seed_and_the_range():
     assert metrics.published_summary(results, "even").median.fit.seed == 1, "the lower middle one"
 
 
-@pytest.mark.parametrize(
-    ("second", "words"),
-    [
-        (make_fit("m", [True], [0], ["batik-bali/99.jpg"], seed=1), "different images"),
-        (_fit(hyper=replace(HYPER, dropout=0.1)), "several settings"),
-    ],
-)
-def test_fits_that_do_not_belong_together_are_not_summarised(second, words):
-    with pytest.raises(BatikError, match=words):
-        metrics.published_summary(Results((_fit(), second)), "m")
+def test_fits_that_do_not_belong_together_are_not_summarised():
+    other = make_fit("m", [True], [0], ["batik-bali/99.jpg"], seed=1)
+    for second, words in ((other, "different images"), (_fit(hyper=replace(HYPER, dropout=0.1)), "several settings")):
+        with pytest.raises(BatikError, match=words):
+            metrics.published_summary(Results((_fit(), second)), "m")
 
 
 def test_out_of_fold_keeps_every_image_with_its_label():
@@ -133,13 +117,8 @@ def test_the_most_confused_and_the_most_confidently_wrong():
 def _searched(epochs_right: dict[int, tuple[int, int]], seed: int, rate: float):
     """A fit with checkpoints: {epochs: (right of 15 in validation, right of 15 in test)}."""
     paths, labels = paths_and_labels(5)
-    made = {
-        e: {
-            what: make_fit("m", np.arange(15) < k, labels, paths).y_prob
-            for what, k in zip(("val", "test"), right, strict=True)
-        }
-        for e, right in epochs_right.items()
-    }
+    said = {n: make_fit("m", np.arange(15) < n, labels, paths).y_prob for n in range(16)}
+    made = {epochs: {"val": said[val], "test": said[test]} for epochs, (val, test) in epochs_right.items()}
     last = max(made)
     return make_fit(
         "m", np.arange(15) < epochs_right[last][1], labels, paths, seed=seed, protocol="search",
@@ -159,9 +138,6 @@ def test_the_search_chooses_on_validation_and_says_what_the_test_set_would_have_
     assert choice.test_chosen.epochs == 20
     assert choice.optimism == pytest.approx(4.5 / 15)
     assert choice.best_single == pytest.approx(14 / 15)
-    table = settings_table(results, "m")
-    assert table["seeds"].tolist() == [2, 2, 2, 2]
-    assert table["epochs"].iloc[0] == choice.hyper.epochs, "the table starts with what was chosen"
     tie = Results((_searched({10: (12, 5), 20: (12, 15)}, 0, 0.001),))
     assert choose(tie, "m").hyper.epochs == 10, "fewer epochs, and never what the test set says"
 
@@ -173,8 +149,6 @@ def test_a_setting_of_which_a_fit_failed_is_passed_over():
     found = choose(Results((good, *half)), "m")
     assert found.hyper.learning_rate == 0.01 and found.best_single == pytest.approx(9 / 15)
     assert choose(Results((_fit(),)), "m") is None
-    with pytest.raises(BatikError, match="no search"):
-        settings_table(Results((_fit(),)), "m")
 
 
 def test_two_swapped_labels_are_found_among_sure_answers():
@@ -192,13 +166,11 @@ def test_two_swapped_labels_are_found_among_sure_answers():
 
 @pytest.mark.parametrize("classes", [3, 2, 1])
 def test_sure_and_right_answers_raise_no_doubt_even_where_a_motif_has_no_image(classes):
-    results = make_results({"m": 1.0}, repeats=1, seeds=1, sure=0.9)
-    keep = [r.y_true < classes for r in results]
-    fewer = (
-        replace(r, paths=tuple(np.array(r.paths)[k].tolist()), y_true=r.y_true[k], y_prob=r.y_prob[k])
-        for r, k in zip(results, keep, strict=True)
-    )
-    assert label_issues(metrics.out_of_fold(Results(tuple(fewer)), "m"), MOTIFS).empty
+    paths, labels = paths_and_labels(50)
+    kept = labels < classes
+    fit = make_fit("m", labels >= 0, labels, paths, protocol="grouped", sure=0.9)
+    fewer = replace(fit, paths=tuple(np.array(paths)[kept].tolist()), y_true=labels[kept], y_prob=fit.y_prob[kept])
+    assert label_issues(metrics.out_of_fold(Results((fewer,)), "m"), MOTIFS).empty
 
 
 def test_shuffling_predictions_against_labels_brings_a_good_model_near_chance():
@@ -215,13 +187,10 @@ def test_shuffling_predictions_against_labels_brings_a_good_model_near_chance():
     hits = found.wrong_report["recall"] * found.wrong_report["support"]
     assert hits.sum() / 30 == pytest.approx(found.accuracies[0])
     assert found.right_report["recall"].mean() == pytest.approx(0.8)
-
-
-def test_the_expected_value_of_the_mistake_follows_what_is_predicted_not_what_is_right():
+    # The expected value follows what is predicted, not what is right.
     labels = np.repeat([0, 1], [20, 10])
     found = mispaired_fit(make_fit("m", labels == 0, labels, PATHS, classes=2), ("a", "b"), shuffles=50)
-    assert found.expected == pytest.approx(2 / 3)
-    assert found.accuracies == pytest.approx(np.full(50, 2 / 3))
+    assert found.expected == pytest.approx(2 / 3) and found.accuracies == pytest.approx(np.full(50, 2 / 3))
 
 
 def test_reading_results_never_loads_a_deep_learning_library():

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from results_factory import make_dataset, make_results
 
-from batik_utils.files import write_json
+from batik_utils.files import json_text, write_json
 from batik_utils.report.metrics_json import SCHEMA, MetricsFile, build_metrics
 from batik_utils.study import load_study, study_names
 from batik_utils.values import Results
@@ -36,11 +36,9 @@ def one():
 
 
 def test_the_committed_schema_is_that_of_the_classes_and_describes_what_is_built(one):
-    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == MetricsFile.model_json_schema(), (
-        "python -m batik_utils.report.metrics_json"
-    )
-    jsonschema.Draft202012Validator.check_schema(MetricsFile.model_json_schema())
-    jsonschema.Draft202012Validator(MetricsFile.model_json_schema()).validate(one)
+    schema = MetricsFile.model_json_schema()
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema, "python -m batik_utils.report.metrics_json"
+    jsonschema.validate(one, schema)
 
 
 @pytest.mark.parametrize("name", study_names())
@@ -56,10 +54,10 @@ def test_every_study_fits_the_form_with_all_results_and_with_none(name):
         assert empty["comparison"]["fits"] == {"got": 0, "planned": planned}
 
 
-@pytest.mark.parametrize("change", [{"version": 1}, {"extra": 0}, {"data": {}}])
-def test_another_form_is_refused(one, change):
-    with pytest.raises(ValidationError):
-        MetricsFile.model_validate(one | change)
+def test_another_form_is_refused(one):
+    for change in ({"version": 1}, {"extra": 0}, {"data": {}}):
+        with pytest.raises(ValidationError):
+            MetricsFile.model_validate(one | change)
 
 
 def test_the_promised_keys_are_there(one):
@@ -92,22 +90,19 @@ def test_no_number_has_more_than_six_decimals_and_no_text_a_special_space(one):
     assert "\u00a0" not in json.dumps(one, ensure_ascii=False)
 
 
-def test_the_same_results_in_any_order_give_the_same_bytes(tmp_path):
+def test_the_same_results_in_any_order_give_the_same_bytes(one):
     study = load_study("bali-betawi-celup")
     results = _results(study)
     order = np.random.default_rng(0).permutation(len(results))
     shuffled = Results(tuple(results.items[i] for i in order))
-    for name, r in (("a", results), ("b", shuffled)):
-        write_json(tmp_path / name / "metrics.json", build_metrics(study, make_dataset(), r))
-    first, second = ((tmp_path / n / "metrics.json").read_bytes() for n in "ab")
-    assert first == second and first.endswith(b"}\n")
-    assert list(json.loads(first)) == sorted(json.loads(first))
+    assert json_text(build_metrics(study, make_dataset(), shuffled)) == json_text(one)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "metrics.json"
     write_json(path, {"b": 1, "a": 2})
     before = path.read_text()
+    assert before.index('"a"') < before.index('"b"') and before.endswith("}\n")
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, {"a": float("nan")})
     assert path.read_text() == before and os.listdir(tmp_path) == ["metrics.json"]

@@ -90,30 +90,21 @@ def test_power_grows_with_the_difference_with_images_and_with_repeats():
     assert power() < power(repeats=10)
     assert power_of_corrected_test(150, 0.9, 0.05, 5, 10) == pytest.approx(1)
     assert power_of_corrected_test(150, 0.1, 0.0, 5, 1) == 1
-
-
-def test_for_one_repeat_it_is_the_textbook_non_central_t():
-    shift = 0.1 / (0.45 / np.sqrt(150))
-    edge = stats.t.ppf(0.975, 4) * np.sqrt(5 * (1 / 5 + 1 / 4))
+    # For one repeat it is the textbook's non-central t.
+    shift, edge = 0.1 / (0.45 / np.sqrt(150)), stats.t.ppf(0.975, 4) * np.sqrt(5 * (1 / 5 + 1 / 4))
     assert power_of_corrected_test(150, 0.1, 0.45, 5, 1) == pytest.approx(stats.nct.sf(edge, 4, shift), abs=1e-4)
-
-
-def test_the_detectable_difference_is_the_one_found_four_times_in_five():
     found = detectable_difference(150, 0.45, 5, 10, 0.3)
     assert power_of_corrected_test(150, found, 0.45, 5, 10, 0.3) == pytest.approx(0.8, abs=1e-3)
     assert detectable_difference(2, 5.0, 2, 1) == 1, "nothing that could be is large enough"
 
 
-def test_images_needed_gives_the_power_it_is_asked_for():
+def test_images_needed_gives_the_power_it_is_asked_for_and_mcnemars_is_that_of_brute_force():
     n = images_needed(0.20, 0.10)
     # The formula is an approximation; the exact test is a little weaker.
     assert mcnemar_power(n, 0.20, 0.10) == pytest.approx(0.8, abs=0.05)
     assert images_needed(0.10, 0.20) == n
     assert images_needed(0.15, 0.15) is None
     assert images_needed(0.2, 0.1, power=0.9) > n > images_needed(0.3, 0.1)
-
-
-def test_mcnemar_power_by_brute_force():
     rng = np.random.default_rng(4)
     counts = rng.multinomial(30, [0.35, 0.1, 0.55], size=20_000)
     low = counts[:, :2].min(axis=1)
@@ -133,9 +124,6 @@ def test_thirty_images_seldom_find_ten_points():
     assert found.persistence < 0.1
     assert found.spread == pytest.approx(math.sqrt((0.8 * 0.2 + 0.7 * 0.3) / 2), abs=0.03)
     assert found.images_needed == images_needed(found.only_a, found.only_b)
-
-
-def test_without_common_folds_there_is_no_statement_and_without_a_published_split_half_of_one():
     results = make_results({"a": 0.8, "b": 0.7}, repeats=1, seeds=1)
     assert power_statement(results, "a", "c") is None
     assert power_statement(results, "a", "b").published_found is None

@@ -18,28 +18,19 @@ def clock(monkeypatch):
     return wait
 
 
-def test_the_time_left_goes_by_cost_since_the_longest_tasks_come_first(clock, capsys):
+def test_the_time_left_goes_by_cost_since_the_longest_tasks_come_first_and_each_stage_has_its_own(clock, capsys):
     with Progress(True) as bar:
+        bar.stage("features", 2, "images")
+        for _ in bar.watch(range(2)):
+            clock(31)
         bar.stage("fits", 101, "fits", cost=2000)
         for fits, cost in ((1, 1000), (50, 500)):
             clock(35)
             bar.advance(fits, cost)
     said = capsys.readouterr().err
+    assert "features: 50% (1 of 2 images), about 31 s left" in said
     assert "fits: 50% (1 of 101 fits), about 35 s left" in said
     assert "fits: 75% (51 of 101 fits), about 23 s left" in said
-
-
-def test_the_time_of_one_stage_is_not_that_of_the_next(clock, capsys):
-    with Progress(True) as bar:
-        bar.stage("features", 2, "images")
-        for _ in bar.watch(range(2)):
-            clock(31)
-        bar.stage("fits", 2)
-        clock(40)
-        bar.advance()
-    said = capsys.readouterr().err
-    assert "features: 50% (1 of 2 images), about 31 s left" in said
-    assert "fits: 50% (1 of 2), about 40 s left" in said
 
 
 def test_the_bar_knows_the_time_left_when_fits_take_more_than_half_a_minute(clock, monkeypatch, capsys):

@@ -98,12 +98,11 @@ class Build:
         """Make what has changed: open, run notebooks, export two editions, place them, save the model, stamp."""
         name, private = self.study.name, f"{PRIVATE}/{self.study.name}"
         opened = self._reopened() or self._open(dask, jobs)
-        shown = [self.content, opened["results"]]
-        runs = self._run_notebooks(shown, set(opened["facts"]))
+        runs = self._run_notebooks([self.content, opened["results"]], set(opened["facts"]))
         files = {f"{name}/{file}": text.encode() for file, text in opened["files"].items()}
-        files[f"{name}/verdict.svg"] = self.kept.made(
-            "verdict", digest_json([shown, freshness.drawing(self.found, {"fold_dots"})]), self._verdict_figure
-        )
+        shown = [o.get("data", {}) for run in runs for cell in run.cells for o in cell.get("outputs", [])]
+        folds = ["".join(data["image/svg+xml"]) for data in shown if data.get("text/plain", "").startswith("Figure fig-folds:")]
+        files |= {f"{name}/verdict.svg": svg.encode() for svg in folds}  # the fold scores, for a README or a slide
         with self.stages("pages"):
             for place in (name,) if opened["about"]["drawn"] else (name, private):
                 page, pdf = self._pages(runs, opened["about"], photos=place == private)
@@ -224,18 +223,6 @@ class Build:
 
         key = digest_json([runs, about, photos, only(self.found, *PAGES)])
         return self.kept.made(f"pages-{PRIVATE if photos else 'public'}", key, make).split(b"\0", 1)
-
-    def _verdict_figure(self) -> bytes:
-        """The fold scores as an SVG file, for a README or a slide."""
-        from batik_utils.figures import fold_dots
-        from batik_utils.report.display import render, use_report_style
-        from batik_utils.report.snapshot import load
-
-        analysis = load(self.kept.path("snapshot", self.content))
-        use_report_style()
-        bars = {title: (i.low, i.high) for title, i in analysis.grouped_intervals.items()}
-        scores = {title: analysis.fold_accuracies[title] for title in bars}
-        return render(fold_dots(scores, bars, analysis.chance), "verdict", "svg")
 
     def _save_model(self, path: Path, opened: Mapping[str, Any]) -> bool:
         """Save the study's best model; False, said in one line, where it cannot be: a report is one without it too."""

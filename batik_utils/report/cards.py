@@ -5,15 +5,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import mlcroissant as mlc
 import numpy as np
 import yaml
 
 from batik_utils.models.kinds import KINDS
+from batik_utils.report.pages import JINJA
 from batik_utils.study import Augmentation, Study
 from batik_utils.values import Dataset
-from batik_utils.wording import Band, count, listed, motif_names, percent, percent_range
+from batik_utils.wording import motif_names
 
 FACTS = ("published", "folder", "drawn", "seed", "search", "claims")
 """What a template may ask: where the pictures are from (one of the first three), and what the study has."""
@@ -21,23 +21,13 @@ SOURCES = yaml.safe_load(Path(__file__).with_name("cards.yaml").read_text(encodi
 """What is said of the pictures, by the first three of FACTS."""
 CHECKLIST = yaml.safe_load(Path(__file__).with_name("reforms.yaml").read_text(encoding="utf-8"))
 """The REFORMS checklist (Kapoor et al. 2024), 32 items."""
-JINJA = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-JINJA.filters |= {
-    **{"listed": listed, "percent": percent, "number": count, "band": lambda ends: percent_range(Band(*ends))},
-    "scores": lambda pairs: ", ".join(f"{name} {percent(value)}" for name, value in pairs),
-}
-JINJA.globals["collection"] = SOURCES["published"]
 _MIME = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp"}
 
 
 def fill(template: str, facts: Collection[str], **values: Any) -> str:
     """The text of a template, given FACTS as true or false, the published collection, and these values."""
-    return JINJA.from_string(template).render({fact: fact in facts for fact in FACTS} | values)
+    known = {fact: fact in facts for fact in FACTS} | {"collection": SOURCES["published"]}
+    return JINJA.from_string(template).render(known | values)
 
 
 def picture_values(dataset: Dataset) -> dict[str, Any]:
@@ -78,6 +68,19 @@ def croissant(study: Study, dataset: Dataset, facts: Collection[str]) -> dict[st
             for path, group, sha256 in zip(dataset.paths, dataset.groups.tolist(), dataset.sha256, strict=True)
         ],
     )
+    files = zip(dataset.paths, dataset.sha256, dataset.facts or ({},) * len(dataset), strict=True)
+    distribution = [
+        mlc.FileObject(
+            id=path,
+            name=path,
+            content_url=path,
+            content_size=f"{fact['bytes']} B" if "bytes" in fact else None,
+            encoding_formats=[_MIME.get(fact.get("format", ""), "application/octet-stream")],
+            sha256=sha256,
+        )
+        for path, sha256, fact in files
+        if "drawn" not in facts
+    ]
     return mlc.Metadata(
         name=f"batik-report-{study.name}",
         description=" ".join(fill(about["description"], facts, study=study, **picture_values(dataset)).split()),
@@ -87,24 +90,9 @@ def croissant(study: Study, dataset: Dataset, facts: Collection[str]) -> dict[st
         version="1.0.0",
         cite_as=about["citation"],
         keywords=about["keywords"],
-        distribution=[] if "drawn" in facts else _files(dataset),
+        distribution=distribution,
         record_sets=[images],
     ).to_json()
-
-
-def _files(dataset: Dataset) -> list[mlc.FileObject]:
-    facts = dataset.facts or ({},) * len(dataset)
-    return [
-        mlc.FileObject(
-            id=path,
-            name=path,
-            content_url=path,
-            content_size=f"{fact['bytes']} B" if "bytes" in fact else None,
-            encoding_formats=[_MIME.get(fact.get("format", ""), "application/octet-stream")],
-            sha256=sha256,
-        )
-        for path, sha256, fact in zip(dataset.paths, dataset.sha256, facts, strict=True)
-    ]
 
 
 def model_card(

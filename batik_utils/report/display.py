@@ -67,10 +67,12 @@ def table(frame: pd.DataFrame, anchor: str = "", caption: str = "", align: str |
     _check("table", "tbl", anchor, caption)
     columns = [[format_cell(value) for value in frame[name]] for name in frame.columns]
     if align is None:
-        align = "".join("r" if _numeric(column) else "l" for column in columns)
+        numbers = (any(map(str.isdigit, "".join(c))) and all(map(_NUMBER.fullmatch, c)) for c in columns)
+        align = "".join("r" if right else "l" for right in numbers)
     if len(align) != len(columns) or set(align) - set("lrc"):
         raise BatikError(f"The table {anchor!r} has {len(columns)} columns; align {align!r} does not fit them.")
-    head, *rows = [[_cell(c) for c in row] for row in (map(str, frame.columns), *zip(*columns, strict=True))]
+    cells = [[re.sub(r"[ \n]+", " ", c) for c in row] for row in (map(str, frame.columns), *zip(*columns, strict=True))]
+    head, *rows = [[_MARKUP.sub(lambda m: m[1] or "\\" + m[2], c) for c in row] for row in cells]
     body = "\n".join(f"| {' | '.join(row)} |" for row in [head, [_RULES[a] for a in align], *rows])
     _show({"text/markdown": f"{caption}\n\n{body}"}, kind="table", anchor=anchor, caption=caption, text=body)
 
@@ -118,9 +120,8 @@ def format_cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float):
         # Four digits are read at a glance, and may be a year.
-        return format(value, ".3f" if isinstance(value, float) else "," if abs(value) >= 10_000 else "d").replace(
-            "-", "−"
-        )
+        form = ".3f" if isinstance(value, float) else "," if abs(value) >= 10_000 else "d"
+        return format(value, form).replace("-", "−")
     return str(value)
 
 
@@ -131,14 +132,6 @@ def _drawing(fig: Figure, anchor: str) -> str:
         if pixels is not None and (pixels.ndim > 2 or pixels.size > MOST_PIXELS):
             raise BatikError(f"The figure {anchor!r} holds a picture: show it with display.pictures.")
     return render(fig, anchor, "svg").decode()
-
-
-def _numeric(column: Sequence[str]) -> bool:
-    return any(c.isdigit() for c in "".join(column)) and all(map(_NUMBER.fullmatch, column))
-
-
-def _cell(value: str) -> str:
-    return _MARKUP.sub(lambda m: m[1] or "\\" + m[2], re.sub(r"[ \n]+", " ", value))
 
 
 def _joined(paragraphs: str | Sequence[str]) -> str:

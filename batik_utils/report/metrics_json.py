@@ -12,7 +12,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from batik_utils.files import write_json
 from batik_utils.report.verdicts import fit_counts, verdict
 from batik_utils.stats import metrics as scores
-from batik_utils.stats.claims import ClaimRow, Verdict, claims_table
+from batik_utils.stats.claims import Verdict, claims_table
 from batik_utils.stats.compare import PublishedComparison, compare_published, compare_with
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.power import Power, power_statement
@@ -170,33 +170,32 @@ class Median(Part):
 class Mean(Part):
     """Ours across folds."""
 
-    value: float
+    value: Middle
     interval: Ends
 
 
-class Stated(Part):
-    """A number that the seed study published, from n test images."""
+class Judged(Part):
+    """A number that the seed study published, from n test images, beside ours."""
 
     model: str
     metric: str
     value: float
     n: Count | None
-
-
-class Placed(Stated):
-    """Where the seed study published it."""
-
-    where: str
-
-
-class Judged(Stated):
-    """The same beside ours."""
-
     value_interval: Ends | None
     published: Median | None
     grouped: Mean | None
     verdict: Verdict
     reason: str
+
+
+class Placed(Part):
+    """A number that the seed study published, from n test images, and where."""
+
+    model: str
+    metric: str
+    value: float
+    n: Count | None
+    where: str
 
 
 class MetricsFile(Part):
@@ -223,22 +222,48 @@ def build_metrics(
 
     expected is (got, planned) grouped fits of the two compared models (default: counted in results).
     """
-    counted = {r.fit.model: r.parameters for r in results.select()}
+    a, b = study.compare
+    got, planned = expected or fit_counts(results, study.compare)
+    head = next((c for c in compare_with(results, a, [m for m in study.models if m != a]) if c.b == b), None)
+    judged = verdict(head, study.models[a].title, study.models[b].title, got, planned)
+    counts = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist()
+    parameters = {r.fit.model: r.parameters for r in results.select()}
     baselines = {r.fit.model for r in results.select(protocol="grouped") if r.fit.model.startswith(BASELINE)}
     raw = {
         "version": VERSION,
         "study": study.name,
         "title": study.title,
         "motifs": dataset.motifs,
-        "data": _data(dataset),
+        "data": {
+            **asdict(dataset.source),
+            "drawn": dataset.source.is_drawn,
+            "images": len(dataset),
+            "per_motif": dict(zip(dataset.motifs, counts, strict=True)),
+            "groups": len(np.unique(dataset.groups)),
+            "skipped": [{"path": path, "reason": reason} for path, reason in dataset.skipped],
+            "fingerprint": dataset.fingerprint,
+        },
         "models": {
-            name: {"title": model.title, "kind": model.kind, "parameters": counted.get(name)}
+            name: {"title": model.title, "kind": model.kind, "parameters": parameters.get(name)}
             | _protocols(results, name, dataset)
             for name, model in study.models.items()
         },
-        "comparison": _comparison(study, results, expected),
+        "comparison": {
+            "a": a,
+            "b": b,
+            "verdict": judged.word,
+            "sentence": judged.sentence,
+            "fits": {"got": got, "planned": planned},
+            "grouped": head,
+            "published": compare_published(results, a, b),
+            "power": power_statement(results, a, b),
+        },
         "baselines": {name.removeprefix(BASELINE): _folds(results, name, "grouped") for name in baselines},
-        "claims": {row.id: _claim(row) for row in claims_table(study, results)},
+        "claims": {
+            row.id: {name: getattr(row, name) for name in Judged.model_fields if name in type(row).model_fields}
+            | {"grouped": row.grouped and {"value": row.grouped, "interval": row.grouped}}
+            for row in claims_table(study, results)
+        },
         "published": {c.id: c.model_dump(exclude={"id", "what"}) for c in study.claims},
     }
     text = MetricsFile.model_validate(raw).model_dump_json(exclude_unset=True).replace(NBSP, " ")
@@ -246,30 +271,18 @@ def build_metrics(
     return json.loads(text, parse_float=lambda digits: round(float(digits), 6) + 0.0)
 
 
-def _data(dataset: Dataset) -> dict[str, Any]:
-    counts = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist()
-    return {
-        **asdict(dataset.source),
-        "drawn": dataset.source.is_drawn,
-        "images": len(dataset),
-        "per_motif": dict(zip(dataset.motifs, counts, strict=True)),
-        "groups": len(np.unique(dataset.groups)),
-        "skipped": [{"path": path, "reason": reason} for path, reason in dataset.skipped],
-        "fingerprint": dataset.fingerprint,
-    }
-
-
 def _protocols(results: Results, model: str, dataset: Dataset) -> dict[str, Any]:
     out: dict[str, Any] = {p: _folds(results, model, p) for p in ("grouped", "permuted") if results.select(model, p)}
     if summary := scores.published_summary(results, model):
         columns = zip(summary.seeds, summary.accuracy, summary.loss, summary.macro_f1, strict=True)
-        seeds = [{"seed": s, "accuracy": a, "loss": loss, "macro_f1": f1} for s, a, loss, f1 in columns]
+        seeds = [dict(zip(("seed", "accuracy", "loss", "macro_f1"), row, strict=True)) for row in columns]
         fit = summary.median
+        table = scores.classification_table(fit.y_true, fit.y_prob.argmax(axis=1), dataset.motifs)
         out["published"] = {
             **seeds[summary.seeds.index(fit.fit.seed)],
             "interval": summary.interval,
             "n_test": summary.n_test,
-            "per_class": _per_class(scores.classification_table(fit.y_true, fit.y_prob.argmax(axis=1), dataset.motifs)),
+            "per_class": _per_class(table),
             "seeds": seeds,
             "range": (summary.low, summary.high),
             "hyper": fit.fit.hyper,
@@ -296,30 +309,6 @@ def _folds(results: Results, model: str, protocol: str) -> dict[str, Any]:
 
 def _mean(results: Results, model: str, protocol: str, metric: str = "accuracy") -> float:
     return float(scores.mean_over_seeds(scores.fold_scores(results, model, protocol, metric)).mean())
-
-
-def _comparison(study: Study, results: Results, expected: tuple[int, int] | None) -> dict[str, Any]:
-    a, b = study.compare
-    got, planned = expected or fit_counts(results, study.compare)
-    head = next((c for c in compare_with(results, a, [m for m in study.models if m != a]) if c.b == b), None)
-    judged = verdict(head, study.models[a].title, study.models[b].title, got, planned)
-    return {
-        "a": a,
-        "b": b,
-        "verdict": judged.word,
-        "sentence": judged.sentence,
-        "fits": {"got": got, "planned": planned},
-        "grouped": head,
-        "published": compare_published(results, a, b),
-        "power": power_statement(results, a, b),
-    }
-
-
-def _claim(row: ClaimRow) -> dict[str, Any]:
-    ours = {"median": row.median, "range": (row.low, row.high), "interval": row.interval}
-    same = {name: getattr(row, name) for name in Judged.model_fields if name not in {"published", "grouped"}}
-    mean = row.grouped and {"value": row.grouped.value, "interval": row.grouped}
-    return same | {"published": None if row.median is None else ours, "grouped": mean}
 
 
 def _per_class(table: pd.DataFrame) -> dict[str, Any]:

@@ -14,12 +14,36 @@ import jinja2
 from batik_utils.errors import BatikError
 from batik_utils.files import write_text
 from batik_utils.study import ROOT, load_study
-from batik_utils.wording import NBSP, Band, motif_names, percent, percent_range, points_range, signed_points
+from batik_utils.wording import (
+    NBSP,
+    Band,
+    count,
+    listed,
+    motif_names,
+    percent,
+    percent_range,
+    points_range,
+    signed_points,
+)
 
 VERSION = 2
 """Of metrics.json; an older one is not read."""
 FILES = {"report.html": "Read the report", "report.pdf": "PDF", "metrics.json": "metrics.json"}
 MARKS = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+
+
+JINJA = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=jinja2.select_autoescape(["html"], default_for_string=False),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+JINJA.filters |= {
+    **{"listed": listed, "percent": percent, "number": count, "motif_names": motif_names},
+    **{"band": lambda ends: percent_range(Band(*ends)), "points": lambda ends: points_range(Band(*ends))},
+    **{"signed_points": signed_points, "scores": lambda pairs: ", ".join(f"{n} {percent(v)}" for n, v in pairs)},
+}
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -52,7 +76,7 @@ def write_index(reports: Path) -> list[str]:
         )
         studies.append({**metrics, "name": path.parent.name, "files": files, "models": models})
     studies.sort(key=lambda study: study["data"]["drawn"])
-    page, path = _filled("index.html", studies=studies) + "\n", reports / "index.html"
+    page, path = JINJA.get_template("index.html").render(studies=studies) + "\n", reports / "index.html"
     if not path.is_file() or path.read_bytes() != page.encode():
         write_text(path, page)
     return left_out
@@ -69,15 +93,7 @@ def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "repor
 def readme_table(reports: Path, studies: Sequence[str]) -> str:
     """A Markdown table, one row per study, of accuracies in grouped cross-validation with corrected intervals."""
     rows = [read_metrics(reports / name / "metrics.json") | {"minutes": load_study(name).minutes} for name in studies]
-    return _filled("readme.md.j2", reports=reports.name, studies=rows).replace(NBSP, " ")
-
-
-def _filled(template: str, **values: Any) -> str:
-    templates = jinja2.FileSystemLoader(Path(__file__).with_name("templates"))
-    room = jinja2.Environment(loader=templates, autoescape=template.endswith(".html"), trim_blocks=True)
-    room.filters |= {"percent": percent, "motif_names": motif_names, "signed_points": signed_points}
-    room.filters |= {"band": lambda ends: percent_range(Band(*ends)), "points": lambda ends: points_range(Band(*ends))}
-    return room.get_template(template).render(values)
+    return JINJA.get_template("readme.md.j2").render(reports=reports.name, studies=rows).replace(NBSP, " ")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from batik_utils.errors import BatikError
 from batik_utils.files import digest, digest_json, digest_source
 from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
-from batik_utils.study import ROOT, Repetition, Study
+from batik_utils.study import ROOT, Study
 from batik_utils.values import Dataset
 from batik_utils.wording import count
 
@@ -27,45 +27,35 @@ def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
     Nothing of the machine, the day or the commit is in it: the same inputs give the same rows.
     """
     code = "the notebooks and all that they and the pages are made with (not set-up and command line)"
-    grouped = f"{_times(study.grouped.pretrained)} (pretrained), {_times(study.grouped.scratch)} (scratch)"
+    times = {"pretrained": study.grouped.pretrained, "scratch": study.grouped.scratch}
+    often = [f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'seed')} ({kind})" for kind, t in times.items()]
+    grouped = f"grouped cross-validation: {', '.join(often)}"
+    weights, versions = [], []
+    for model in study.models.values():
+        try:
+            found = KINDS[model.kind].weights_sha256(model)
+            weights += [(f"Weights, {model.title}", f"sha256 `{found}`")] if found else []
+        except BatikError:
+            weights.append((f"Weights, {model.title}", "not to be had"))
+    # Read without importing any of it; on most machines TensorFlow's package for processors alone is installed.
+    for name in ("tensorflow", "tensorflow-cpu", *PACKAGES):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions.append(f"{name.removesuffix('-cpu')} {importlib.metadata.version(name)}")
     return [
         ("Data", f"{len(dataset)} images, {len(dataset.motifs)} motifs; sha256 `{dataset.fingerprint}`"),
         ("Study", f"{study.name}; sha256 `{digest(study.model_dump_json().encode())}`"),
         ("Code and notebooks", f"{code}; sha256 `{code_sha256()}`"),
         ("Lock (requirements.txt)", f"sha256 `{digest_source(ROOT / 'requirements.txt')}`"),
-        *_weights(study),
+        *weights,
         ("Python", platform.python_version()),
-        ("Packages", ", ".join(_versions())),
-        ("Seeds", f"single split: training seeds 0–{study.published.seeds - 1}; grouped cross-validation: {grouped}"),
+        ("Packages", ", ".join(versions)),
+        ("Seeds", f"single split: training seeds 0–{study.published.seeds - 1}; {grouped}"),
     ]
 
 
 def code_sha256() -> str:
     """One hash over the library, but for what changes nothing in a report, and the notebooks' cells."""
     return digest_json(freshness.without(freshness.code(), *freshness.FACES))
-
-
-def _weights(study: Study) -> Iterator[tuple[str, str]]:
-    for model in study.models.values():
-        try:
-            sha256 = KINDS[model.kind].weights_sha256(model)
-        except BatikError:
-            yield f"Weights, {model.title}", "not to be had"
-        else:
-            if sha256:
-                yield f"Weights, {model.title}", f"sha256 `{sha256}`"
-
-
-def _versions() -> Iterator[str]:
-    """What numbers and pages depend on, read without importing any of it."""
-    # On most machines TensorFlow's package for processors alone is installed.
-    for name in ("tensorflow", "tensorflow-cpu", *PACKAGES):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            yield f"{name.removesuffix('-cpu')} {importlib.metadata.version(name)}"
-
-
-def _times(often: Repetition) -> str:
-    return f"{count(often.repeats, 'repeat')} × {count(often.seeds, 'seed')}"
 
 
 def run_record(study: Study, dataset: Dataset, seconds: Mapping[str, float], **more: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from batik_utils import wording as say
+from batik_utils.experiment.choose import ranking
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import Analysis
@@ -15,7 +17,6 @@ from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import PublishedComparison
 from batik_utils.stats.metrics import accuracy, fold_scores, grouped_interval, per_motif
-from batik_utils.stats.search import settings_table
 from batik_utils.study import Augmentation
 from batik_utils.values import Dataset, FitResult
 
@@ -95,8 +96,12 @@ def mcnemar_table(analysis: Analysis, comparisons: Sequence[PublishedComparison]
 def search_frame(analysis: Analysis) -> pd.DataFrame:
     """Every setting tried, best of each model first: columns label, …, val_accuracy, test_accuracy, chosen."""
     tried = [m for m in analysis.models if analysis.study.models[m].search]
-    frames = {analysis.title(m): settings_table(analysis.results, m) for m in tried}
-    return pd.concat([f.assign(label=t, chosen=f.index == 0) for t, f in frames.items()], ignore_index=True)
+    rows = [
+        asdict(row.hyper) | row._asdict() | {"label": analysis.title(model), "chosen": place == 0}
+        for model in tried
+        for place, row in enumerate(ranking(analysis.results, model))
+    ]
+    return pd.DataFrame(rows).drop(columns="hyper")
 
 
 def search_table(every: pd.DataFrame, top: int = 3) -> pd.DataFrame:
@@ -182,9 +187,10 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     for r in rows:
         plain = r.metric in {"loss", "macro_f1"}
         show, ours = partial(say.number, decimals=3) if plain else say.percent, "–"
-        if r.median is not None and r.low is not None and r.high is not None:
-            band = f"{show(r.low)}–{show(r.high)}" if plain else say.percent_range(say.Band(r.low, r.high))
-            ours = f"{show(r.median)} ({band})"
+        if r.published:
+            low, high = r.published.range
+            band = f"{show(low)}–{show(high)}" if plain else say.percent_range(say.Band(low, high))
+            ours = f"{show(r.published.median)} ({band})"
         grouped = "–" if r.grouped is None else show(r.grouped.value)
         out.append((r.what, show(r.value), ours, grouped, f"**{r.verdict}**", r.reason))
     return _frame("claim; published; ours, same split; ours, grouped; verdict; why", out)

@@ -1,7 +1,6 @@
 """Every number that a seed study published, beside ours, with a verdict word and the reason in one line."""
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +19,23 @@ REPRODUCED, WITHIN, NOT_REPRODUCED, NOT_COMPARABLE = get_args(Verdict)
 seed; outside both; the model, the images or the way of counting is not the seed's."""
 
 
+class OnSplit(NamedTuple):
+    """Ours on the published split."""
+
+    median: float
+    """That of the median-accuracy training seed."""
+    range: tuple[float, float]
+    """Lowest and highest over training seeds."""
+    interval: Interval | None
+    """Wilson (accuracy) or bootstrap over images (loss, F1) of the median seed."""
+
+
 class ClaimRow(Claim):
     """A claim with what became of it; None where there is no such number."""
 
-    title: str
-    """The model's name that readers see."""
     value_interval: Interval | None = None
     """Wilson, of the published value on its own n images (accuracies only)."""
-    median: float | None = None
-    """Ours on the published split: that of the median-accuracy training seed."""
-    low: float | None = None
-    high: float | None = None
-    """Ours on the published split: lowest and highest over training seeds."""
-    interval: Interval | None = None
-    """Ours on the published split: Wilson (accuracy) or bootstrap over images (loss, F1) of the median seed."""
+    published: OnSplit | None = None
     grouped: Interval | None = None
     """Ours across grouped folds, Nadeau-Bengio."""
     verdict: Verdict
@@ -47,35 +49,29 @@ def claims_table(study: Study, results: Results) -> list[ClaimRow]:
 
 def _row(claim: Claim, study: Study, results: Results) -> ClaimRow:
     summary = published_summary(results, claim.model)
-    values: tuple[float, ...] = ()
-    median = interval = None
-    verdict = NOT_COMPARABLE
+    ours, verdict = None, NOT_COMPARABLE
     if summary is None:
         reason = _unavailable(claim, study, results)
     elif claim.metric == "paired_wrong_accuracy":
         reason = _artefact(claim, study, summary)
     elif claim.metric == "ten_images":
         n = claim.n or 10
-        band, ours = percent_range(wilson(right := round(claim.value * n), n)), percent(summary.median_accuracy)
+        band, right = percent_range(wilson(shown := round(claim.value * n), n)), percent(summary.median_accuracy)
         reason = (
-            f"the {n} images are not named; {fraction(right, n)} allows anything in {band}, and our median seed would "
-            f"get {ours} of such images."
+            f"the {n} images are not named; {fraction(shown, n)} allows anything in {band}, and our median seed would "
+            f"get {right} of such images."
         )
     elif values := getattr(summary, claim.metric):
         median = values[summary.seeds.index(summary.median.fit.seed)]
-        interval = _interval(claim, summary, median)
-        verdict, reason = _judge(claim, study, summary, values, interval)
+        ours = OnSplit(median, (min(values), max(values)), _interval(claim, summary, median))
+        verdict, reason = _judge(claim, study, summary, ours)
     else:
         reason = "our fits kept no training accuracy."
     counted = claim.n if claim.metric not in {"loss", "macro_f1"} else None
     return ClaimRow(
         **dict(claim),
-        title=study.models[claim.model].title,
         value_interval=wilson(round(claim.value * counted), counted) if counted else None,
-        median=median,
-        low=min(values, default=None),
-        high=max(values, default=None),
-        interval=interval,
+        published=ours,
         grouped=grouped_interval(results, claim.model, claim.metric) if claim.metric in METRICS else None,
         verdict=verdict,
         reason=reason,
@@ -101,10 +97,8 @@ def _interval(claim: Claim, summary: PublishedSummary, value: float) -> Interval
     return Interval(value, float(band.low), float(band.high), len(images))
 
 
-def _judge(
-    claim: Claim, study: Study, summary: PublishedSummary, values: Sequence[float], interval: Interval | None
-) -> tuple[str, str]:
-    n, low, high = claim.n, min(values), max(values)
+def _judge(claim: Claim, study: Study, summary: PublishedSummary, found: OnSplit) -> tuple[str, str]:
+    n, (low, high), interval = claim.n, found.range, found.interval
     if claim.metric != "train_accuracy" and n is not None and n != summary.n_test:
         return NOT_COMPARABLE, f"published on {n} test images, ours are {summary.n_test}."
     if n is not None and claim.metric in {"accuracy", "train_accuracy"}:
@@ -119,7 +113,7 @@ def _judge(
     end = "."
     if not (study.seed_study and study.seed_study.test_images_known):
         end = ". Which images the seed study tested on is not known, only how many; ours are others."
-    place = f"{theirs} lies {'in' if inside else 'outside'} our {ours} over {count(len(values), 'training seed')}"
+    place = f"{theirs} lies {'in' if inside else 'outside'} our {ours} over {count(len(summary.fits), 'training seed')}"
     if inside or interval is None:
         return REPRODUCED if inside else NOT_REPRODUCED, f"{place}{end}"
     if claim.value in interval:

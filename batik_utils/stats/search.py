@@ -1,10 +1,7 @@
 """Hyperparameter search as the report tells of it: chosen on validation images, with one look at the test set."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
-import pandas as pd
-
-from batik_utils.errors import BatikError
 from batik_utils.experiment.choose import ranking
 from batik_utils.stats.metrics import accuracy
 from batik_utils.values import Hyper, Results
@@ -33,18 +30,6 @@ class Choice:
     def optimism(self) -> float:
         """How much choosing on the test set would have added, as a fraction (never negative)."""
         return self.test_chosen_accuracy - self.test_accuracy
-
-
-def settings_table(results: Results, model: str) -> pd.DataFrame:
-    """One row per setting, best on validation first: the ranking that chose what was fitted.
-
-    Columns: epochs, learning_rate, dropout, and over seeds the means val_accuracy, val_loss, test_accuracy; seeds.
-    Raises BatikError where there was no search.
-    """
-    rows = [asdict(setting.hyper) | setting._asdict() for setting in ranking(results, model)]
-    if not rows:
-        raise BatikError(f"There was no search for {model}.")
-    return pd.DataFrame(rows).drop(columns="hyper")
 
 
 def choose(results: Results, model: str) -> Choice | None:
