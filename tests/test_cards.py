@@ -13,9 +13,9 @@ from paper import NOTEBOOKS, make_analysis
 from results_factory import make_dataset, make_results, make_study
 
 from batik_utils.errors import BatikError
+from batik_utils.report.analysis import Analysis
 from batik_utils.report.cards import SOURCES, croissant, model_card, reforms_table
 from batik_utils.report.deploy import best_info
-from batik_utils.report.metrics_json import build_metrics
 from batik_utils.study import load_study
 from batik_utils.values import Results
 
@@ -106,7 +106,7 @@ def test_the_best_model_is_one_whose_first_published_fit_succeeded_told_with_the
             else r
             for r in results
         )
-        metrics = build_metrics(make_study(), make_dataset(), Results(tuple(items)))
+        metrics = Analysis(make_study(), make_dataset(), Results(tuple(items))).metrics
         return *best_info(make_study(), metrics), metrics["models"]
 
     name, info, models = best()

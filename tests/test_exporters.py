@@ -20,7 +20,7 @@ from batik_utils.report.pages import write_index
 
 LINE = "Procedural sample, not batik photographs"
 ABOUT = {"title": "Two models", "subtitle": "Which is better?", "credit": ["Takes up “A study”", "by A and B"]}
-DRAWN = {**ABOUT, "header": LINE, "caption_prefix": LINE, "drawn": True}
+DRAWN = {**ABOUT, "header": LINE, "drawn": True}
 
 
 @pytest.fixture(scope="module")

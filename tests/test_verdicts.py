@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from results_factory import make_dataset, make_results
+from results_factory import make_dataset
 
 from batik_utils import wording
 from batik_utils.report import verdicts
@@ -14,7 +14,7 @@ from batik_utils.stats.compare import Comparison, McNemar, PublishedComparison
 from batik_utils.stats.intervals import Interval, VarianceSplit
 from batik_utils.stats.power import Power
 from batik_utils.stats.search import Choice
-from batik_utils.values import Hyper, Pair, Results
+from batik_utils.values import Hyper, Pair
 
 
 def _band(value, reach=0.05):
@@ -51,16 +51,12 @@ def test_the_verdict(comparison, got, word, opening):
     assert found.short.startswith(opening.split(":")[0]) and len(found.short) < len(found.sentence)
 
 
-def test_the_verdict_shows_its_evidence_and_counts_fits():
+def test_the_verdict_shows_its_evidence():
     sentence = verdicts.verdict(_comparison(), "A", "B", 100, 100).sentence
     assert "difference +10.0\u00a0points" in sentence and "+6.0 to +14.0\u00a0points" in sentence
     assert "5 folds × 10 repeats, 5 training seeds" in sentence
     unequal = verdicts.verdict(_comparison(seeds_b=1, p_adjusted=0.002), "A", "B", 100, 100).sentence
     assert "5 and 1 training seeds" in unequal and "after Holm’s correction" in unequal
-    first, *rest = make_results({"a": 0.9, "b": 0.6}, repeats=1, seeds=1)
-    lacking = Results((replace(first, missing="killed"), *rest))
-    assert verdicts.fit_counts(lacking, ["a", "b"]) == (9, 10)
-    assert verdicts.fit_counts(lacking, ["b"]) == (5, 5)
 
 
 def _test(p):
@@ -140,11 +136,7 @@ TEST = "On these 30 images, with p < 0.05, the test "
         (_learnt(_band(0.36)), "cannot be told from chance", ""),
         (_learnt(_band(0.2)), "does worse than chance", ""),
         (_learnt(None), "too few fits", ""),
-        (
-            _learnt(_band(0.8), facts=_band(0.3), colour=_band(0.1)),
-            "(by 30.0 points) and colour … learnt more",
-            "",
-        ),
+        (_learnt(_band(0.8), facts=_band(0.3), colour=_band(0.1)), "(by 30.0 points) and colour … learnt more", ""),
         (_learnt(_band(0.8), colour=_band(-0.02)), "cannot be shown to beat colour (−2.0 points)", "learnt more"),
         (_learnt(_band(0.8), colour=_band(-0.2)), "it is beaten by colour (by 20.0 points)", "learnt more"),
         (_variance(0.06, 0.01), "far more than the training seed", ""),

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,12 +35,7 @@ def fold_dots(
 
 
 def posterior_figure(
-    mean: float,
-    scale: float,
-    df: float,
-    rope: float,
-    titles: tuple[str, str],
-    probabilities: tuple[float, float, float],
+    mean: float, scale: float, df: float, rope: float, titles: Sequence[str], probabilities: Sequence[float]
 ) -> Figure:
     """Posterior of the accuracy difference A − B (Student t), the region of practical equivalence shaded.
 
@@ -124,15 +120,8 @@ def corruption_figure(table: pd.DataFrame, chance: float) -> Figure:
     fig, ax = new(height=2.6)
     wide = table.pivot(index="corruption", columns="label", values="accuracy")
     wide = wide.loc[table["corruption"].unique(), table["label"].unique()].rename(index={"none": "untouched"})
-    wide.plot.bar(
-        ax=ax,
-        width=0.8,
-        color=list(colours(list(wide.columns)).values()),
-        edgecolor="white",
-        legend=False,
-        rot=0,
-        xlabel="",
-    )
+    style: dict[str, Any] = {"width": 0.8, "edgecolor": "white", "legend": False, "rot": 0, "xlabel": ""}
+    wide.plot.bar(ax=ax, color=list(colours(list(wide.columns)).values()), **style)
     ax.axhline(chance, linewidth=1, **THIN)
     percent_axis(ax.yaxis, label="Accuracy")
     return legend_below(fig, ax, 4)

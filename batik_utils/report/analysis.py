@@ -8,8 +8,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from batik_utils.data.split import published_split
@@ -29,8 +29,6 @@ from batik_utils.wording import count, listed, motif_names, percent
 if TYPE_CHECKING:
     from batik_utils.experiment import Plan
 
-MOVE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-"""OpenCV's inverse map is the augmentation's own convention: from a pixel of the output to one of the input."""
 MANY = 8
 """Motifs above which a figure of examples shows one picture of each, not a row."""
 
@@ -177,6 +175,12 @@ class Analysis:
         return {m: o for m in self.models if (o := stats.out_of_fold(self.results, m))}
 
     @cached_property
+    def per_motif(self) -> dict[str, pd.DataFrame]:
+        """{model: out-of-fold scores of each motif, with intervals}"""
+        groups = dict(zip(self.dataset.paths, self.dataset.groups.tolist(), strict=True))
+        return {model: stats.per_motif(oof, self.motifs, groups) for model, oof in self.oofs.items()}
+
+    @cached_property
     def grouped_intervals(self) -> dict[str, Interval]:
         """{title: corrected interval of the mean accuracy} of the networks, then the baselines."""
         found = {m: stats.grouped_interval(self.results, m) for m in [*self.models, *BASELINES]}
@@ -214,7 +218,7 @@ class Analysis:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """What metrics.json says."""
-        return build_metrics(self.study, self.dataset, self.results, expected=self.counted(self.study.compare))
+        return build_metrics(self)
 
     def image(self, path: str) -> NDArray[np.uint8]:
         """The decoded picture at a path, uint8 [size, size, 3]."""
@@ -233,17 +237,16 @@ class Analysis:
     @cached_property
     def augmented(self) -> list[Picture]:
         """One image of each of the first three motifs, and five views of it as the scratch model sees them."""
-        from batik_utils.models.augment import draw_transforms
+        from batik_utils.models.augment import AffineAugmentation, draw_transforms
 
-        data, size, out = self.dataset, self.dataset.size, []
+        data, out = self.dataset, []
         for label in range(min(3, len(self.motifs))):
             row = int(np.flatnonzero(data.labels == label)[-1])
-            hashes, spec = [data.sha256[row]] * 6, self.study.models[self.scratch].augmentation
-            moves = draw_transforms(spec, hashes, range(6), size)[:, :6].reshape(-1, 2, 3).astype(np.float64)
-            for view, move in enumerate(moves):
-                image = np.asarray(data.images[row])
-                moved = cv2.warpAffine(image, move, (size, size), flags=MOVE, borderMode=cv2.BORDER_REPLICATE)
-                out.append(Picture(moved.astype(np.uint8), data.paths[row], f"view {view}" if view else "as it is"))
+            spec, hashes = self.study.models[self.scratch].augmentation, [data.sha256[row]] * 6
+            images = np.stack([data.images[row]] * 6)
+            moved = AffineAugmentation()([images, draw_transforms(spec, hashes, range(6), data.size)])
+            views = np.asarray(moved).round().astype(np.uint8)
+            out += [Picture(v, data.paths[row], f"view {i}" if i else "as it is") for i, v in enumerate(views)]
         return out
 
     def predicted(self, fit: FitResult, row: int) -> Picture:

@@ -100,9 +100,9 @@ class Build:
         opened = self._reopened() or self._open(dask, jobs)
         runs = self._run_notebooks([self.content, opened["results"]], set(opened["facts"]))
         files = {f"{name}/{file}": text.encode() for file, text in opened["files"].items()}
-        shown = [o.get("data", {}) for run in runs for cell in run.cells for o in cell.get("outputs", [])]
-        folds = ["".join(data["image/svg+xml"]) for data in shown if data.get("text/plain", "").startswith("Figure fig-folds:")]
-        files |= {f"{name}/verdict.svg": svg.encode() for svg in folds}  # the fold scores, for a README or a slide
+        for data in (o.get("data", {}) for run in runs for c in run.cells for o in c.get("outputs", [])):
+            if data.get("text/plain", "").startswith("Figure fig-folds:"):  # for a README or a slide
+                files[f"{name}/verdict.svg"] = "".join(data["image/svg+xml"]).encode()
         with self.stages("pages"):
             for place in (name,) if opened["about"]["drawn"] else (name, private):
                 page, pdf = self._pages(runs, opened["about"], photos=place == private)
@@ -253,5 +253,5 @@ def about(study: Study, dataset: "Dataset") -> dict[str, Any]:
         authors = " and ".join(part for part in (", ".join(seed.authors[:-1]), *seed.authors[-1:]) if part)
         made = ", ".join(str(part) for part in (seed.institution, seed.year) if part)
         credit = [text for text in (f"Takes up “{seed.title}”", f"by {authors}" if authors else "", made) if text]
-    out = {"title": study.title, "subtitle": study.question, "credit": credit, "drawn": dataset.source.is_drawn}
-    return out | {"header": line, "caption_prefix": line}
+    out = {"title": study.title, "subtitle": study.question, "header": line, "credit": credit}
+    return out | {"drawn": dataset.source.is_drawn}

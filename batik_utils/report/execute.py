@@ -67,32 +67,14 @@ def run_notebook(
     parameter, and for a cell that fails: a BatikError's own text with the cell's number; any other exception in one
     line, with the file in which the executed notebook was kept.
     """
+    import papermill
+
     notebook = drop_cells(load_notebook(path), keep, path.name)
     check_parameters(notebook, parameters, path.name)
     # A Unix socket's path has at most about 100 characters.
     folder = Path(tempfile.mkdtemp(prefix="batik-", dir="/tmp" if len(tempfile.gettempdir()) > 60 else None))
     try:
-        executed = _papermill(notebook, parameters, path, folder, environment)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    executed.metadata.pop("papermill", None)
-    # The cell of given parameters may hold a path of this machine.
-    executed.cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
-    for cell in executed.cells:
-        for stamp in ("papermill", "execution"):  # they hold times
-            cell.metadata.pop(stamp, None)
-        if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
-    return executed
-
-
-def _papermill(
-    notebook: NotebookNode, parameters: Mapping[str, Any], path: Path, folder: Path, environment: Mapping[str, str]
-) -> NotebookNode:
-    import papermill
-
-    try:
-        return papermill.execute_notebook(
+        executed = papermill.execute_notebook(
             notebook,
             str(folder / "executed.ipynb"),
             parameters=dict(parameters),
@@ -112,7 +94,17 @@ def _papermill(
         last = said.splitlines()[-1] if said else "it said nothing; was there too little memory?"
         raise BatikError(f"{path.name}: its kernel died: {last}") from None
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
         ensure_event_loop().close()  # this thread's own, which nbclient leaves open
+    executed.metadata.pop("papermill", None)
+    # The cell of given parameters may hold a path of this machine.
+    executed.cells = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    for cell in executed.cells:
+        for stamp in ("papermill", "execution"):  # they hold times
+            cell.metadata.pop(stamp, None)
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    return executed
 
 
 def _manager(folder: Path, environment: dict[str, str]) -> type[AsyncKernelManager]:

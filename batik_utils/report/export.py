@@ -31,14 +31,7 @@ SCREEN_DPI = 124
 """CSS pixels per inch of a figure: one of the page's width fills the column of the HTML page."""
 KINDS = {".svg": "image/svg+xml", ".jpg": "image/jpeg", ".woff": "font/woff"}
 
-_PLAIN: dict[str, Any] = {
-    "title": "Batik motifs",
-    "subtitle": "",
-    "header": "",
-    "caption_prefix": "",
-    "credit": [],
-    "drawn": False,
-}
+_PLAIN: dict[str, Any] = {"title": "Batik motifs", "subtitle": "", "header": "", "credit": [], "drawn": False}
 
 
 class Manuscript:
@@ -155,7 +148,7 @@ class Manuscript:
         template = f"--template={TEMPLATES}/report.{'html' if target == 'html5' else 'typ'}"
         command = [pypandoc.get_pandoc_path(), f"--defaults={TEMPLATES}/pandoc.yaml", f"--to={target}", template]
         command += [*options, *(f"--variable={key}={quote(value)}" for key, value in values)]
-        command += [f"--metadata=caption-prefix={self.about['caption_prefix']}", *["--metadata=alone"] * self.alone]
+        command += [f"--metadata=caption-prefix={self.about['header']}", *["--metadata=alone"] * self.alone]
         text = [_fenced("abstract", "\n\n".join(self.abstract))] if self.abstract else []
         done = subprocess.run(command, input="\n\n".join([*text, *self.cells]).encode(), capture_output=True)
         said = done.stderr.decode(errors="replace").strip()
@@ -172,7 +165,7 @@ class Manuscript:
 def export(notebooks: list[NotebookNode], about: dict[str, Any], photos: bool) -> tuple[str, bytes]:
     """Executed notebooks as one report: (HTML page, PDF), the same bytes each time; neither loads anything.
 
-    about has title, subtitle, header (a line in the title, the running head), caption_prefix, credit (lines) and
+    about has title, subtitle, header (a line in the title, the running head and every caption), credit (lines) and
     drawn (whether the pictures are drawn, so that nothing has to stand for them). Without photos the report shows
     what stands for photographs. Raises BatikError, which names notebook and cell, for a document that does not hold
     together: an anchor used twice, a reference or citation of something that is not there, a table without an anchor.

@@ -3,23 +3,24 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from batik_utils.files import write_json
-from batik_utils.report.verdicts import fit_counts, verdict
 from batik_utils.stats import metrics as scores
 from batik_utils.stats.claims import Verdict, claims_table
-from batik_utils.stats.compare import PublishedComparison, compare_published, compare_with
+from batik_utils.stats.compare import PublishedComparison, compare_published
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.power import Power, power_statement
 from batik_utils.stats.search import Choice, choose
-from batik_utils.study import Study
-from batik_utils.values import Dataset, Hyper, Results
+from batik_utils.values import Hyper, Results
 from batik_utils.wording import NBSP
+
+if TYPE_CHECKING:
+    from batik_utils.report.analysis import Analysis
 
 VERSION: Literal[2] = 2
 """Raised whenever a key of metrics.json changes its name or meaning."""
@@ -215,17 +216,10 @@ class MetricsFile(Part):
     published: dict[str, Placed]
 
 
-def build_metrics(
-    study: Study, dataset: Dataset, results: Results, expected: tuple[int, int] | None = None
-) -> dict[str, Any]:
-    """All numbers of a study as plain JSON values (see MetricsFile), rounded to 6 decimals.
-
-    expected is (got, planned) grouped fits of the two compared models (default: counted in results).
-    """
-    a, b = study.compare
-    got, planned = expected or fit_counts(results, study.compare)
-    head = next((c for c in compare_with(results, a, [m for m in study.models if m != a]) if c.b == b), None)
-    judged = verdict(head, study.models[a].title, study.models[b].title, got, planned)
+def build_metrics(analysis: "Analysis") -> dict[str, Any]:
+    """All numbers of a study as plain JSON values (see MetricsFile), rounded to 6 decimals."""
+    study, dataset, results = analysis.study, analysis.dataset, analysis.results
+    (a, b), (got, planned) = study.compare, analysis.counted(study.compare)
     counts = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist()
     parameters = {r.fit.model: r.parameters for r in results.select()}
     baselines = {r.fit.model for r in results.select(protocol="grouped") if r.fit.model.startswith(BASELINE)}
@@ -245,16 +239,16 @@ def build_metrics(
         },
         "models": {
             name: {"title": model.title, "kind": model.kind, "parameters": parameters.get(name)}
-            | _protocols(results, name, dataset)
+            | _protocols(analysis, name)
             for name, model in study.models.items()
         },
         "comparison": {
             "a": a,
             "b": b,
-            "verdict": judged.word,
-            "sentence": judged.sentence,
+            "verdict": analysis.verdict.word,
+            "sentence": analysis.verdict.sentence,
             "fits": {"got": got, "planned": planned},
-            "grouped": head,
+            "grouped": analysis.head,
             "published": compare_published(results, a, b),
             "power": power_statement(results, a, b),
         },
@@ -271,13 +265,14 @@ def build_metrics(
     return json.loads(text, parse_float=lambda digits: round(float(digits), 6) + 0.0)
 
 
-def _protocols(results: Results, model: str, dataset: Dataset) -> dict[str, Any]:
+def _protocols(analysis: "Analysis", model: str) -> dict[str, Any]:
+    results, motifs = analysis.results, analysis.dataset.motifs
     out: dict[str, Any] = {p: _folds(results, model, p) for p in ("grouped", "permuted") if results.select(model, p)}
-    if summary := scores.published_summary(results, model):
+    if summary := analysis.summaries.get(model):
         columns = zip(summary.seeds, summary.accuracy, summary.loss, summary.macro_f1, strict=True)
         seeds = [dict(zip(("seed", "accuracy", "loss", "macro_f1"), row, strict=True)) for row in columns]
         fit = summary.median
-        table = scores.classification_table(fit.y_true, fit.y_prob.argmax(axis=1), dataset.motifs)
+        table = scores.classification_table(fit.y_true, fit.y_prob.argmax(axis=1), motifs)
         out["published"] = {
             **seeds[summary.seeds.index(fit.fit.seed)],
             "interval": summary.interval,
@@ -289,10 +284,9 @@ def _protocols(results: Results, model: str, dataset: Dataset) -> dict[str, Any]
         }
         if choice := choose(results, model):
             out["search"] = choice
-    if oof := scores.out_of_fold(results, model):
+    if model in analysis.oofs:
         # Not for "permuted": there an image has another label in each repeat.
-        groups = dict(zip(dataset.paths, dataset.groups.tolist(), strict=True))
-        out["grouped"]["per_class"] = _per_class(scores.per_motif(oof, dataset.motifs, groups))
+        out["grouped"]["per_class"] = _per_class(analysis.per_motif[model].set_axis(motifs))
     if curve := {r.fit.protocol for r in results.select(model) if r.fit.protocol.startswith("curve-")}:
         out["curve"] = {p.removeprefix("curve-"): _mean(results, model, p) for p in curve}
     return out

@@ -11,20 +11,10 @@ from typing import Any
 
 import jinja2
 
+from batik_utils import wording as say
 from batik_utils.errors import BatikError
 from batik_utils.files import write_text
 from batik_utils.study import ROOT, load_study
-from batik_utils.wording import (
-    NBSP,
-    Band,
-    count,
-    listed,
-    motif_names,
-    percent,
-    percent_range,
-    points_range,
-    signed_points,
-)
 
 VERSION = 2
 """Of metrics.json; an older one is not read."""
@@ -40,9 +30,10 @@ JINJA = jinja2.Environment(
     lstrip_blocks=True,
 )
 JINJA.filters |= {
-    **{"listed": listed, "percent": percent, "number": count, "motif_names": motif_names},
-    **{"band": lambda ends: percent_range(Band(*ends)), "points": lambda ends: points_range(Band(*ends))},
-    **{"signed_points": signed_points, "scores": lambda pairs: ", ".join(f"{n} {percent(v)}" for n, v in pairs)},
+    **{"listed": say.listed, "percent": say.percent, "number": say.count, "motif_names": say.motif_names},
+    **{"signed_points": say.signed_points, "points": lambda ends: say.points_range(say.Band(*ends))},
+    "band": lambda ends: say.percent_range(say.Band(*ends)),
+    "scores": lambda pairs: ", ".join(f"{name} {say.percent(value)}" for name, value in pairs),
 }
 
 
@@ -93,7 +84,7 @@ def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "repor
 def readme_table(reports: Path, studies: Sequence[str]) -> str:
     """A Markdown table, one row per study, of accuracies in grouped cross-validation with corrected intervals."""
     rows = [read_metrics(reports / name / "metrics.json") | {"minutes": load_study(name).minutes} for name in studies]
-    return JINJA.get_template("readme.md.j2").render(reports=reports.name, studies=rows).replace(NBSP, " ")
+    return JINJA.get_template("readme.md.j2").render(reports=reports.name, studies=rows).replace(say.NBSP, " ")
 
 
 if __name__ == "__main__":

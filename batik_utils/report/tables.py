@@ -16,7 +16,7 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import PublishedComparison
-from batik_utils.stats.metrics import accuracy, fold_scores, grouped_interval, per_motif
+from batik_utils.stats.metrics import accuracy, fold_scores, grouped_interval
 from batik_utils.study import Augmentation
 from batik_utils.values import Dataset, FitResult
 
@@ -138,9 +138,8 @@ def comparison_table(analysis: Analysis) -> pd.DataFrame:
 
 def per_motif_table(analysis: Analysis) -> pd.DataFrame:
     """Per motif and model of the verdict: precision, recall, F1 with bootstrap intervals, as "0.81 (0.74–0.88)"."""
-    groups = dict(zip(analysis.dataset.paths, analysis.dataset.groups.tolist(), strict=True))
-    oofs = {m: analysis.oofs[m] for m in analysis.study.compare if m in analysis.oofs}
-    found = {analysis.title(m): per_motif(oof, analysis.motifs, groups) for m, oof in oofs.items()}
+    compared = [m for m in analysis.study.compare if m in analysis.per_motif]
+    found = {analysis.title(m): analysis.per_motif[m].copy() for m in compared}
     for scores in found.values():
         for name in ("precision", "recall", "F1"):
             cells = scores[[name, f"{name}_low", f"{name}_high"]].to_numpy()

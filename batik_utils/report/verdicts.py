@@ -14,7 +14,7 @@ from batik_utils.stats.compare import Comparison, PublishedComparison
 from batik_utils.stats.intervals import Interval, VarianceSplit
 from batik_utils.stats.power import Power
 from batik_utils.stats.search import Choice
-from batik_utils.values import Dataset, Results
+from batik_utils.values import Dataset
 
 TOO_FEW = "too few fits"
 OPENINGS = {
@@ -143,12 +143,6 @@ def claims_summary(rows: Sequence[claims.ClaimRow]) -> str:
     failed = [r.what for r in rows if r.verdict == claims.NOT_REPRODUCED]
     which = f" Not reproduced: {say.listed(failed)}." if failed else ""
     return f"Of {say.count(len(rows), 'published number')}, {say.listed(parts)}.{which}"
-
-
-def fit_counts(results: Results, models: Sequence[str]) -> tuple[int, int]:
-    """(grouped fits with a result, grouped fits planned) of these models."""
-    planned = [not r.missing for r in results if r.fit.model in models and r.fit.protocol == "grouped"]
-    return sum(planned), len(planned)
 
 
 def missing_fits(got: int, expected: int, reasons: Sequence[str] = ()) -> str:
