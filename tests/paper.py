@@ -127,7 +127,7 @@ def _derived(names: tuple[str, ...], search: bool) -> dict[str, object]:
     """What depends on the results alone and takes time, so that it is not computed for every sort of study."""
     plain = make_study(motifs=list(names), models={"small": SCRATCH, "lite": LITE}, compare=["lite", "small"])
     base = Analysis(plain, _dataset(names, "folder", False), _results(names, search))
-    slow = ("summaries", "oofs", "grouped_intervals", "fold_accuracies", "comparisons", "gaps", "metrics")
+    slow = ("summaries", "oofs", "per_motif", "grouped_intervals", "fold_accuracies", "comparisons", "gaps", "metrics")
     return {name: getattr(base, name) for name in slow}
 
 

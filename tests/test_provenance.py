@@ -5,15 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_notebook
 from results_factory import make_dataset, make_study
 
 from batik_utils.errors import BatikError
 from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
 from batik_utils.report.freshness import FACES
-from batik_utils.report.provenance import code_sha256, provenance, run_record
+from batik_utils.report.provenance import provenance, run_record
 
 
 def test_provenance_is_repeatable_and_knows_no_machine():
@@ -34,24 +32,6 @@ def test_weights_are_named_with_their_hash_or_as_not_to_be_had(monkeypatch):
     monkeypatch.setattr(KINDS["pretrained"], "weights_sha256", weights_sha256)
     rows = {what: value for what, value in provenance(make_study(), make_dataset()) if what.startswith("Weights")}
     assert rows == {"Weights, EfficientNet-Lite2": f"sha256 `{'5' * 64}`", "Weights, EfficientNet-B2": "not to be had"}
-
-
-def test_the_code_hash_minds_what_makes_pages_and_not_outputs_line_ends_or_faces(tmp_path, monkeypatch):
-    monkeypatch.setattr(freshness, "ROOT", tmp_path)
-    (tmp_path / "batik_utils").mkdir()
-    (tmp_path / "notebooks").mkdir()
-    code, notebook = tmp_path / "batik_utils/a.py", tmp_path / "notebooks/01.ipynb"
-
-    def write(text, cell, count=None):
-        code.write_bytes(text)
-        nbformat.write(new_notebook(cells=[new_code_cell(cell, execution_count=count)]), notebook)
-        return code_sha256()
-
-    first = write(b"x = 1\n", "1")
-    assert write(b"x = 1\r\n", "1", count=7) == first
-    (tmp_path / "batik_utils/cli.py").write_text("y = 1")
-    assert code_sha256() == first
-    assert len({first, write(b"x = 1\n", "2"), write(b"x = 2\n", "2")}) == 3
 
 
 def test_nothing_that_a_notebook_or_page_is_made_with_is_left_out_of_the_code_hash():

@@ -231,14 +231,11 @@ def most_confused(table: NDArray[np.float64], motifs: Sequence[str], top: int = 
 def most_confidently_wrong(
     paths: Sequence[str], y_true: Labels, y_prob: Probabilities, motifs: Sequence[str], top: int = 10
 ) -> pd.DataFrame:
-    """Wrong images by the probability of the wrong answer: path, true, predicted, probability, probability_true."""
-    predicted = y_prob.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != y_true).tolist()
-    rows = [
-        (paths[i], motifs[y_true[i]], motifs[predicted[i]], float(y_prob[i].max()), float(y_prob[i, y_true[i]]))
-        for i in sorted(wrong, key=lambda i: (-y_prob[i].max(), paths[i]))[:top]
-    ]
-    return pd.DataFrame(rows, columns=["path", "true", "predicted", "probability", "probability_true"])
+    """Wrong images by the probability of the wrong answer: path, true, predicted, probability."""
+    said = {"true": y_true, "predicted": y_prob.argmax(axis=1), "probability": y_prob.max(axis=1)}
+    wrong = pd.DataFrame({"path": paths, **said}).query("true != predicted")
+    first = wrong.sort_values(["probability", "path"], ascending=[False, True], ignore_index=True).head(top)
+    return first.assign(**{name: [motifs[i] for i in first[name]] for name in ("true", "predicted")})
 
 
 def twins_across(split: Split, groups: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -28,10 +28,10 @@ def label_issues(oof: OutOfFold, motifs: Sequence[str]) -> pd.DataFrame:
     labels, names = np.searchsorted(present, oof.y_true), [motifs[i] for i in present]
     y_prob = oof.y_prob[:, present] / oof.y_prob[:, present].sum(axis=1, keepdims=True)
     doubted = find_label_issues(labels, y_prob, return_indices_ranked_by="self_confidence", n_jobs=1)
-    best = y_prob.argmax(axis=1)
+    best, score = y_prob.argmax(axis=1), y_prob[np.arange(len(labels)), labels]
     rows = [
-        (oof.paths[i], names[labels[i]], names[best[i]], float(y_prob[i, best[i]]), float(y_prob[i, labels[i]]))
-        for i in sorted(doubted.tolist(), key=lambda i: (round(float(y_prob[i, labels[i]]), 9), oof.paths[i]))
+        (oof.paths[i], names[labels[i]], names[best[i]], float(y_prob[i, best[i]]), float(score[i]))
+        for i in sorted(doubted.tolist(), key=lambda i: (round(float(score[i]), 9), oof.paths[i]))
         if best[i] != labels[i]
     ]
     return pd.DataFrame(rows, columns=columns)
