@@ -75,8 +75,8 @@ def house(tmp_path, monkeypatch):
         (tmp_path / "data" / motif / "1.jpg").write_bytes(b"a picture")
     (tmp_path / WEIGHTS).parent.mkdir(parents=True)
     (tmp_path / WEIGHTS).write_bytes(b"weights")
-    for module in (freshness, provenance):
-        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(freshness, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("batik_utils.experiment.open_plan", lambda *args: build.opened[0])
@@ -93,7 +93,7 @@ def house(tmp_path, monkeypatch):
 
     def run(path, parameters, keep, environment):
         steps.append(path.name[:2])
-        parts = [freshness.cells_digest(path), sorted(keep), parameters["SET"], provenance.code_sha256()]
+        parts = [freshness.cells_digest(path), sorted(keep), parameters["SET"], freshness.code_sha256()]
         files = [*tmp_path.glob("batik_utils/stats/*"), *tmp_path.glob("data/*/*"), *tmp_path.glob("keras/*/*")]
         name, module = {"01": ("sizes", "data"), "02": ("folds", "grouped")}[path.name[:2]]
         files += [tmp_path / f"batik_utils/figures/{drawing}.py" for drawing in (module, "style")]

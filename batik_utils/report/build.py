@@ -184,10 +184,9 @@ class Build:
         import nbformat
 
         from batik_utils.report.execute import run_notebook
-        from batik_utils.report.provenance import code_sha256
         from batik_utils.report.snapshot import VARIABLE
 
-        code = code_sha256()
+        code = freshness.code_sha256()
         cells = {path: self.found[f"notebooks/{path.name}"] for path in self.notebooks}
         figures = {path: freshness.drawing(self.found, freshness.words(path)) for path in self.notebooks}
         keys = {path: digest_json([shown, cells[path], figures[path]]) for path in self.notebooks}

@@ -21,10 +21,8 @@ from matplotlib.image import AxesImage, BboxImage, FigureImage
 
 from batik_utils.errors import BatikError
 from batik_utils.figures.style import PALETTE, WIDTH
+from batik_utils.report import MIME, RASTER_DPI
 
-MIME = "application/vnd.batik+json"
-"""The part of an output that says what the output is; viewers that do not know it ignore it."""
-RASTER_DPI = 160
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}
 """Colour as fine as lightness, for the sake of the lettering; a quarter of the same picture's bytes in PNG."""
 MOST_PIXELS = 10_000

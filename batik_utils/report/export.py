@@ -22,7 +22,7 @@ from PIL import Image
 from traitlets import Bool
 
 from batik_utils.errors import BatikError
-from batik_utils.report.display import MIME, RASTER_DPI
+from batik_utils.report import MIME, RASTER_DPI
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEXT_WIDTH, TEXT_HEIGHT = 16.0, 20.5

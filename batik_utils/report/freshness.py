@@ -107,6 +107,11 @@ def drawing(inputs: Mapping[str, str], words: Collection[str]) -> dict[str, str]
     return without(only(inputs, *FIGURES), *idle)
 
 
+def code_sha256() -> str:
+    """One hash over the library, but for what changes nothing in a report, and the notebooks' cells."""
+    return digest_json(without(code(), *FACES))
+
+
 class Kept:
     """Files of one study's builds, each named by what it depends on and checked when it is read."""
 

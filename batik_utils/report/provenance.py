@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from batik_utils.errors import BatikError
-from batik_utils.files import digest, digest_json, digest_source
+from batik_utils.files import digest, digest_source
 from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
 from batik_utils.study import ROOT, Study
@@ -44,18 +44,13 @@ def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
     return [
         ("Data", f"{len(dataset)} images, {len(dataset.motifs)} motifs; sha256 `{dataset.fingerprint}`"),
         ("Study", f"{study.name}; sha256 `{digest(study.model_dump_json().encode())}`"),
-        ("Code and notebooks", f"{code}; sha256 `{code_sha256()}`"),
+        ("Code and notebooks", f"{code}; sha256 `{freshness.code_sha256()}`"),
         ("Lock (requirements.txt)", f"sha256 `{digest_source(ROOT / 'requirements.txt')}`"),
         *weights,
         ("Python", platform.python_version()),
         ("Packages", ", ".join(versions)),
         ("Seeds", f"single split: training seeds 0–{study.published.seeds - 1}; {grouped}"),
     ]
-
-
-def code_sha256() -> str:
-    """One hash over the library, but for what changes nothing in a report, and the notebooks' cells."""
-    return digest_json(freshness.without(freshness.code(), *freshness.FACES))
 
 
 def run_record(study: Study, dataset: Dataset, seconds: Mapping[str, float], **more: Any) -> dict[str, Any]:
