@@ -69,11 +69,6 @@ def count(n: int, thing: str) -> str:
     return f"{n:,} {thing if n == 1 else thing + 's'}"
 
 
-def fraction(correct: int, n: int) -> str:
-    """ "26 of 30"."""
-    return f"{correct} of {n}"
-
-
 def listed(names: Sequence[str]) -> str:
     """ "A", "A and B", "A, B and C"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

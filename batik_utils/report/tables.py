@@ -68,7 +68,7 @@ def published_table(analysis: Analysis) -> pd.DataFrame:
     claims, rows = analysis.published_claims(), []
     for model, s in analysis.summaries.items():
         place, title = s.seeds.index(s.median.fit.seed), analysis.title(model)
-        shares = (say.percent(s.median_accuracy), say.fraction(s.correct[place], s.n_test), say.percent_range(s))
+        shares = (say.percent(s.median_accuracy), f"{s.correct[place]} of {s.n_test}", say.percent_range(s))
         scores = (say.number(s.loss[place], 3), say.number(s.macro_f1[place], 3))
         rows.append((title, claims.get(title), *shares, say.percent_range(s.interval), *scores))
     return _claimed(_frame("model; published; median; right; over seeds; 95 % interval; loss; macro F1", rows))
@@ -87,7 +87,7 @@ def mcnemar_table(analysis: Analysis, comparisons: Sequence[PublishedComparison]
     rows = []
     for c in comparisons:
         p = [t.p_value for t in c.seeds]
-        seeds = (f"{_p(min(p))} – {_p(max(p))}", say.fraction(sum(v < 0.05 for v in p), len(p)))
+        seeds = (f"{_p(min(p))} – {_p(max(p))}", f"{sum(v < 0.05 for v in p)} of {len(p)}")
         only = (c.median.only_a, c.median.only_b, _p(c.median.p_value))
         rows.append((analysis.title(c.median.a), analysis.title(c.median.b), *only, *seeds))
     return _frame("A; B; only A right; only B right; p, median seeds; p, over seeds; seeds with p < 0.05", rows)

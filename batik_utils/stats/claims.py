@@ -11,7 +11,7 @@ from batik_utils.stats.metrics import METRICS, SMALLEST, PublishedSummary, group
 from batik_utils.stats.mistakes import mispaired_fit
 from batik_utils.study import Claim, PretrainedModel, Study
 from batik_utils.values import Results
-from batik_utils.wording import NBSP, count, fraction, percent, percent_range
+from batik_utils.wording import NBSP, count, percent, percent_range
 
 Verdict = Literal["reproduced", "within interval", "not reproduced", "not comparable"]
 REPRODUCED, WITHIN, NOT_REPRODUCED, NOT_COMPARABLE = get_args(Verdict)
@@ -58,7 +58,7 @@ def _row(claim: Claim, study: Study, results: Results) -> ClaimRow:
         n = claim.n or 10
         band, right = percent_range(wilson(shown := round(claim.value * n), n)), percent(summary.median_accuracy)
         reason = (
-            f"the {n} images are not named; {fraction(shown, n)} allows anything in {band}, and our median seed would "
+            f"the {n} images are not named; {shown} of {n} allows anything in {band}, and our median seed would "
             f"get {right} of such images."
         )
     elif values := getattr(summary, claim.metric):
@@ -104,7 +104,7 @@ def _judge(claim: Claim, study: Study, summary: PublishedSummary, found: OnSplit
     if n is not None and claim.metric in {"accuracy", "train_accuracy"}:
         published, least, most = (round(v * n) for v in (claim.value, low, high))
         inside = least <= published <= most
-        theirs, ours = fraction(published, n), f"{least}–{most} of {n}" if least < most else fraction(least, n)
+        theirs, ours = f"{published} of {n}", f"{least}–{most} of {n}" if least < most else f"{least} of {n}"
         band = percent_range(interval) if interval else ""
     else:
         inside = round(low, 4) <= claim.value <= round(high, 4)
