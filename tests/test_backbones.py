@@ -135,7 +135,7 @@ def a_users_file(tmp_path, monkeypatch):
             save_weights_to_hdf5_group(file, model)
         monkeypatch.setenv("KERAS_HOME", str(tmp_path))
         digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-        monkeypatch.setitem(WEIGHTS, name, Weights(path.name, digest))
+        monkeypatch.setitem(WEIGHTS, name, Weights(filename=path.name, digest=digest))
         return path
 
     return write

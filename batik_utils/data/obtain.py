@@ -10,7 +10,6 @@ import difflib
 import io
 import logging
 import os
-import threading
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Literal, NamedTuple
 from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError, printable
 from batik_utils.files import digest_file
+from batik_utils.network import unreachable
 from batik_utils.study import ROOT
 
 KAGGLE_DATASET = "dionisiusdh/indonesian-batik-motifs"
@@ -172,10 +172,8 @@ def _from_kaggle(motifs: Sequence[str]) -> Path:
             return _search(home / "versions" / str(version), motifs, "copy from Kaggle")
     if absent := set(motifs).difference(path.partition("/")[0] for path in published_files()):
         raise NoPhotographs(f"it has no {', '.join(sorted(absent))}")
-    if os.environ.get("BATIK_OFFLINE", "") not in {"", "0"}:
-        raise NoPhotographs("not asked, as BATIK_OFFLINE is set")
-    if not _kaggle_answers():
-        raise NoPhotographs("it cannot be reached from here")
+    if silence := unreachable(KAGGLE_HOST, KAGGLE_TIMEOUT):
+        raise NoPhotographs(silence)
     try:
         # kagglehub prints to the standard output; only its progress bar (standard error) is of use to people.
         with contextlib.redirect_stdout(io.StringIO()):
@@ -187,21 +185,3 @@ def _from_kaggle(motifs: Sequence[str]) -> Path:
         # Network, sign-in, quota, disk: kagglehub and requests have no common type, and none may stop a report.
         raise NoPhotographs(f"the download failed with {type(error).__name__}") from None
     return _search(Path(got), motifs, "download from Kaggle")
-
-
-def _kaggle_answers() -> bool:
-    """Whether anything answers within about KAGGLE_TIMEOUT seconds."""
-    answered = threading.Event()
-
-    def knock() -> None:
-        import requests
-
-        with contextlib.suppress(requests.RequestException):
-            requests.head(KAGGLE_HOST, timeout=KAGGLE_TIMEOUT, allow_redirects=False)
-            answered.set()
-
-    # requests' timeout does not cover looking up the name, which can hang; a thread left behind does no harm.
-    thread = threading.Thread(target=knock, daemon=True)
-    thread.start()
-    thread.join(KAGGLE_TIMEOUT + 1)
-    return answered.is_set()
