@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -45,16 +44,6 @@ def start() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def restart(optimizer: Any, learning_rate: float) -> None:
-    """Put a built Keras optimiser back to its first step."""
-    import numpy as np
-    from keras.backend import standardize_dtype
-
-    for variable in optimizer.variables:
-        variable.assign(np.zeros(variable.shape, standardize_dtype(variable.dtype)))
-    optimizer.learning_rate = learning_rate
 
 
 def compiled(function: Callable) -> Callable:

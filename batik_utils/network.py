@@ -35,10 +35,8 @@ def _knock(url: str, seconds: float) -> str:
             said[0] = ""
         except Exception as error:
             # "Not allowed" is an answer too, and so is a certificate, which the real request may know how to check.
-            answers = isinstance(error, urllib.error.HTTPError) or isinstance(
-                getattr(error, "reason", None), ssl.SSLError
-            )
-            said[0] = "" if answers else short(error)
+            refused = isinstance(getattr(error, "reason", None), ssl.SSLError)
+            said[0] = "" if refused or isinstance(error, urllib.error.HTTPError) else short(error)
 
     # In a thread, because looking up a name and trying several addresses do not heed urlopen's timeout.
     thread = threading.Thread(target=ask, daemon=True)

@@ -71,7 +71,7 @@ def test_a_mistyped_motif_names_the_nearest_folder_and_stops(cloth, tmp_path):
     study = tmp_path / "typo.yaml"
     study.write_text(text.replace("[sample-megamendung, sample-celup]", "[plain, twil]"))
     done = batik("report", str(study), "--data", str(cloth), "--reports", str(tmp_path / "reports"))
-    assert done.returncode == 2 and "did you mean twill?" in done.stderr
+    assert done.returncode == 2 and "did you mean 'twill'?" in done.stderr
     assert not (tmp_path / "reports").exists()
 
 

@@ -5,7 +5,6 @@ import hashlib
 import numpy as np
 import pytest
 
-from batik_utils.errors import BatikError
 from batik_utils.models.corruptions import CORRUPTIONS, tamper
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 66, 66, 3), dtype=np.uint8)
@@ -32,8 +31,3 @@ def test_what_each_takes_away():
     assert (same.sum(axis=(1, 2)) < 8).all()
     again = tamper(IMAGES[[0, 0]], "patches", HASHES[:2])
     assert not (again[0] == again[1]).all()  # The order follows the hash.
-
-
-def test_an_unknown_corruption_is_an_error():
-    with pytest.raises(BatikError, match="greyscale"):
-        tamper(IMAGES, "gray", HASHES)

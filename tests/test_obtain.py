@@ -65,11 +65,11 @@ def test_nothing_found_says_where_was_looked_and_a_mistyped_motif_is_told_the_ne
     assert "shared folder (there is no such folder)" in looked and "BATIK_OFFLINE" in looked
     assert str(tmp_path) not in looked
     fill(project.parent / "shared/data/photographs", BALI, CELUP)
-    assert complaint(None, "batik-bal", CELUP) == "batik-bal is not in the shared folder; did you mean batik-bali?"
+    assert complaint(None, "batik-bal", CELUP) == "batik-bal is not in the shared folder, did you mean 'batik-bali'?"
     both = complaint(None, "batik-bal", "celup")
-    assert "did you mean batik-bali?" in both and "celup is not in the shared folder; did you mean batik-celup" in both
+    assert "mean 'batik-bali'?" in both and "celup is not in the shared folder, did you mean 'batik-celup'?" in both
     fill(project / "data", "cats", "dogs")
-    assert complaint(None, "batik-bal") == "batik-bal is not in the data folder, which has cats, dogs."
+    assert complaint(None, "batik-bal") == "batik-bal is not in the data folder, known are: cats, dogs."
     # A folder that is given never falls through.
     fill(project / "data", BALI, CELUP)
     assert "no such folder" in complaint(tmp_path / "absent", BALI)

@@ -93,13 +93,6 @@ def test_weights_are_drawn_from_the_seed_as_keras_draws_them():
     assert not model.get_weights()[1].any()  # biases
 
 
-def test_an_unknown_name_is_one_clear_line():
-    with pytest.raises(BatikError, match="no architecture 'sed_cnn'; there are seed_cnn, pooled_cnn"):
-        build_scratch("sed_cnn", SIZE, CLASSES, 0.5)
-    with pytest.raises(BatikError, match="float32 or bfloat16"):
-        build_scratch("seed_cnn", SIZE, CLASSES, 0.5, precision="float16")
-
-
 def elsewhere(what: str, **env) -> list:
     """What print gives of an expression (t is this module) in a fresh process, word by word."""
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])

@@ -6,7 +6,6 @@ folder's MANIFEST.csv: its columns path, published_md5 and published_bytes.
 
 import contextlib
 import csv
-import difflib
 import io
 import logging
 import os
@@ -19,7 +18,7 @@ from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError, printable
 from batik_utils.files import digest_file
 from batik_utils.network import unreachable
-from batik_utils.study import ROOT
+from batik_utils.study import ROOT, nearest
 
 KAGGLE_DATASET = "dionisiusdh/indonesian-batik-motifs"
 KAGGLE_HOST = "https://www.kaggle.com"
@@ -150,12 +149,8 @@ def _search(base: Path, motifs: Sequence[str], place: str) -> Path:
         level = below
     if not best:
         raise NoPhotographs("no folders of pictures in it")
-    complaints = []
-    for motif in (m for m in motifs if m not in best):
-        near = difflib.get_close_matches(motif, sorted(best), n=1)
-        there = f"; did you mean {near[0]}?" if near else f", which has {', '.join(sorted(best)[:5])}."
-        complaints.append(f"{motif} is not in the {place}{there}")
-    raise BatikError(" ".join(complaints))
+    lacking = [f"{m} is not in the {place}, {nearest(m, best)}" for m in motifs if m not in best]
+    raise BatikError(" ".join(lacking))
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -30,8 +30,6 @@ def draw_transforms(spec: Augmentation, sha256s: Sequence[str], views: Sequence[
     sha256s and views are [b]; size is the side in pixels. View 0 is always the untouched image. Returns
     float32 [b, 8] in the convention of keras.ops.image.affine_transform (output pixel to input pixel).
     """
-    if len(sha256s) != len(views):
-        raise ValueError(f"{len(sha256s)} hashes for {len(views)} views")
     rows = np.empty((len(views), 8), dtype=np.float32)
     for row, sha256, view in zip(rows, sha256s, views, strict=True):
         row[:] = IDENTITY if view == 0 else transform_vector(draw_parameters(spec, sha256, view, size), size)

@@ -6,14 +6,11 @@ it, so that no study can feed one wrongly. Keras is imported only when a backbon
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from batik_utils.errors import BatikError
 from batik_utils.models import weights as weight_files
 from batik_utils.study import nearest
-
-Rescale = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Backbone:
     features: int  # numbers per image
     parameters: int  # without any head, batch normalisation included
     weights: str  # a name in batik_utils.models.weights.WEIGHTS
-    rescale: Rescale = None  # (factor, offset) for an RGB value from 0 to 255; None where the network rescales inside
+    rescale: tuple[float, float] | None = None  # (factor, offset) for an RGB value; None where it rescales inside
 
     def build(self, size: int, fold: bool = True) -> Any:
         """A frozen keras.Model: float32 [b, size, size, 3] RGB from 0 to 255 → float32 [b, features].
@@ -42,7 +39,12 @@ class Backbone:
 
             load_lite(model, path)
         else:
-            _load_h5(model, path, classes=1000 if self.weights == "mobilenet_v2" else 0)
+            import keras
+
+            # Keras goes by the order of the layers: around the same ones, those of the classifier that a file may have.
+            top = self.weights == "mobilenet_v2"
+            whole = keras.Model(model.input, keras.layers.Dense(1000)(model.output)) if top else model
+            whole.load_weights(str(path))
         if self.network.startswith("EfficientNetB"):
             _divide_stem_by_root_deviation(model)
         if fold:
@@ -101,21 +103,6 @@ def backbone(name: str, known: Mapping[str, Backbone] | None = None) -> Backbone
     if name not in known:
         raise BatikError(f"There is no backbone {name!r}, {nearest(name, known)}")
     return known[name]
-
-
-def _load_h5(model: Any, path: Path, classes: int) -> None:
-    """Load one of Keras' own weight files, which has a classifier of so many classes on top, or none.
-
-    Keras goes by the order of the layers, and refuses a file with another number of layers or another shape.
-    """
-    import keras
-
-    # Around the same layers, so that these are loaded with it.
-    whole = keras.Model(model.input, keras.layers.Dense(classes)(model.output)) if classes else model
-    try:
-        whole.load_weights(str(path))
-    except (ValueError, KeyError, OSError) as error:
-        raise BatikError(f"{path.name} does not fit {model.name}: {' '.join(str(error).split())}") from None
 
 
 def _divide_stem_by_root_deviation(model: Any) -> None:

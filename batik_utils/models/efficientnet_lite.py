@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import batik_utils.backend  # noqa: F401  (before keras)
-from batik_utils.errors import BatikError
 from batik_utils.models.pth import read_pth
 
 VARIANTS = {"lite0": (1.0, 1.0), "lite2": (1.1, 1.2)}  # width and depth, as multiples of Lite0's
@@ -66,8 +65,8 @@ def lite_features(x: Any, variant: str) -> Any:
 def load_lite(model: Any, path: Path) -> None:
     """Put the weights of a .pth into a Keras model made with lite_features, in place.
 
-    A Dense layer named "fc" (the ImageNet top, 1000 logits) is filled if the model has one. Raises BatikError
-    unless every weight of the model is in the file in the right shape and every weight of the file is used.
+    A Dense layer named "fc" (the ImageNet top, 1000 logits) is filled if the model has one. Raises KeyError or
+    ValueError unless each weight of the model is in the file in the right shape, and all of the file are used.
     """
     state = {k: v for k, v in read_pth(path).items() if not k.endswith(".num_batches_tracked")}
     names = {layer.name for layer in model.layers}
@@ -75,18 +74,14 @@ def load_lite(model: Any, path: Path) -> None:
         values = []
         for weight in layer.weights:
             key = _pth_name(layer.name, weight.path.rsplit("/", 1)[-1])
-            value = state.pop(key, None)
-            if value is not None and value.ndim > 1:  # [out, in], [out, in, h, w], or depthwise [channels, 1, h, w]
+            value = state.pop(key)
+            if value.ndim > 1:  # [out, in], [out, in, h, w], or depthwise [channels, 1, h, w]
                 order = (2, 3, 0, 1) if "depthwise" in layer.name else (2, 3, 1, 0)
                 value = value.transpose(order if value.ndim == 4 else None)
-            if value is None or value.shape != tuple(weight.shape):
-                found = "absent" if value is None else f"of shape {value.shape}"
-                raise BatikError(f"{path.name} does not fit EfficientNet-Lite: {key} is {found}.")
             values.append(value)
         layer.set_weights(values)
-    left = sorted(k for k in state if "fc" in names or not k.startswith("_fc."))
-    if left:
-        raise BatikError(f"{path.name} does not fit EfficientNet-Lite: {left[0]} has no place in it.")
+    if left := [key for key in state if "fc" in names or not key.startswith("_fc.")]:
+        raise ValueError(f"{path.name} does not fit {model.name}: {left[0]} has no place in it")
 
 
 def _round_filters(filters: float, divisor: int = 8) -> int:

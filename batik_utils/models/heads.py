@@ -7,7 +7,7 @@ learns exactly what it would learn alone; one pass of the graph serves all of th
 
 from __future__ import annotations
 
-from batik_utils.backend import restart  # isort: skip  (before keras)
+import batik_utils.backend  # noqa: F401  isort: skip  (before keras)
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -48,7 +48,9 @@ def train_heads(task: Task[PretrainedModel], paths: Sequence[str], features: NDA
     initial = [s.initial(inputs, model.hidden, task.classes) for s in streams]
     network.set_weights([np.stack(parts) for parts in zip(*initial, strict=True)])
     network.optimizer.build(network.trainable_variables)
-    restart(network.optimizer, hyper.learning_rate)
+    for variable in network.optimizer.variables:
+        variable.assign(ops.zeros_like(variable))
+    network.optimizer.learning_rate = hyper.learning_rate
     longest = max(len(rows) for asked in sets for rows in asked.values())
 
     def ask(name: str, view: int = 0) -> list[NDArray[np.float64]]:

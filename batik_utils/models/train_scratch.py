@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from batik_utils.backend import restart  # before keras: one thread, quiet logs
+import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
 
 # isort: split
 import keras
@@ -104,7 +104,9 @@ class _Trainer:
 
     def reset(self, seed: int, learning_rate: float) -> None:
         self.network.set_weights(initial_weights(self.network, seed))
-        restart(self.model.optimizer, learning_rate)
+        for variable in self.model.optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        self.model.optimizer.learning_rate = learning_rate
         for generator in (layer.seed_generator for layer in self.network.layers if hasattr(layer, "seed_generator")):
             generator.state.assign(np.array([seed, 0], dtype=generator.state.dtype))
 
