@@ -1,6 +1,7 @@
 """The `batik` command; each subcommand imports what it needs, so that a quick answer stays quick."""
 
 import json
+import re
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -102,7 +103,9 @@ def run(
     from batik_utils.experiment import open_plan, run_plan
     from batik_utils.experiment.run import own_tasks
 
-    part = parse_shard(shard)
+    if shard and not re.fullmatch(r"\d+/\d+", shard):
+        raise BatikError(f"--shard wants i/n, such as 2/8, not {shard!r}.")
+    part = (int(shard.partition("/")[0]), int(shard.partition("/")[2])) if shard else None
     opened = open_plan(study, data, settings or ())
     results = run_plan(opened, jobs=jobs, executor=dask or "processes", shard=part)
     after = opened.next(results, settle=True) if opened.waiting else opened
@@ -110,7 +113,7 @@ def run(
     failed = [r for r in results.missing if r.fit in mine]
     for result in failed:
         err.print(f"{result.fit.name}: {result.missing}")
-    done = sum(r.fit in mine and not r.missing for r in results)
+    done = sum(r.fit in mine for r in results) - len(failed)
     out.print(f"{done:,} of {len(mine):,} fits done, {len(failed)} failed")
     for model in after.waiting:
         out.print(f"waiting: the published fits of {model} are planned when all shards of its search are done")
@@ -181,16 +184,6 @@ def new(
 
     for line in new_study(name, data):
         out.print(escape(line))
-
-
-def parse_shard(text: str | None) -> tuple[int, int] | None:
-    """ "2/8" is (2, 8); raises BatikError for anything that is not i/n with 1 ≤ i ≤ n."""
-    if text is None:
-        return None
-    first, slash, last = text.partition("/")
-    if slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last):
-        return int(first), int(last)
-    raise BatikError(f"--shard wants i/n with 1 ≤ i ≤ n, such as 2/8, not {text!r}.")
 
 
 def main() -> None:

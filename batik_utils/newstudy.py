@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
             f"A class needs {LEAST} usable pictures that are no copies of each other; too few are in {', '.join(few)}. "
             "Add pictures, or move these folders away."
         )
-    values = _protocols(sketch, dataset, min(different)) | _affordable(dataset)
+    values = _protocols(sketch, dataset, min(different)) | _affordable(len(dataset), dataset.facts)
     values |= {"name": name, "cores": os.cpu_count()}
     values["motifs"] = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
     values["classes"] = ", ".join(dataset.motifs) if len(counts) <= 6 else f"{len(counts)} classes"
@@ -118,23 +119,20 @@ def _protocols(sketch: Study, dataset: "Dataset", fewest: int) -> dict[str, Any]
     return {"split": allowed[0].split, "folds": folds, "fewest": fewest, "training": training, "curve": list(curve)}
 
 
-def _affordable(dataset: "Dataset") -> dict[str, Any]:
-    """Sizes, epochs and repeats that keep to MINUTES on this machine's cores, with the estimate in words."""
-    sides = sorted(min(fact["width"], fact["height"]) for fact in dataset.facts)
+def _affordable(count: int, facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Sizes, epochs and repeats that keep to MINUTES for so many pictures here, with the estimate in words."""
+    sides = sorted(min(fact["width"], fact["height"]) for fact in facts)
     largest = next((s for s in SIZES[::-1] if s >= sides[len(sides) // 2]), SIZES[0])
-    train, cores, folds, seeds = 0.8 * len(dataset), os.cpu_count() or 1, 5, 3
+    train, cores, folds, seeds = 0.8 * count, os.cpu_count() or 1, 5, 3
     for size, epochs, often in (choice for choice in CHOICES if choice[0] <= max(96, largest)):
         pixels = (size / 224) ** 2
-        scratch = (seeds + folds * min(2, often)) * train * epochs * SCRATCH_SECONDS * pixels
-        features = len(dataset) * 25 * FEATURE_SECONDS * pixels
+        scratch = (seeds + folds * min(2, often)) * train * epochs * SCRATCH_SECONDS * pixels / cores / 60
         heads = (seeds + folds * often * (2 + 5 * 0.4)) * train * 20 * HEAD_SECONDS
-        minutes = ((scratch + features + heads) / cores + REST_SECONDS) / 60
+        pretrained, rest = (count * 25 * FEATURE_SECONDS * pixels + heads) / cores / 60, REST_SECONDS / 60
+        minutes = scratch + pretrained + rest
         if minutes <= MINUTES:
             break
-    parts = [f"{seconds / cores / 60:.1f}" for seconds in (scratch, features + heads)]
-    how = (
-        f"{parts[0]} to train from scratch, {parts[1]} for the pretrained network, {REST_SECONDS / 60:.0f} for the rest"
-    )
+    how = f"{scratch:.1f} to train from scratch, {pretrained:.1f} for the pretrained network, {rest:.0f} for the rest"
     how += "; estimated from what a picture cost on a core of 2024 (`make plan` counts the fits)"
     chosen = {"size": size, "epochs": epochs, "repeats": often, "scratch_repeats": min(2, often), "seeds": seeds}
     return chosen | {"minutes": max(2, round(minutes)), "how": how}

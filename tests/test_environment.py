@@ -1,14 +1,20 @@
 """The environment is what it says: locked by hash, without index lines, usable by conda."""
 
+import ast
+import contextlib
 import re
 import subprocess
 import sys
 import tomllib
+from functools import partial
+from importlib import metadata
 
 import pytest
 import yaml
 
 from batik_utils import bootstrap
+from batik_utils.experiment import keys
+from batik_utils.models.kinds import FEATURES, KINDS
 from batik_utils.study import ROOT
 
 LOCK, LAB = ((ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "requirements-lab.txt"))
@@ -29,16 +35,13 @@ def test_every_locked_package_has_a_version_and_a_hash_and_no_address(lock):
     assert "://" not in lock and "index-url" not in lock
 
 
-def test_the_lab_adds_to_the_environment_and_changes_nothing_in_it():
+def test_the_lab_adds_to_the_environment_and_mac_and_arm_get_the_tensorflow_that_exists_for_them():
     assert names(LOCK) < names(LAB)
     assert any(name.startswith("jupyterlab==") for name in names(LAB) - names(LOCK))
-
-
-def test_mac_and_arm_get_the_tensorflow_that_exists_for_them():
-    full = next(line for line in LOCK.splitlines() if line.startswith("tensorflow=="))
-    slim = next(line for line in LOCK.splitlines() if line.startswith("tensorflow-cpu=="))
-    assert "darwin" in full and "x86_64" in full
-    assert "x86_64" in slim and "darwin" not in slim
+    full, slim = (
+        next(x for x in LOCK.splitlines() if x.startswith(f"{n}==")) for n in ("tensorflow", "tensorflow-cpu")
+    )
+    assert "darwin" in full and "x86_64" in full and "x86_64" in slim and "darwin" not in slim
 
 
 @pytest.mark.parametrize("extra", ["", "dask", "dev", "lab"])
@@ -66,16 +69,13 @@ def test_the_installer_can_be_locked_alone():
     assert not re.search(r"^(?!uv==)\S", entry, flags=re.MULTILINE)
 
 
-def test_make_alone_prints_help_naming_every_target():
-    help_text = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def test_make_alone_prints_help_naming_every_target_and_settings_reach_the_command_line_whole():
+    make = partial(subprocess.run, cwd=ROOT, capture_output=True, text=True, check=True)
+    help_text = make(["make", "-s"]).stdout
     for target in ("report", "plan", "new", "watch", "test", "lab", "lint", "lock", "clean", "bench"):
         assert re.search(rf"^  {target} ", help_text, flags=re.MULTILINE), target
-
-
-def test_a_setting_of_several_fields_reaches_the_command_line_whole():
     words = ["make", "-n", "report", "STUDY=minimal", "SET=models.scratch.epochs=2 grouped.folds=2", "DATA=a folder"]
-    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert '--data "a folder" --set "models.scratch.epochs=2" --set "grouped.folds=2"' in said
+    assert '--data "a folder" --set "models.scratch.epochs=2" --set "grouped.folds=2"' in make(words).stdout
 
 
 def test_the_hooks_run_what_is_installed_and_refuse_pictures():
@@ -85,3 +85,32 @@ def test_the_hooks_run_what_is_installed_and_refuse_pictures():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
     assert refused.search("a/b.JPG") and refused.search("reports/photographs/x/report.html")
     assert not [name for name in tracked if refused.search(name)]
+
+
+def depends_on(name: str) -> set[str]:
+    """The distributions that an installed one cannot do without; none where it is not installed."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return {plain(re.match(r"[\w.-]+", r)[0]) for r in metadata.requires(name) or () if "extra ==" not in r}
+    return set()
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_lock_in_a_key_names_every_package_that_can_change_a_number():
+    code = {*FEATURES, keys.TASKS, keys.PIXELS[False], *(name for kind in KINDS.values() for name in kind.code)}
+    imported = set()
+    for path in [*map(keys.PACKAGE.joinpath, code), *(keys.PACKAGE / keys.PIXELS[True]).glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+    known = metadata.packages_distributions()
+    used = {plain(name) for top in imported - sys.stdlib_module_names - {"batik_utils"} for name in known[top]}
+    assert {"keras", "numpy", "opencv-python-headless", "pillow", "scikit-learn"} <= used <= keys.NUMERIC
+    # What they compute with: the arrays of NumPy.
+    below = {name for numeric in keys.NUMERIC for name in depends_on(numeric) if "numpy" in depends_on(name)}
+    assert "ml-dtypes" in below and below <= keys.NUMERIC
+    assert keys.lock().keys() == keys.NUMERIC

@@ -1,7 +1,9 @@
 """Features are computed once per image, with a view for every epoch, and survive damage and interruption."""
 
+import io
+from dataclasses import replace
+
 import numpy as np
-import pytest
 import tiny
 
 from batik_utils.experiment import keys
@@ -26,46 +28,28 @@ def _compute(spec: FeatureSpec, row: int = 0) -> np.ndarray:
     return compute_features(spec, data.images[row], data.sha256[row])
 
 
-def test_view_0_is_the_untouched_image_and_corruptions_come_last():
+def test_view_0_is_the_untouched_image_then_come_views_that_differ_and_corruptions_last():
     spec, data = _spec(), tiny.dataset()
     found = _compute(spec)
     assert found.shape == spec.shape == (8, 6) and found.dtype == np.float32
-    network = spec.backbone.build(tiny.SIZE)
-
-    def by_hand(images: np.ndarray) -> np.ndarray:
-        return np.asarray(network.predict_on_batch(images.astype(np.float32)))[0]
-
-    np.testing.assert_allclose(found[0], by_hand(data.images[:1]), rtol=1e-5)
-    for place, corruption in ((6, "greyscale"), (7, "border")):
-        np.testing.assert_allclose(
-            found[place], by_hand(tamper(data.images[:1], corruption, data.sha256[:1])), rtol=1e-5
-        )
-
-
-def test_every_augmented_view_differs():
-    assert len(np.unique(_compute(_spec())[:6], axis=0)) == 6
+    assert len(np.unique(found[:6], axis=0)) == 6
+    network, image, sha256 = spec.backbone.build(tiny.SIZE), data.images[:1], data.sha256[:1]
+    shown = {0: image, 6: tamper(image, "greyscale", sha256), 7: tamper(image, "border", sha256)}
+    for place, pixels in shown.items():
+        by_hand = np.asarray(network.predict_on_batch(pixels.astype(np.float32)))[0]
+        np.testing.assert_allclose(found[place], by_hand, rtol=1e-5)
+    _compute(spec, row=1)  # and nothing depends on what was computed before
+    assert np.array_equal(_compute(spec), found)
 
 
 def test_flips_alone_make_two_views_however_many_are_asked_for():
     found = _compute(_spec(augmentation=Augmentation(horizontal_flip=True), views=20))
-    assert len(found) == 23
-    assert len(np.unique(found[:21], axis=0)) == 2
-
-
-def test_the_features_of_an_image_do_not_depend_on_what_was_computed_before():
-    first = _compute(_spec())
-    _compute(_spec(), row=1)
-    assert np.array_equal(_compute(_spec()), first)
+    assert len(found) == 23 and len(np.unique(found[:21], axis=0)) == 2
 
 
 def test_the_folder_is_named_by_everything_that_the_features_depend_on(monkeypatch):
-    names = {
-        keys.feature_key(_spec()),
-        keys.feature_key(_spec(views=6)),
-        keys.feature_key(_spec(size=64)),
-        keys.feature_key(_spec(corruptions=())),
-        keys.feature_key(_spec(augmentation=Augmentation())),
-    }
+    other = ({}, {"views": 6}, {"size": 64}, {"corruptions": ()}, {"augmentation": Augmentation()})
+    names = {keys.feature_key(_spec(**changes)) for changes in other}
     monkeypatch.setattr(tiny.TinyBackbone, "weights_sha256", lambda self: "other")
     names.add(keys.feature_key(_spec()))
     monkeypatch.setattr(keys, "_source", lambda name: "edited")
@@ -77,36 +61,21 @@ def test_a_file_is_named_by_the_image_itself():
     data = tiny.dataset()
     images = np.array(data.images)
     images[3, 0, 0, 0] += 1
-    changed = type(data)(**{**vars(data), "images": images})
-    before, after = keys.image_keys(data), keys.image_keys(changed)
+    before, after = keys.image_keys(data), keys.image_keys(replace(data, images=images))
     assert [i for i in range(24) if before[i] != after[i]] == [3]
 
 
-def test_the_store_gives_back_what_it_was_given(tmp_path):
-    store, found = FeatureStore(tmp_path / "some", _spec()), np.arange(48, dtype=np.float32).reshape(8, 6)
+def test_the_store_gives_back_what_it_was_given_and_sets_aside_what_is_damaged(tmp_path):
+    store, given = FeatureStore(tmp_path, _spec()), np.arange(48, dtype=np.float32).reshape(8, 6)
     assert store.read("a") is None
-    store.write("a", found)
-    assert np.array_equal(store.read("a"), found) and store.read("a").dtype == np.float32
-    assert [p.name for p in store.folder.iterdir()] == ["a.features"]
-
-
-@pytest.mark.parametrize("damage", [b"", b"half", "one byte", "half", "a plain array"])
-def test_a_damaged_or_altered_file_counts_as_missing_and_is_set_aside(tmp_path, damage):
-    store = FeatureStore(tmp_path, _spec())
-    path = tmp_path / "a.features"
-    store.write("a", np.ones((8, 6), np.float32))
-    whole = path.read_bytes()
-    if damage == "a plain array":
-        with path.open("wb") as file:
-            np.save(file, np.ones((8, 6), np.float32))
-    else:
-        altered = {"one byte": whole[:-1] + bytes([whole[-1] ^ 1]), "half": whole[: len(whole) // 2]}
-        path.write_bytes(damage if isinstance(damage, bytes) else altered[damage])
-    assert store.read("a") is None and not path.exists()
-
-
-def test_features_of_another_shape_or_that_are_no_numbers_are_refused(tmp_path):
-    store = FeatureStore(tmp_path, _spec())
-    store.write("shape", np.ones((2, 2), np.float32))
-    store.write("nan", np.full((8, 6), np.nan, np.float32))
-    assert store.read("shape") is None and store.read("nan") is None
+    store.write("a", given)
+    assert np.array_equal(store.read("a"), given) and store.read("a").dtype == np.float32
+    (path,) = tmp_path.iterdir()
+    whole, plain = path.read_bytes(), io.BytesIO()
+    np.save(plain, given)
+    for damaged in (b"", b"half", whole[:-1] + bytes([whole[-1] ^ 1]), whole[: len(whole) // 2], plain.getvalue()):
+        path.write_bytes(damaged)
+        assert path.name == "a.features" and store.read("a") is None and not path.exists()
+    for wrong in (np.ones((2, 2), np.float32), np.full((8, 6), np.nan, np.float32)):  # whole, and of no use
+        store.write("a", wrong)
+        assert store.read("a") is None

@@ -7,7 +7,7 @@ from PIL import Image
 from batik_utils.data.load import load_dataset
 from batik_utils.data.split import PROTOCOLS
 from batik_utils.errors import BatikError
-from batik_utils.newstudy import CHOICES, MINUTES, _affordable, draft, new_study
+from batik_utils.newstudy import CHOICES, MINUTES, _affordable, new_study
 from batik_utils.study import load_study
 
 
@@ -59,9 +59,8 @@ def test_copies_and_what_is_no_picture_are_not_counted(pictures, tmp_path):
     data = pictures(plain=8, twill=8)
     (data / "plain" / "copy.png").write_bytes((data / "plain" / "0.png").read_bytes())
     (data / "twill" / "page.jpg").write_text("<html>")
-    said = new_study("cloth", data, tmp_path)
+    assert "17 pictures in 2 classes of 8 to 9; 1 files are not used" in new_study("cloth", data, tmp_path)[0]
     text = (tmp_path / "studies" / "cloth.yaml").read_text()
-    assert "17 pictures in 2 classes of 8 to 9; 1 files are not used" in said[0]
     assert "The smallest class has 8 pictures that are no copies" in text
 
 
@@ -87,20 +86,11 @@ def test_it_refuses_kindly_and_writes_nothing(pictures, tmp_path, name, counts, 
     assert [p.name for p in (tmp_path / "studies").iterdir()] == ["taken.yaml"]
 
 
-def test_many_pictures_get_a_cheaper_study(pictures, monkeypatch):
+def test_many_pictures_get_a_cheaper_study_and_small_ones_no_larger_pixels(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    data = pictures(plain=6, twill=6)
-    dataset = load_dataset(draft("cloth", data), data, progress=False)
-
-    class Many:
-        def __init__(self, count):
-            self.count, self.facts = count, [{"width": 900, "height": 700}]
-
-        def __len__(self):
-            return self.count
-
-    few, many, most = (_affordable(Many(n)) for n in (100, 2000, 10**6))
+    large = {"width": 900, "height": 700}
+    few, many, most = (_affordable(n, [large]) for n in (100, 2000, 10**6))
     assert few["minutes"] <= many["minutes"] <= MINUTES < most["minutes"]
     assert (few["size"], few["epochs"]) == (224, 20) and many["size"] < 224
     assert (most["size"], most["epochs"], most["repeats"]) == CHOICES[-1]
-    assert _affordable(dataset)["size"] == 96  # pictures of 40 pixels: larger ones would show no more
+    assert _affordable(100, [{"width": 40, "height": 50}])["size"] == 96

@@ -1,6 +1,7 @@
 """Where photographs are looked for, which files count, and how they compare with the published list."""
 
 import hashlib
+import shutil
 import socket
 
 import pytest
@@ -57,29 +58,23 @@ def test_places_are_tried_in_their_order_and_named_without_a_path(project, tmp_p
     assert find_photographs(given.parent, [BALI]) == (given, "data folder given by DATA")
 
 
-def test_nothing_found_says_where_was_looked(project, tmp_path):
+def test_nothing_found_says_where_was_looked_and_a_mistyped_motif_is_told_the_nearest_name(project, tmp_path):
     (project / "data/empty").mkdir(parents=True)
     looked = complaint(None, BALI, CELUP, kind=NoPhotographs)
     assert "data folder (no folders of pictures in it)" in looked
     assert "shared folder (there is no such folder)" in looked and "BATIK_OFFLINE" in looked
     assert str(tmp_path) not in looked
-
-
-def test_a_mistyped_motif_is_told_with_the_nearest_name_and_is_no_reason_to_draw_a_sample(project):
     fill(project.parent / "shared/data/photographs", BALI, CELUP)
-    assert complaint(None, "batik-bal", CELUP) == "batik-bal is not in the shared folder; did you mean batik-bali?"
+    assert complaint(None, "batik-bal", CELUP) == "batik-bal is not in the shared folder, did you mean 'batik-bali'?"
     both = complaint(None, "batik-bal", "celup")
-    assert "did you mean batik-bali?" in both and "celup is not in the shared folder; did you mean batik-celup" in both
+    assert "mean 'batik-bali'?" in both and "celup is not in the shared folder, did you mean 'batik-celup'?" in both
     fill(project / "data", "cats", "dogs")
-    assert complaint(None, "batik-bal") == "batik-bal is not in the data folder, which has cats, dogs."
-
-
-def test_a_folder_given_never_falls_through(project, tmp_path):
+    assert complaint(None, "batik-bal") == "batik-bal is not in the data folder, known are: cats, dogs."
+    # A folder that is given never falls through.
     fill(project / "data", BALI, CELUP)
     assert "no such folder" in complaint(tmp_path / "absent", BALI)
     assert f"{CELUP} is not in the folder DATA=" in complaint(fill(tmp_path / "some", BALI), BALI, CELUP)
-    (tmp_path / "empty").mkdir()
-    assert "no folders of pictures" in complaint(tmp_path / "empty", BALI)
+    assert "no folders of pictures" in complaint(project / "data/empty", BALI)
     for motif in ("..", "../batik-bali", "a/b", ""):
         assert "not a folder's name" in complaint(None, motif)
 
@@ -100,35 +95,31 @@ def test_an_unreachable_kaggle_is_one_line_and_a_short_wait(project, monkeypatch
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setattr(obtain, "KAGGLE_TIMEOUT", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as mute:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # it lets in, and never answers
         port = mute.getsockname()[1]
-        monkeypatch.setattr(obtain, "KAGGLE_HOST", f"http://127.0.0.1:{port}")
-        assert "cannot be reached" in complaint(None, BALI, kind=NoPhotographs)  # it lets in, and never answers
-    assert "cannot be reached" in complaint(None, BALI, kind=NoPhotographs)  # the port is closed now
+        monkeypatch.setattr(obtain, "KAGGLE_HOST", f"http://127.0.0.1:{port}/mute")
+        assert "Kaggle (no answer within 0.3 s)" in complaint(None, BALI, kind=NoPhotographs)
+    monkeypatch.setattr(obtain, "KAGGLE_HOST", f"http://127.0.0.1:{port}/closed")
+    assert "Kaggle (Connection refused)" in complaint(None, BALI, kind=NoPhotographs)
     assert "Kaggle (it has no batik-mine)" in complaint(None, BALI, "batik-mine", kind=NoPhotographs)
     assert capfd.readouterr() == ("", "")
 
 
 def test_kaggle_is_asked_quietly_and_its_failure_stops_nothing(project, tmp_path, monkeypatch, capfd):
-    import kagglehub
-
-    monkeypatch.delenv("BATIK_OFFLINE")
-    monkeypatch.setattr(obtain, "_kaggle_answers", lambda: True)
+    monkeypatch.setattr(obtain, "unreachable", lambda *_: "")
     got = fill(tmp_path / "download", BALI)
 
     def download(handle):
         print("Downloading ...")
         assert handle == "dionisiusdh/indonesian-batik-motifs"
+        if not got.exists():
+            raise RuntimeError(f"403 {tmp_path}")
         return str(got)
 
-    monkeypatch.setattr(kagglehub, "dataset_download", download)
+    monkeypatch.setattr("kagglehub.dataset_download", download)
     assert find_photographs(None, [BALI]) == (got, "Kaggle (dionisiusdh/indonesian-batik-motifs)")
     assert "batik-celup is not in the download" in complaint(None, CELUP)
-
-    def refuse(handle):
-        raise RuntimeError(f"403 {tmp_path}")
-
-    monkeypatch.setattr(kagglehub, "dataset_download", refuse)
+    shutil.rmtree(got)
     looked = complaint(None, BALI, kind=NoPhotographs)
     assert "the download failed with RuntimeError" in looked and str(tmp_path) not in looked
     assert capfd.readouterr() == ("", "")
@@ -156,14 +147,11 @@ def test_a_folder_is_listed_as_keras_does_and_nothing_leads_out_of_it(tmp_path):
         motif_files(tmp_path / "data", CELUP)
 
 
-def test_the_published_list_is_whole():
+def test_every_file_is_identical_altered_missing_or_unlisted_by_the_published_list(tmp_path, monkeypatch):
     listed = published_files()
     assert len(listed) == 982 and len({p.split("/")[0] for p in listed}) == 20
     assert listed["batik-bali/1.jpg"] == "a6cc4a5cd44bff4a10a04c7dc8782154"
     assert all(len(md5) == 32 and int(md5, 16) >= 0 for md5 in listed.values())
-
-
-def test_every_file_is_identical_altered_missing_or_unlisted(tmp_path, monkeypatch):
     folder = fill(tmp_path / "data", BALI, CELUP)
     (folder / BALI / "new.jpg").write_bytes(b"n")
     right = hashlib.md5(b"x").hexdigest()

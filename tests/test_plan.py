@@ -174,8 +174,9 @@ def test_status_says_what_is_done_and_missing_and_why_stale(tmp_path, monkeypatc
     assert why["tiny.grouped"] == ("stale", "parameters epochs 3 → 4, views 3 → 4")
     assert why["baseline_colour.grouped"][0] == "done"
 
-    monkeypatch.setattr(keys, "lock_sha256", lambda: "other")
-    assert status(tiny.plan(), store)[1]["why"] == "lock"
+    locked = keys.lock()
+    monkeypatch.setattr(keys, "lock", lambda: locked | {"keras": "2.0"})
+    assert status(tiny.plan(), store)[1]["why"] == f"lock keras {locked['keras']} → 2.0"
     monkeypatch.undo()
 
     old = keys._source

@@ -6,11 +6,9 @@ folder's MANIFEST.csv: its columns path, published_md5 and published_bytes.
 
 import contextlib
 import csv
-import difflib
 import io
 import logging
 import os
-import threading
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +17,8 @@ from typing import Literal, NamedTuple
 from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError, printable
 from batik_utils.files import digest_file
-from batik_utils.study import ROOT
+from batik_utils.network import unreachable
+from batik_utils.study import ROOT, nearest
 
 KAGGLE_DATASET = "dionisiusdh/indonesian-batik-motifs"
 KAGGLE_HOST = "https://www.kaggle.com"
@@ -150,12 +149,8 @@ def _search(base: Path, motifs: Sequence[str], place: str) -> Path:
         level = below
     if not best:
         raise NoPhotographs("no folders of pictures in it")
-    complaints = []
-    for motif in (m for m in motifs if m not in best):
-        near = difflib.get_close_matches(motif, sorted(best), n=1)
-        there = f"; did you mean {near[0]}?" if near else f", which has {', '.join(sorted(best)[:5])}."
-        complaints.append(f"{motif} is not in the {place}{there}")
-    raise BatikError(" ".join(complaints))
+    lacking = [f"{m} is not in the {place}, {nearest(m, best)}" for m in motifs if m not in best]
+    raise BatikError(" ".join(lacking))
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -172,10 +167,8 @@ def _from_kaggle(motifs: Sequence[str]) -> Path:
             return _search(home / "versions" / str(version), motifs, "copy from Kaggle")
     if absent := set(motifs).difference(path.partition("/")[0] for path in published_files()):
         raise NoPhotographs(f"it has no {', '.join(sorted(absent))}")
-    if os.environ.get("BATIK_OFFLINE", "") not in {"", "0"}:
-        raise NoPhotographs("not asked, as BATIK_OFFLINE is set")
-    if not _kaggle_answers():
-        raise NoPhotographs("it cannot be reached from here")
+    if silence := unreachable(KAGGLE_HOST, KAGGLE_TIMEOUT):
+        raise NoPhotographs(silence)
     try:
         # kagglehub prints to the standard output; only its progress bar (standard error) is of use to people.
         with contextlib.redirect_stdout(io.StringIO()):
@@ -187,21 +180,3 @@ def _from_kaggle(motifs: Sequence[str]) -> Path:
         # Network, sign-in, quota, disk: kagglehub and requests have no common type, and none may stop a report.
         raise NoPhotographs(f"the download failed with {type(error).__name__}") from None
     return _search(Path(got), motifs, "download from Kaggle")
-
-
-def _kaggle_answers() -> bool:
-    """Whether anything answers within about KAGGLE_TIMEOUT seconds."""
-    answered = threading.Event()
-
-    def knock() -> None:
-        import requests
-
-        with contextlib.suppress(requests.RequestException):
-            requests.head(KAGGLE_HOST, timeout=KAGGLE_TIMEOUT, allow_redirects=False)
-            answered.set()
-
-    # requests' timeout does not cover looking up the name, which can hang; a thread left behind does no harm.
-    thread = threading.Thread(target=knock, daemon=True)
-    thread.start()
-    thread.join(KAGGLE_TIMEOUT + 1)
-    return answered.is_set()

@@ -7,6 +7,8 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,11 @@ PACKAGE = Path(batik_utils.backend.__file__).parent
 PIXELS = {True: "sample", False: "data/decode.py"}
 """What makes a dataset's pixels, where it is drawn and where it is not."""
 TASKS = "experiment/tasks.py"
+NUMERIC = {
+    *("h5py", "keras", "ml-dtypes", "numpy", "opencv-python-headless", "opt-einsum", "pillow"),
+    *("scikit-learn", "scipy", "tensorflow", "tensorflow-cpu", "threadpoolctl"),
+}
+"""The distributions that can change a number: what the code that is in a key imports, and what that computes with."""
 
 
 @cache
@@ -36,10 +43,13 @@ def _source(name: str) -> str:
 
 
 @cache
-def lock_sha256() -> str:
-    """sha256 of requirements.txt, or "" where the package is installed without its checkout."""
-    path = ROOT / "requirements.txt"
-    return digest_source(path) if path.is_file() else ""
+def lock() -> dict[str, str]:
+    """The locked version of each distribution in NUMERIC, or versions; {} where the package has no checkout."""
+    path, found = ROOT / "requirements.txt", defaultdict(list)
+    for name, version in re.findall(r"^(\S+)==(\S+)", path.read_text("utf-8") if path.is_file() else "", re.MULTILINE):
+        if name in NUMERIC:
+            found[name].append(version)
+    return {name: " or ".join(versions) for name, versions in found.items()}
 
 
 @cache
@@ -62,13 +72,13 @@ def _version(package: str) -> str:
 
 
 def task_parts(code: Iterable[str], dataset: Dataset, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything a task's results depend on: {"code": {file: sha}, "parameters": {...}, "data": ..., "lock": ...}."""
+    """Everything a task's results depend on: {"code": {file: sha}, "parameters": {...}, "data": ..., "lock": {...}}."""
     return {
         "code": {name: _source(name) for name in (*code, TASKS, PIXELS[dataset.source.is_drawn])},
         # Through JSON, so that a tuple equals the list that it is read back as.
         "parameters": json.loads(json.dumps({**parameters, "backend": arithmetic()})),
         "data": dataset.fingerprint,
-        "lock": lock_sha256(),
+        "lock": lock(),
     }
 
 
@@ -77,7 +87,7 @@ def feature_key(spec: FeatureSpec) -> str:
     parts = [
         {name: _source(name) for name in ("backend.py", *FEATURES)},
         [spec.backbone.name, spec.backbone.weights_sha256(), spec.size, spec.views, list(spec.corruptions)],
-        [spec.augmentation.model_dump(), arithmetic(), lock_sha256()],
+        [spec.augmentation.model_dump(), arithmetic(), lock()],
     ]
     return f"{spec.backbone.name}-{spec.size}-{digest_json(parts)[:16]}"
 
@@ -93,15 +103,17 @@ def image_keys(dataset: Dataset) -> list[str]:
 def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Why a result with the old parts no longer holds: "code models/heads.py; parameters epochs 20 → 30; data"."""
     reasons = []
-    for part in ("code", "parameters"):
-        before, after = old.get(part, {}), new[part]
-        changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
-        if changed:
-            told = ", ".join(_told(name, before.get(name), after.get(name)) for name in changed)
-            reasons.append(f"{part} {told}")
-    return "; ".join(reasons + [name for name in ("data", "lock") if old.get(name) != new[name]])
+    for part, after in new.items():
+        before = old.get(part)
+        if isinstance(before, dict) and isinstance(after, dict):
+            changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+            told = [_told(part, name, before.get(name), after.get(name)) for name in changed]
+            reasons += [f"{part} {', '.join(told)}"] if told else []
+        elif before != after:
+            reasons.append(part)
+    return "; ".join(reasons)
 
 
-def _told(name: str, old: Any, new: Any) -> str:
-    short = all(isinstance(value, int | float | None) for value in (old, new))
+def _told(part: str, name: str, old: Any, new: Any) -> str:
+    short = part == "lock" or all(isinstance(value, int | float | None) for value in (old, new))
     return f"{name} {old} → {new}" if short else name

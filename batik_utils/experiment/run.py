@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,17 +13,17 @@ from numpy.typing import NDArray
 from batik_utils.data.obtain import cache_dir
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
-from batik_utils.experiment.cluster import Cluster
+from batik_utils.experiment.cluster import cluster
 from batik_utils.experiment.plan import Plan
 from batik_utils.experiment.store import Store
-from batik_utils.experiment.tasks import failed, work, work_features
-from batik_utils.experiment.workers import Job, Local, WorkerDied
+from batik_utils.experiment.tasks import attempt, failed, work
+from batik_utils.experiment.workers import Job, Runner, in_turn, processes
 from batik_utils.files import digest_json
-from batik_utils.models.features import FeatureSpec, FeatureStore
+from batik_utils.models.features import FeatureSpec, FeatureStore, compute_features
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.work import Fitted, Task, Weights
 from batik_utils.progress import Progress
-from batik_utils.values import Dataset, FitResult, Results
+from batik_utils.values import Dataset, Results
 
 
 def run_plan(
@@ -43,8 +42,6 @@ def run_plan(
     the results with its reason and is tried again by the next run that may retry; a search is settled by those of
     its settings that succeeded. Raises BatikError for a wrong shard, or an executor that does not answer.
     """
-    if shard and not 1 <= shard[0] <= shard[1]:
-        raise BatikError(f"A shard is i/n with i from 1 to n, not {shard[0]}/{shard[1]}.")
     store = store or Store(plan.study.name)
     tried: set[str] = set()
     while True:
@@ -52,27 +49,27 @@ def run_plan(
         known = store.is_done if retry else store.read
         missing = [task for task in mine if task.key not in tried and not known(task)]
         if missing:
-            with opened(executor, jobs) as workers, Progress(progress) as bar:
-                _Run(plan.dataset, store, workers, bar).run(missing)
+            with opened(executor, jobs) as run, Progress(progress) as bar:
+                for task, fitted in _done(missing, plan.dataset, run, bar):
+                    results = [result for result, _ in fitted]
+                    store.write(task, results)
+                    for result in results:
+                        if result.missing:
+                            bar.say(f"{result.fit.name}: {result.missing}")
+                    bar.advance(len(results), task.cost)
             tried |= {task.key for task in missing}
-        results = store.load(plan)
-        following = plan.next(results, settle=True) if plan.waiting else plan
+        everything = store.load(plan)
+        following = plan.next(everything, settle=True) if plan.waiting else plan
         if len(following.waiting) == len(plan.waiting):
-            return results
+            return everything
         plan = following
 
 
-@contextmanager
-def opened(executor: str, jobs: int | None = None) -> Iterator[Local | Cluster]:
-    """What runs jobs, by its method run: this process, local ones, or a cluster; see run_plan."""
-    with (
-        Local.serial()
-        if executor == "serial"
-        else Local.processes(jobs)
-        if executor == "processes"
-        else Cluster.at(executor)
-    ) as workers:
-        yield workers
+def opened(executor: str, jobs: int | None = None) -> AbstractContextManager[Runner]:
+    """What runs jobs: this process, local ones, or a cluster; see run_plan."""
+    if executor == "serial":
+        return nullcontext(in_turn)
+    return processes(jobs) if executor == "processes" else cluster(executor)
 
 
 def own_tasks(plan: Plan, shard: tuple[int, int]) -> list[Task]:
@@ -80,6 +77,8 @@ def own_tasks(plan: Plan, shard: tuple[int, int]) -> list[Task]:
 
     So shards agree on whose a task is while others finish theirs, and while a search's choice adds new ones.
     """
+    if not 1 <= shard[0] <= shard[1]:
+        raise BatikError(f"A shard is i/n with 1 ≤ i ≤ n, such as 2/8, not {shard[0]}/{shard[1]}.")
     mine: list[Task] = []
     seen: Counter[tuple[str, str]] = Counter()
     for task in plan.tasks:
@@ -97,14 +96,12 @@ def final_weights(plan: Plan, model: str) -> Weights:
     A head's are by name (hidden_kernel, hidden_bias, kernel, bias), a scratch network's in the order of
     build_scratch(...).get_weights(). Raises BatikError where there is no such fit or it fails.
     """
-    store = Store(plan.study.name)
     if model in plan.waiting:
-        plan = plan.next(store.load(plan), settle=True)
+        plan = plan.next(Store(plan.study.name).load(plan), settle=True)
     for task in plan.tasks:
         for place, fit in enumerate(task.fits):
             if (fit.model, fit.protocol, fit.seed) == (model, "published", 0):
-                with opened("serial") as here:
-                    fitted = _Run(plan.dataset, store, here, Progress(False), keep_weights=True).fitted(task)
+                ((_, fitted),) = _done([task], plan.dataset, in_turn, Progress(False), keep_weights=True)
                 result, weights = fitted[place]
                 if result.missing:
                     raise BatikError(f"{fit.name} failed: {result.missing}")
@@ -120,106 +117,75 @@ def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:
     spec = next((t.features for t in plan.tasks if t.features and t.fits[0].model == model), None)
     if spec is None:
         raise BatikError(f"{model} has no frozen features in {plan.study.name}.")
-    store = _feature_store(spec)
-    found = [features[0] for key in keys.image_keys(plan.dataset) if (features := store.read(key)) is not None]
-    if len(found) < len(plan.dataset):
+    found = [_feature_store(spec).read(key) for key in keys.image_keys(plan.dataset)]
+    if any(features is None for features in found):
         raise BatikError(f"The features of {model} are not all there; run `batik run {plan.study.name}` first.")
-    return np.stack(found)
+    return np.stack([features[0] for features in found if features is not None])
 
 
 def _feature_store(spec: FeatureSpec) -> FeatureStore:
     return FeatureStore(cache_dir() / "features" / keys.feature_key(spec), spec)
 
 
-@dataclass
-class _Run:
-    """Tasks being done; whatever several of them are given is made once."""
-
-    dataset: Dataset
-    store: Store
-    workers: Local | Cluster
-    bar: Progress
-    keep_weights: bool = False
-    _features: dict[FeatureSpec, NDArray[np.float32]] = field(default_factory=dict)
-    """[n, views, d] per spec; zero where no task needs the image."""
-    _broken: dict[FeatureSpec, str] = field(default_factory=dict)
-    _inputs: dict[tuple[Any, FeatureSpec | None], NDArray[Any]] = field(default_factory=dict)
-
-    def run(self, tasks: Sequence[Task]) -> None:
-        """Do the tasks and write each result as it comes."""
-        self._compute_features(tasks)
-        self.bar.stage("fits", sum(len(task.fits) for task in tasks), "fits", sum(task.cost for task in tasks))
-        queue = []
-        for task in sorted(tasks, key=lambda t: (-t.cost, t.slug)):
-            if task.features in self._broken:
-                self._fail(task, self._broken[task.features])
-            else:
-                queue.append(task)
-        for index, fitted in self.workers.run([self._job(task) for task in queue]):
-            if isinstance(fitted, WorkerDied):
-                self._fail(queue[index], fitted.reason)
-            else:
-                self._keep(queue[index], [result for result, _ in fitted])
-
-    def fitted(self, task: Task) -> list[Fitted]:
-        """One task done, nothing written but features."""
-        self._compute_features([task])
-        if task.features in self._broken:
-            raise BatikError(self._broken[task.features])
-        ((_, fitted),) = self.workers.run([self._job(task)])
-        return fitted
-
-    def _fail(self, task: Task, reason: str) -> None:
-        self._keep(task, [failed(fit, reason) for fit in task.fits])
-
-    def _keep(self, task: Task, results: list[FitResult]) -> None:
-        self.store.write(task, results)
-        for result in results:
-            if result.missing:
-                self.bar.say(f"{result.fit.name}: {result.missing}")
-        self.bar.advance(len(results), task.cost)
-
-    def _job(self, task: Task) -> Job:
-        data, given = self.dataset, (task.model, task.features)
-        if given not in self._inputs:
-            features = self._features[task.features] if task.features else None
-            self._inputs[given] = KINDS[task.model.kind].inputs(task.model, data, features)
-        return work, (task, data.paths, data.sha256, self._inputs[given], keys.code_sha256(), self.keep_weights)
-
-    def _compute_features(self, tasks: Sequence[Task]) -> None:
-        """Have the features of every image that a task needs, on disk and in memory."""
-        data, images = self.dataset, keys.image_keys(self.dataset)
-        # By the image's own key: the same picture twice is computed once.
-        wanted: dict[tuple[FeatureSpec, str], list[int]] = {}
-        for spec, rows in _rows_by_spec(tasks).items():
-            self._features[spec] = np.zeros((len(data), *spec.shape), np.float32)
-            store = _feature_store(spec)
-            for row in rows:
-                features = store.read(images[row])
-                if features is None:
-                    wanted.setdefault((spec, images[row]), []).append(row)
-                else:
-                    self._features[spec][row] = features
-        queue: list[Job] = [
-            (work_features, (spec, np.array(data.images[rows[0]]), data.sha256[rows[0]], keys.code_sha256()))
-            for (spec, _), rows in wanted.items()
-        ]
-        self.bar.stage("features", len(queue), "images")
-        places = list(wanted.items())
-        for index, features in self.workers.run(queue):
-            (spec, image), rows = places[index]
-            if isinstance(features, np.ndarray):
-                _feature_store(spec).write(image, features)
-                self._features[spec][rows] = features
-            else:
-                reason = features.reason if isinstance(features, WorkerDied) else features
-                self._broken[spec] = f"no {spec.backbone.title} features of {data.paths[rows[0]]}: {reason}"
-            self.bar.advance()
+def _done(
+    tasks: Sequence[Task], dataset: Dataset, run: Runner, bar: Progress, keep_weights: bool = False
+) -> Iterator[tuple[Task, list[Fitted]]]:
+    """Each task with its results and weights, as they finish; the features that they need are computed first."""
+    given = _features(tasks, dataset, run, bar)
+    bar.stage("fits", sum(len(task.fits) for task in tasks), "fits", sum(task.cost for task in tasks))
+    inputs: dict[Any, NDArray[Any]] = {}  # made once for all tasks that are given the same
+    queue: list[Task] = []
+    jobs: list[Job] = []
+    caller = keys.identity()
+    for task in sorted(tasks, key=lambda t: (-t.cost, t.slug)):
+        features, same = given.get(task.features), (task.model, task.features)
+        if isinstance(features, str):
+            yield task, [(failed(fit, features), {}) for fit in task.fits]
+            continue
+        if same not in inputs:
+            inputs[same] = KINDS[task.model.kind].inputs(task.model, dataset, features)
+        queue.append(task)
+        arguments = (work, task, dataset.paths, dataset.sha256, inputs[same], keep_weights)
+        jobs.append((attempt, (caller, *arguments)))
+    for index, fitted in run(jobs):
+        task = queue[index]
+        yield task, [(failed(fit, fitted), {}) for fit in task.fits] if isinstance(fitted, str) else fitted
 
 
-def _rows_by_spec(tasks: Sequence[Task]) -> dict[FeatureSpec, list[int]]:
-    rows: dict[FeatureSpec, set[int]] = {}
+def _features(
+    tasks: Sequence[Task], dataset: Dataset, run: Runner, bar: Progress
+) -> dict[FeatureSpec | None, NDArray[np.float32] | str]:
+    """What tasks are given, kept on disk: [n, views, d], zero where none needs the image; or why there is nothing."""
+    needed: dict[FeatureSpec, set[int]] = defaultdict(set)
     for task in tasks:
         if task.features:
-            rows.setdefault(task.features, set()).update(task.rows)
-    return {spec: sorted(needed) for spec, needed in rows.items()}
+            needed[task.features].update(task.rows)
+    images = keys.image_keys(dataset)
+    found: dict[FeatureSpec | None, Any] = {}
+    broken: dict[FeatureSpec | None, str] = {}
+    # By the image's own key: the same picture twice is computed once.
+    wanted: dict[tuple[FeatureSpec, str], list[int]] = defaultdict(list)
+    for spec, rows in needed.items():
+        found[spec], store = np.zeros((len(dataset), *spec.shape), np.float32), _feature_store(spec)
+        for row in sorted(rows):
+            if (kept := store.read(images[row])) is None:
+                wanted[spec, images[row]].append(row)
+            else:
+                found[spec][row] = kept
+    places = [(spec, image, same) for (spec, image), same in wanted.items()]
+    caller, first = keys.identity(), [(spec, same[0]) for spec, _, same in places]
+    jobs: list[Job] = [
+        (attempt, (caller, compute_features, spec, np.array(dataset.images[row]), dataset.sha256[row]))
+        for spec, row in first
+    ]
+    bar.stage("features", len(jobs), "images")
+    for index, features in run(jobs):
+        spec, image, same = places[index]
+        if not isinstance(features, str) and np.isfinite(features).all():
+            _feature_store(spec).write(image, features)
+            found[spec][same] = features
+        else:
+            reason = features if isinstance(features, str) else "the backbone gave NaN"
+            broken[spec] = f"no {spec.backbone.title} features of {dataset.paths[same[0]]}: {reason}"
+        bar.advance()
+    return found | broken

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from batik_utils.data.obtain import cache_dir
 from batik_utils.experiment.keys import explain
@@ -13,12 +13,8 @@ from batik_utils.files import read_sealed, write_sealed
 from batik_utils.models.work import Task
 from batik_utils.values import FitResult, Results
 
-
-class _Plan(Protocol):
-    """What the store must know of a plan, which needs the store itself."""
-
-    @property
-    def tasks(self) -> Sequence[Task[Any]]: ...
+if TYPE_CHECKING:
+    from batik_utils.experiment.plan import Plan
 
 
 class Store:
@@ -52,7 +48,7 @@ class Store:
         if not wrong:
             self._failed(task).unlink(missing_ok=True)
 
-    def load(self, plan: _Plan) -> Results:
+    def load(self, plan: Plan) -> Results:
         """Everything of the plan that has been run, in the plan's order."""
         return Results(tuple(r for task in plan.tasks for r in self.read(task) or ()))
 
@@ -69,7 +65,7 @@ class Store:
         return self._path(task).with_suffix(".failed")
 
 
-def status(plan: _Plan, store: Store) -> list[dict[str, Any]]:
+def status(plan: Plan, store: Store) -> list[dict[str, Any]]:
     """One row per task: {"task", "fits", "state": done | failed | stale | missing, "why"}."""
     rows = []
     for task in plan.tasks:

@@ -1,55 +1,54 @@
-"""Doing one task in whatever process it lands: plain arrays in, plain results out, nothing written."""
+"""Doing one job in whatever process it lands: plain arrays in, plain results out, nothing written."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from batik_utils import backend
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
-from batik_utils.models.features import FeatureSpec, compute_features
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.work import Fitted, Task
 from batik_utils.values import Fit, FitResult
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Compiled models are reused, so two threads of one process (a Dask worker's) must not run two tasks at once."""
+"""Compiled models are reused, so two threads of one process (a Dask worker's) must not run two jobs at once."""
 
 
-def work_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str, code: str) -> NDArray[np.float32] | str:
-    """The features of one image, or why there are none."""
-    _same_code(code)
+def attempt(caller: Mapping[str, str], function: Callable[..., Any], *arguments: Any) -> Any:
+    """function(*arguments) on one thread, or why there is no result, as text.
+
+    caller is keys.identity() of who asks: raises BatikError where this process is not as that one.
+    """
+    for name, here in keys.identity().items():
+        if here != caller.get(name):
+            raise BatikError(
+                f"A worker has another {name} than its caller ({here}, not {caller.get(name)}); install the same "
+                "version of the project, from its lock file, on both, and edit none in a run."
+            )
     with _ONE_AT_A_TIME, threadpool_limits(1):
         try:
             backend.start()
-            features = compute_features(spec, image, sha256)
+            return function(*arguments)
         except Exception as error:
-            return _reason(error)
-    return features if np.isfinite(features).all() else "the backbone gave NaN"
+            text = " ".join(str(error).split())
+            return text[:300] if isinstance(error, BatikError) else f"{type(error).__name__}: {text}"[:300]
 
 
 def work(
-    task: Task[Any], paths: Sequence[str], sha256s: Sequence[str], inputs: Any, code: str, keep_weights: bool = False
+    task: Task[Any], paths: Sequence[str], sha256s: Sequence[str], inputs: Any, keep_weights: bool = False
 ) -> list[Fitted]:
     """Do a task; inputs are those of its model's kind, one row per image; weights come back where they are asked for.
 
-    A fit that fails gives a FitResult that says why; raises BatikError only where this process runs other code
-    than the caller.
+    A fit that gives no finite numbers gives a FitResult that says so.
     """
-    _same_code(code)
-    with _ONE_AT_A_TIME, threadpool_limits(1):
-        try:
-            backend.start()
-            done = KINDS[task.model.kind].fit(task, paths, sha256s, inputs)
-            return [(_checked(result), weights if keep_weights else {}) for result, weights in done]
-        except Exception as error:
-            return [(failed(fit, _reason(error)), {}) for fit in task.fits]
+    done = KINDS[task.model.kind].fit(task, paths, sha256s, inputs)
+    return [(_checked(result), weights if keep_weights else {}) for result, weights in done]
 
 
 def failed(fit: Fit, reason: str) -> FitResult:
@@ -65,15 +64,3 @@ def _checked(result: FitResult) -> FitResult:
         # Through JSON, so that a fresh result equals the same one read back tomorrow.
         return FitResult.from_json(result.to_json())
     return failed(result.fit, "training diverged (NaN)")
-
-
-def _same_code(code: str) -> None:
-    if code != keys.code_sha256():
-        raise BatikError(
-            "A worker runs other code than the caller; install the same batik_utils on both, edit none in a run."
-        )
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text[:300] if isinstance(error, BatikError) else f"{type(error).__name__}: {text}"[:300]

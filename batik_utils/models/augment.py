@@ -6,7 +6,8 @@ number give the same picture on every machine, which is what lets features of vi
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from batik_utils.models.annexe import fast
 from batik_utils.study import Augmentation
 
+Warp = Callable[..., Any]  # (images, transforms, height, width) -> the top left of the moved images, float32
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)  # the transform that changes nothing
 
 
@@ -28,8 +30,6 @@ def draw_transforms(spec: Augmentation, sha256s: Sequence[str], views: Sequence[
     sha256s and views are [b]; size is the side in pixels. View 0 is always the untouched image. Returns
     float32 [b, 8] in the convention of keras.ops.image.affine_transform (output pixel to input pixel).
     """
-    if len(sha256s) != len(views):
-        raise ValueError(f"{len(sha256s)} hashes for {len(views)} views")
     rows = np.empty((len(views), 8), dtype=np.float32)
     for row, sha256, view in zip(rows, sha256s, views, strict=True):
         row[:] = IDENTITY if view == 0 else transform_vector(draw_parameters(spec, sha256, view, size), size)
@@ -84,17 +84,15 @@ class AffineAugmentation(keras.layers.Layer):
     top left [b, side, side, 3] where a side is given. Always in float32: bfloat16 cannot hold a pixel's position.
     """
 
-    def __init__(self, side: int | None = None) -> None:
+    def __init__(self, side: int | None = None, warp: Warp | None = None) -> None:
         super().__init__(dtype="float32")
         self.side = side
+        self._warp: Warp = warp or _plain_warp
 
     def call(self, inputs):
         """See the class."""
-        images, transforms = inputs
-        moved = ops.image.affine_transform(
-            ops.cast(images, "float32"), transforms, interpolation="bilinear", fill_mode="nearest"
-        )
-        return moved[:, : self.side, : self.side]
+        height, width = (self.side or side for side in inputs[0].shape[1:3])
+        return self._warp(*inputs, height, width)
 
     def compute_output_shape(self, input_shape):
         """That of the images, or of their top left."""
@@ -103,6 +101,12 @@ class AffineAugmentation(keras.layers.Layer):
 
 
 def augmentation(side: int | None = None) -> AffineAugmentation:
-    """The layer above, or the annexe's."""
+    """The layer above, by the annexe's warp if there is one."""
     annexe = fast()
-    return annexe.FourPassAugmentation(side) if annexe else AffineAugmentation(side)
+    return AffineAugmentation(side, annexe.four_passes() if annexe else None)
+
+
+def _plain_warp(images, transforms, height, width):
+    images = ops.cast(images, "float32")
+    moved = ops.image.affine_transform(images, transforms, interpolation="bilinear", fill_mode="nearest")
+    return moved[:, :height, :width]

@@ -4,17 +4,13 @@ Every backbone takes the same input, RGB from 0 to 255, and gives features; what
 it, so that no study can feed one wrongly. Keras is imported only when a backbone is built.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from batik_utils.errors import BatikError
 from batik_utils.models import weights as weight_files
 from batik_utils.study import nearest
-
-Rescale = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Backbone:
     features: int  # numbers per image
     parameters: int  # without any head, batch normalisation included
     weights: str  # a name in batik_utils.models.weights.WEIGHTS
-    rescale: Rescale = None  # (factor, offset) for an RGB value from 0 to 255; None where the network rescales inside
+    rescale: tuple[float, float] | None = None  # (factor, offset) for an RGB value; None where it rescales inside
 
     def build(self, size: int, fold: bool = True) -> Any:
         """A frozen keras.Model: float32 [b, size, size, 3] RGB from 0 to 255 → float32 [b, features].
@@ -43,7 +39,12 @@ class Backbone:
 
             load_lite(model, path)
         else:
-            _load_h5(model, path, with_top=self.weights == "mobilenet_v2")
+            import keras
+
+            # Keras goes by the order of the layers: around the same ones, those of the classifier that a file may have.
+            top = self.weights == "mobilenet_v2"
+            whole = keras.Model(model.input, keras.layers.Dense(1000)(model.output)) if top else model
+            whole.load_weights(str(path))
         if self.network.startswith("EfficientNetB"):
             _divide_stem_by_root_deviation(model)
         if fold:
@@ -104,24 +105,6 @@ def backbone(name: str, known: Mapping[str, Backbone] | None = None) -> Backbone
     return known[name]
 
 
-def _load_h5(model: Any, path: Path, with_top: bool) -> None:
-    """Load one of Keras' own weight files, without its top layers where it has them.
-
-    Keras goes by the order of the layers, and refuses a file with another number of layers or another shape.
-    """
-    try:
-        if with_top:
-            with tempfile.TemporaryDirectory(prefix="batik-") as folder:
-                rest = Path(folder) / "no_top.h5"
-                weight_files.drop_top(path, rest)
-                model.load_weights(str(rest))
-        else:
-            model.load_weights(str(path))
-    except (ValueError, KeyError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise BatikError(f"{path.name} does not fit {model.name}: {reason}") from None
-
-
 def _divide_stem_by_root_deviation(model: Any) -> None:
     """What keras.applications does with one more layer when it is asked for EfficientNet's ImageNet weights.
 
@@ -137,21 +120,13 @@ def _divide_stem_by_root_deviation(model: Any) -> None:
 
 
 _SIGNED, _LITE = (1 / 127.5, -1.0), (1 / 128, -127 / 128)
-
-BACKBONES: dict[str, Backbone] = {
+_V2 = ("MobileNetV2", 1280, 2_257_984, "mobilenet_v2")
+BACKBONES = {
     b.name: b
     for b in (
-        Backbone("mobilenet_v2", "MobileNetV2", "MobileNetV2", 1280, 2_257_984, "mobilenet_v2", _SIGNED),
+        Backbone("mobilenet_v2", "MobileNetV2", *_V2, _SIGNED),
         # A seed study's mistake, kept to show what it costs: not what the network was trained on.
-        Backbone(
-            "mobilenet_v2_unit_range",
-            "MobileNetV2 fed [0, 1]",
-            "MobileNetV2",
-            1280,
-            2_257_984,
-            "mobilenet_v2",
-            (1 / 255, 0.0),
-        ),
+        Backbone("mobilenet_v2_unit_range", "MobileNetV2 fed [0, 1]", *_V2, (1 / 255, 0.0)),
         # PyTorch weights trained with TensorFlow's padding, put into a Keras rebuild by name.
         Backbone("efficientnet_lite0", "EfficientNet-Lite0", "lite0", 1280, 3_413_024, "efficientnet_lite0", _LITE),
         Backbone("efficientnet_lite2", "EfficientNet-Lite2", "lite2", 1280, 4_869_168, "efficientnet_lite2", _LITE),

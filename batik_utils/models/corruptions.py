@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batik_utils.errors import BatikError
-
 PATCHES = 4  # rows and columns of patches
 BORDER = 0.12  # share of the side that the border keeps at each edge
 BLUR = 1 / 40  # standard deviation of the blur, as a share of the side
@@ -18,22 +16,10 @@ def tamper(images: Picture, corruption: str, sha256s: Sequence[str]) -> Picture:
     """The images [n, h, w, 3], RGB 0-255, tampered with as one of CORRUPTIONS says; same shape and type.
 
     A pure function of each image, and for patches of its file's sha256 (hex), which seeds the order: the corruption
-    of an image is the same whichever others are asked for. Raises BatikError for an unknown corruption.
+    of an image is the same whichever others are asked for.
     """
-    if corruption not in _TAMPER:
-        raise BatikError(f"There is no corruption {corruption!r}; known are: {', '.join(CORRUPTIONS)}.")
-    out = np.empty(images.shape, dtype=np.uint8)
-    for row, (image, sha256) in enumerate(zip(images, sha256s, strict=True)):
-        out[row] = _TAMPER[corruption](np.asarray(image), sha256)
-    return out
-
-
-def _greyscale(image: Picture, sha256: str) -> Picture:
-    return np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-
-
-def _blur(image: Picture, sha256: str) -> Picture:
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), BLUR * max(image.shape[:2])), np.uint8)
+    done = [_TAMPER[corruption](np.asarray(image), sha256) for image, sha256 in zip(images, sha256s, strict=True)]
+    return np.stack(done)
 
 
 def _patches(image: Picture, sha256: str) -> Picture:
@@ -58,8 +44,8 @@ def _border(image: Picture, sha256: str) -> Picture:
 
 
 _TAMPER: dict[str, Callable[[Picture, str], Picture]] = {
-    "greyscale": _greyscale,
-    "blur": _blur,
+    "greyscale": lambda image, _: np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2),
+    "blur": lambda image, _: np.asarray(cv2.GaussianBlur(image, (0, 0), BLUR * max(image.shape[:2])), np.uint8),
     "patches": _patches,
     "border": _border,
 }

@@ -5,11 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import batik_utils.backend  # noqa: F401  (before keras)
-from batik_utils.errors import BatikError
 from batik_utils.models.pth import read_pth
 
 VARIANTS = {"lite0": (1.0, 1.0), "lite2": (1.1, 1.2)}  # width and depth, as multiples of Lite0's
@@ -40,60 +36,52 @@ def lite_features(x: Any, variant: str) -> Any:
 
     width, depth = VARIANTS[variant]
 
-    def convolve(x: Any, filters: int, name: str, norm: str, kernel: int = 1, stride: int = 1) -> Any:
-        x = layers.Conv2D(filters, kernel, stride, padding="same", use_bias=False, name=name)(x)
-        return layers.BatchNormalization(epsilon=_EPSILON, name=norm)(x)
+    def convolve(x: Any, filters: int | None, name: str, norm: str, relu: str = "", kernel: int = 1, stride: int = 1):
+        options = {"padding": "same", "use_bias": False, "name": name}
+        if filters:
+            x = layers.Conv2D(filters, kernel, stride, **options)(x)
+        else:  # of each channel by itself
+            x = layers.DepthwiseConv2D(kernel, stride, **options)(x)
+        x = layers.BatchNormalization(epsilon=_EPSILON, name=norm)(x)
+        return layers.ReLU(6.0, name=relu)(x) if relu else x
 
-    def relu6(x: Any, name: str) -> Any:
-        return layers.ReLU(6.0, name=name)(x)
-
-    x = relu6(convolve(x, 32, "conv_stem", "bn0", kernel=3, stride=2), "relu_stem")
-    block = 0
-    channels = 32
+    x = convolve(x, 32, "conv_stem", "bn0", "relu_stem", kernel=3, stride=2)
+    block, channels = 0, 32
     for stage, (kernel, repeats, base, expansion, first_stride) in enumerate(_STAGES):
         filters = _round_filters(base * width)
         unscaled = stage in (0, len(_STAGES) - 1)
         for i in range(repeats if unscaled else math.ceil(repeats * depth)):
-            stride = first_stride if i == 0 else 1
-            name = f"blocks_{block}"
-            before = x
+            stride, name, before = first_stride if i == 0 else 1, f"blocks_{block}", x
             if expansion != 1:
-                x = convolve(x, channels * expansion, f"{name}_expand_conv", f"{name}_bn0")
-                x = relu6(x, f"{name}_expand_relu")
-            x = layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv")(x)
-            x = layers.BatchNormalization(epsilon=_EPSILON, name=f"{name}_bn1")(x)
-            x = relu6(x, f"{name}_depthwise_relu")
+                x = convolve(x, channels * expansion, f"{name}_expand_conv", f"{name}_bn0", f"{name}_expand_relu")
+            x = convolve(x, None, f"{name}_depthwise_conv", f"{name}_bn1", f"{name}_depthwise_relu", kernel, stride)
             x = convolve(x, filters, f"{name}_project_conv", f"{name}_bn2")
             if stride == 1 and channels == filters:
                 x = layers.Add(name=f"{name}_add")([before, x])
-            channels = filters
-            block += 1
-    return relu6(convolve(x, 1280, "conv_head", "bn1"), "relu_head")
+            channels, block = filters, block + 1
+    return convolve(x, 1280, "conv_head", "bn1", "relu_head")
 
 
 def load_lite(model: Any, path: Path) -> None:
     """Put the weights of a .pth into a Keras model made with lite_features, in place.
 
-    A Dense layer named "fc" (the ImageNet top, 1000 logits) is filled if the model has one. Raises BatikError
-    unless every weight of the model is in the file in the right shape and every weight of the file is used.
+    A Dense layer named "fc" (the ImageNet top, 1000 logits) is filled if the model has one. Raises KeyError or
+    ValueError unless each weight of the model is in the file in the right shape, and all of the file are used.
     """
     state = {k: v for k, v in read_pth(path).items() if not k.endswith(".num_batches_tracked")}
-    names = set()
+    names = {layer.name for layer in model.layers}
     for layer in model.layers:
-        names.add(layer.name)
         values = []
         for weight in layer.weights:
             key = _pth_name(layer.name, weight.path.rsplit("/", 1)[-1])
-            value = _keras_layout(state.pop(key, None), layer)
-            if value is None or tuple(value.shape) != tuple(weight.shape):
-                found = "absent" if value is None else f"of shape {tuple(value.shape)}"
-                raise BatikError(f"{path.name} does not fit EfficientNet-Lite: {key} is {found}.")
+            value = state.pop(key)
+            if value.ndim > 1:  # [out, in], [out, in, h, w], or depthwise [channels, 1, h, w]
+                order = (2, 3, 0, 1) if "depthwise" in layer.name else (2, 3, 1, 0)
+                value = value.transpose(order if value.ndim == 4 else None)
             values.append(value)
-        if values:
-            layer.set_weights(values)
-    left = sorted(k for k in state if "fc" in names or not k.startswith("_fc."))
-    if left:
-        raise BatikError(f"{path.name} does not fit EfficientNet-Lite: {left[0]} has no place in it.")
+        layer.set_weights(values)
+    if left := [key for key in state if "fc" in names or not key.startswith("_fc.")]:
+        raise ValueError(f"{path.name} does not fit {model.name}: {left[0]} has no place in it")
 
 
 def _round_filters(filters: float, divisor: int = 8) -> int:
@@ -105,14 +93,3 @@ def _pth_name(layer: str, weight: str) -> str:
     part = _PARTS.get(weight, "weight" if weight == "kernel" else weight)
     inside = re.fullmatch(r"blocks_(\d+)_(\w+)", layer)
     return f"_blocks.{inside[1]}._{inside[2]}.{part}" if inside else f"_{layer}.{part}"
-
-
-def _keras_layout(value: NDArray[Any] | None, layer: Any) -> NDArray[Any] | None:
-    """Convolutions from [out, in, h, w] to [h, w, in, out]; depthwise ones to [h, w, channels, 1]."""
-    if value is None or value.ndim == 1:
-        return value
-    if value.ndim == 2:
-        return value.T
-    if "depthwise" in layer.name:
-        return np.transpose(value, (2, 3, 0, 1))
-    return np.transpose(value, (2, 3, 1, 0))

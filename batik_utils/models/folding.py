@@ -16,25 +16,19 @@ def fold_batch_norm(model: Any) -> Any:
     import keras
 
     convolutions = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
-    made_by: dict[int, str] = {}
     pairs: dict[str, str] = {}
-    made = []  # keeps the tensors alive, so that an id stands for one of them
 
     def clone(layer: Any) -> Any:
-        config = layer.get_config()
-        if isinstance(layer, convolutions):
-            config["use_bias"] = True
-        return layer.__class__.from_config(config)
+        bias = {"use_bias": True} if isinstance(layer, convolutions) else {}
+        return layer.__class__.from_config(layer.get_config() | bias)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(layer, keras.layers.BatchNormalization) and id(args[0]) in made_by:
-            pairs[made_by[id(args[0])]] = layer.name
-            return args[0]
-        out = layer(*args, **kwargs)
-        if isinstance(layer, convolutions):
-            made.append(out)
-            made_by[id(out)] = layer.name
-        return out
+        if isinstance(layer, keras.layers.BatchNormalization):
+            before = args[0]._keras_history.operation
+            if isinstance(before, convolutions):
+                pairs[before.name] = layer.name
+                return args[0]
+        return layer(*args, **kwargs)
 
     folded = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in folded.layers:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from batik_utils.models.work import Fitted, Said, Task, evaluation_sets, judged, steps_per_epoch, training_seed
 from batik_utils.study import PretrainedModel
 
+MEASURES = ("accuracy", "loss")
+
 
 def train_heads(task: Task[PretrainedModel], paths: Sequence[str], features: NDArray[np.float32]) -> list[Fitted]:
     """Train a head for every fit of the task, all together; each with its weights by name.
@@ -33,46 +35,49 @@ def train_heads(task: Task[PretrainedModel], paths: Sequence[str], features: NDA
     """
     spec, model, hyper, labels = task.features, task.model, task.fits[0].hyper, np.asarray(task.labels)
     assert spec is not None
-    count, steps = len(task.fits), steps_per_epoch(len(task.splits[0].train), model.batch_size)
-    if any(steps_per_epoch(len(split.train), model.batch_size) != steps for split in task.splits):
+    count, size, inputs = len(task.fits), model.batch_size, features.shape[2]
+    steps, *others = {steps_per_epoch(len(split.train), size) for split in task.splits}
+    if others:
         raise ValueError("heads that are trained together must have equally many steps per epoch")
-    pairs = list(zip(task.fits, task.splits, strict=True))
-    streams = [_Stream(training_seed(fit), split.train, spec.views, model.batch_size, steps) for fit, split in pairs]
+    pairs = zip(task.fits, task.splits, strict=True)
+    streams = [_Stream(training_seed(fit), split.train, spec.views, size, steps) for fit, split in pairs]
     sets = [evaluation_sets(split) for split in task.splits]
     weight = np.stack([s.weight for s in streams])
-    sizes = (weight.reshape(count, steps, model.batch_size) > 0).sum(2)
-    heads = _heads(count, features.shape[2], model.hidden, task.classes)
-    initial = [s.initial(features.shape[2], model.hidden, task.classes) for s in streams]
-    heads.start(initial, hyper.learning_rate)
+    sizes = (weight.reshape(count, steps, size) > 0).sum(2)
+    network, no_mask = _network(count, inputs, model.hidden, task.classes), np.ones((count, 1, 1), np.float32)
+    initial = [s.initial(inputs, model.hidden, task.classes) for s in streams]
+    network.set_weights([np.stack(parts) for parts in zip(*initial, strict=True)])
+    network.optimizer.build(network.trainable_variables)
+    for variable in network.optimizer.variables:
+        variable.assign(ops.zeros_like(variable))
+    network.optimizer.learning_rate = hyper.learning_rate
     longest = max(len(rows) for asked in sets for rows in asked.values())
 
     def ask(name: str, view: int = 0) -> list[NDArray[np.float64]]:
-        rows = [np.asarray(asked[name], np.int64) for asked in sets]
         # Every set is filled up to the longest, so that the graph sees one shape only.
-        filled = np.stack([np.pad(part, (0, longest - len(part))) for part in rows])
-        said = heads.probabilities(features[filled, view])
-        return [probabilities[: len(part)] for probabilities, part in zip(said, rows, strict=True)]
+        filled = np.stack([np.pad(np.asarray(s[name], np.int64), (0, longest - len(s[name]))) for s in sets])
+        said = softmax(np.asarray(network.predict_on_batch([features[filled, view], no_mask])))
+        return [probabilities[: len(s[name])] for probabilities, s in zip(said, sets, strict=True)]
 
     def ask_all() -> list[Said]:
         said = {name: ask(name) for name in sets[0]}
         return [{name: rows[r] for name, rows in said.items()} for r in range(count)]
 
     watched = "val" if "val" in sets[0] else "test"
-    curves: list[dict[str, list[float]]] = [{} for _ in pairs]
+    curves: list[dict[str, list[float]]] = [{} for _ in streams]
     kept: dict[int, list[Said]] = {}
     for epoch in range(hyper.epochs):
         order = np.stack([s.order() for s in streams])
         view = np.array([[s.view(epoch)] for s in streams])
-        masks = [s.masks(hyper.dropout, model.hidden or features.shape[2]) for s in streams]
-        steps_said = []
+        masks = [s.masks(hyper.dropout, model.hidden or inputs) for s in streams]
+        logs = []  # per step: each replicate's mean accuracy and loss before it
         for step in range(steps):
-            part = slice(step * model.batch_size, (step + 1) * model.batch_size)
+            part = slice(step * size, (step + 1) * size)
             rows = order[:, part]
-            mask = np.stack([m[part] for m in masks]) if hyper.dropout else _no_mask(count)
-            steps_said.append(heads.step(features[rows, view], mask, labels[rows], weight[:, part]))
+            given = [features[rows, view], np.stack([m[part] for m in masks]) if hyper.dropout else no_mask]
+            logs.append(network.train_on_batch(given, labels[rows], sample_weight=weight[:, part], return_dict=True))
         if task.history:
-            series = zip(("accuracy", "loss"), zip(*steps_said, strict=True), strict=True)
-            means = {name: np.stack(values, axis=1) for name, values in series}
+            means = {name: np.stack([np.atleast_1d(log[f"mean_{name}"]) for log in logs], 1) for name in MEASURES}
             for r, said in enumerate(ask(watched)):
                 now = {name: float(np.average(v[r], weights=sizes[r])) for name, v in means.items()}
                 for name, value in (now | judged(said, labels[list(sets[r][watched])])).items():
@@ -82,7 +87,9 @@ def train_heads(task: Task[PretrainedModel], paths: Sequence[str], features: NDA
     corrupted = {name: ask("test", 1 + spec.views + i) for i, name in enumerate(task.corruptions)}
     done: list[Fitted] = []
     for r, probabilities in enumerate(ask_all()):
-        weights = heads.weights(r)
+        *hidden, kernel, bias = (w[r] for w in network.get_weights())
+        weights = {"hidden_kernel": hidden[0], "hidden_bias": hidden[1][0]} if hidden else {}
+        weights |= {"kernel": kernel, "bias": bias[0]}
         more = {"history": curves[r], "checkpoints": {epochs: said[r] for epochs, said in kept.items()}}
         more["corruptions"] = {name: said[r] for name, said in corrupted.items()}
         parameters = spec.backbone.parameters + sum(w.size for w in weights.values())
@@ -162,7 +169,7 @@ class _PerReplicate(keras.metrics.Metric):
         self.value = self.add_variable((replicates,), initializer="zeros", name="value")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        if self.name == "accuracy":
+        if self.name == "mean_accuracy":
             rows = ops.cast(ops.equal(ops.cast(y_true, "int32"), ops.argmax(y_pred, -1)), "float32")
         else:
             rows = keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
@@ -172,52 +179,19 @@ class _PerReplicate(keras.metrics.Metric):
         return ops.convert_to_tensor(self.value)
 
 
-class _Heads:
-    """One compiled model; heads of one shape use it one after another, so it is traced once per process."""
-
-    def __init__(self, replicates: int, inputs: int, hidden: int, classes: int) -> None:
-        self.replicates = replicates
-        x = keras.Input(batch_shape=(replicates, None, inputs))
-        mask = keras.Input(batch_shape=(replicates, None, None))
-        y = _BatchedDense(hidden, relu=True)(x) if hidden else x
-        y = _BatchedDense(classes)(ops.multiply(y, mask))
-        self.model = keras.Model([x, mask], y)
-        self.model.compile(
-            optimizer=keras.optimizers.Adam(),
-            # With weights that sum to 1 over each replicate's batch: the sum over replicates of their mean losses.
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
-            weighted_metrics=[_PerReplicate("accuracy", replicates), _PerReplicate("mean_loss", replicates)],
-            # Keras refuses XLA for this model under TensorFlow and warns if it is asked for.
-            jit_compile=False,
-        )
-
-    def start(self, initial: list[list[NDArray[np.float32]]], learning_rate: float) -> None:
-        """Forget everything; set each replicate's weights."""
-        self.model.set_weights([np.stack(parts) for parts in zip(*initial, strict=True)])
-        optimizer = self.model.optimizer
-        optimizer.build(self.model.trainable_variables)
-        for variable in optimizer.variables:
-            variable.assign(np.zeros(variable.shape, keras.backend.standardize_dtype(variable.dtype)))
-        optimizer.learning_rate = learning_rate
-
-    def step(self, x, mask, y, weight) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """One batch of each replicate; returns its mean accuracy [r] and loss [r] before the step."""
-        logs = self.model.train_on_batch([x, mask], y, sample_weight=weight, return_dict=True)
-        return np.atleast_1d(logs["accuracy"]), np.atleast_1d(logs["mean_loss"])
-
-    def probabilities(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        return softmax(np.asarray(self.model.predict_on_batch([x, _no_mask(self.replicates)])))
-
-    def weights(self, replicate: int) -> dict[str, NDArray[np.float32]]:
-        *hidden, kernel, bias = (w[replicate] for w in self.model.get_weights())
-        named = {"hidden_kernel": hidden[0], "hidden_bias": hidden[1][0]} if hidden else {}
-        return {**named, "kernel": kernel, "bias": bias[0]}
-
-
 @lru_cache(maxsize=4)
-def _heads(replicates: int, inputs: int, hidden: int, classes: int) -> _Heads:
-    return _Heads(replicates, inputs, hidden, classes)
-
-
-def _no_mask(replicates: int) -> NDArray[np.float32]:
-    return np.ones((replicates, 1, 1), np.float32)
+def _network(replicates: int, inputs: int, hidden: int, classes: int) -> keras.Model:
+    """One compiled model; heads of one shape use it one after another, so it is traced once per process."""
+    x = keras.Input(batch_shape=(replicates, None, inputs))
+    mask = keras.Input(batch_shape=(replicates, None, None))
+    y = _BatchedDense(hidden, relu=True)(x) if hidden else x
+    model = keras.Model([x, mask], _BatchedDense(classes)(ops.multiply(y, mask)))
+    model.compile(
+        optimizer=keras.optimizers.Adam(),
+        # With weights that sum to 1 over each replicate's batch: the sum over replicates of their mean losses.
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
+        weighted_metrics=[_PerReplicate(f"mean_{name}", replicates) for name in MEASURES],
+        # Keras refuses XLA for this model under TensorFlow and warns if it is asked for.
+        jit_compile=False,
+    )
+    return model

@@ -10,8 +10,6 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-from batik_utils.errors import BatikError
-
 Layers = list[keras.layers.Layer]
 
 
@@ -55,14 +53,10 @@ def build_scratch(
     """Build a network: images [b, size, size, 3] of 0-255 RGB -> class probabilities float32 [b, classes].
 
     Its weights are drawn from seed (see initial_weights). precision is "float32" or "bfloat16" (arithmetic in
-    bfloat16; weights and softmax stay float32). Raises BatikError for an unknown architecture or precision.
+    bfloat16; weights and softmax stay float32).
     """
-    if architecture not in ARCHITECTURES:
-        raise BatikError(f"There is no architecture {architecture!r}; there are {', '.join(ARCHITECTURES)}.")
-    if precision not in ("float32", "bfloat16"):
-        raise BatikError(f"precision is float32 or bfloat16, not {precision!r}.")
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32" if precision == "float32" else "mixed_bfloat16")
+    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
     try:
         stack = ARCHITECTURES[architecture](classes, dropout)
     finally:
@@ -81,17 +75,14 @@ def initial_weights(model: keras.Model, seed: int) -> list[NDArray[np.float32]]:
     They are drawn by numpy, so that they are the same under every backend.
     """
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x5C4A7C4])))
-    return [_glorot(rng, weight.shape) for weight in model.weights]
-
-
-def _glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    if len(shape) == 1:
-        return np.zeros(shape, dtype=np.float32)
-    limit = np.sqrt(6.0 / (int(np.prod(shape[:-2])) * (shape[-2] + shape[-1])))
-    drawn = rng.random(shape, dtype=np.float32)
-    drawn *= 2 * limit
-    drawn -= limit
-    return drawn
+    weights = [np.zeros(weight.shape, np.float32) for weight in model.weights]
+    for drawn in (weight for weight in weights if weight.ndim > 1):
+        *window, fan_in, fan_out = drawn.shape
+        limit = np.sqrt(6.0 / (int(np.prod(window)) * (fan_in + fan_out)))
+        rng.random(dtype=np.float32, out=drawn)
+        drawn *= 2 * limit
+        drawn -= limit
+    return weights
 
 
 def side_seen(model: keras.Model) -> int:

@@ -105,12 +105,10 @@ class _Trainer:
     def reset(self, seed: int, learning_rate: float) -> None:
         self.network.set_weights(initial_weights(self.network, seed))
         for variable in self.model.optimizer.variables:
-            variable.assign(np.zeros(variable.shape, dtype=keras.backend.standardize_dtype(variable.dtype)))
+            variable.assign(keras.ops.zeros_like(variable))
         self.model.optimizer.learning_rate = learning_rate
-        for layer in self.network.layers:
-            generator = getattr(layer, "seed_generator", None)
-            if generator is not None:
-                generator.state.assign(np.array([seed, 0], dtype=generator.state.dtype))
+        for generator in (layer.seed_generator for layer in self.network.layers if hasattr(layer, "seed_generator")):
+            generator.state.assign(np.array([seed, 0], dtype=generator.state.dtype))
 
     def epoch(self, images, labels, order, transforms, batch_size) -> dict[str, float]:
         """Accuracy and loss over one pass, weighted by the batches' lengths."""

