@@ -20,7 +20,7 @@ LOCK  := $(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-v
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help report plan run audit new watch test bench lab lint lock clean
+.PHONY: help report plan run audit sources new watch test bench lab lint lock clean
 
 help: ## Print this help
 	@echo "Usage: make TARGET [NAME=value ...]"
@@ -41,6 +41,9 @@ run: $(READY) ## Do the missing fits, without a report: STUDY=… SHARD=1/4
 
 audit: $(READY) ## List what is odd about the photographs: duplicates, altered files, files that are not images
 	@$(BIN)/batik audit "$(STUDY)" $(if $(DATA),--data "$(DATA)")
+
+sources: $(READY) ## Propose which photographs come from one vendor, camera or website, with contact sheets: STUDY=…
+	@$(BIN)/batik sources "$(STUDY)" $(if $(DATA),--data "$(DATA)")
 
 new: $(READY) ## Write a study of your own pictures, one folder per class: NAME=my-cloth DATA=folder
 	@$(BIN)/batik new "$(NAME)" "$(DATA)"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -150,6 +151,31 @@ def audit(
     }
     for title, lines in oddities.items():
         out.print(escape("\n  ".join([f"{len(lines):,} {title}", *lines])))
+
+
+@app.command()
+def sources(study: StudyName = FIRST, data: Data = None) -> None:
+    """Propose which pictures come from one source: contact sheets to look at, YAML to keep what they confirm."""
+    from batik_utils.audit.sources import contact_sheet, propose_sources
+    from batik_utils.data.load import load_dataset
+    from batik_utils.data.obtain import cache_dir, find_photographs
+
+    chosen = load_study(study)
+    if chosen.data == "sample":
+        raise BatikError(f"The study {chosen.name} draws its own pictures: they have no sources.")
+    dataset, folder = load_dataset(chosen, data), find_photographs(data, chosen.motifs)[0]
+    proposals = propose_sources(folder, dataset.paths)
+    sheets = {f"source-{i:03d}": proposal.pictures for i, proposal in enumerate(proposals, 1)}
+    lone = sorted(set(dataset.paths) - {path for pictures in sheets.values() for path in pictures})
+    sheets |= {f"lone-{i // 25 + 1:03d}": tuple(lone[i : i + 25]) for i in range(0, len(lone), 25)}
+    place = cache_dir() / "sources" / chosen.name
+    shutil.rmtree(place, ignore_errors=True)
+    for name, pictures in sheets.items():
+        contact_sheet(folder, pictures, place / f"{name}.png")
+    for i, proposal in enumerate(proposals, 1):
+        why = "; ".join(f"{reason} ({count})" for reason, count in proposal.reasons.items())
+        out.print(escape(f'- name: source-{i:03d}\n  why: "{why}"\n  pictures: [{", ".join(proposal.pictures)}]'))
+    err.print(f"{len(proposals)} proposals, {len(lone)} lone pictures; look at the sheets in {place}")
 
 
 @app.command()

@@ -140,6 +140,7 @@ class Repetition(Strict):
     seeds: Count = 5
     curve: bool = True  # whether it gets a learning curve
     permuted: Times = 2  # repeats of the label-permutation control
+    sources: Times = 5  # repeats with pictures of one source kept together, where the study confirms sources
 
 
 class FewRepetitions(Repetition):
@@ -149,6 +150,7 @@ class FewRepetitions(Repetition):
     seeds: Count = 1
     curve: bool = False
     permuted: Times = 0
+    sources: Times = 0
 
 
 class Grouped(Strict):
@@ -180,6 +182,14 @@ class Groups(Strict):
     apart: tuple[tuple[str, str], ...] = ()
 
 
+class PictureSource(Strict):
+    """Pictures of one vendor, camera, garment, website's frame or session, confirmed by eye."""
+
+    name: str
+    why: str  # what can be seen, or what the files say
+    pictures: Annotated[tuple[str, ...], AfterValidator(_some)]  # paths relative to the data folder, of any motif
+
+
 class Study(Strict):
     """One comparison: which motifs, which models, by which protocols, against which published numbers."""
 
@@ -197,6 +207,8 @@ class Study(Strict):
     grouped: Grouped = Grouped()
     claims: tuple[Claim, ...] = ()
     groups: Groups = Groups()
+    sources: tuple[PictureSource, ...] = ()
+    """In the YAML a list, or the name of a file in studies/sources/ that holds one, for studies to share."""
     command: str = ""
     minutes: str = ""  # minutes on two cores, as measured
 
@@ -253,6 +265,12 @@ def parse_study(raw: Any, where: str = "study") -> Study:
     """Validate plain values (as YAML gives them) into a Study; raises BatikError with one line per mistake."""
     if not isinstance(raw, dict):
         raise BatikError(f"{where}: a study is a mapping of keys to values.")
+    if isinstance(name := raw.get("sources"), str):
+        lists = {path.stem: path for path in (ROOT / "studies" / "sources").glob("*.yaml")}
+        if name not in lists:
+            raise BatikError(f"{where}: 'sources': there is no list {name!r}, {nearest(name, lists)}")
+        path = lists[name]
+        raw = raw | {"sources": read_yaml(path.read_bytes(), path.name)}
     try:
         # JSON mode: strict about types, yet a list is a good tuple.
         return Study.model_validate_json(json.dumps(raw, default=str))

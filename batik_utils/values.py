@@ -52,10 +52,17 @@ class Dataset:
     sha256: tuple[str, ...]  # [n], of each file's bytes
     groups: NDArray[np.int64]  # [n]; near-duplicates share one number
     source: Source
+    sources: NDArray[np.int64] = None  # type: ignore[assignment]
+    """[n]; pictures of one vendor, camera, garment or website share one number, and so does every group; the groups
+    where the study confirms no sources."""
     pairs: tuple[Pair, ...] = ()  # near-duplicates that the audit found; groups are made of them
     skipped: tuple[tuple[str, str], ...] = ()  # (path, reason) of each file that is not a usable image
     facts: tuple[dict[str, Any], ...] = ()
     """[n], per file: format, mode, width, height, bytes, orientation, extension_agrees, status."""
+
+    def __post_init__(self) -> None:
+        if self.sources is None:
+            object.__setattr__(self, "sources", self.groups)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -67,17 +74,17 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """A sha256 over size, paths, file hashes, labels and groups: the data part of every fit's key."""
-        return digest_json(
-            [self.size, self.motifs, self.paths, self.sha256, self.labels.tolist(), self.groups.tolist()]
-        )
+        """A sha256 over size, paths, file hashes, labels, groups and sources: the data part of every fit's key."""
+        parts = [self.size, self.motifs, self.paths, self.sha256, self.labels.tolist(), self.groups.tolist()]
+        confirmed = not np.array_equal(self.sources, self.groups)
+        return digest_json([*parts, self.sources.tolist()] if confirmed else parts)
 
 
 @dataclass(frozen=True)
 class Split:
     """Which rows of a Dataset train, validate and test."""
 
-    protocol: str  # "published", "grouped", "permuted" or "curve-K" (K training images per motif)
+    protocol: str  # "published", "grouped", "sources", "permuted" or "curve-K" (K training images per motif)
     repeat: int
     fold: int
     train: tuple[int, ...]

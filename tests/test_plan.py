@@ -69,6 +69,16 @@ def test_a_kind_gets_the_repetition_that_the_study_gives_it():
     assert counts["scratch", "permuted"] == 2 and ("tiny", "permuted") not in counts
 
 
+def test_confirmed_sources_add_fits_of_every_kind_that_asks_for_them():
+    sources = [{"name": "a vendor", "why": "its mark", "pictures": ["batik-one/0.jpg", "batik-one/2.jpg"]}]
+    grouped = {"folds": 2, "pretrained": {"repeats": 2, "seeds": 2, "sources": 3}, "curve": [2]}
+    counts = _counts(tiny.plan(grouped=grouped, sources=sources))
+    baselines = {(f"baseline_{name}", "sources"): 3 * 2 for name in ("metadata", "colour", "features")}
+    assert {key: n for key, n in counts.items() if key[1] == "sources"} == {("tiny", "sources"): 3 * 2, **baselines}
+    asked = _counts(tiny.plan(grouped=grouped | {"scratch": {"sources": 1}}, sources=sources))
+    assert asked["scratch", "sources"] == 2 and asked.total() == counts.total() + 2
+
+
 def test_every_task_has_its_own_file_and_keys_do_not_change_by_themselves():
     one, two = tiny.plan(), tiny.plan()
     assert len({t.slug for t in one.tasks}) == len(one.tasks) == len({t.key for t in one.tasks})

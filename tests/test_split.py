@@ -10,7 +10,7 @@ from PIL import Image
 
 from batik_utils.data.split import PROTOCOLS, grouped_splits, permuted_labels, published_split
 from batik_utils.errors import BatikError
-from batik_utils.study import Repetition
+from batik_utils.study import PictureSource, Repetition
 from batik_utils.values import Dataset, Source
 
 MOTIFS = ("batik-bali", "batik-betawi", "batik-celup")
@@ -112,6 +112,24 @@ def test_grouped_folds_test_every_image_once_and_never_divide_a_group(groups):
     shared[[60, 120]] = 3  # one picture in all three motifs
     for split in grouped_splits(study(), dataset(groups=shared), repeats=2):
         assert len({i in split.test for i in (3, 60, 120)}) == 1
+
+
+def test_sources_are_kept_together_where_a_study_confirms_some():
+    sources = np.arange(150) // 2
+    sources[100:117] = 99  # one vendor gives 17 of 50
+    data = replace(dataset(groups=PAIRS), sources=sources)
+    named = study().model_copy(update={"sources": (PictureSource(name="a", why="b", pictures=("c/1.jpg",)),)})
+    (part,) = PROTOCOLS["sources"](named, data, Repetition(sources=2))
+    assert [(s.protocol, s.repeat, s.fold) for s in part.splits] == [
+        ("sources", r, f) for r in (0, 1) for f in range(5)
+    ]
+    for split in part.splits:
+        assert whole(split, 150) and not set(sources[list(split.train)]) & set(sources[list(split.test)])
+    assert not list(PROTOCOLS["sources"](named, data, Repetition(sources=0)))
+    assert not list(PROTOCOLS["sources"](study(), data, Repetition()))
+    few = replace(data, sources=np.where(data.labels == 1, np.arange(150) % 4 + 500, sources))
+    with pytest.raises(BatikError, match=r"batik-betawi has 4 different sources.*5 folds"):
+        list(PROTOCOLS["sources"](named, few, Repetition()))
 
 
 def test_too_few_groups_are_an_error_that_names_the_motif():

@@ -40,8 +40,8 @@ def test_the_first_study_is_the_seeds(raw):
 def test_a_repetition_that_is_half_said_keeps_its_kinds_defaults(raw):
     raw["grouped"] = {"pretrained": {"repeats": 3}, "scratch": {"repeats": 2}}
     grouped = parse_study(raw).grouped
-    assert grouped.pretrained.model_dump() == {"repeats": 3, "seeds": 5, "curve": True, "permuted": 2}
-    assert grouped.scratch.model_dump() == {"repeats": 2, "seeds": 1, "curve": False, "permuted": 0}
+    assert grouped.pretrained.model_dump() == {"repeats": 3, "seeds": 5, "curve": True, "permuted": 2, "sources": 5}
+    assert grouped.scratch.model_dump() == {"repeats": 2, "seeds": 1, "curve": False, "permuted": 0, "sources": 0}
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ import numpy as np
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 
 from batik_utils.audit import grouping
 from batik_utils.data import decode
 from batik_utils.data.decode import NotAnImage, read_image
-from batik_utils.data.obtain import Listed, cache_dir, find_photographs, hash_files, motif_files
+from batik_utils.data.obtain import Listed, cache_dir, find_photographs, hash_files, motif_files, published_files
 from batik_utils.errors import BatikError
 from batik_utils.files import atomic, digest, digest_file, digest_json, digest_source, read_sealed, write_sealed
 from batik_utils.progress import Progress
@@ -62,7 +63,28 @@ def load_dataset(study: Study, data: Path | None = None, progress: bool = True) 
             facts=tuple({**facts, "status": row.status} for row, facts in kept),
         )
         groups, pairs = grouping(study, dataset, folder, bar)
-    return replace(dataset, groups=groups, pairs=pairs)
+    return replace(dataset, groups=groups, sources=unite(study, dataset, groups), pairs=pairs)
+
+
+def unite(study: Study, dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sources [n]: the groups [n], joined wherever the study confirms that pictures are of one source.
+
+    Pictures of other motifs are passed over, and published ones that are not here. Raises BatikError for any other
+    path that there is no picture of.
+    """
+    group, published = dict(zip(dataset.paths, groups.tolist(), strict=True)), set(published_files())
+    known = published | {path for path, _ in dataset.skipped}
+    # A folder of one's own may have other pictures under the published names.
+    here = set(group) - (set() if dataset.source.kind == "published" else published)
+    joined = DisjointSet(sorted(set(group.values())))
+    for source in study.sources:
+        own = [path for path in source.pictures if path.partition("/")[0] in dataset.motifs]
+        if wrong := [path for path in own if path not in here | known]:
+            raise BatikError(f"The source {source.name!r} names {wrong[0]}, which there is no picture of; correct it.")
+        rows = [group[path] for path in own if path in here]
+        for number in rows[1:]:
+            joined.merge(rows[0], number)
+    return np.array([joined[number] for number in group.values()], dtype=np.int64)
 
 
 def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pictures:

@@ -46,6 +46,12 @@ def grouped(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round
     yield Round(grouped_splits(study, dataset, often.repeats), often.seeds, corruptions=True)
 
 
+def sources(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
+    """The same with pictures of one source on one side too: what to expect on cloth photographed by somebody else."""
+    if study.sources and often.sources:
+        yield Round(grouped_splits(study, dataset, often.sources, "sources"))
+
+
 def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
     """The same with only k training images of each motif, for each k of study.grouped.curve; "curve-k".
 
@@ -72,7 +78,7 @@ def permuted(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Roun
 
 
 PROTOCOLS: dict[str, Callable[[Study, Dataset, Repetition], Iterator[Round]]] = {
-    protocol.__name__: protocol for protocol in (search, published, grouped, curve, permuted)
+    protocol.__name__: protocol for protocol in (search, published, grouped, sources, curve, permuted)
 }
 """By name, in the order in which a plan lists them."""
 
@@ -109,24 +115,27 @@ def published_split(study: Study, dataset: Dataset) -> Split:
     return Split("published", 0, 0, _rows(learning), _rows(validating), _rows(testing))
 
 
-def grouped_splits(study: Study, dataset: Dataset, repeats: int) -> list[Split]:
-    """Stratified k-fold in which a group is never divided, `repeats` times with random_state = 0, 1, ...
+def grouped_splits(
+    study: Study, dataset: Dataset, repeats: int, protocol: Literal["grouped", "sources"] = "grouped"
+) -> list[Split]:
+    """Stratified k-fold in which a group (or a source) is never divided, `repeats` times, random_state = 0, 1, ...
 
     Returns repeats x study.grouped.folds splits in the order of repeat and fold; val is empty. A group that has
     images under two labels (the same picture twice) stays on one side like any other.
     Raises BatikError when a motif has fewer groups than folds, or is not in every train and test part.
     """
     folds = study.grouped.folds
+    kept, word = {"grouped": (dataset.groups, "images"), "sources": (dataset.sources, "sources")}[protocol]
     for label, motif in enumerate(dataset.motifs):
-        if (count := len(np.unique(dataset.groups[dataset.labels == label]))) < folds:
-            few = f"{motif} has {count} different images, too few for {folds} folds"
+        if (count := len(np.unique(kept[dataset.labels == label]))) < folds:
+            few = f"{motif} has {count} different {word}, too few for {folds} folds"
             raise BatikError(f"{few}; set grouped.folds lower.")
     splits = []
     for repeat in range(repeats):
-        parts = _folds(tuple(dataset.labels.tolist()), tuple(dataset.groups.tolist()), folds, repeat)
+        parts = _folds(tuple(dataset.labels.tolist()), tuple(kept.tolist()), folds, repeat)
         for fold, (train, test) in enumerate(parts):
             _demand_all(dataset, f" in fold {fold + 1} of repeat {repeat + 1}", train=train, test=test)
-            splits.append(Split("grouped", repeat, fold, _rows(train), (), _rows(test)))
+            splits.append(Split(protocol, repeat, fold, _rows(train), (), _rows(test)))
     return splits
 
 

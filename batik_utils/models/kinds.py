@@ -163,11 +163,11 @@ class Pretrained(Kind[PretrainedModel]):
 
 
 class Baseline(Kind[BaselineModel]):
-    """A logistic regression on what says little of a motif, on all splits of the grouped protocol in one go."""
+    """A logistic regression on what says little of a motif, on all splits of a protocol in one go."""
 
     code = (*COMMON, "models/baselines.py")
     description = Description("none", "by logistic regression", "{title}: a logistic regression")
-    protocols = ("grouped",)
+    protocols = ("grouped", "sources")
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained.model_copy(update={"seeds": 1})
