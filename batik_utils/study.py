@@ -28,7 +28,7 @@ Count = Annotated[int, Field(ge=1)]
 Times = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Counts = Annotated[tuple[Count, ...], AfterValidator(_some)]
-Architecture = Literal["seed_cnn", "pooled_cnn"]
+Architecture = Literal["seed_cnn", "pooled_cnn", "small_cnn"]
 """The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
 
 
@@ -102,6 +102,17 @@ class _Model(Strict):
     search: Search | None = None
 
 
+class Regularisation(Strict):
+    """What keeps a network from learning its few training images by heart (models/train_small.py)."""
+
+    crop: Annotated[int, Field(ge=32)] = 96  # side of the random crops that it is trained on, pixels
+    side: Annotated[int, Field(ge=32)] = 128  # of the whole pictures that crops are cut from, and that are judged
+    mix: Annotated[float, Field(ge=0, le=1)] = 0.5  # share of the batches whose pictures are mixed with one another
+    smoothing: Fraction = 0.1  # of labels
+    weight_decay: Fraction = 0.05
+    average: Fraction = 0.99  # momentum of the average of weights
+
+
 class ScratchModel(_Model):
     """A network trained from random weights."""
 
@@ -109,6 +120,8 @@ class ScratchModel(_Model):
     architecture: Architecture
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the arithmetic; weights, optimiser and softmax stay float32."""
+    regularised: Regularisation | None = None
+    """If given, it is trained in the way that this says, and `augmentation` has no say."""
 
 
 class PretrainedModel(_Model):

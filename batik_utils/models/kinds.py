@@ -91,7 +91,7 @@ class Kind(ABC, Generic[M]):
 class Scratch(Kind[ScratchModel]):
     """A network trained from random weights, on images."""
 
-    _own = ("train_scratch", "scratch", "fast/pool", "fast/adam")
+    _own = ("train_scratch", "train_small", "scratch", "fast/pool", "fast/adam")
     code = (*COMMON, *VIEWS, *map("models/{}.py".format, _own))
     words = "{architecture}, a convolutional network trained from random weights"
     description = Description("random", "from random weights", words)
@@ -104,16 +104,23 @@ class Scratch(Kind[ScratchModel]):
         return dataset.images
 
     def fit(self, task: Task[ScratchModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        from batik_utils.models.train_scratch import train_scratch
-
-        return train_scratch(task, paths, sha256s, inputs)
+        if task.model.regularised:
+            from batik_utils.models.train_small import train_small as train
+        else:
+            from batik_utils.models.train_scratch import train_scratch as train
+        return train(task, paths, sha256s, inputs)
 
     def assemble(self, model: ScratchModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
         from batik_utils.models.scratch import build_scratch
 
-        network = build_scratch(model.architecture, size, len(motifs), dropout)
+        side = model.regularised.side if model.regularised else size
+        network = build_scratch(model.architecture, side, len(motifs), dropout)
         network.set_weights(weights)
-        return network
+        if not model.regularised:
+            return network
+        from batik_utils.models.train_small import ask_all_views
+
+        return ask_all_views(network, size)
 
 
 class Pretrained(Kind[PretrainedModel]):

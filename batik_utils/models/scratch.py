@@ -43,7 +43,36 @@ def pooled_cnn(classes: int, dropout: float) -> Layers:
     ]
 
 
-ARCHITECTURES: dict[str, Callable[[int, float], Layers]] = {"seed_cnn": seed_cnn, "pooled_cnn": pooled_cnn}
+def small_cnn(classes: int, dropout: float) -> Layers:
+    """A network of a quarter of a million parameters with batch normalisation, for pictures of any size."""
+    blocks: Layers = []
+    for filters, stride, pooled in (
+        (24, 2, False),
+        (48, 1, True),
+        (72, 1, False),
+        (72, 1, True),
+        (96, 1, False),
+        (120, 1, False),
+    ):
+        blocks += [
+            layers.Conv2D(filters, 3, stride, padding="same", use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            *([layers.MaxPooling2D()] if pooled else []),
+        ]
+    return [
+        *blocks,
+        layers.GlobalAveragePooling2D(),
+        layers.Dropout(dropout),
+        layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
+    ]
+
+
+ARCHITECTURES: dict[str, Callable[[int, float], Layers]] = {
+    "seed_cnn": seed_cnn,
+    "pooled_cnn": pooled_cnn,
+    "small_cnn": small_cnn,
+}
 """The names that a study's `architecture` may take."""
 
 
@@ -75,7 +104,9 @@ def initial_weights(model: keras.Model, seed: int) -> list[NDArray[np.float32]]:
     They are drawn by numpy, so that they are the same under every backend.
     """
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x5C4A7C4])))
-    weights = [np.zeros(weight.shape, np.float32) for weight in model.weights]
+    # Batch normalisation starts as the function that changes nothing.
+    ones = {"gamma", "moving_variance"}
+    weights = [(np.ones if w.name in ones else np.zeros)(w.shape, np.float32) for w in model.weights]
     for drawn in (weight for weight in weights if weight.ndim > 1):
         *window, fan_in, fan_out = drawn.shape
         limit = np.sqrt(6.0 / (int(np.prod(window)) * (fan_in + fan_out)))
@@ -83,6 +114,12 @@ def initial_weights(model: keras.Model, seed: int) -> list[NDArray[np.float32]]:
         drawn *= 2 * limit
         drawn -= limit
     return weights
+
+
+def seed_dropout(model: keras.Model, seed: int) -> None:
+    """Start the random numbers of a model's dropout layers anew."""
+    for generator in (layer.seed_generator for layer in model.layers if hasattr(layer, "seed_generator")):
+        generator.state.assign(np.array([seed, 0], dtype=generator.state.dtype))
 
 
 def side_seen(model: keras.Model) -> int:

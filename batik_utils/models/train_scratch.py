@@ -16,7 +16,7 @@ from batik_utils.errors import BatikError
 from batik_utils.models.annexe import fast
 from batik_utils.models.augment import augmentation, draw_transforms
 from batik_utils.models.corruptions import tamper
-from batik_utils.models.scratch import build_scratch, initial_weights, side_seen
+from batik_utils.models.scratch import build_scratch, initial_weights, seed_dropout, side_seen
 from batik_utils.models.work import Fitted, Said, Task, evaluation_sets, judged, training_seed
 from batik_utils.study import ScratchModel
 
@@ -107,8 +107,7 @@ class _Trainer:
         for variable in self.model.optimizer.variables:
             variable.assign(keras.ops.zeros_like(variable))
         self.model.optimizer.learning_rate = learning_rate
-        for generator in (layer.seed_generator for layer in self.network.layers if hasattr(layer, "seed_generator")):
-            generator.state.assign(np.array([seed, 0], dtype=generator.state.dtype))
+        seed_dropout(self.network, seed)
 
     def epoch(self, images, labels, order, transforms, batch_size) -> dict[str, float]:
         """Accuracy and loss over one pass, weighted by the batches' lengths."""
