@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError
 from batik_utils.files import write_text
 from batik_utils.study import ROOT, Grouped, Published, Study, parse_study, study_names
+from batik_utils.wording import count, listed, motif_names
 
 if TYPE_CHECKING:
     from batik_utils.values import Dataset
@@ -62,16 +64,22 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     values = _protocols(sketch, dataset, min(different)) | _affordable(dataset)
     values |= {"name": name, "cores": os.cpu_count()}
     values["motifs"] = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
-    values["classes"] = ", ".join(dataset.motifs) if len(counts) <= 6 else f"{len(counts)} classes"
+    classes = listed(motif_names(dataset.motifs)) if len(counts) <= 6 else f"{len(counts)} classes"
+    question = (
+        f"Does a network pretrained on other photographs tell {classes} apart better than a network trained from "
+        "scratch on these pictures alone?"
+    )
+    values["question"] = textwrap.fill(question, 118, initial_indent="  ", subsequent_indent="  ")
     template = Path(__file__).with_name("newstudy.yaml.j2").read_text(encoding="utf-8")
     text = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(template).render(values)
     write_text(root / "studies" / f"{name}.yaml", text)
     each = f"{counts.min():,}" + (f" to {counts.max():,}" if counts.min() < counts.max() else "")
-    skipped = f"; {len(dataset.skipped)} files are not used (`batik audit` says why)" if dataset.skipped else ""
+    left_out = len(dataset.skipped)
+    unused = f"; {count(left_out, 'file')} cannot be used (`batik audit` says why)" if left_out else ""
     return [
-        f"{len(dataset):,} pictures in {len(counts)} classes of {each}{skipped}.",
+        f"{len(dataset):,} pictures in {len(counts)} classes of {each}{unused}.",
         f"studies/{name}.yaml is written: {values['folds']} folds, pictures of {values['size']} pixels.",
-        f"The report will take about {values['minutes']} minutes on {values['cores']} cores: {values['how']}.",
+        f"The report will take about {values['here']} minutes on {count(values['cores'], 'core')}: {values['how']}.",
         f"Next: make report STUDY={name} DATA={shlex.quote(str(data))}",
     ]
 
@@ -106,7 +114,8 @@ def _protocols(sketch: Study, dataset: "Dataset", fewest: int) -> dict[str, Any]
     for folds in range(min(5, fewest // 2), 1, -1):
         training = fewest * (folds - 1) // folds
         points = [k for k in CURVE if k < training]
-        curve = tuple(points[:: -(-len(points) // 5)])
+        # One point is no curve.
+        curve = tuple(points[:: -(-len(points) // 5)]) if len(points) > 1 else ()
         study = sketch.model_copy(update={"published": allowed[0], "grouped": Grouped(folds=folds, curve=curve)})
         try:
             for protocol in PROTOCOLS.values():
@@ -128,7 +137,7 @@ def _affordable(dataset: "Dataset") -> dict[str, Any]:
         scratch = (seeds + folds * min(2, often)) * train * epochs * SCRATCH_SECONDS * pixels
         features = len(dataset) * 25 * FEATURE_SECONDS * pixels
         heads = (seeds + folds * often * (2 + 5 * 0.4)) * train * 20 * HEAD_SECONDS
-        minutes = ((scratch + features + heads) / cores + REST_SECONDS) / 60
+        minutes, on_two = (((scratch + features + heads) / n + REST_SECONDS) / 60 for n in (cores, 2))
         if minutes <= MINUTES:
             break
     parts = [f"{seconds / cores / 60:.1f}" for seconds in (scratch, features + heads)]
@@ -137,4 +146,4 @@ def _affordable(dataset: "Dataset") -> dict[str, Any]:
     )
     how += "; estimated from what a picture cost on a core of 2024 (`make plan` counts the fits)"
     chosen = {"size": size, "epochs": epochs, "repeats": often, "scratch_repeats": min(2, often), "seeds": seeds}
-    return chosen | {"minutes": max(2, round(minutes)), "how": how}
+    return chosen | {"here": max(2, round(minutes)), "minutes": max(2, round(on_two)), "how": how}
