@@ -37,7 +37,7 @@ class Description:
     """What readers are told of a model, whatever it is called."""
 
     starts: str  # where its weights start, in a word: "random", "ImageNet"
-    trained: str  # the same as a clause: "from random weights"
+    steps: str  # what a picture passes through, as the method's figure has it: "backbone → features → head"
     words: str  # what it is, for a card: "seed_cnn, a convolutional network trained from random weights"
 
 
@@ -94,7 +94,7 @@ class Scratch(Kind[ScratchModel]):
     _own = ("train_scratch", "scratch", "fast/pool", "fast/adam")
     code = (*COMMON, *VIEWS, *map("models/{}.py".format, _own))
     words = "{architecture}, a convolutional network trained from random weights"
-    description = Description("random", "from random weights", words)
+    description = Description("random", "network from random weights", words)
     cost = 1000.0
 
     def repetition(self, study: Study) -> Repetition:
@@ -121,7 +121,7 @@ class Pretrained(Kind[PretrainedModel]):
 
     code = (*COMMON, "models/heads.py")
     words = "{backbone} with frozen ImageNet weights, global average pooling and a trained classification head"
-    description = Description("ImageNet", "from ImageNet weights, backbone frozen", words)
+    description = Description("ImageNet", "frozen backbone → features → trained head", words)
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained
@@ -166,7 +166,7 @@ class Baseline(Kind[BaselineModel]):
     """A logistic regression on what says little of a motif, on all splits of the grouped protocol in one go."""
 
     code = (*COMMON, "models/baselines.py")
-    description = Description("none", "by logistic regression", "{title}: a logistic regression")
+    description = Description("none", "logistic regression", "{title}: a logistic regression")
     protocols = ("grouped",)
 
     def repetition(self, study: Study) -> Repetition:

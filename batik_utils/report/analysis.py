@@ -118,9 +118,7 @@ class Analysis:
         arms = []
         for name in self.models:
             model, often = self.study.models[name], self.often(name)
-            steps: tuple[str, ...] = ("frozen backbone", "features", "trained head")
-            if model.kind != "pretrained":
-                steps = (f"network {KINDS[model.kind].describe(model).trained}",)
+            steps = tuple(KINDS[model.kind].describe(model).steps.split(" → "))
             arms.append(Arm(model.title, steps, self.parameters(name), often.repeats, often.seeds))
         return Flow(
             images=len(self.dataset),
