@@ -112,7 +112,7 @@ def _curve(*values):
 SPLIT = "of the 30 test images of the one fixed split (@sec-protocols)"
 TWINS = {"A": (0.75, 0.8), "B": (float("nan"), 1.0)}
 SURE, UNSURE, GOOD = _calibration(0.95, 0.15), _calibration(0.6, 0.2), _calibration(0.81, 0.03, after_loss=0.6)
-WORSE = _calibration(0.81, 0.03, after_loss=0.7)
+WORSE, UNEVEN = _calibration(0.81, 0.03, after_loss=0.7), _calibration(0.81, 0.1)
 CHOICE = Choice("m", Hyper(20, 0.001, 0.3), 27, 5, 0.9, 0.8, Hyper(40, 0.003, 0.0), 0.88, 0.93)
 SAME = replace(CHOICE, test_chosen=CHOICE.hyper, test_chosen_accuracy=0.8)
 POWER = Power(150, 5, 10, 0.5, 0.3, 0.1, 0.35, 0.18, 0.2, 0.1, 400, 30, 0.08)
@@ -165,6 +165,7 @@ TEST = "On these 30 images, with p < 0.05, the test "
             "lowers the loss of A, B and D and hardly changes that of C.",
             "",
         ),
+        (verdicts.calibration({"F": UNEVEN}), "Right on the whole, but not at each level of confidence: F.", "sure"),
         (verdicts.calibration({"A": SURE, "E": WORSE}), "lowers the loss of A and raises that of E.", "hardly"),
         (verdicts.calibration({"C": GOOD}), "Well calibrated: C. … hardly changes the loss of C.", "lowers"),
         (verdicts.calibration({}), "cannot be measured", ""),

@@ -167,8 +167,11 @@ def calibration(found: Mapping[str, Calibration]) -> str:
     groups: dict[str, list[str]] = {}
     for title, c in found.items():
         gap = c.before.confidence - c.before.accuracy
-        good = abs(gap) < 0.03 and c.before.ece < 0.06
-        words = "well calibrated" if good else f"too {'sure' if gap > 0 else 'unsure'} of themselves"
+        words = f"too {'sure' if gap > 0 else 'unsure'} of themselves"
+        if abs(gap) < 0.03:
+            words = (
+                "well calibrated" if c.before.ece < 0.06 else "right on the whole, but not at each level of confidence"
+            )
         groups.setdefault(words, []).append(title)
     says = "; ".join(f"{words}: {say.listed(titles)}" for words, titles in groups.items())
     change = {title: c.after.log_loss - c.before.log_loss for title, c in found.items()}
