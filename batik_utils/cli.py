@@ -142,15 +142,17 @@ def audit(
         return
     places, files = {True: ", in two folders", False: ""}, found["integrity"]
     oddities = {
-        "pairs of near-duplicates": [
+        "Pairs of near-duplicates": [
             f"{p['a']} and {p['b']}: {p['kind']}{places[p['labels_differ']]}" for p in found["pairs"]
         ],
-        "files altered since they were published": files["altered_files"],
-        "files whose name ends like another format's": files["wrong_extension"],
-        "files that are not used": [f"{item['path']}: {item['reason']}" for item in found["skipped"]],
+        "Files altered since they were published": files["altered_files"],
+        "Files whose name ends like another format's": files["wrong_extension"],
+        "Files that are not used": [f"{item['path']}: {item['reason']}" for item in found["skipped"]],
     }
+    if not any(files[status] for status in ("identical", "altered")):
+        del oddities["Files altered since they were published"]
     for title, lines in oddities.items():
-        out.print(escape("\n  ".join([f"{len(lines):,} {title}", *lines])))
+        out.print(escape("\n  ".join([f"{title}: {len(lines):,}", *lines])))
 
 
 @app.command()

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError
 from batik_utils.files import write_text
 from batik_utils.study import ROOT, Grouped, Published, Study, parse_study, study_names
+from batik_utils.wording import count, listed, motif_names
 
 if TYPE_CHECKING:
     from batik_utils.values import Dataset
@@ -63,16 +65,22 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     values = _protocols(sketch, dataset, min(different)) | _affordable(len(dataset), dataset.facts)
     values |= {"name": name, "cores": os.cpu_count()}
     values["motifs"] = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
-    values["classes"] = ", ".join(dataset.motifs) if len(counts) <= 6 else f"{len(counts)} classes"
+    classes = listed(motif_names(dataset.motifs)) if len(counts) <= 6 else f"{len(counts)} classes"
+    question = (
+        f"Does a network pretrained on other photographs tell {classes} apart better than a network trained from "
+        "scratch on these pictures alone?"
+    )
+    values["question"] = textwrap.fill(question, 118, initial_indent="  ", subsequent_indent="  ")
     template = Path(__file__).with_name("newstudy.yaml.j2").read_text(encoding="utf-8")
     text = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(template).render(values)
     write_text(root / "studies" / f"{name}.yaml", text)
     each = f"{counts.min():,}" + (f" to {counts.max():,}" if counts.min() < counts.max() else "")
-    skipped = f"; {len(dataset.skipped)} files are not used (`batik audit` says why)" if dataset.skipped else ""
+    left_out = len(dataset.skipped)
+    unused = f"; {count(left_out, 'file')} cannot be used (`batik audit` says why)" if left_out else ""
     return [
-        f"{len(dataset):,} pictures in {len(counts)} classes of {each}{skipped}.",
+        f"{len(dataset):,} pictures in {len(counts)} classes of {each}{unused}.",
         f"studies/{name}.yaml is written: {values['folds']} folds, pictures of {values['size']} pixels.",
-        f"The report will take about {values['minutes']} minutes on {values['cores']} cores: {values['how']}.",
+        f"The report will take about {values['here']} minutes on {count(values['cores'], 'core')}: {values['how']}.",
         f"Next: make report STUDY={name} DATA={shlex.quote(str(data))}",
     ]
 
@@ -107,7 +115,8 @@ def _protocols(sketch: Study, dataset: "Dataset", fewest: int) -> dict[str, Any]
     for folds in range(min(5, fewest // 2), 1, -1):
         training = fewest * (folds - 1) // folds
         points = [k for k in CURVE if k < training]
-        curve = tuple(points[:: -(-len(points) // 5)])
+        # One point is no curve.
+        curve = tuple(points[:: -(-len(points) // 5)]) if len(points) > 1 else ()
         study = sketch.model_copy(update={"published": allowed[0], "grouped": Grouped(folds=folds, curve=curve)})
         try:
             for protocol in PROTOCOLS.values():
@@ -128,11 +137,13 @@ def _affordable(count: int, facts: Sequence[Mapping[str, Any]]) -> dict[str, Any
         pixels = (size / 224) ** 2
         scratch = (seeds + folds * min(2, often)) * train * epochs * SCRATCH_SECONDS * pixels / cores / 60
         heads = (seeds + folds * often * (2 + 5 * 0.4)) * train * 20 * HEAD_SECONDS
-        pretrained, rest = (count * 25 * FEATURE_SECONDS * pixels + heads) / cores / 60, REST_SECONDS / 60
+        pretrained = (count * 25 * FEATURE_SECONDS * pixels + heads) / cores / 60
+        rest = REST_SECONDS / 60
         minutes = scratch + pretrained + rest
+        on_two = (scratch + pretrained) * cores / 2 + rest
         if minutes <= MINUTES:
             break
     how = f"{scratch:.1f} to train from scratch, {pretrained:.1f} for the pretrained network, {rest:.0f} for the rest"
     how += "; estimated from what a picture cost on a core of 2024 (`make plan` counts the fits)"
     chosen = {"size": size, "epochs": epochs, "repeats": often, "scratch_repeats": min(2, often), "seeds": seeds}
-    return chosen | {"minutes": max(2, round(minutes)), "how": how}
+    return chosen | {"here": max(2, round(minutes)), "minutes": max(2, round(on_two)), "how": how}

@@ -223,7 +223,7 @@ class Study(Strict):
     sources: tuple[PictureSource, ...] = ()
     """In the YAML a list, or the name of a file in studies/sources/ that holds one, for studies to share."""
     command: str = ""
-    minutes: str = ""  # minutes on two cores, as measured
+    minutes: str = ""  # minutes on two cores, measured or estimated
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Study:
@@ -271,6 +271,7 @@ def load_study(name: str | Path, settings: Iterable[str] = ()) -> Study:
     raw = read_yaml(path.read_bytes(), path.name)
     for setting in settings:
         _set(raw, setting)
+        raw.pop("minutes", None)  # told of the study as it is written
     return parse_study(raw, path.name)
 
 

@@ -57,6 +57,15 @@ def test_confusion_shows_whole_counts_as_they_are_and_means_with_a_decimal():
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["Bali", "Celup"]
 
 
+def test_the_median_mark_is_the_tables_median_and_a_crowded_confusion_has_no_noughts():
+    fig = figures.seed_dots({"A": np.array([0.4, 0.2])}, {"A": (0.1, 0.6)}, {}, 0.5)
+    marks = [line.get_xdata()[0] for line in fig.axes[0].lines if line.get_marker() == "|" and len(line.get_xdata())]
+    assert marks == [0.2]
+    for motifs, cells in ((8, 64), (9, 9)):
+        fig = figures.confusion_matrices({"A": np.eye(motifs) * 2.5}, [f"motif {i}" for i in range(motifs)])
+        assert sum(bool(text.get_text()) for text in fig.axes[0].texts) == cells
+
+
 def test_the_posterior_names_its_three_probabilities():
     fig = figures.posterior_figure(0.1, 0.02, 9, 0.02, ("A", "B"), (0.9, 0.08, 0.02))
     names = [text.get_text() for text in fig.legends[0].get_texts()]

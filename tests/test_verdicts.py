@@ -105,6 +105,7 @@ def _curve(*values):
 SPLIT = "of the 30 test images of the one fixed split (@sec-protocols)"
 TWINS = {"A": (0.75, 0.8), "B": (float("nan"), 1.0)}
 SURE, UNSURE, GOOD = _calibration(0.95, 0.15), _calibration(0.6, 0.2), _calibration(0.81, 0.03, after_loss=0.6)
+WORSE, UNEVEN = _calibration(0.81, 0.03, after_loss=0.7), _calibration(0.81, 0.1)
 CHOICE = Choice("m", Hyper(20, 0.001, 0.3), 27, 5, 0.9, 0.8, Hyper(40, 0.003, 0.0), 0.88, 0.93)
 SAME = replace(CHOICE, test_chosen=CHOICE.hyper, test_chosen_accuracy=0.8)
 POWER = Power(150, 5, 10, 0.5, 0.3, 0.1, 0.35, 0.18, 0.2, 0.1, 400, 30, 0.08)
@@ -149,6 +150,8 @@ TEST = "On these 30 images, with p < 0.05, the test "
             "lowers the loss of A, B and D and hardly changes that of C.",
             "",
         ),
+        (verdicts.calibration({"F": UNEVEN}), "Right on the whole, but not at each level of confidence: F.", "sure"),
+        (verdicts.calibration({"A": SURE, "E": WORSE}), "lowers the loss of A and raises that of E.", "hardly"),
         (verdicts.calibration({"C": GOOD}), "Well calibrated: C. … hardly changes the loss of C.", "lowers"),
         (verdicts.calibration({}), "cannot be measured", ""),
         (_corruptions(greyscale=0.55, blur=0.8), "loses most when images are stripped of colour (30.0 points)", ""),
@@ -156,7 +159,8 @@ TEST = "On these 30 images, with p < 0.05, the test "
         (_corruptions(border=0.6), "margin", ""),
         (_corruptions(border=0.35), "border", "margin"),
         # Near chance on whole pictures there is nothing for a border to explain.
-        (_corruptions(plain=0.4, border=0.6), "A loses", "margin"),
+        (_corruptions(plain=0.45, border=0.6), "A loses", "margin"),
+        (_corruptions(plain=0.4, border=0.6), "too near chance", "loses"),
         (_permutation(_band(0.34)), "falls to chance", ""),
         (_permutation(_band(0.5)), "a leak is suspected", ""),
         (_permutation(_band(0.2)), "below chance", ""),
@@ -178,6 +182,11 @@ TEST = "On these 30 images, with p < 0.05, the test "
         (verdicts.claims_summary([_claim("within interval")]), "1 is inside the interval that", "Not reproduced:"),
         (verdicts.power(POWER, "A", "B"), "found 35.0 % of the time; only one of 18.0 points", "enough"),
         (verdicts.power(POWER, "A", "B"), "takes 400 images; the one fixed split has 30", ""),
+        (
+            verdicts.power(replace(POWER, detectable=1.0), "A", "B"),
+            "none, however large, would be found 80 %",
+            "only one",
+        ),
         (verdicts.power(replace(POWER, found=0.9), "A", "B"), "which is enough", "only one of"),
         (verdicts.power(replace(POWER, images_needed=None), "A", "B"), "no number of images", "takes"),
         (verdicts.power(replace(POWER, published_n=None), "A", "B"), "takes 400 images.", "fixed split"),
@@ -186,12 +195,16 @@ TEST = "On these 30 images, with p < 0.05, the test "
         (verdicts.missing_fits(9, 10, ["no memory"]), "9 of 10 planned fits … 1 is missing: no memory", ""),
         (verdicts.missing_fits(8, 10), "2 are missing.", ""),
         (verdicts.audit(BARE), "no two that show the same", ""),
-        (verdicts.audit(replace(BARE, pairs=PAIRS)), "2 pairs of pictures that … 9 files show 8 distinct", ""),
-        (verdicts.audit(replace(BARE, pairs=PAIRS)), "**1 pair is under two different labels**", "None"),
-        (verdicts.audit(replace(BARE, pairs=PAIRS[1:])), "None has two labels", "**"),
+        (
+            verdicts.audit(replace(BARE, pairs=PAIRS)),
+            "2 pairs of pictures for copies … 9 files count as 8 distinct",
+            "",
+        ),
+        (verdicts.audit(replace(BARE, pairs=PAIRS)), "**1 pair is under two different labels**", "No pair"),
+        (verdicts.audit(replace(BARE, pairs=PAIRS[1:])), "No pair has two labels", "**"),
         (verdicts.twins(30, 0, TWINS), f"None {SPLIT} has a near-duplicate among its training images.", "Without"),
-        (verdicts.twins(30, 1, TWINS), f"1 {SPLIT} has … Without it, … A 75.0 % instead of 80.0 %", ""),
-        (verdicts.twins(30, 4, TWINS), f"4 {SPLIT} have … Without them, … B nothing instead of 100.0 %", ""),
+        (verdicts.twins(30, 1, TWINS), f"1 {SPLIT} has … Without it, … A 75.0 % (80.0 % with it)", ""),
+        (verdicts.twins(30, 4, TWINS), f"4 {SPLIT} have … Without them, … B nothing (100.0 % with them)", ""),
         (verdicts.sizes([64, 64], [64, 64]), "Every picture is 64 × 64 pixels", ""),
         (verdicts.sizes([64, 1200], [64, 64]), "64 and 1,200 pixels wide and between 64 and 64 pixels high", ""),
     ],

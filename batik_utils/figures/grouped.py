@@ -15,6 +15,9 @@ from scipy import stats
 from batik_utils.figures.style import GREY, INK, PALETTE, THIN, colours, legend_below, new, percent_axis, slant_labels
 from batik_utils.wording import number, percent
 
+CROWDED = 8
+"""Motifs above which a cell of a confusion matrix has no room for a decimal."""
+
 
 def fold_dots(
     scores: Mapping[str, NDArray[np.float64]], intervals: Mapping[str, tuple[float, float]], chance: float
@@ -58,7 +61,10 @@ def posterior_figure(
 
 
 def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequence[str]) -> Figure:
-    """Rows are true motifs, columns predicted ones, {model: [c, c] counts or mean counts}; shade is the row share."""
+    """Rows are true motifs, columns predicted ones, {model: [c, c] counts or mean counts}; shade is the row share.
+
+    Of many motifs counts are rounded, and noughts left out.
+    """
     columns = min(3, len(matrices))
     rows = -(-len(matrices) // columns)
     fig, axes = new(rows, columns, height=rows * min(6.3 / columns, 3.2) + 0.2, squeeze=False)
@@ -66,10 +72,14 @@ def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequ
         ax.axis("off")
     for ax, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
         share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12)
-        form = ".0f" if np.allclose(matrix, np.round(matrix)) else ".1f"
+        whole = np.round(matrix).astype(int)
+        cells: NDArray[Any] = matrix
+        form, letters = ".0f" if np.allclose(matrix, whole) else ".1f", 8.0
+        if len(motifs) > CROWDED:
+            cells, form, letters = np.where(whole > 0, whole.astype(str), ""), "", max(3.0, 80 / len(motifs))
         sns.heatmap(
-            share, ax=ax, annot=matrix, fmt=form, cmap="Blues", vmin=0, vmax=1, cbar=False, square=True,
-            xticklabels=motifs, yticklabels=motifs, annot_kws={"fontsize": 8}, linewidths=0.5,
+            share, ax=ax, annot=cells, fmt=form, cmap="Blues", vmin=0, vmax=1, cbar=False, square=True,
+            xticklabels=motifs, yticklabels=motifs, annot_kws={"fontsize": letters}, linewidths=0.5,
         )  # fmt: skip
         ax.set_title(textwrap.fill(title, 22), fontsize=8, loc="center")
         ax.tick_params(labelsize=7, length=0)

@@ -48,7 +48,8 @@ def seed_dots(
         for value, times in zip(*np.unique(values, return_counts=True), strict=True):
             heights = y - 0.11 * np.arange(times)
             ax.plot(np.full(times, value), heights, "o", color=PALETTE[0], markersize=4.5, alpha=0.9)
-        ax.plot(np.median(values), y, "|", markersize=16, **middle)
+        # As in the tables: of two in the middle, the lower.
+        ax.plot(np.sort(values)[(len(values) - 1) // 2], y, "|", markersize=16, **middle)
         if title in published:
             ax.plot(published[title], y, "D", markersize=6, **claim)
     ax.axvline(chance, linewidth=1, **THIN)

@@ -49,6 +49,7 @@ def percent_axis(axis: XAxis | YAxis, low: float = 0.0, high: float = 1.0, label
 
 
 def slant_labels(ax: Axes) -> None:
-    """Slant the labels under a plot where there are more than three, each ending at its own tick."""
+    """Slant the labels under a plot where there are more than three, ending at its own tick; many stand upright."""
     if len(labels := ax.get_xticklabels()) > 3:
-        plt.setp(labels, rotation=35, ha="right", rotation_mode="anchor")
+        slant = {"rotation": 35} if len(labels) <= 10 else {"rotation": 90, "va": "center"}
+        plt.setp(labels, ha="right", rotation_mode="anchor", **slant)

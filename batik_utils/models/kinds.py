@@ -37,7 +37,6 @@ class Description:
     """What readers are told of a model, whatever it is called."""
 
     starts: str  # where its weights start, in a word: "random", "ImageNet"
-    trained: str  # the same as a clause: "from random weights"
     words: str  # what it is, for a card: "seed_cnn, a convolutional network trained from random weights"
 
 
@@ -94,7 +93,7 @@ class Scratch(Kind[ScratchModel]):
     _own = ("train_scratch", "train_small", "scratch", "fast/pool", "fast/adam")
     code = (*COMMON, *VIEWS, *map("models/{}.py".format, _own))
     words = "{architecture}, a convolutional network trained from random weights"
-    description = Description("random", "from random weights", words)
+    description = Description("random", words)
     cost = 1000.0
 
     def repetition(self, study: Study) -> Repetition:
@@ -128,7 +127,7 @@ class Pretrained(Kind[PretrainedModel]):
 
     code = (*COMMON, "models/heads.py")
     words = "{backbone} with frozen ImageNet weights, global average pooling and a trained classification head"
-    description = Description("ImageNet", "from ImageNet weights, backbone frozen", words)
+    description = Description("ImageNet", words)
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained
@@ -173,7 +172,7 @@ class Baseline(Kind[BaselineModel]):
     """A logistic regression on what says little of a motif, on all splits of a protocol in one go."""
 
     code = (*COMMON, "models/baselines.py")
-    description = Description("none", "by logistic regression", "{title}: a logistic regression")
+    description = Description("none", "{title}: a logistic regression")
     protocols = ("grouped", "sources")
 
     def repetition(self, study: Study) -> Repetition:

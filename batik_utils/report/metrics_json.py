@@ -294,7 +294,7 @@ def _protocols(analysis: "Analysis", model: str) -> dict[str, Any]:
 
 def _folds(results: Results, model: str, protocol: str) -> dict[str, Any]:
     fits = results.select(model, protocol)
-    return {metric: _mean(results, model, protocol, metric) for metric in scores.METRICS} | {
+    return {metric: _mean(results, model, protocol, metric) for metric in Scores.model_fields} | {
         "interval": scores.grouped_interval(results, model, "accuracy", protocol),
         "n_test": len({path for r in fits for path in r.paths}),
         "fits": len(fits),

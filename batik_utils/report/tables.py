@@ -217,10 +217,12 @@ def _frame(columns: str, rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
 
 
 def _claimed(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table; without its second column, of the seed study's numbers, where there are none."""
+    """The table; without its second column, of the seed study's numbers, where there are none: then all are ours."""
     name = frame.columns[1]
     shown = frame.assign(**{name: frame[name].map(say.percent, na_action="ignore")})
-    return shown if frame[name].notna().any() else frame.drop(columns=name)
+    if frame[name].notna().any():
+        return shown
+    return frame.drop(columns=name).rename(columns=lambda column: column.removeprefix("ours, "))
 
 
 def _p(value: float) -> str:

@@ -161,15 +161,20 @@ def calibration(found: Mapping[str, Calibration]) -> str:
     groups: dict[str, list[str]] = {}
     for title, c in found.items():
         gap = c.before.confidence - c.before.accuracy
-        good = abs(gap) < 0.03 and c.before.ece < 0.06
-        words = "well calibrated" if good else f"too {'sure' if gap > 0 else 'unsure'} of themselves"
+        words = f"too {'sure' if gap > 0 else 'unsure'} of themselves"
+        if abs(gap) < 0.03:
+            words = (
+                "well calibrated" if c.before.ece < 0.06 else "right on the whole, but not at each level of confidence"
+            )
         groups.setdefault(words, []).append(title)
     says = "; ".join(f"{words}: {say.listed(titles)}" for words, titles in groups.items())
-    helped = [title for title, c in found.items() if c.after.log_loss < c.before.log_loss - 0.005]
-    rest = [title for title in found if title not in helped]
-    parts = [f"lowers the loss of {say.listed(helped)}"] * bool(helped)
-    parts += [f"hardly changes {'that' if helped else 'the loss'} of {say.listed(rest)}"] * bool(rest)
-    return f"{say.upper_first(says)}. A temperature, fitted on other folds, {' and '.join(parts)}."
+    change = {title: c.after.log_loss - c.before.log_loss for title, c in found.items()}
+    does = {"lowers": [title for title, by in change.items() if by < -0.005]}
+    does["raises"] = [title for title, by in change.items() if by > 0.005]
+    does["hardly changes"] = [title for title, by in change.items() if abs(by) <= 0.005]
+    parts = [f"{verb} {{}} of {say.listed(titles)}" for verb, titles in does.items() if titles]
+    told = [part.format("that" if i else "the loss") for i, part in enumerate(parts)]
+    return f"{say.upper_first(says)}. A temperature, fitted on other folds, {say.listed(told)}."
 
 
 CORRUPTIONS = {
@@ -185,12 +190,15 @@ def corruptions(title: str, accuracies: Mapping[str, float], chance: float, n: i
     plain = accuracies["none"]
     drops = [(plain - value, name) for name, value in accuracies.items() if name != "none"]
     worst, name = min(drops, key=lambda drop: (-drop[0], drop[1]))
+    above = 2 * (chance * (1 - chance) / n) ** 0.5
+    if plain - chance <= above:
+        return f"{title} is too near chance on whole images to have much to lose."
     opening = f"{title} loses most when images are {CORRUPTIONS.get(name, name)} ({say.points(worst)})."
     # Two standard errors of a share of n images: less than that is noise.
     if worst <= 2 * (max(plain * (1 - plain), 0.05) / n) ** 0.5:
         opening = f"{title} loses next to nothing on tampered images."
     # A model that is near chance on whole images has nothing that a border could explain.
-    above, border = 2 * (chance * (1 - chance) / n) ** 0.5, accuracies.get("border", 0.0)
+    border = accuracies.get("border", 0.0)
     if border <= chance + above or plain - chance <= 2 * above:
         return opening
     return (
@@ -248,7 +256,9 @@ def power(found: Power | None, title_a: str, title_b: str) -> str:
         return f"The power of the comparison between {title_a} and {title_b} cannot be said: they share no folds."
     planted, target = say.points(found.planted), say.percent(0.8, 0)
     enough = ", which is enough"
-    if found.found < 0.8:
+    if found.detectable >= 1:
+        enough = f"; none, however large, would be found {target} of the time"
+    elif found.found < 0.8:
         enough = f"; only one of {say.points(found.detectable)} would be found {target} of the time"
     need = "The two are right equally often, so no number of images would tell them apart"
     if found.images_needed is not None:
@@ -275,10 +285,10 @@ def audit(dataset: Dataset) -> str:
     kinds = say.listed([f"{n} {kind}" for kind, n in sorted(Counter(p.kind for p in pairs).items())])
     differ = sum(p.labels_differ for p in pairs)
     both = f"{say.upper_first(say.count(differ, 'pair'))} {'is' if differ == 1 else 'are'} under two different labels"
-    labels = f"**{both}**, and so counted as distinct under each of the two." if differ else "None has two labels."
+    labels = f"**{both}**, and so counted as distinct under each of the two." if differ else "No pair has two labels."
     return (
-        f"The audit finds {say.count(len(pairs), 'pair')} of pictures that are copies of one another ({kinds}), so "
-        f"that {files} files show {len(set(dataset.groups.tolist()))} distinct pictures. {labels}"
+        f"The audit takes {say.count(len(pairs), 'pair')} of pictures for copies of one another ({kinds}), so "
+        f"that {files:,} files count as {len(set(dataset.groups.tolist())):,} distinct pictures. {labels}"
     )
 
 
@@ -288,8 +298,8 @@ def twins(total: int, n: int, accuracies: Mapping[str, tuple[float, float]]) -> 
     if not n:
         return f"None {of} has a near-duplicate among its training images."
     less = {title: say.percent(rest) if rest == rest else "nothing" for title, (rest, _) in accuracies.items()}
-    parts = "; ".join(f"{title} {less[title]} instead of {say.percent(accuracies[title][1])}" for title in less)
     have, them = ("has", "it") if n == 1 else ("have", "them")
+    parts = "; ".join(f"{title} {less[title]} ({say.percent(accuracies[title][1])} with {them})" for title in less)
     shown = f"Without {them}, the median seed reaches: {parts}."
     return f"{n} {of} {have} a near-duplicate among its training images. {shown}"
 
@@ -297,7 +307,7 @@ def twins(total: int, n: int, accuracies: Mapping[str, tuple[float, float]]) -> 
 def sizes(widths: Sequence[int], heights: Sequence[int]) -> str:
     """How much the files' sizes differ, pixels."""
     if len(set(widths)) == len(set(heights)) == 1:
-        return f"Every picture is {widths[0]:,} × {heights[0]:,} pixels: sizes give nothing away."
+        return f"Every picture is {widths[0]:,} × {heights[0]:,} pixels, which gives nothing away."
     wide, high = (f"between {min(sides):,} and {max(sides):,} pixels" for sides in (widths, heights))
     return f"The files are {wide} wide and {high} high. Where that differs between motifs, a classifier could use it."
 

@@ -1,5 +1,6 @@
 """Labels that the models doubt, and a mistake made on purpose: predictions compared with labels in another order."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,9 @@ def label_issues(oof: OutOfFold, motifs: Sequence[str]) -> pd.DataFrame:
     question for a person who knows batik, not a correction: with three motifs and hard images many are unfounded.
     Source: C. G. Northcutt, L. Jiang and I. L. Chuang, Journal of Artificial Intelligence Research 70 (2021).
     """
-    from cleanlab.filter import find_label_issues
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its progress bar's, of Jupyter without ipywidgets
+        from cleanlab.filter import find_label_issues
 
     columns = ["path", "given", "suggested", "probability", "score"]
     present = np.unique(oof.y_true)

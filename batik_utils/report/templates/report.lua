@@ -131,7 +131,8 @@ local resolve = {
 local function picture(div)
   local a = div.attributes
   local said = caption(div.content, div.identifier)
-  local alt = a.alt ~= '' and a.alt or stringify(pandoc.utils.blocks_to_inlines(div.content, { Space() }))
+  local plain = div.content:walk { Cite = function() return {} end }
+  local alt = a.alt ~= '' and a.alt or stringify(pandoc.utils.blocks_to_inlines(plain, { Space() })):gsub('%s+', ' ')
   local shown = pandoc.Image({ Str(alt) }, a.file, '', pandoc.Attr('', {}, { { 'width', a.px }, { 'alt', alt } }))
   if not html then shown = typst(('#image("%s", width: %scm, alt: %s)'):format(a.file, a.cm, quoted(alt))) end
   return pandoc.Figure({ Plain { shown } }, said, { id = div.identifier })
