@@ -20,7 +20,7 @@ from batik_utils.progress import Progress
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Pair
 
-_LIBRARIES = ("imagehash", "numpy", "opencv-python-headless", "pillow", "scipy")
+_LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "scipy")
 
 
 def grouping(
