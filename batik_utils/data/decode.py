@@ -1,12 +1,12 @@
 """One file to one RGB picture: by content, never by extension, and safely whatever the file holds."""
 
-from __future__ import annotations
-
 import contextlib
+import ctypes
 import io
+import logging
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +15,29 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, UnidentifiedImag
 from batik_utils.errors import BatikError, printable
 
 MAX_PIXELS = 64_000_000  # width × height; this and the next are decided before any pixel is decoded
-MAX_SIDE = 32_768  # longest side, pixels: Pillow's memory grows with rows, too
+MAX_SIDE = 32_768  # pixels: Pillow's memory grows with rows, too
 MAX_BYTES = 256_000_000
 MAX_DIGITS = 16_000_000  # bytes of a PPM that spells its pixels out, which Pillow reads slowly
 MAX_SCANS = 64  # of a JPEG; cameras and programs write at most about 20
 MAX_SCANNED = 1_000_000_000  # pixels × scans of a JPEG, a few seconds' work
 
-RESAMPLING = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR}
-"""nearest is Keras' load_img; bilinear is Pillow's antialiased filter, as torchvision's Resize((s, s))."""
-
 # Only formats of photographs: Pillow also knows ones that run other programs (EPS) or fetch parts of a file.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 EXTENSIONS = frozenset(suffix for suffix, format_ in Image.registered_extensions().items() if format_ in _FORMATS)
 _MAGIC = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
+# What libtiff and Pillow print of damaged files comes as an exception as well.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+with contextlib.suppress(AttributeError, OSError):  # a build of Pillow that hides its libtiff, or has none
+    ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
+
+_REASONS: dict[type[Exception], str] = {
+    FileNotFoundError: "there is no such file",
+    IsADirectoryError: "there is no such file",
+    PermissionError: "the file may not be read",
+    MemoryError: "not enough memory to decode it",
+    Image.DecompressionBombError: f"its header claims more than {MAX_PIXELS // 1_000_000} million pixels, "
+    "so it was not decoded",
+}
 
 
 class NotAnImage(BatikError):
@@ -46,12 +56,13 @@ def read_image(
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """Decode one file to RGB uint8 [size, size, 3] in 0-255, not keeping its aspect ratio; and open_image's facts.
 
+    nearest is Keras' load_img; bilinear is Pillow's antialiased filter, as torchvision's Resize((s, s)).
     Raises NotAnImage. Not for use from several threads at once (the filter that silences Pillow is the process's).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image, facts = open_image(path)
-    return np.asarray(image.resize((size, size), RESAMPLING[resize]), dtype=np.uint8), facts
+    return np.asarray(image.resize((size, size), Image.Resampling[resize.upper()]), dtype=np.uint8), facts
 
 
 def open_image(path: Path, name: str = "", draft: int | None = None) -> tuple[Image.Image, dict[str, Any]]:
@@ -65,68 +76,68 @@ def open_image(path: Path, name: str = "", draft: int | None = None) -> tuple[Im
 
     Raises NotAnImage, under `name`, for what is not a whole picture within the limits above.
     """
-    name = name or path.name
     try:
-        with path.open("rb") as file:
-            return _decode(file, path, draft)
-    except NotAnImage as error:
-        raise NotAnImage(name, error.reason) from None
-    except (FileNotFoundError, IsADirectoryError):
-        reason = "there is no such file"
-    except Image.DecompressionBombError:
-        reason = f"its header claims more than {MAX_PIXELS // 1_000_000} million pixels, so it was not decoded"
-    except UnidentifiedImageError:
-        reason = _what_is_it(path)
-    except PermissionError:
-        reason = "the file may not be read"
-    except MemoryError:
-        reason = "not enough memory to decode it"
+        return _decode(path, draft)
     except Exception as error:
-        # Pillow's decoders meet hostile bytes with a dozen exception types (OSError, SyntaxError, EOFError,
-        # struct.error, zlib.error, IndexError ...); each means the same to the reader: damaged.
-        text = " ".join(str(error).split()) or type(error).__name__
-        reason = f"a {'truncated' if 'truncated' in text.lower() else 'damaged'} image ({text})"
-    raise NotAnImage(name, reason)
+        raise NotAnImage(name or path.name, _reason(error, path)) from None
 
 
-def _decode(file: BinaryIO, path: Path, draft: int | None) -> tuple[Image.Image, dict[str, Any]]:
-    stored = path.stat().st_size
-    if not 0 < stored <= MAX_BYTES:
-        raise NotAnImage("", f"the file has more than {MAX_BYTES // 1_000_000} MB" if stored else "the file is empty")
-    with Image.open(file, formats=_FORMATS) as image:
-        if reason := _too_much(image, path):
-            raise NotAnImage("", f"{reason}, so it was not decoded")
-        facts: dict[str, Any] = {"format": image.format, "mode": image.mode, "width": image.width}
-        facts |= {"height": image.height, "bytes": stored, "orientation": 1}
-        named = Image.registered_extensions().get(path.suffix.lower())
-        # Cameras and phones write MPO under the name of JPEG.
-        facts["extension_agrees"] = named == image.format or (named, image.format) == ("JPEG", "MPO")
-        if draft:
-            image.draft(None, (draft, draft))
-        image.load()
-        upright: Image.Image = image
-        with contextlib.suppress(Exception):  # junk where EXIF should be says nothing about the pixels, which are sound
-            tag = image.getexif().get(ExifTags.Base.Orientation, 1)
-            if isinstance(tag, int) and 2 <= tag <= 8:
-                upright, facts["orientation"] = ImageOps.exif_transpose(image), tag
-        return _to_rgb(upright), facts
+def _reason(error: Exception, path: Path) -> str:
+    if isinstance(error, NotAnImage):
+        return error.reason
+    if isinstance(error, UnidentifiedImageError):
+        with path.open("rb") as file:
+            start = file.read(512)
+        text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+        if text.startswith((b"<!doctype html", b"<html", b"<head", b"<!--")):
+            return "a web page (HTML), not an image"
+        return "a damaged image (its header cannot be read)" if start.startswith(_MAGIC) else "not an image"
+    # Pillow's decoders meet hostile bytes with a dozen exception types (OSError, SyntaxError, EOFError,
+    # struct.error, zlib.error, IndexError ...); each means the same to the reader: damaged.
+    said = " ".join(str(error).split()) or type(error).__name__
+    damage = f"a {'truncated' if 'truncated' in said.lower() else 'damaged'} image ({said})"
+    return _REASONS.get(type(error), damage)
 
 
-def _too_much(image: ImageFile.ImageFile, path: Path) -> str:
+def _decode(path: Path, draft: int | None) -> tuple[Image.Image, dict[str, Any]]:
+    # Opened here, as Pillow would map an uncompressed file into memory, which another program may cut short.
+    with path.open("rb") as file:
+        stored = path.stat().st_size
+        if not 0 < stored <= MAX_BYTES:
+            large = f"the file has more than {MAX_BYTES // 1_000_000} MB"
+            raise NotAnImage("", large if stored else "the file is empty")
+        with Image.open(file, formats=_FORMATS) as image:
+            _demand_modest(image, path)
+            facts: dict[str, Any] = {"format": image.format, "mode": image.mode, "width": image.width}
+            facts |= {"height": image.height, "bytes": stored, "orientation": 1}
+            named = Image.registered_extensions().get(path.suffix.lower())
+            # Cameras and phones write MPO under the name of JPEG.
+            facts["extension_agrees"] = named == image.format or (named, image.format) == ("JPEG", "MPO")
+            if draft:
+                image.draft(None, (draft, draft))
+            image.load()
+            upright: Image.Image = image
+            with contextlib.suppress(Exception):  # junk where EXIF should be says nothing about the pixels
+                tag = image.getexif().get(ExifTags.Base.Orientation, 1)
+                if isinstance(tag, int) and 2 <= tag <= 8:
+                    upright, facts["orientation"] = ImageOps.exif_transpose(image), tag
+            return _to_rgb(upright), facts
+
+
+def _demand_modest(image: ImageFile.ImageFile, path: Path) -> None:
     width, height = image.size
     if min(width, height) < 1:
-        return "the picture has no pixels"
+        raise NotAnImage("", "the picture has no pixels, so it was not decoded")
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         limits = f"{MAX_PIXELS // 1_000_000} million pixels or {MAX_SIDE} on a side"
-        return f"its header claims more than {limits} ({width} × {height})"
+        raise NotAnImage("", f"its header claims more than {limits} ({width} × {height}), so it was not decoded")
     if image.format == "PPM" and image.tile[0][0] == "ppm_plain" and path.stat().st_size > MAX_DIGITS:
-        return f"it is a PPM with more than {MAX_DIGITS // 1_000_000} MB of digits"
+        raise NotAnImage("", f"it is a PPM with more than {MAX_DIGITS // 1_000_000} MB of digits")
     if image.format in {"JPEG", "MPO"}:
         # Within a scan the byte FF is always followed by 00, so that this is a scan's start (or a thumbnail's).
         scans = path.read_bytes().count(b"\xff\xda")
         if scans > min(MAX_SCANS, MAX_SCANNED // (width * height)):
-            return f"it is a JPEG of {width} × {height} in {scans} scans"
-    return ""
+            raise NotAnImage("", f"it is a JPEG of {width} × {height} in {scans} scans, so it was not decoded")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -146,12 +157,3 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
-
-
-def _what_is_it(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(512)
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<!--")):
-        return "a web page (HTML), not an image"
-    return "a damaged image (its header cannot be read)" if start.startswith(_MAGIC) else "not an image"
