@@ -203,7 +203,9 @@ def main() -> None:
         err.print(str(error), style="bold red")
         sys.exit(2)
     except OSError as error:
-        err.print(printable(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."), style="bold red")
+        err.print(
+            printable(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."), style="bold red"
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -151,6 +151,14 @@ def test_a_motif_needs_two_images_and_nothing_is_left_behind(data, cache, kept, 
     assert left_in(cache) == []
 
 
+def test_all_motifs_that_lack_images_are_told_together(data):
+    for path in data.glob("*/*"):
+        path.write_text("<html>")
+    with pytest.raises(BatikError) as caught:
+        load_dataset(study(BALI, CELUP), data)
+    assert [line.split()[2] for line in str(caught.value).splitlines()] == [BALI, CELUP]
+
+
 def test_an_interruption_leaves_no_cache(data, cache, monkeypatch):
     pictures = iter([rooms.read_image(data / BALI / "1.jpg", 32, "nearest")] * 4)
     monkeypatch.setattr(rooms, "read_image", lambda *a: next(pictures, None) or os.kill(os.getpid(), signal.SIGINT))
