@@ -22,9 +22,7 @@ from batik_utils.strict_yaml import read_yaml
 
 resource = pytest.importorskip("resource")
 TESTS = Path(__file__).parent
-RUN = (
-    "import tiny; from batik_utils.experiment import run_plan; run_plan(tiny.plan(), executor='serial', progress=False)"
-)
+RUN = "import tiny, batik_utils.experiment as e; e.run_plan(tiny.plan(), executor='serial', progress=False)"
 
 
 def batik(*words, **environment):
@@ -41,26 +39,24 @@ def test_a_hundred_mutated_pictures_are_read_or_refused_and_nothing_else():
     assert outcomes.keys() == {"picture", "refused"} and min(outcomes.values()) > 20
 
 
-@pytest.mark.parametrize(
-    "words", [["report", "x" * 304], ["audit", "--data", "x" * 304], ["audit", "--data", b"\xff\x1b[31m"]]
-)
+@pytest.mark.parametrize("words", [["report", "x" * 304], ["new", "a", "x" * 304], ["new", "a", b"\xff\x1b[31m"]])
 def test_a_name_that_no_file_can_have_or_no_terminal_can_show_is_one_line(words):
     done = batik(*words)
-    assert (
-        done.returncode == 2 and done.stderr.isascii() and done.stderr.count(b"\n") == 1 and b"\x1b" not in done.stderr
-    )
+    assert done.returncode == 2 and done.stderr.isascii()
+    assert done.stderr.count(b"\n") == 1 and b"\x1b" not in done.stderr
 
 
 def test_names_are_printed_so_that_a_terminal_of_ascii_can_show_them(tmp_path):
     for motif in (b"plain", "蠟染".encode()):
-        (folder := os.path.join(os.fsencode(tmp_path), b"cloth", motif)) and os.makedirs(folder)
+        os.makedirs(folder := os.path.join(os.fsencode(tmp_path), b"cloth", motif))
         for index, name in enumerate((b"1.png", "é.png".encode(), b"\xff.png", b"\x1b[31m.png")):
             with open(os.path.join(folder, name), "wb") as file:
                 Image.fromarray(draw("sample-kawung", index % 2, 64)).save(file, "PNG")
     done = batik("audit", "--data", tmp_path / "cloth", BATIK_CACHE=str(tmp_path / "cache"))
     assert done.returncode == 0 and done.stdout.isascii() and b"\x1b" not in done.stdout + done.stderr
     assert rb"\u881f\u67d3/\xe9.png" in done.stdout and rb"plain/\x1b[31m.png: its name has" in done.stdout
-    assert batik("new", "cloth", os.fsencode(tmp_path) + b"/cloth/\xff").stderr.startswith(b"There is no folder")
+    (tmp_path / "cloth" / "plain").rename(tmp_path / "cloth" / "\x1b[31m")
+    assert batik("new", "a", tmp_path / "cloth").stderr.startswith(b"Names with characters that cannot be shown: ")
 
 
 def test_what_is_nested_without_end_and_what_cannot_be_shown_is_damaged(tmp_path):
@@ -83,7 +79,7 @@ def test_two_runs_at_once_on_one_cache_give_what_one_gives(tmp_path, monkeypatch
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "one"))
     run_plan(tiny.plan(), executor="serial", progress=False)
     assert tiny.results(tmp_path / "both") == tiny.results(tmp_path / "one") != {}
-    assert [len(files(tmp_path / name)) for name in ("both", "one")] == [len(files(tmp_path / "one"))] * 2
+    assert len(files(tmp_path / "both")) == len(files(tmp_path / "one"))
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])

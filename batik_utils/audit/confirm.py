@@ -75,9 +75,7 @@ def lay_on(a: Picture, b: Picture) -> Laid:
 
 
 def _poses(a: Picture, b: Picture) -> list[NDArray[Any]]:
-    found = sorted(
-        (pair for mirrored in (False, True) for pair in agreements(a, b, mirrored)), key=lambda pair: -len(pair[0])
-    )
+    found = sorted([*agreements(a, b, False), *agreements(a, b, True)], key=lambda pair: -len(pair[0]))
     poses = [cv2.estimateAffine2D(b_points, a_points, ransacReprojThreshold=4.0)[0] for a_points, b_points in found]
     return [m for m in poses if m is not None and _plausible(m)][:4] + _whole_frames(a, b)
 
@@ -128,16 +126,9 @@ def _measure(a: Picture, b: Picture, matrix: NDArray[Any]) -> Laid:
     side = max(int(np.ptp(np.flatnonzero(mask.any(axis=axis)))) for axis in (0, 1)) + 1
     fine_own, fine_laid = (_detail(x, mask, side // 8 | 1) for x in (own, laid))
     detail, patch = _correlation(fine_own[inner], fine_laid[inner]), _patches(fine_own, fine_laid, inner)
-    return Laid(
-        matrix,
-        _correlation(own[inner], laid[inner]),
-        detail,
-        patch,
-        area / (wa * ha),
-        min(1.0, area / (scale**2 * wb * hb)),
-        _tint(a, b, matrix),
-        _support(a, b, matrix) if min(detail, patch) > 0.5 else 0.0,
-    )
+    whole, in_b = _correlation(own[inner], laid[inner]), min(1.0, area / (scale**2 * wb * hb))
+    support = _support(a, b, matrix) if min(detail, patch) > 0.5 else 0.0
+    return Laid(matrix, whole, detail, patch, area / (wa * ha), in_b, _tint(a, b, matrix), support)
 
 
 def _coarse(a: Picture, b: Picture, matrix: NDArray[Any]) -> float:
@@ -149,28 +140,19 @@ def _coarse(a: Picture, b: Picture, matrix: NDArray[Any]) -> float:
 
 def _support(a: Picture, b: Picture, matrix: NDArray[Any]) -> float:
     back = cv2.invertAffineTransform(matrix)
-    places = b.points @ matrix[:, :2].T + matrix[:, 2]
-    shown = _within(a.points @ back[:, :2].T + back[:, 2], b), _within(places, a)
-    if min(s.sum() for s in shown) < GRID:
+    on_b, on_a = a.points @ back[:, :2].T + back[:, 2], b.points @ matrix[:, :2].T + matrix[:, 2]
+    in_b, in_a = (((p > 0) & (p < q.grey.shape[::-1])).all(axis=1) for p, q in ((on_b, b), (on_a, a)))
+    if min(in_b.sum(), in_a.sum()) < GRID:
         return 0.0
-    own = (a.mirrored if np.linalg.det(matrix[:, :2]) < 0 else a.descriptors)[shown[0]]
-    near = np.abs(_complex(a.points[shown[0]])[:, None] - _complex(places[shown[1]])) < REACH
-    like = near & (own @ b.descriptors[shown[1]].T >= LIKE)
+    own = (a.mirrored if np.linalg.det(matrix[:, :2]) < 0 else a.descriptors)[in_b]
+    near = np.linalg.norm(a.points[in_b][:, None] - on_a[in_a], axis=2) < REACH
+    like = near & (own @ b.descriptors[in_a].T >= LIKE)
     return float(min(like.any(axis=0).mean(), like.any(axis=1).mean()))
-
-
-def _within(points: NDArray[Any], picture: Picture) -> NDArray[np.bool_]:
-    return np.all((points > 0) & (points < picture.grey.shape[::-1]), axis=1)
-
-
-def _complex(points: NDArray[Any]) -> NDArray[Any]:
-    return points[:, 0] + 1j * points[:, 1]
 
 
 def _tint(a: Picture, b: Picture, matrix: NDArray[np.float64]) -> float:
     (ha, wa), (hb, wb) = a.chroma.shape[:2], b.chroma.shape[:2]
-    small = matrix.copy()
-    small[:, 2] /= 4
+    small = matrix / [1, 1, 4]
     laid = cv2.warpAffine(b.chroma, small, (wa, ha))
     seen = cv2.warpAffine(np.ones((hb, wb), np.float32), small, (wa, ha)) > 0.99
     return float(np.abs(laid - a.chroma)[seen].mean()) if seen.any() else 255.0

@@ -24,8 +24,7 @@ from batik_utils.progress import Progress
 from batik_utils.values import Pair
 
 LARGE, TRIES, _BATCH = 8, 40, 64
-_WHOLE_FRAME = 0.95
-"""Share of both pictures in the overlap above which nothing was cropped (the borders of a warp are lost)."""
+WHOLE_FRAME = 0.95  # share of both pictures in the overlap from which nothing was cropped (a warp loses its borders)
 
 
 def find_pairs(
@@ -106,7 +105,7 @@ def _quiet_threads() -> Iterator[None]:
 
 def _pair(a: Picture, b: Picture, how: Laid) -> Pair:
     upright = (b.height, b.width) if how.turn in (90, 270) else (b.width, b.height)
-    cropped = min(how.in_a, how.in_b) < _WHOLE_FRAME
+    cropped = min(how.in_a, how.in_b) < WHOLE_FRAME
     resized = upright != (a.width, a.height) and not cropped
     marks = {"mirrored": how.mirrored, "rotated": how.turn != 0, "cropped": cropped, "resized": resized}
     true = [mark for mark, holds in marks.items() if holds] or ["re-encoded"]

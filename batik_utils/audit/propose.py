@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -54,55 +53,14 @@ def _alike(pictures: Sequence[Picture]) -> NDArray[np.float32]:
     return np.maximum(best, best.T)
 
 
-@dataclass(frozen=True, eq=False)
-class _Book:
-    """The voting features of all n pictures, one after another; places are relative to a picture's centre."""
-
-    n: int
-    owner: NDArray[np.int64]  # [m], which picture's
-    descriptors: NDArray[np.float32]  # [m, 128]
-    mirrored: NDArray[np.float32]
-    places: NDArray[np.complex64]  # [m], x + iy, so that a turn is a multiplication
-    angles: NDArray[np.float32]
-    sizes: NDArray[np.float32]
-
-    def matches(self, rows: NDArray, columns: NDArray, mirrored: bool) -> tuple[NDArray, NDArray, NDArray]:
-        """Each row's most similar column in its MOST like later pictures: row · n + picture, column, cosine."""
-        own = (self.mirrored if mirrored else self.descriptors)[rows]
-        found = []
-        step = max(1, _CHUNK // len(columns))
-        for low in range(0, len(rows), step):
-            likeness = own[low : low + step] @ self.descriptors[columns].T
-            r, c = np.nonzero(likeness >= VOTE_COSINE)
-            row, column, cosine = rows[low + r], columns[c], likeness[r, c]
-            later = self.owner[row] < self.owner[column]
-            found.append((row[later] * self.n + self.owner[column[later]], column[later], cosine[later]))
-        key, column, cosine = _best(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-        order = np.lexsort((-cosine, key // self.n))
-        feature = key[order] // self.n
-        order = order[np.arange(len(order)) - np.searchsorted(feature, feature) < MOST]
-        return key[order], column[order].astype(np.int32), cosine[order]
-
-    def count(self, key: NDArray, match: NDArray, mirrored: bool) -> NDArray[np.int64]:
-        """[n, n], upper half: of each two pictures' matches, how many agree on one pose."""
-        feature, other = np.divmod(key, self.n)
-        places, angles = self.places[feature], self.angles[feature]
-        if mirrored:
-            places, angles = mirror(places, angles)
-        turn, scale = self.angles[match] - angles, self.sizes[match] / self.sizes[feature]
-        straight, grids = cells(turn, scale, places, self.places[match])
-        pair = (self.owner[feature] * self.n + other)[straight]
-        counts = np.zeros(self.n * self.n, dtype=np.int64)
-        for grid in grids:
-            numbers, sizes = np.unique(pair * NUMBERS + grid, return_counts=True)
-            np.maximum.at(counts, numbers // NUMBERS, sizes)
-        return counts.reshape(self.n, self.n)
-
-
 def _best(key: NDArray, column: NDArray, cosine: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     order = np.lexsort((-cosine, key))
     order = order[np.flatnonzero(np.diff(key[order], prepend=-1))]
     return key[order], column[order], cosine[order]
+
+
+def _joined(found: Sequence[tuple[NDArray, ...]]) -> tuple[NDArray, NDArray, NDArray]:
+    return _best(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
 def _votes(pictures: Sequence[Picture], jobs: int, bar: Progress) -> NDArray[np.int64]:
@@ -112,35 +70,56 @@ def _votes(pictures: Sequence[Picture], jobs: int, bar: Progress) -> NDArray[np.
     largest set that agrees on one counts. Like features are looked for among those near the same word (one of the
     features themselves), which finds nearly all of a copy's and saves nine tenths of the work.
     """
+    n = len(pictures)
 
-    def joined(values: list[NDArray]) -> NDArray:
-        return np.concatenate([value[:VOTERS] for value in values])
+    def of_all(what: Callable[[Picture], NDArray]) -> NDArray:
+        return np.concatenate([what(picture)[:VOTERS] for picture in pictures])
 
-    owner = joined([np.full(len(p.points), row) for row, p in enumerate(pictures)])
-    descriptors, mirrored = joined([p.descriptors for p in pictures]), joined([p.mirrored for p in pictures])
-    places = joined([centred(p) for p in pictures])
-    book = _Book(
-        len(pictures),
-        owner,
-        descriptors,
-        mirrored,
-        places,
-        *(joined([getattr(p, k) for p in pictures]) for k in ("angles", "sizes")),
-    )
+    owner = np.repeat(np.arange(n), [min(VOTERS, len(p.points)) for p in pictures])
+    descriptors, turned = of_all(lambda p: p.descriptors), of_all(lambda p: p.mirrored)
+    places, angles, sizes = of_all(centred), of_all(lambda p: p.angles), of_all(lambda p: p.sizes)
+
+    def matches(own: NDArray, rows: NDArray, columns: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Each row's most similar column in its MOST like later pictures: row · n + picture, column, cosine."""
+        found = []
+        step = max(1, _CHUNK // len(columns))
+        for low in range(0, len(rows), step):
+            likeness = own[rows[low : low + step]] @ descriptors[columns].T
+            r, c = np.nonzero(likeness >= VOTE_COSINE)
+            row, column, cosine = rows[low + r], columns[c], likeness[r, c]
+            later = owner[row] < owner[column]
+            found.append((row[later] * n + owner[column[later]], column[later], cosine[later]))
+        key, column, cosine = _joined(found)
+        order = np.lexsort((-cosine, key // n))
+        feature = key[order] // n
+        order = order[np.arange(len(order)) - np.searchsorted(feature, feature) < MOST]
+        return key[order], column[order].astype(np.int32), cosine[order]
+
+    def agreeing(key: NDArray, match: NDArray, mirrored: bool) -> NDArray[np.int64]:
+        feature, other = np.divmod(key, n)
+        place, angle = places[feature], angles[feature]
+        if mirrored:
+            place, angle = mirror(place, angle)
+        straight, grids = cells(angles[match] - angle, sizes[match] / sizes[feature], place, places[match])
+        pair = (owner[feature] * n + other)[straight]
+        counts = np.zeros(n * n, dtype=np.int64)
+        for grid in grids:
+            numbers, votes = np.unique(pair * NUMBERS + grid, return_counts=True)
+            np.maximum.at(counts, numbers // NUMBERS, votes)
+        return counts.reshape(n, n)
+
+    best = np.zeros((n, n), dtype=np.int64)
     if not len(owner):
-        return np.zeros((book.n, book.n), dtype=np.int64)
-    words = descriptors[
-        np.random.default_rng(0).choice(len(owner), min(WORDS, len(owner) // 64 + HOMES), replace=False)
-    ]
-    plain, turned = _homes(descriptors, words), _homes(mirrored, words)
+        return best
+    count = min(WORDS, len(owner) // 64 + HOMES)
+    words = descriptors[np.random.default_rng(0).choice(len(owner), count, replace=False)]
+    homes = _homes(descriptors, words)
     bar.stage("Proposing", 2 * len(words), "words")
-    best = []
-    for rows, flipped in ((plain, False), (turned, True)):
-        work = (delayed(book.matches)(r, c, flipped) for r, c in zip(rows, plain, strict=True) if len(r) and len(c))
-        found = list(bar.watch(Parallel(jobs, prefer="threads", return_as="generator")(work)))
-        key, match, _ = _best(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
-        best.append(book.count(key, match, flipped))
-    return np.maximum(*best)
+    for own, rows in ((descriptors, homes), (turned, _homes(turned, words))):
+        work = (delayed(matches)(own, r, c) for r, c in zip(rows, homes, strict=True) if len(r) and len(c))
+        key, match, _ = _joined(list(bar.watch(Parallel(jobs, prefer="threads", return_as="generator")(work))))
+        best = np.maximum(best, agreeing(key, match, own is turned))
+    return best
 
 
 def _homes(descriptors: NDArray[np.float32], words: NDArray[np.float32]) -> list[NDArray[np.int64]]:
