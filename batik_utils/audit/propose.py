@@ -20,7 +20,7 @@ FEW_VOTES = 5
 NEIGHBOURS = 5  # each picture also proposes so many of its strongest neighbours, if they have FEW_VOTES
 WORDS = 1024  # features are compared only where they share one of their HOMES nearest of so many words
 HOMES = 3
-MOST = 64  # so many pictures a feature votes for at most, in each word
+MOST = 64  # so many features of a word, and so many pictures, a feature is compared with and votes for at most
 _CHUNK = 4_000_000
 
 
@@ -85,7 +85,12 @@ def _votes(pictures: Sequence[Picture], jobs: int, bar: Progress) -> NDArray[np.
         step = max(1, _CHUNK // len(columns))
         for low in range(0, len(rows), step):
             likeness = own[rows[low : low + step]] @ descriptors[columns].T
-            r, c = np.nonzero(likeness >= VOTE_COSINE)
+            like = likeness >= VOTE_COSINE
+            crowded = np.flatnonzero(like.sum(axis=1) > MOST)  # hundreds of near-copies, whose work would be squared
+            if len(crowded):
+                best = likeness[crowded] * (owner[rows[low + crowded], None] < owner[columns])
+                like[crowded] &= best >= np.partition(best, -MOST, axis=1)[:, -MOST, None]
+            r, c = np.nonzero(like)
             row, column, cosine = rows[low + r], columns[c], likeness[r, c]
             later = owner[row] < owner[column]
             found.append((row[later] * n + owner[column[later]], column[later], cosine[later]))
@@ -108,9 +113,9 @@ def _votes(pictures: Sequence[Picture], jobs: int, bar: Progress) -> NDArray[np.
             np.maximum.at(counts, numbers // NUMBERS, votes)
         return counts.reshape(n, n)
 
-    best = np.zeros((n, n), dtype=np.int64)
+    agreed = np.zeros((n, n), dtype=np.int64)
     if not len(owner):
-        return best
+        return agreed
     count = min(WORDS, len(owner) // 64 + HOMES)
     words = descriptors[np.random.default_rng(0).choice(len(owner), count, replace=False)]
     homes = _homes(descriptors, words)
@@ -118,8 +123,8 @@ def _votes(pictures: Sequence[Picture], jobs: int, bar: Progress) -> NDArray[np.
     for own, rows in ((descriptors, homes), (turned, _homes(turned, words))):
         work = (delayed(matches)(own, r, c) for r, c in zip(rows, homes, strict=True) if len(r) and len(c))
         key, match, _ = _joined(list(bar.watch(Parallel(jobs, prefer="threads", return_as="generator")(work))))
-        best = np.maximum(best, agreeing(key, match, own is turned))
-    return best
+        agreed = np.maximum(agreed, agreeing(key, match, own is turned))
+    return agreed
 
 
 def _homes(descriptors: NDArray[np.float32], words: NDArray[np.float32]) -> list[NDArray[np.int64]]:
