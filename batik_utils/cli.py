@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from batik_utils.errors import BatikError
+from batik_utils.errors import BatikError, printable
 from batik_utils.study import ROOT, load_study, study_names
 
 app = typer.Typer(
@@ -190,7 +190,7 @@ def predict(
     from batik_utils.report.build import PRIVATE
 
     for answer in saved.predict(model or saved.newest_model(ROOT / "reports" / PRIVATE), images):
-        out.print(f"[bold]{escape(answer['path'])}[/]: {escape(answer['probabilities'][0][0])}")
+        out.print(f"[bold]{escape(printable(answer['path']))}[/]: {escape(answer['probabilities'][0][0])}")
         for motif, probability in answer["probabilities"]:
             out.print(f"  {probability:6.1%}  {escape(motif)}")
 
@@ -215,11 +215,18 @@ def new(
 
 
 def main() -> None:
-    """Entry point: a BatikError is printed as it is, without a stack trace, and exits with 2."""
+    """Entry point: what a BatikError or the system says is printed without a stack trace, and exits with 2."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII only
     try:
         app()
     except BatikError as error:
         err.print(str(error), style="bold red")
+        sys.exit(2)
+    except OSError as error:
+        err.print(
+            printable(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."), style="bold red"
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

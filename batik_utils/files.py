@@ -98,6 +98,19 @@ def read_sealed(path: Path) -> bytes | None:
         return None
     if seal == _SEAL + digest(content).encode():
         return content
+    _set_aside(path)
+    return None
+
+
+def read_sealed_json(path: Path) -> Any:
+    """The plain JSON value of a sealed file; None where there is none, as for read_sealed."""
+    try:
+        return json.loads(read_sealed(path) or b"null")
+    except (ValueError, RecursionError):
+        _set_aside(path)
+        return None
+
+
+def _set_aside(path: Path) -> None:
     with contextlib.suppress(OSError):
         os.replace(path, path.with_name(path.name + ".bad"))
-    return None

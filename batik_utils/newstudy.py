@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batik_utils.data.decode import EXTENSIONS
-from batik_utils.errors import BatikError
+from batik_utils.errors import BatikError, printable
 from batik_utils.files import write_text
 from batik_utils.study import ROOT, Grouped, Published, Study, parse_study, study_names
 from batik_utils.wording import count, listed, motif_names
@@ -91,6 +91,8 @@ def draft(name: str, data: Path) -> Study:
         raise BatikError(f"There is no folder {data}.")
     folders = sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
     motifs = [p.name for p in folders if any(f.suffix.lower() in EXTENSIONS for f in p.iterdir())]
+    if odd := [m for m in motifs if printable(m) != m]:
+        raise BatikError(f"Names with characters that cannot be shown: {', '.join(odd)}; rename these folders.")
     if len(motifs) < 2:
         found = f"only {motifs[0]}" if motifs else "none"
         raise BatikError(f"{data} must hold two or more folders of pictures, one for each class; it has {found}.")

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 
-from batik_utils.errors import BatikError
+from batik_utils.errors import BatikError, printable
 
 MOST_BYTES, MOST_VALUES = 1_000_000, 100_000
 """Of a text, and of the values in it once its aliases are written out."""
@@ -17,7 +17,7 @@ def read_yaml(content: bytes, where: str) -> Any:
     """Plain JSON values from YAML in UTF-8, no two of them one object; dates become text.
 
     Raises BatikError, starting with `where`, for what is no YAML, no UTF-8 or too large, for a key that stands twice
-    or is no word, and for aliases that stand for too much or for themselves.
+    or is no word, for characters that cannot be shown, and for aliases that stand for too much or for themselves.
     """
     if len(content) > MOST_BYTES:
         raise BatikError(f"{where} is larger than {MOST_BYTES:,} bytes.")
@@ -31,6 +31,12 @@ def read_yaml(content: bytes, where: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        node = super().compose_scalar_node(anchor)
+        if any(printable(line) != line for line in node.value.replace("\t", " ").split("\n")):
+            raise ConstructorError(None, None, "its text has characters that cannot be shown", node.start_mark)
+        return node
+
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()

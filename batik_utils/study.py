@@ -206,7 +206,7 @@ class PictureSource(Strict):
 class Study(Strict):
     """One comparison: which motifs, which models, by which protocols, against which published numbers."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)]
     title: str
     question: str
     data: Literal["photographs", "sample"] = "photographs"

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from batik_utils.audit import audit_report, find_pairs, grouping, groups_from_pairs
+from batik_utils.audit.confirm import NOTHING, lay_on
 from batik_utils.audit.look import look
 from batik_utils.data.load import load_dataset
 from batik_utils.errors import BatikError
+from batik_utils.progress import Progress
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.stats.metrics import accuracy_without, twins_across
 from batik_utils.study import load_study
@@ -38,6 +40,11 @@ def half(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
 
 
+def collage(image: np.ndarray) -> np.ndarray:
+    cells = [draw("sample-megamendung", 40, SIZE), draw("sample-celup", 41, SIZE), draw("sample-tambal", 42, SIZE)]
+    return np.vstack([np.hstack([cells[0], image]), np.hstack(cells[1:])])
+
+
 # (row of the original, how the copy is made, what it should be called)
 PLANTED = [
     (0, lambda i: i.copy(), "exact"),
@@ -50,6 +57,9 @@ PLANTED = [
     (7, lambda i: crop(i, 0.0, 0.9), "cropped"),
     (8, lambda i: jpeg(crop(i, 1.0, 0.2)[:, ::-1].copy(), 80), "mirrored"),
     (9, lambda i: np.rot90(jpeg(i, 60), 3), "rotated"),
+    (10, lambda i: cv2.resize(i, (110, 250)), "resized"),  # its aspect not kept
+    (11, lambda i: i[..., [0, 2, 1]] // 2 + 60, "re-encoded"),  # in another dye
+    (12, collage, "cropped"),
 ]
 
 
@@ -73,23 +83,41 @@ def test_all_planted_copies_are_found_under_their_names_and_no_other_pair(plante
     assert all(p.labels_differ and "\n" not in p.reason for p in pairs)
 
 
-def test_files_are_found_as_arrays_are(tmp_path: Path):
+def test_files_are_found_as_arrays_are_and_one_that_is_no_image_is_named(tmp_path: Path):
     image = draw("sample-kawung", 0, SIZE)
     Image.fromarray(image).save(tmp_path / "a b.png")
     Image.fromarray(image).save(tmp_path / "ü.jpg", quality=60)
     (pair,) = find_pairs([tmp_path / "a b.png", tmp_path / "ü.jpg"], ["m/a b.png", "m/ü.jpg"])
     assert (pair.kind, pair.labels_differ) == ("re-encoded", False)
-
-
-def test_a_file_that_is_no_image_is_named(tmp_path: Path):
     (tmp_path / "x.jpg").write_text("<html>")
     with pytest.raises(BatikError, match=r"m/x\.jpg"):
         find_pairs([tmp_path / "x.jpg"], ["m/x.jpg"])
 
 
-def test_plain_pictures_are_not_copies_of_one_another():
+def test_pictures_of_any_shape_and_plain_ones_are_no_copies_of_one_another():
+    random = np.random.default_rng(0)
+    shapes = [(1, 1), (3, 200), (1, 5000), (2000, 1), (2, 2)]
+    odd = [random.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
     plain = [np.full((64, 64, 3), value, dtype=np.uint8) for value in (0, 128, 255)]
-    assert find_pairs(plain, ["a/1.png", "a/2.png", "b/3.png"]) == ()
+    images = [*odd, *plain, draw("sample-parang", 3, 128)]
+    assert find_pairs(images, [f"m/{number}.png" for number in range(len(images))]) == ()
+    assert find_pairs(odd[:1], ["m/1.png"]) == () == find_pairs([], [])
+
+
+def test_a_flood_of_near_copies_is_one_group_without_comparing_all_and_says_so(monkeypatch, capsys):
+    base = draw("sample-ceplok", 3, 200)
+    images = [jpeg(base[k // 9 : k // 9 + 190, k % 9 : k % 9 + 190], 60 + k) for k in range(36)]
+    names = [f"m/{number:02d}.png" for number in range(len(images))]
+    module, laid = sys.modules[find_pairs.__module__], []
+    monkeypatch.setattr(module, "_BATCH", 16)
+    monkeypatch.setattr(module, "lay_on", lambda a, b: laid.append(0) or lay_on(a, b))
+    pairs = find_pairs(images, names, bar=Progress(True))
+    assert set(groups_from_pairs(names, pairs)) == {0}
+    assert len(laid) < 36 * 35 / 2 / 3 and "were left out" in " ".join(capsys.readouterr().err.split())
+    laid.clear()
+    monkeypatch.setattr(module, "lay_on", lambda a, b: laid.append(0) or NOTHING)
+    monkeypatch.setattr(module, "TRIES", 4)
+    assert find_pairs(images, names) == () and len(laid) < 36 * 35 / 2 / 2
 
 
 def test_mirrored_descriptors_are_those_of_the_mirrored_picture():
@@ -165,6 +193,8 @@ def test_audit_report_is_plain_and_names_paths_inside_the_folder(tmp_path: Path,
     assert report["groups"] == [["batik-bali/1.jpg", "batik-betawi/9.jpg"]]
     assert [s["path"] for s in report["skipped"]] == ["batik-celup/7.jpg"]
     assert report["integrity"]["formats"] == {"JPEG": 7} and report["images"] == 7
+    # The folder's names are those of the published list, its files are not.
+    assert len(report["integrity"]["altered_files"]) == 7 == report["integrity"]["altered"] - 1
 
 
 def test_twins_across_and_accuracy_without_them():

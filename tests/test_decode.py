@@ -1,6 +1,7 @@
 """Reading one file: whatever it is called and whatever is in it."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -198,13 +199,48 @@ def test_a_truncated_file_is_refused_never_half_read(path, format_, part):
     assert any(word in refusal(path) for word in ("truncated", "damaged"))
 
 
-@pytest.mark.parametrize("side", [9_000, 12_000, 60_000])
-def test_a_decompression_bomb_is_refused_before_decoding(path, side, monkeypatch, recwarn):
-    assert side * side > MAX_PIXELS
-    path.write_bytes(png(side, side, (b"IDAT", zlib.compress(bytes(10_000)))))
+def scans(count):
+    """A progressive JPEG whose last scan comes again and again."""
+    memory = io.BytesIO()
+    noise(120, 120).save(memory, "JPEG", progressive=True)
+    whole = memory.getvalue()
+    return whole[:-2] + whole[whole.rindex(b"\xff\xda") : -2] * (count - whole.count(b"\xff\xda")) + b"\xff\xd9"
+
+
+def bomb(width, height):
+    return png(width, height, (b"IDAT", zlib.compress(bytes(10_000))))
+
+
+@pytest.mark.parametrize(
+    ("content", "size", "says"),
+    [
+        (bomb(9_000, 9_000), 0, "64 million pixels"),
+        (bomb(60_000, 60_000), 0, "million pixels"),
+        (bomb(1, MAX_PIXELS), 0, "32768 on a side (1 × 64000000)"),
+        (scans(3_000), 0, "in 3000 scans"),
+        (b"P3\n4000 4000\n255\n", 20_000_000, "MB of digits"),
+        (b"P6\n4000 4000\n255\n", 300_000_000, "more than 256 MB"),
+    ],
+    ids=["PNG", "large PNG", "long PNG", "scans", "digits", "bytes"],
+)
+def test_what_would_cost_too_much_is_refused_before_decoding(path, content, size, says, monkeypatch, recwarn):
+    path.write_bytes(content)
+    os.truncate(path, max(size, len(content)))  # zeros that cost no disk
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("it was decoded"))
-    assert "million pixels" in refusal(path)
-    assert not recwarn.list
+    assert says in refusal(path) and not recwarn.list
+
+
+def test_an_ordinary_progressive_jpeg_is_no_such_file(path):
+    path.write_bytes(scans(20))
+    read_image(path, 16, "nearest")
+
+
+def test_libtiff_keeps_quiet_about_a_damaged_file(path, capfd):
+    memory = io.BytesIO()
+    noise(40, 40).save(memory, "TIFF", compression="tiff_lzw")
+    path.write_bytes(memory.getvalue().replace(memory.getvalue()[40:80], b"\xff" * 40))
+    refusal(path)
+    assert capfd.readouterr().err == ""
 
 
 def test_the_refusal_survives_the_way_out_of_a_worker():

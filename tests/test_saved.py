@@ -1,9 +1,11 @@
 """Whole models on disk: what is saved is what is loaded, and nothing else is loaded."""
 
+import io
 import os
 import pickle
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -99,9 +101,9 @@ def test_the_newest_model_is_found(tmp_path):
     assert newest_model(tmp_path).parent.name == "new"
 
 
-def rewritten(path, target, **members) -> None:
+def rewritten(path, target, compression=zipfile.ZIP_STORED, **members) -> None:
     """Copy a .keras file with some members' bytes replaced."""
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w", compression) as new:
         for name in old.namelist():
             new.writestr(name, members.get(name.split(".")[0], old.read(name)))
 
@@ -124,6 +126,41 @@ def test_anything_but_a_saved_model_is_refused_in_one_line(saved, tmp_path):
         with pytest.raises(BatikError) as error:
             load_model(file)
         assert "\n" not in str(error.value) and file.name in str(error.value)
+
+
+def weights(**options):
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        file.create_dataset("layers/conv/vars/0", (20_000, 20_000), "f4", **options)
+    return memory.getvalue()
+
+
+def wide(path):
+    """The config of the saved model with a layer of 4·10¹² weights, and with pictures of 100,000 pixels a side."""
+    with zipfile.ZipFile(path) as archive:
+        config = archive.read("config.json").replace(b'"units": 3', b'"units": 2000000000000')
+        return config.replace(b"32, 32, 3]", b"100000, 100000, 3]")
+
+
+@pytest.mark.parametrize(
+    ("compression", "members", "says"),
+    [
+        (zipfile.ZIP_DEFLATED, {"config": bytes(10_000_000)}, "config.json is compressed"),
+        (zipfile.ZIP_STORED, {"config": bytes(20_000_000)}, "config.json is said to have 20,000,000 bytes"),
+        (zipfile.ZIP_STORED, {"model": weights()}, "take 1,600,000,000 bytes, which it does not hold"),
+        (zipfile.ZIP_STORED, {"model": weights(compression="gzip", fillvalue=1)}, "take 1,600,000,000 bytes"),
+        (zipfile.ZIP_STORED, {"config": b"[" * 100_000}, "recursion"),
+        (zipfile.ZIP_STORED, {"config": wide}, "its layers want"),
+    ],
+)
+def test_a_file_that_would_cost_more_than_it_holds_is_refused_before_it_is_loaded(
+    saved, tmp_path, monkeypatch, compression, members, says
+):
+    monkeypatch.setattr(keras.saving, "load_model", lambda *a, **k: pytest.fail("it was loaded"))
+    content = {name: value(saved[0]) if callable(value) else value for name, value in members.items()}
+    rewritten(saved[0], tmp_path / "bomb.keras", compression, **content)
+    with pytest.raises(BatikError, match=rf"^bomb\.keras .*{says}"):
+        load_model(tmp_path / "bomb.keras")
 
 
 def test_code_in_a_model_file_is_not_run(saved, tmp_path):

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from batik_utils.audit.pairs import find_pairs, groups_from_pairs
 from batik_utils.data import decode
 from batik_utils.data.obtain import cache_dir
-from batik_utils.files import digest_json, digest_source, read_sealed, write_sealed
+from batik_utils.files import digest_json, digest_source, read_sealed_json, write_sealed
 from batik_utils.progress import Progress
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Pair
 
-_LIBRARIES = ("imagehash", "numpy", "opencv-python-headless", "pillow", "scipy")
+_LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "scipy")
 
 
 def grouping(
@@ -36,8 +36,9 @@ def grouping(
     versions = [importlib.metadata.version(name) for name in _LIBRARIES]
     key = digest_json([dataset.paths, dataset.sha256, folder is None, code, versions])
     kept = cache_dir() / "audit" / f"{key}.json"
-    if known := read_sealed(kept):
-        pairs = tuple(Pair(**pair) for pair in json.loads(known))
+    known = read_sealed_json(kept)
+    if known is not None:
+        pairs = tuple(Pair(**pair) for pair in known)
     else:
         sources = list(dataset.images) if folder is None else [folder / path for path in dataset.paths]
         pairs = find_pairs(sources, dataset.paths, dataset.sha256, bar)

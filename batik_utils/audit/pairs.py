@@ -14,6 +14,7 @@ from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from threadpoolctl import threadpool_limits
 
 from batik_utils.audit.confirm import Laid, lay_on
 from batik_utils.audit.look import Picture, look
@@ -22,70 +23,89 @@ from batik_utils.errors import BatikError
 from batik_utils.progress import Progress
 from batik_utils.values import Pair
 
-_WHOLE_FRAME = 0.95
-"""Share of both pictures in the overlap above which nothing was cropped (the borders of a warp are lost)."""
+LARGE, TRIES, _BATCH = 8, 40, 64
+WHOLE_FRAME = 0.95  # share of both pictures in the overlap from which nothing was cropped (a warp loses its borders)
 
 
 def find_pairs(
     sources: Sequence[Path | NDArray[np.uint8]],
     names: Sequence[str],
-    sha256: Sequence[str] | None = None,
+    sha256: Sequence[str] = (),
     bar: Progress | None = None,
 ) -> tuple[Pair, ...]:
     """All pairs among n pictures: files, or RGB arrays uint8 [h, w, 3]; names are their relative paths.
 
-    Exact copies by sha256; others are proposed by perceptual hashes and local features, and confirmed only if
-    one can be laid on the other (mirrored, by quarter turns, scaled, cropped) so that the pixels agree, coarse
-    and fine, over most of the smaller one. Sorted by names. Two files with the same bytes stand for each other:
-    what resembles one is paired with the first. Raises NotAnImage for a file that cannot be decoded.
+    Exact copies by sha256; others are proposed by small versions and local features, and confirmed only if one can be
+    laid on the other (mirrored, by quarter turns, scaled, cropped) so that the pixels agree, coarse and fine. Sorted by
+    names. Two files with the same bytes stand for each other: what resembles one is paired with the first. Within a
+    group of over LARGE pictures, and of two that have failed to agree with TRIES others each, nothing more is compared;
+    a line says so. Raises NotAnImage for a file that cannot be decoded.
     """
     bar = bar or Progress(False)
-    known: Sequence[str | None] = sha256 or [None] * len(names)
-    inputs = sorted(zip(names, sources, known, strict=True), key=lambda row: row[0])
+    inputs = sorted(zip(names, sources, sha256 or [""] * len(names), strict=True), key=lambda row: row[0])
     with _quiet_threads():
-        described = _each("Looking", "pictures", look, [(source, name, sha) for name, source, sha in inputs], bar)
+        bar.stage("Looking", len(inputs), "pictures")
         first: dict[str, Picture] = {}
-        pairs = []
-        for picture in described:
+        pairs: list[Pair] = []
+        for picture in bar.watch(_each(look, [(source, name, sha) for name, source, sha in inputs])):
             if picture.sha256 in first:
-                pairs.append(_exact(first[picture.sha256], picture))
+                a, same = first[picture.sha256], f"the same bytes (sha256 {picture.sha256[:12]}…)"
+                pairs.append(Pair(a.name, picture.name, "exact", a.label != picture.label, same))
             else:
                 first[picture.sha256] = picture
         pictures = list(first.values())
-        bar.stage("Proposing", len(pictures), "pictures")
-        candidates = [(pictures[a], pictures[b]) for a, b in propose(pictures, cpu_count(), bar)]
-        laid = _each("Confirming", "pairs", lay_on, candidates, bar)
-    pairs += [_pair(a, b, how) for (a, b), how in zip(candidates, laid, strict=True) if how.agrees]
+        pairs += _confirmed(pictures, propose(pictures, cpu_count(), bar), bar)
     return tuple(sorted(pairs, key=lambda p: (p.a, p.b)))
 
 
-def _each(title: str, unit: str, work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], bar: Progress) -> Any:
+def _each(work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
     """work(*task) of each task, in threads (the work is done in C, without Python's lock)."""
-    bar.stage(title, len(tasks), unit)
-    done = Parallel(cpu_count(), prefer="threads", return_as="generator")(delayed(work)(*task) for task in tasks)
-    return list(bar.watch(done))
+    threads = Parallel(cpu_count(), prefer="threads", return_as="generator")
+    yield from threads(delayed(work)(*task) for task in tasks)
+
+
+def _confirmed(pictures: Sequence[Picture], candidates: Sequence[tuple[int, int]], bar: Progress) -> Iterator[Pair]:
+    bar.stage("Confirming", len(candidates), "pairs")
+    group, failed = np.arange(len(pictures)), np.zeros(len(pictures), dtype=int)
+    left = 0
+
+    def needed(a: int, b: int) -> bool:
+        known = group[a] == group[b] and (group == group[a]).sum() > LARGE
+        return not known and min(failed[a], failed[b]) < TRIES
+
+    for start in range(0, len(candidates), _BATCH):
+        batch = [pair for pair in candidates[start : start + _BATCH] if needed(*pair)]
+        for (a, b), laid in zip(batch, _each(lay_on, [(pictures[a], pictures[b]) for a, b in batch]), strict=True):
+            if laid.agrees:
+                group[group == group[b]] = group[a]
+                yield _pair(pictures[a], pictures[b], laid)
+            else:
+                failed[[a, b]] += 1
+            bar.advance()
+        skipped = len(candidates[start : start + _BATCH]) - len(batch)
+        left += skipped
+        bar.advance(skipped)
+    if left:
+        why = "what they would join is joined, or they resemble too many that they are not copies of"
+        bar.say(f"{left:,} of {len(candidates):,} pairs of alike pictures were left out: {why}.")
 
 
 @contextmanager
 def _quiet_threads() -> Iterator[None]:
-    """Pictures are shared out between threads, so OpenCV's own would only get in each other's way."""
+    """Pictures are shared out between threads, so those of OpenCV and BLAS would only get in each other's way."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")  # Pillow's remarks on metadata
             yield
     finally:
         cv2.setNumThreads(before)
 
 
-def _exact(a: Picture, b: Picture) -> Pair:
-    return Pair(a.name, b.name, "exact", a.label != b.label, f"the same bytes (sha256 {a.sha256[:12]}…)")
-
-
 def _pair(a: Picture, b: Picture, how: Laid) -> Pair:
     upright = (b.height, b.width) if how.turn in (90, 270) else (b.width, b.height)
-    cropped = min(how.in_a, how.in_b) < _WHOLE_FRAME
+    cropped = min(how.in_a, how.in_b) < WHOLE_FRAME
     resized = upright != (a.width, a.height) and not cropped
     marks = {"mirrored": how.mirrored, "rotated": how.turn != 0, "cropped": cropped, "resized": resized}
     true = [mark for mark, holds in marks.items() if holds] or ["re-encoded"]

@@ -1,16 +1,15 @@
 """Ways to lay one picture on another, as its matched local features propose them."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.audit.look import Picture
 
-UPRIGHT = 15.0
-"""Degrees: a copy is turned by quarters, give or take; another photograph of a like cloth by any angle."""
-CELL = 64.0
-"""Side of a cell of agreeing shifts, pixels of the larger picture."""
-LIKE = 0.85
-"""Cosine from which two features are matched when a pair is looked at closely."""
+UPRIGHT = 15.0  # degrees: a copy is turned by quarters, give or take; another photograph of a like cloth by any angle
+CELL = 64.0  # side of a cell of agreeing shifts, pixels of the larger picture
+LIKE = 0.85  # cosine from which two features are matched when a pair is looked at closely
 
 _BINS = 128
 
@@ -39,8 +38,7 @@ def cells(
     return straight, grids
 
 
-NUMBERS = 4 * _BINS**3
-"""Cell numbers are below this."""
+NUMBERS = 4 * _BINS**3  # cell numbers are below this
 
 
 def centred(picture: Picture) -> NDArray[np.complex64]:

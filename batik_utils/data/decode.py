@@ -1,20 +1,23 @@
 """One file to one RGB picture: by content, never by extension, and safely whatever the file holds."""
 
 import contextlib
+import ctypes
 import io
+import logging
 import warnings
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from batik_utils.errors import BatikError, printable
 
 MAX_PIXELS = 64_000_000  # width × height; this and the next are decided before any pixel is decoded
 MAX_SIDE = 32_768  # pixels: Pillow's memory grows with rows, too
 MAX_BYTES = 256_000_000
+MAX_DIGITS = 16_000_000  # bytes of a PPM that spells its pixels out, which Pillow reads slowly
 MAX_SCANS = 64  # of a JPEG; cameras and programs write at most about 20
 MAX_SCANNED = 1_000_000_000  # pixels × scans of a JPEG, a few seconds' work
 
@@ -22,6 +25,11 @@ MAX_SCANNED = 1_000_000_000  # pixels × scans of a JPEG, a few seconds' work
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 EXTENSIONS = frozenset(suffix for suffix, format_ in Image.registered_extensions().items() if format_ in _FORMATS)
 _MAGIC = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
+# What libtiff and Pillow print of damaged files comes as an exception as well.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+with contextlib.suppress(AttributeError, OSError):  # a build of Pillow that hides its libtiff, or has none
+    ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
+
 _REASONS: dict[type[Exception], str] = {
     FileNotFoundError: "there is no such file",
     IsADirectoryError: "there is no such file",
@@ -116,13 +124,15 @@ def _decode(path: Path, draft: int | None) -> tuple[Image.Image, dict[str, Any]]
             return _to_rgb(upright), facts
 
 
-def _demand_modest(image: Image.Image, path: Path) -> None:
+def _demand_modest(image: ImageFile.ImageFile, path: Path) -> None:
     width, height = image.size
     if min(width, height) < 1:
         raise NotAnImage("", "the picture has no pixels, so it was not decoded")
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         limits = f"{MAX_PIXELS // 1_000_000} million pixels or {MAX_SIDE} on a side"
         raise NotAnImage("", f"its header claims more than {limits} ({width} × {height}), so it was not decoded")
+    if image.format == "PPM" and image.tile[0][0] == "ppm_plain" and path.stat().st_size > MAX_DIGITS:
+        raise NotAnImage("", f"it is a PPM with more than {MAX_DIGITS // 1_000_000} MB of digits")
     if image.format in {"JPEG", "MPO"}:
         # Within a scan the byte FF is always followed by 00, so that this is a scan's start (or a thumbnail's).
         scans = path.read_bytes().count(b"\xff\xda")

@@ -19,7 +19,7 @@ from batik_utils.data import decode
 from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.data.obtain import Listed, cache_dir, find_photographs, hash_files, motif_files, published_files
 from batik_utils.errors import BatikError
-from batik_utils.files import atomic, digest, digest_file, digest_json, digest_source, read_sealed, write_sealed
+from batik_utils.files import atomic, digest, digest_file, digest_json, digest_source, read_sealed_json, write_sealed
 from batik_utils.progress import Progress
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Source
@@ -101,11 +101,14 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
         told = list(zip((row.path for row in rows), outcomes, strict=True))
         refused = sorted(skipped + [(path, outcome) for path, outcome in told if isinstance(outcome, str)])
         counts = Counter(path.partition("/")[0] for path, outcome in told if isinstance(outcome, dict))
+        wrong = []
         for motif in (m for m in study.motifs if counts[m] < 2):
             got = "only one usable image" if counts[motif] else "no usable image"
             left = [f"{path}: {reason}" for path, reason in refused if path.startswith(f"{motif}/")]
             why = f" (skipped {left[0]}{f', and {len(left) - 1} more' if left[1:] else ''})" if left else ""
-            raise BatikError(f"The folder {motif} has {got}{why}; a motif needs at least two.")
+            wrong.append(f"The folder {motif} has {got}{why}; a motif needs at least two.")
+        if wrong:
+            raise BatikError("\n".join(wrong))
         return refused
 
     demand_two([{}] * len(rows))  # before the work of decoding
@@ -186,7 +189,7 @@ def _computed(
 
 
 def _notes(pixels: Path) -> dict[str, Any] | None:
-    said = json.loads(read_sealed(pixels.with_suffix(".json")) or "null")
+    said = read_sealed_json(pixels.with_suffix(".json"))
     return said if said and pixels.is_file() and said["sha256"] == digest_file(pixels) else None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from batik_utils.data.obtain import cache_dir
 from batik_utils.experiment.keys import explain
-from batik_utils.files import read_sealed, write_sealed
+from batik_utils.files import read_sealed_json, write_sealed
 from batik_utils.models.work import Task
 from batik_utils.values import FitResult, Results
 
@@ -81,5 +81,4 @@ def status(plan: Plan, store: Store) -> list[dict[str, Any]]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    content = read_sealed(path)
-    return json.loads(content) if content else {}
+    return read_sealed_json(path) or {}

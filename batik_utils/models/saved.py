@@ -22,8 +22,10 @@ from batik_utils.models.backbones import backbone
 
 FORMAT = 1
 """Raised when a file of this version can no longer be read by the version before."""
+MOST_BYTES = {"config.json": 1 << 24, "metadata.json": 1 << 20, "model.weights.h5": 1 << 30}
+"""A model's members, and what each may have at most; none is compressed, so none is larger than the file."""
+MOST_SIDE = 1024  # pixels of its pictures, as of a study's
 _METADATA = "metadata.json"
-_METADATA_LIMIT = 1 << 20
 
 
 def assemble(
@@ -87,7 +89,8 @@ def save_model(path: Path, model: Any, motifs: Sequence[str], info: Mapping[str,
 def load_model(path: Path) -> tuple[Any, tuple[str, ...], dict[str, Any]]:
     """Read a file of save_model: the keras.Model, its motif names in output order, and its info.
 
-    No code from the file is run (Keras' safe mode). Raises BatikError if it is absent, damaged or no such model.
+    No code from the file is run (Keras' safe mode), and its limits are held before it takes any memory. Raises
+    BatikError if it is absent, damaged or no such model.
     """
     if not path.is_file():
         raise BatikError(f"There is no model file {path}; make one with `make report`.")
@@ -97,7 +100,10 @@ def load_model(path: Path) -> tuple[Any, tuple[str, ...], dict[str, Any]]:
     import keras
 
     try:
-        motifs, info = _read_metadata(path)
+        with zipfile.ZipFile(path) as archive:
+            _demand_modest(archive)
+            motifs, info = _read_metadata(archive, path.name)
+            _demand_weights(archive)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except BatikError:
         raise
@@ -141,20 +147,50 @@ def predict(model_file: Path, image_paths: Sequence[Path]) -> list[dict[str, Any
     return answers
 
 
-def _read_metadata(path: Path) -> tuple[tuple[str, ...], dict[str, Any]]:
-    with zipfile.ZipFile(path) as archive:
-        small = archive.getinfo(_METADATA).file_size <= _METADATA_LIMIT
-        batik = json.loads(archive.read(_METADATA)).get("batik") if small else None
-    match batik:
+def _demand_modest(archive: zipfile.ZipFile) -> None:
+    members = {member.filename: member for member in archive.infolist()}
+    if members.keys() != MOST_BYTES.keys():
+        raise ValueError(f"a saved model is made of {', '.join(MOST_BYTES)}")
+    for name, most in MOST_BYTES.items():
+        if members[name].file_size > most:
+            raise ValueError(f"{name} is said to have {members[name].file_size:,} bytes, and may have {most:,}")
+        if members[name].compress_type or members[name].file_size != members[name].compress_size:
+            raise ValueError(f"{name} is compressed, which a saved model's never is")
+
+
+def _demand_weights(archive: zipfile.ZipFile) -> None:
+    """ValueError where the weights, or the layers that want them, are said to be larger than what the file holds."""
+    import h5py
+    import keras
+
+    sizes = []
+
+    def measure(name: str, part: Any) -> None:
+        if isinstance(part, h5py.Dataset):
+            if part.nbytes > part.id.get_storage_size():
+                raise ValueError(f"its weights {name} take {part.nbytes:,} bytes, which it does not hold")
+            sizes.append(part.size)
+
+    with archive.open("model.weights.h5") as member, h5py.File(member) as weights:
+        weights.visititems(measure)
+    # Variables that are not initialised have a shape and no memory.
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras.saving.deserialize_keras_object(json.loads(archive.read("config.json")), safe_mode=True)
+    if model.count_params() > sum(sizes):
+        raise ValueError(f"its layers want {model.count_params():,} weights, and it holds {sum(sizes):,}")
+
+
+def _read_metadata(archive: zipfile.ZipFile, name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    match json.loads(archive.read(_METADATA)).get("batik"):
         case {"format": int(version)} if version != FORMAT:
-            raise BatikError(f"{path.name} is in format {version}; this version reads format {FORMAT}.")
+            raise BatikError(f"{name} is in format {version}; this version reads format {FORMAT}.")
         case {"format": int(), "motifs": [*motifs], "info": dict(info)} if all(isinstance(m, str) for m in motifs):
             return tuple(motifs), info
-    raise BatikError(f"{path.name} is not a model that this project saved: it names no motifs.")
+    raise BatikError(f"{name} is not a model that this project saved: it names no motifs.")
 
 
 def _check_shapes(path: Path, model: Any, motifs: Sequence[str]) -> None:
     takes, gives = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     side = takes[1] if isinstance(takes, tuple) and len(takes) == 4 else None
-    if not side or takes != (None, side, side, 3) or gives != (None, len(motifs)):
+    if not side or side > MOST_SIDE or takes != (None, side, side, 3) or gives != (None, len(motifs)):
         raise BatikError(f"{path.name}: the model takes {takes} and gives {gives}, not {len(motifs)} motifs.")

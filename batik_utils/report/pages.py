@@ -44,7 +44,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
         metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BatikError(f"There is no {name}/{path.name} yet; run `make report STUDY={name}` first.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BatikError(f"{name}/{path.name} is not JSON; build that report again.") from None
     if not isinstance(metrics, dict) or metrics.get("version") != VERSION:
         raise BatikError(f"{name}/{path.name} is of another version; build that report again.")

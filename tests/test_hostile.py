@@ -1,0 +1,101 @@
+"""Files and names that mean harm, runs side by side, disks that are full: one clear line, and nothing half."""
+
+import errno
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import tiny
+from mutants import look_at
+from PIL import Image
+
+from batik_utils.errors import BatikError
+from batik_utils.experiment import run_plan
+from batik_utils.files import read_sealed_json, write_sealed
+from batik_utils.report.freshness import read_json
+from batik_utils.report.pages import read_metrics
+from batik_utils.sample import draw
+from batik_utils.strict_yaml import read_yaml
+
+resource = pytest.importorskip("resource")
+TESTS = Path(__file__).parent
+RUN = "import tiny, batik_utils.experiment as e; e.run_plan(tiny.plan(), executor='serial', progress=False)"
+
+
+def batik(*words, **environment):
+    command = [sys.executable, "-c", "from batik_utils.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii", **environment})
+
+
+def files(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_hundred_mutated_pictures_are_read_or_refused_and_nothing_else():
+    outcomes = look_at([Image.fromarray(draw("sample-kawung", 0, 200))], 100)
+    assert outcomes.keys() == {"picture", "refused"} and min(outcomes.values()) > 20
+
+
+@pytest.mark.parametrize("words", [["report", "x" * 304], ["new", "a", "x" * 304], ["new", "a", b"\xff\x1b[31m"]])
+def test_a_name_that_no_file_can_have_or_no_terminal_can_show_is_one_line(words):
+    done = batik(*words)
+    assert done.returncode == 2 and done.stderr.isascii()
+    assert done.stderr.count(b"\n") == 1 and b"\x1b" not in done.stderr
+
+
+def test_names_are_printed_so_that_a_terminal_of_ascii_can_show_them(tmp_path):
+    for motif in (b"plain", "蠟染".encode()):
+        os.makedirs(folder := os.path.join(os.fsencode(tmp_path), b"cloth", motif))
+        for index, name in enumerate((b"1.png", "é.png".encode(), b"\xff.png", b"\x1b[31m.png")):
+            with open(os.path.join(folder, name), "wb") as file:
+                Image.fromarray(draw("sample-kawung", index % 2, 64)).save(file, "PNG")
+    done = batik("audit", "--data", tmp_path / "cloth", BATIK_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 0 and done.stdout.isascii() and b"\x1b" not in done.stdout + done.stderr
+    assert rb"\u881f\u67d3/\xe9.png" in done.stdout and rb"plain/\x1b[31m.png: its name has" in done.stdout
+    (tmp_path / "cloth" / "plain").rename(tmp_path / "cloth" / "\x1b[31m")
+    assert batik("new", "a", tmp_path / "cloth").stderr.startswith(b"Names with characters that cannot be shown: ")
+
+
+def test_what_is_nested_without_end_and_what_cannot_be_shown_is_damaged(tmp_path):
+    sealed, plain = tmp_path / "kept.json", tmp_path / "metrics.json"
+    write_sealed(sealed, b"[" * 100_000)
+    plain.write_bytes(b"[" * 100_000)
+    assert read_sealed_json(sealed) is None and [p.name for p in tmp_path.glob("kept*")] == ["kept.json.bad"]
+    assert read_json(plain) == {}
+    with pytest.raises(BatikError, match="is not JSON"):
+        read_metrics(plain)
+    with pytest.raises(BatikError, match=r"^a\.yaml .* cannot be shown at line 1"):
+        read_yaml(rb'title: "\e[31m"', "a.yaml")
+
+
+def test_two_runs_at_once_on_one_cache_give_what_one_gives(tmp_path, monkeypatch):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, sys.path), str(TESTS)])}
+    environment["BATIK_CACHE"] = str(tmp_path / "both")
+    both = [subprocess.Popen([sys.executable, "-c", RUN], env=environment) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "one"))
+    run_plan(tiny.plan(), executor="serial", progress=False)
+    assert tiny.results(tmp_path / "both") == tiny.results(tmp_path / "one") != {}
+    assert len(files(tmp_path / "both")) == len(files(tmp_path / "one"))
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_a_disk_that_takes_nothing_more_is_one_line_and_nothing_half(tmp_path, monkeypatch, trouble):
+    monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with monkeypatch.context() as patch, pytest.raises(BatikError, match=r"^[^\n]+ cannot be written in [^\n]+$"):
+        if trouble == "read-only":  # which a test that may run as root cannot make
+            patch.setattr(tempfile, "mkstemp", lambda **k: (_ for _ in ()).throw(OSError(errno.EROFS, "read-only")))
+        else:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_500, limit[1]))
+        try:
+            run_plan(tiny.plan(), executor="serial", progress=False)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert all(path.suffix == ".features" for path in files(tmp_path))
+    assert not any(path.name.startswith(".") for path in files(tmp_path))
+    run_plan(tiny.plan(), executor="serial", progress=False)
+    assert tiny.results(tmp_path)
