@@ -104,11 +104,12 @@ def final_weights(plan: Plan, model: str) -> Weights:
         for place, fit in enumerate(task.fits):
             if (fit.model, fit.protocol, fit.seed) == (model, "published", 0):
                 with opened("serial") as here:
-                    fitted = _Run(plan.dataset, store, here, Progress(False), keep_weights=True).fitted(task)
-                result, weights = fitted[place]
+                    run = _Run(plan.dataset, store, here, Progress(False), keep_weights=True)
+                    result, weights = run.fitted(task)[place]
                 if result.missing:
                     raise BatikError(f"{fit.name} failed: {result.missing}")
-                return weights
+                features = run.features[task.features] if task.features else None
+                return KINDS[task.model.kind].deployed(task, weights, features)
     raise BatikError(f"{plan.study.name} has no published fit of {model} (yet); run the study first.")
 
 
@@ -140,10 +141,10 @@ class _Run:
     workers: Local | Cluster
     bar: Progress
     keep_weights: bool = False
-    _features: dict[FeatureSpec, NDArray[np.float32]] = field(default_factory=dict)
+    features: dict[FeatureSpec, NDArray[np.float32]] = field(default_factory=dict)
     """[n, views, d] per spec; zero where no task needs the image."""
     _broken: dict[FeatureSpec, str] = field(default_factory=dict)
-    _inputs: dict[tuple[Any, FeatureSpec | None], NDArray[Any]] = field(default_factory=dict)
+    _inputs: dict[tuple[str, FeatureSpec | None], NDArray[Any]] = field(default_factory=dict)
 
     def run(self, tasks: Sequence[Task]) -> None:
         """Do the tasks and write each result as it comes."""
@@ -180,10 +181,10 @@ class _Run:
         self.bar.advance(len(results), task.cost)
 
     def _job(self, task: Task) -> Job:
-        data, given = self.dataset, (task.model, task.features)
+        data, given = self.dataset, (task.fits[0].model, task.features)
         if given not in self._inputs:
-            features = self._features[task.features] if task.features else None
-            self._inputs[given] = KINDS[task.model.kind].inputs(task.model, data, features)
+            features = self.features[task.features] if task.features else None
+            self._inputs[given] = KINDS[task.model.kind].inputs(task, data, features)
         return work, (task, data.paths, data.sha256, self._inputs[given], keys.code_sha256(), self.keep_weights)
 
     def _compute_features(self, tasks: Sequence[Task]) -> None:
@@ -192,14 +193,14 @@ class _Run:
         # By the image's own key: the same picture twice is computed once.
         wanted: dict[tuple[FeatureSpec, str], list[int]] = {}
         for spec, rows in _rows_by_spec(tasks).items():
-            self._features[spec] = np.zeros((len(data), *spec.shape), np.float32)
+            self.features[spec] = np.zeros((len(data), *spec.shape), np.float32)
             store = _feature_store(spec)
             for row in rows:
                 features = store.read(images[row])
                 if features is None:
                     wanted.setdefault((spec, images[row]), []).append(row)
                 else:
-                    self._features[spec][row] = features
+                    self.features[spec][row] = features
         queue: list[Job] = [
             (work_features, (spec, np.array(data.images[rows[0]]), data.sha256[rows[0]], keys.code_sha256()))
             for (spec, _), rows in wanted.items()
@@ -210,7 +211,7 @@ class _Run:
             (spec, image), rows = places[index]
             if isinstance(features, np.ndarray):
                 _feature_store(spec).write(image, features)
-                self._features[spec][rows] = features
+                self.features[spec][rows] = features
             else:
                 reason = features.reason if isinstance(features, WorkerDied) else features
                 self._broken[spec] = f"no {spec.backbone.title} features of {data.paths[rows[0]]}: {reason}"
