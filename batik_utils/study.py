@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -28,6 +28,7 @@ Count = Annotated[int, Field(ge=1)]
 Times = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Counts = Annotated[tuple[Count, ...], AfterValidator(_some)]
+Strengths = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(_some)]
 Architecture = Literal["seed_cnn", "pooled_cnn", "small_cnn"]
 """The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
 
@@ -136,7 +137,57 @@ class PretrainedModel(_Model):
     stand_in: str | None = None  # the model to look at where this one's weights cannot be had
 
 
-Model = Annotated[ScratchModel | PretrainedModel, Field(discriminator="kind")]
+class Part(Strict):
+    """One thing that is computed of a picture: feature maps of a frozen backbone, pooled, or a texture descriptor."""
+
+    backbone: str | None = None  # a name in batik_utils.models.backbones.BACKBONES
+    layers: tuple[str, ...] = ()  # Keras' names of the layers whose maps are pooled
+    pooling: tuple[Literal["average", "gem", "covariance"], ...] = ()  # each layer's maps in each of these ways
+    texture: Literal["patterns", "colour_patterns", "region_covariance"] | None = None  # see models/texture.py
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Part:
+        if (self.backbone is None) == (self.texture is None):
+            raise ValueError("a part has either a backbone or a texture")
+        if bool(self.layers and self.pooling) != bool(self.backbone):
+            raise ValueError("layers and pooling go with a backbone, and a backbone with both")
+        return self
+
+
+class RecipeModel(Strict):
+    """Candidate recipes for features that are frozen, and linear heads: each fit chooses by its own inner folds."""
+
+    kind: Literal["recipe"]
+    title: str
+    parts: dict[str, Part]
+    candidates: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]  # each the parts that it puts side by side
+    heads: Annotated[dict[Literal["ridge", "logistic", "svm"], Strengths], Field(min_length=1)]
+    """Strengths to try of each head: scikit-learn's alpha for ridge, C for the others."""
+    inner_folds: Annotated[int, Field(ge=2)] = 5
+    optional: bool = False
+    # What other models have to set; the choices of a recipe are made inside each fit.
+    augmentation: ClassVar[Augmentation] = Augmentation()
+    batch_size: ClassVar[int] = 0
+    epochs: ClassVar[int] = 0
+    learning_rate: ClassVar[float] = 0.0
+    dropout: ClassVar[float] = 0.0
+    search: ClassVar[None] = None
+
+    @model_validator(mode="after")
+    def _names_parts(self) -> RecipeModel:
+        for candidate, names in self.candidates.items():
+            for name in _some(names):
+                if name not in self.parts:
+                    raise ValueError(f"the candidate {candidate} names the part {name!r}, {nearest(name, self.parts)}")
+        return self
+
+    @property
+    def settings(self) -> int:
+        """How many settings are compared: candidates, times heads with each of their strengths."""
+        return len(self.candidates) * sum(map(len, self.heads.values()))
+
+
+Model = Annotated[ScratchModel | PretrainedModel | RecipeModel, Field(discriminator="kind")]
 
 
 class Published(Strict):
@@ -215,7 +266,7 @@ class Study(Strict):
     image: Image = Image()
     models: dict[str, Model]
     compare: tuple[str, str]
-    """The two models of the verdict: A, B (both keys of models); A is pretrained, B trained from scratch."""
+    """The two models of the verdict: A, B (both keys of models); A is pretrained, B saw no picture but the study's."""
     published: Published
     grouped: Grouped = Grouped()
     claims: tuple[Claim, ...] = ()
@@ -242,9 +293,9 @@ class Study(Strict):
             if name not in self.models:
                 raise ValueError(f"{where} names the model {name!r}, {nearest(name, self.models)}")
         kinds = [self.models[name].kind for name in self.compare]
-        if kinds != ["pretrained", "scratch"]:
+        if kinds[0] == "scratch" or kinds[1] == "pretrained":
             found = " and ".join(f"{name} ({kind})" for name, kind in zip(self.compare, kinds, strict=True))
-            raise ValueError(f"compare is a pretrained model, then a scratch one, not {found}")
+            raise ValueError(f"compare is a pretrained model, then a scratch one (either may be a recipe), not {found}")
         if len(set(self.motifs)) != len(self.motifs):
             raise ValueError("motifs names one motif twice")
         return self

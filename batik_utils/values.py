@@ -142,6 +142,9 @@ class FitResult:
     """{epochs: {"val": [n_val, classes], "test": [n, classes]}} for the epoch counts that a search considers."""
     corruptions: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """{"greyscale" | "blur" | "patches" | "border": [n, classes]}: the same test images, tampered with."""
+    chosen: str = ""  # what a recipe's inner folds chose: "covariances, ridge 0.1"
+    alone: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """{candidate of a recipe: [n, classes]}: what each would have said had it been the only one."""
     missing: str = ""  # why there is no result (the fit failed); every array is then empty
 
     def to_json(self) -> dict[str, Any]:
@@ -169,7 +172,7 @@ class FitResult:
                 "val_true": np.asarray(raw["val_true"], np.int64) if known else None,
                 "val_prob": rows(raw["val_prob"]) if known else None,
                 "checkpoints": {int(e): {k: rows(v) for k, v in c.items()} for e, c in raw["checkpoints"].items()},
-                "corruptions": {name: rows(values) for name, values in raw["corruptions"].items()},
+                **{of: {name: rows(values) for name, values in raw[of].items()} for of in ("corruptions", "alone")},
             }
         )
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from batik_utils.errors import BatikError
+from batik_utils.models import texture
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.saved import load_model, save_model
 from batik_utils.models.texture import DESCRIPTORS
@@ -73,6 +74,7 @@ def test_descriptors_are_finite_of_the_stated_length_and_blind_to_nothing(name):
     assert describe(plain).shape == describe(noise).shape == (length,)
     assert np.isfinite(describe(plain)).all() and np.isfinite(describe(noise)).all()
     assert not np.allclose(describe(plain), describe(noise))
+    assert np.linalg.norm(texture.describe(noise, name)) == pytest.approx(1, abs=1e-6)
 
 
 def test_local_binary_patterns_do_not_see_brightness():

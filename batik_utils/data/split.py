@@ -26,6 +26,7 @@ class Round:
     setting: Literal["own", "tried", "chosen"] = "own"
     """A model's own hyperparameters, each that its search tries, or the one that validation chose."""
     labels: NDArray[np.int64] | None = None  # [n], where they are not the dataset's
+    groups: NDArray[np.int64] | None = None  # [n], where those that the splits keep whole are not the dataset's
     corruptions: bool = False  # whether the test images are tampered with too
     history: bool = False
 

@@ -30,7 +30,7 @@ PIXELS = {True: "sample", False: "data/decode.py"}
 TASKS = "experiment/tasks.py"
 NUMERIC = {
     *("h5py", "keras", "ml-dtypes", "numpy", "opencv-python-headless", "opt-einsum", "pillow"),
-    *("scikit-learn", "scipy", "tensorflow", "tensorflow-cpu", "threadpoolctl"),
+    *("scikit-image", "scikit-learn", "scipy", "tensorflow", "tensorflow-cpu", "threadpoolctl"),
 }
 """The distributions that can change a number: what the code that is in a key imports, and what that computes with."""
 

@@ -71,8 +71,8 @@ def make_plan(
     reasons = {name: KINDS[m.kind].unavailable(m, backbones) for name, m in study.models.items()}
     left_out = {name: reason for name, reason in reasons.items() if reason}
     models: dict[str, Any] = {name: model for name, model in study.models.items() if name not in left_out}
-    # A baseline on frozen features is given those of the verdict's pretrained model.
-    given = study.compare[0] not in left_out
+    # A baseline on frozen features is given those of the verdict's pretrained model; a recipe has linear heads itself.
+    given = study.compare[0] not in left_out and study.models[study.compare[0]].kind != "recipe"
     models |= {name: b for name, b in BASELINES.items() if given or b.inputs != "features"}
 
     @cache
@@ -133,6 +133,7 @@ class _Maker:
         """The fits of one setting on the splits of a round, cut into tasks."""
         kind, spec, study = KINDS[self.model.kind], self.spec, self.study
         labels = tuple((self.dataset.labels if part.labels is None else part.labels).tolist())
+        kept_whole = tuple((self.dataset.groups if part.groups is None else part.groups).tolist())
         pairs = [
             (Fit(study.name, self.name, split.protocol, split.repeat, split.fold, seed, hyper), split)
             for split in part.splits
@@ -156,6 +157,7 @@ class _Maker:
                 "fits": [(f.protocol, f.repeat, f.fold, f.seed) for f in fits],
                 "rows": digest_json([(s.train, s.val, s.test) for s in splits])[:16],
                 "labels": digest_json(labels)[:16],
+                "groups": digest_json(kept_whole)[:16],
                 "backbone": spec.backbone.name if spec else "",
                 "weights": spec.backbone.weights_sha256() if spec else "",
                 "views": spec.views if spec else 0,
@@ -171,6 +173,7 @@ class _Maker:
                 fits=fits,
                 splits=splits,
                 labels=labels,
+                groups=kept_whole,
                 classes=len(self.dataset.motifs),
                 features=spec,
                 slug=slug,

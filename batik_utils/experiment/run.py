@@ -105,7 +105,8 @@ def final_weights(plan: Plan, model: str) -> Weights:
                 result, weights = fitted[place]
                 if result.missing:
                     raise BatikError(f"{fit.name} failed: {result.missing}")
-                return weights
+                features = _features([task], plan.dataset, in_turn, Progress(False)).get(task.features)
+                return KINDS[task.model.kind].deployed(task, weights, features)
     raise BatikError(f"{plan.study.name} has no published fit of {model} (yet); run the study first.")
 
 
@@ -138,12 +139,12 @@ def _done(
     jobs: list[Job] = []
     caller = keys.identity()
     for task in sorted(tasks, key=lambda t: (-t.cost, t.slug)):
-        features, same = given.get(task.features), (task.model, task.features)
+        features, same = given.get(task.features), (task.fits[0].model, task.features)
         if isinstance(features, str):
             yield task, [(failed(fit, features), {}) for fit in task.fits]
             continue
         if same not in inputs:
-            inputs[same] = KINDS[task.model.kind].inputs(task.model, dataset, features)
+            inputs[same] = KINDS[task.model.kind].inputs(task, dataset, features)
         queue.append(task)
         arguments = (work, task, dataset.paths, dataset.sha256, inputs[same], keep_weights)
         jobs.append((attempt, (caller, *arguments)))

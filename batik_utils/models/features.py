@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from batik_utils.files import read_sealed, write_sealed
 from batik_utils.models.backbones import Backbone
+from batik_utils.models.recipes import Extractor
 from batik_utils.study import Augmentation
 
 
@@ -18,7 +19,7 @@ from batik_utils.study import Augmentation
 class FeatureSpec:
     """What is computed of each image, in this order along axis 0: view 0 (untouched), views 1 … views, corruptions."""
 
-    backbone: Backbone
+    backbone: Backbone | Extractor
     size: int  # side of the images, pixels
     augmentation: Augmentation
     views: int
@@ -74,7 +75,7 @@ class FeatureStore:
 
 
 @lru_cache(maxsize=1)
-def _built(backbone: Backbone, size: int) -> Any:
+def _built(backbone: Backbone | Extractor, size: int) -> Any:
     # One at a time: the features of one backbone are computed before those of the next.
     return backbone.build(size)
 

@@ -16,18 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
-from batik_utils.models.backbones import Backbone, backbone
+from batik_utils.models.backbones import BACKBONES, Backbone, backbone
 from batik_utils.models.baselines import BaselineModel, baseline_inputs, fit_baselines
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
+from batik_utils.models.recipes import Extractor
 from batik_utils.models.work import Fitted, M, Pair, Task, Weights, steps_per_epoch
-from batik_utils.study import Augmentation, PretrainedModel, Repetition, ScratchModel, Study
+from batik_utils.study import Augmentation, PretrainedModel, RecipeModel, Repetition, ScratchModel, Study
 from batik_utils.values import Dataset
 
 BATCHED = 10  # heads trained together at most: of 5, 10 and 25, 10 took the least processor time per head
 COMMON = ("backend.py", "values.py", "models/work.py")
 VIEWS = ("models/annexe.py", "models/augment.py", "models/fast/warp.py", "models/corruptions.py")
-_BACKBONES = ("models/backbones.py", "models/efficientnet_lite.py", "models/pth.py", "models/folding.py")
+_BACKBONES = (
+    "models/recipes.py",
+    "models/texture.py",
+    "models/pooling.py",
+    "models/backbones.py",
+    "models/efficientnet_lite.py",
+    "models/pth.py",
+    "models/folding.py",
+)
 FEATURES = ("backend.py", "models/features.py", *_BACKBONES, *VIEWS)
 """The source files that frozen features depend on, and with them whatever is given features."""
 
@@ -54,8 +63,8 @@ class Kind(ABC, Generic[M]):
         """How often it is fitted."""
 
     @abstractmethod
-    def inputs(self, model: M, dataset: Dataset, features: NDArray[np.float32] | None) -> NDArray[Any]:
-        """What its fits are given, one row per image of the dataset: images, features or a baseline's inputs."""
+    def inputs(self, task: Task[M], dataset: Dataset, features: NDArray[np.float32] | None) -> NDArray[Any]:
+        """What its fits are given of every image of the dataset: images, features or something made of them."""
 
     @abstractmethod
     def fit(self, task: Task[M], paths: Sequence[str], sha256s: Sequence[str], inputs: NDArray[Any]) -> list[Fitted]:
@@ -82,6 +91,10 @@ class Kind(ABC, Generic[M]):
         """sha256 of the weights that it starts from; None where there are none. Raises BatikError if not to be had."""
         return None
 
+    def deployed(self, task: Task[M], weights: Weights, features: Any) -> Weights:
+        """A fit's weights as assemble takes them, where they are to be made of its training rows' features."""
+        return weights
+
     def assemble(self, model: M, weights: Weights, size: int, motifs: Sequence[str], dropout: float) -> Any:
         """A fit's weights as a whole keras.Model: float32 [b, size, size, 3] RGB 0-255 → [b, motifs]."""
         raise BatikError("A model of this kind cannot be saved as a network.")
@@ -99,7 +112,7 @@ class Scratch(Kind[ScratchModel]):
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.scratch
 
-    def inputs(self, model: ScratchModel, dataset: Dataset, features: Any) -> NDArray[np.uint8]:
+    def inputs(self, task: Task[ScratchModel], dataset: Dataset, features: Any) -> NDArray[np.uint8]:
         return dataset.images
 
     def fit(self, task: Task[ScratchModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
@@ -132,7 +145,7 @@ class Pretrained(Kind[PretrainedModel]):
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained
 
-    def inputs(self, model: PretrainedModel, dataset: Dataset, features: Any) -> NDArray[np.float32]:
+    def inputs(self, task: Task[PretrainedModel], dataset: Dataset, features: Any) -> NDArray[np.float32]:
         return features
 
     def fit(self, task: Task[PretrainedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
@@ -168,6 +181,59 @@ class Pretrained(Kind[PretrainedModel]):
         return assemble(model.backbone, weights, size, motifs, dropout)
 
 
+class Recipe(Kind[RecipeModel]):
+    """Frozen features, from networks or not, pooled in several ways, and a linear head: chosen inside each fit."""
+
+    code = (*COMMON, "models/nested.py")
+
+    def repetition(self, study: Study) -> Repetition:
+        return study.grouped.pretrained.model_copy(update={"seeds": 1})
+
+    def inputs(self, task: Task[RecipeModel], dataset: Dataset, features: Any) -> NDArray[np.float32]:
+        from batik_utils.models.nested import gram_matrices
+
+        assert task.features is not None and isinstance(task.features.backbone, Extractor)
+        return gram_matrices(features, task.features.backbone)
+
+    def fit(self, task: Task[RecipeModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
+        from batik_utils.models.nested import fit_recipe
+
+        return fit_recipe(task, paths, inputs)
+
+    def unavailable(self, model: RecipeModel, backbones: Mapping[str, Backbone]) -> str | None:
+        reasons = [backbone(p.backbone, backbones).unavailable() for p in model.parts.values() if p.backbone]
+        reason = next((r for r in reasons if r), None)
+        if reason and not model.optional:
+            raise BatikError(f"The study needs {model.title}, but {reason}.")
+        return reason
+
+    def features(self, model: RecipeModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec:
+        return FeatureSpec(Extractor.of(model.parts, backbones), study.image.size, Augmentation(), 0, CORRUPTIONS)
+
+    def describe(self, model: RecipeModel) -> Description:
+        networks = list(dict.fromkeys(part.backbone for part in model.parts.values() if part.backbone))
+        frozen = f"frozen ImageNet weights ({', '.join(networks)})" if networks else "no weights, from texture"
+        fits = f"{model.settings} settings × {model.inner_folds} inner folds = {model.settings * model.inner_folds}"
+        words = (
+            f"a linear head on features computed with {frozen}; each fit chooses among {len(model.candidates)} recipes "
+            f"with their heads and strengths by its own training images ({fits} fits)"
+        )
+        return Description("ImageNet" if networks else "none", words)
+
+    def weights_sha256(self, model: RecipeModel) -> str | None:
+        extractor = Extractor.of(model.parts, BACKBONES)
+        return extractor.weights_sha256() if extractor.backbones else None
+
+    def deployed(self, task: Task[RecipeModel], weights: Any, features: Any) -> Weights:
+        from batik_utils.models.nested import primal_weights
+
+        return primal_weights(task, weights, features)
+
+    def assemble(self, model: RecipeModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
+        names = list(model.candidates.values())[int(weights["candidate"][0])]
+        return Extractor.of(model.parts, BACKBONES).only(names).assemble(weights["kernel"], weights["bias"], size)
+
+
 class Baseline(Kind[BaselineModel]):
     """A logistic regression on what says little of a motif, on all splits of a protocol in one go."""
 
@@ -178,8 +244,8 @@ class Baseline(Kind[BaselineModel]):
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained.model_copy(update={"seeds": 1})
 
-    def inputs(self, model: BaselineModel, dataset: Dataset, features: Any) -> NDArray[np.float64]:
-        return baseline_inputs(model.inputs, dataset, features)
+    def inputs(self, task: Task[BaselineModel], dataset: Dataset, features: Any) -> NDArray[np.float64]:
+        return baseline_inputs(task.model.inputs, dataset, features)
 
     def fit(self, task: Task[BaselineModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
         return fit_baselines(task, paths, inputs)
@@ -192,5 +258,10 @@ class Baseline(Kind[BaselineModel]):
         return [list(pairs)]
 
 
-KINDS: dict[str, Kind[Any]] = {"scratch": Scratch(), "pretrained": Pretrained(), "baseline": Baseline()}
+KINDS: dict[str, Kind[Any]] = {
+    "scratch": Scratch(),
+    "pretrained": Pretrained(),
+    "recipe": Recipe(),
+    "baseline": Baseline(),
+}
 """By the `kind` of a model."""

@@ -48,23 +48,24 @@ def region_covariance(image: Picture) -> NDArray[np.float64]:
     return logarithm[rows, columns] * np.where(rows == columns, 1, np.sqrt(2))
 
 
-def colours(image: Picture) -> NDArray[np.float64]:
-    """Shares of the cells of a joint CIELAB histogram, [256]; square roots of them."""
-    counts = cv2.calcHist([cv2.cvtColor(image, cv2.COLOR_RGB2LAB)], [0, 1, 2], None, [4, 8, 8], [0, 256] * 3)
-    return np.sqrt(counts.ravel().astype(np.float64) / counts.sum())
-
-
 DESCRIPTORS: dict[str, tuple[Callable[[Picture], NDArray[np.float64]], int]] = {
-    "patterns": (patterns, 3 * PATTERNS),
-    "colour_patterns": (colour_patterns, 9 * PATTERNS),
+    "patterns": (patterns, len(RADII) * PATTERNS),
+    "colour_patterns": (colour_patterns, 3 * len(RADII) * PATTERNS),
     "region_covariance": (region_covariance, 780),
-    "colours": (colours, 256),
 }
-"""By name: the function of a picture uint8 [h, w, 3] RGB, and how many numbers it gives."""
+"""By name: the function, and how many numbers it gives."""
+
+
+def describe(image: Picture, name: str) -> NDArray[np.float32]:
+    """A picture, uint8 [h, w, 3] RGB, by one of DESCRIPTORS, brought to length 1."""
+    found = DESCRIPTORS[name][0](image)
+    return (found / np.linalg.norm(found)).astype(np.float32)
 
 
 def _patterns(channel: Map) -> NDArray[np.float64]:
-    codes = [local_binary_pattern(channel, 8, radius, "nri_uniform").astype(np.int64) for radius in RADII]
+    inside = slice(max(RADII), -max(RADII))  # beyond a picture's edge all is black
+    found = (local_binary_pattern(channel, 8, radius, "nri_uniform")[inside, inside] for radius in RADII)
+    codes = [code.astype(np.int64) for code in found]
     return np.sqrt(np.concatenate([np.bincount(code.ravel(), minlength=PATTERNS) / code.size for code in codes]))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 M = TypeVar("M")
 Pair = tuple[Fit, Split]
 Said = dict[str, NDArray[np.float64]]  # probabilities [m, classes] per evaluation set or corruption; rows sum to 1
-Weights = dict[str, NDArray[np.float32]] | list[NDArray[np.float32]]  # a head's by name, a network's in order
+Weights = dict[str, NDArray[Any]] | list[NDArray[np.float32]]  # a head's by name, a network's in order
 Fitted = tuple[FitResult, Weights]
 
 
@@ -32,6 +32,7 @@ class Task(Generic[M]):
     splits: tuple[Split, ...]  # one per fit
     labels: tuple[int, ...] = field(repr=False)  # of every row of the dataset; shuffled in the permutation control
     classes: int
+    groups: tuple[int, ...] = field(default=(), repr=False)  # of every row; what shares one is never divided
     features: FeatureSpec | None = None  # what it is given in the images' place
     corruptions: tuple[str, ...] = ()
     checkpoints: tuple[int, ...] = ()  # epoch counts after which validation and test rows are asked about too

@@ -1,0 +1,165 @@
+"""What a recipe's parts compute of a picture, and the recipe with its head as one network."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batik_utils.errors import BatikError
+from batik_utils.files import digest_json
+from batik_utils.models.backbones import Backbone, backbone
+from batik_utils.models.texture import DESCRIPTORS, describe
+from batik_utils.study import Part, nearest
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Parts in the place of a Backbone (see FeatureSpec): their vectors of length 1, the blocks, side by side."""
+
+    parts: tuple[tuple[str, Part, Backbone | None], ...]  # name, part, and its backbone unless it is texture
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Part], known: Mapping[str, Backbone]) -> Extractor:
+        """The extractor of named parts; raises BatikError for a backbone that is not known."""
+        found = (
+            (name, part, backbone(part.backbone, known) if part.backbone else None) for name, part in parts.items()
+        )
+        return cls(tuple(found))
+
+    @property
+    def name(self) -> str:
+        return f"recipe-{digest_json([(name, part.model_dump()) for name, part, _ in self.parts])[:16]}"
+
+    @property
+    def title(self) -> str:
+        return ", ".join(name for name, *_ in self.parts)
+
+    @property
+    def backbones(self) -> tuple[Backbone, ...]:
+        """Each once."""
+        return tuple({network.name: network for *_, network in self.parts if network}.values())
+
+    @property
+    def parameters(self) -> int:
+        """Of the backbones, whole."""
+        return sum(network.parameters for network in self.backbones)
+
+    @property
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        """(part's name, width) of each block, in order."""
+        found = []
+        for name, part, network in self.parts:
+            if part.texture:
+                found.append((name, DESCRIPTORS[part.texture][1]))
+            elif network:
+                from batik_utils.models.pooling import pooled_width
+
+                channels = [_channels(network, layer) for layer in part.layers]
+                found += [(name, pooled_width(c, how)) for c in channels for how in part.pooling]
+        return tuple(found)
+
+    @property
+    def features(self) -> int:
+        return sum(width for _, width in self.blocks)
+
+    def only(self, names: Collection[str]) -> Extractor:
+        """The same with some of the parts, in their order here."""
+        return Extractor(tuple(part for part in self.parts if part[0] in names))
+
+    def columns(self, names: Collection[str]) -> NDArray[np.bool_]:
+        """Which of the features belong to some of the parts, [d]."""
+        return np.repeat([name in names for name, _ in self.blocks], [width for _, width in self.blocks])
+
+    def weights_sha256(self) -> str:
+        """One hash over the backbones' weight files."""
+        return digest_json([network.weights_sha256() for network in self.backbones])
+
+    def build(self, size: int) -> Any:
+        """What computes the features [b, d] of images [b, size, size, 3], RGB from 0 to 255, by predict_on_batch."""
+        return _Built(self, self.network(size) if self.backbones else None)
+
+    def network(self, size: int, fold: bool = True) -> Any:
+        """A frozen keras.Model of all parts that are no texture: float32 [b, size, size, 3] → [b, d].
+
+        With fold, batch normalisation is folded into the convolutions. Raises BatikError for an unknown layer.
+        """
+        import keras
+
+        from batik_utils.models.folding import fold_batch_norm
+        from batik_utils.models.pooling import pool
+
+        image = keras.Input((size, size, 3), dtype="float32", name="image")
+        maps: dict[tuple[str, str], Any] = {}
+        for network in self.backbones:
+            wanted = list(
+                dict.fromkeys(layer for _, part, its in self.parts if its == network for layer in part.layers)
+            )
+            whole = network.build(size, fold=False)
+            tapped = keras.Model(whole.input, [_layer(whole, layer).output for layer in wanted], name=network.name)
+            tapped.trainable = False
+            out = (fold_batch_norm(tapped) if fold else tapped)(image)
+            out = out if isinstance(out, list) else [out]
+            maps |= {(network.name, layer): value for layer, value in zip(wanted, out, strict=True)}
+        pooled = [
+            (its.name, layer, how)
+            for _, part, its in self.parts
+            if its
+            for layer in part.layers
+            for how in part.pooling
+        ]
+        blocks = [pool(maps[name, layer], how) for name, layer, how in pooled]
+        joined = keras.layers.Concatenate(name="features")(blocks) if len(blocks) > 1 else blocks[0]
+        return keras.Model(image, joined, name="recipe")
+
+    def assemble(self, kernel: NDArray[Any], bias: NDArray[Any], size: int) -> Any:
+        """The parts and a linear head as a keras.Model: RGB 0-255 → softmax [b, classes]; kernel is [d, classes].
+
+        Raises BatikError for texture, which no network computes.
+        """
+        import keras
+
+        if not all(network for *_, network in self.parts):
+            raise BatikError(f"{self.title}: texture is not computed by a network, so it cannot be saved as one.")
+        base = self.network(size, fold=False)
+        head = keras.layers.Dense(kernel.shape[1], "softmax", name="motif")
+        model = keras.Model(base.input, head(base.output), name="recipe")
+        head.set_weights([kernel, bias])
+        return model
+
+
+@dataclass(frozen=True)
+class _Built:
+    extractor: Extractor
+    network: Any
+
+    def predict_on_batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        textures = {name: part.texture for name, part, _ in self.extractor.parts if part.texture}
+        out = np.empty((len(images), self.extractor.features), np.float32)
+        if self.network is not None:
+            out[:, ~self.extractor.columns(textures)] = np.asarray(self.network.predict_on_batch(images))
+        for name, texture in textures.items():
+            found = [describe(image, texture) for image in np.rint(images).astype(np.uint8)]
+            out[:, self.extractor.columns([name])] = found
+        return out
+
+
+@lru_cache(maxsize=64)
+def _channels(network: Backbone, layer: str) -> int:
+    return int(_layer(_architecture(network), layer).output.shape[-1])
+
+
+@lru_cache(maxsize=8)
+def _architecture(network: Backbone) -> Any:
+    return network.architecture(32)
+
+
+def _layer(model: Any, name: str) -> Any:
+    known = [layer.name for layer in model.layers if len(layer.output.shape) == 4]
+    if name not in known:
+        raise BatikError(f"{model.name} has no layer {name!r} with feature maps, {nearest(name, known)}")
+    return model.get_layer(name)
