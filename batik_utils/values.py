@@ -74,10 +74,13 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """A sha256 over size, paths, file hashes, labels, groups and sources: the data part of every fit's key."""
-        parts = [self.size, self.motifs, self.paths, self.sha256, self.labels.tolist(), self.groups.tolist()]
-        confirmed = not np.array_equal(self.sources, self.groups)
-        return digest_json([*parts, self.sources.tolist()] if confirmed else parts)
+        """A sha256 over size, paths, file hashes, labels and groups: the data part of every fit's key.
+
+        Not sources: a fit's key holds the rows of its own split, and other fits do not depend on them.
+        """
+        return digest_json(
+            [self.size, self.motifs, self.paths, self.sha256, self.labels.tolist(), self.groups.tolist()]
+        )
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ def grouping(
     are cached by the files' hashes, the audit's code and its libraries' versions; study.groups is applied after.
     Raises BatikError when study.groups names a path that does not exist or when the cache cannot be written.
     """
-    code = [digest_source(f) for f in (*sorted(Path(__file__).parent.glob("*.py")), Path(decode.__file__))]
+    own = sorted(path for path in Path(__file__).parent.glob("*.py") if path.stem != "sources")
+    code = [digest_source(path) for path in (*own, Path(decode.__file__))]
     versions = [importlib.metadata.version(name) for name in _LIBRARIES]
     key = digest_json([dataset.paths, dataset.sha256, folder is None, code, versions])
     kept = cache_dir() / "audit" / f"{key}.json"

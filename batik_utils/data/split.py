@@ -50,7 +50,7 @@ def grouped(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round
 def sources(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
     """The same with pictures of one source on one side too: what to expect on cloth photographed by somebody else."""
     if study.sources and often.sources:
-        yield Round(grouped_splits(study, dataset, often.sources, "sources"))
+        yield Round(grouped_splits(study, dataset, often.sources, "sources"), groups=dataset.sources)
 
 
 def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:

@@ -184,7 +184,7 @@ class Pretrained(Kind[PretrainedModel]):
 class Recipe(Kind[RecipeModel]):
     """Frozen features, from networks or not, pooled in several ways, and a linear head: chosen inside each fit."""
 
-    code = (*COMMON, "models/nested.py")
+    code = (*COMMON, *FEATURES, "models/nested.py")
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained.model_copy(update={"seeds": 1})
