@@ -295,7 +295,7 @@ class Study(Strict):
         kinds = [self.models[name].kind for name in self.compare]
         if kinds[0] == "scratch" or kinds[1] == "pretrained":
             found = " and ".join(f"{name} ({kind})" for name, kind in zip(self.compare, kinds, strict=True))
-            raise ValueError(f"compare is a pretrained model, then a scratch one (either may be a recipe), not {found}")
+            raise ValueError(f"compare is a pretrained model, then a scratch one, not {found}; a recipe may be either")
         if len(set(self.motifs)) != len(self.motifs):
             raise ValueError("motifs names one motif twice")
         return self
