@@ -205,6 +205,7 @@ class Repetition(Strict):
     curve: bool = True  # whether it gets a learning curve
     permuted: Times = 2  # repeats of the label-permutation control
     sources: Times = 5  # repeats with pictures of one source kept together, where the study confirms sources
+    others: bool = True  # whether it is fitted on the splits of others, where the study has them
 
 
 class FewRepetitions(Repetition):
@@ -215,6 +216,7 @@ class FewRepetitions(Repetition):
     curve: bool = False
     permuted: Times = 0
     sources: Times = 0
+    others: bool = False
 
 
 class Grouped(Strict):
@@ -224,6 +226,7 @@ class Grouped(Strict):
     pretrained: Repetition = Repetition()
     scratch: FewRepetitions = FewRepetitions()
     curve: tuple[Count, ...] = (5, 10, 20, 40)  # training images per motif for the learning curve
+    corruptions: bool = True  # whether models are asked about tampered test images too
 
 
 class Claim(Strict):
@@ -237,6 +240,24 @@ class Claim(Strict):
     value: float
     n: int | None  # test images behind it
     where: str  # section of the seed document
+
+
+class Reported(Strict):
+    """What somebody else reported of one model on these pictures."""
+
+    title: str
+    accuracy: Annotated[float, Field(ge=0, le=1)]  # mean over their runs
+    sd: Annotated[float, Field(ge=0)]  # over their runs
+    parameters: Count | None = None
+
+
+class Others(Strict):
+    """An evaluation of the same pictures by somebody else, whose splits are taken up as they are."""
+
+    title: str
+    note: str = ""  # what must be known to compare, in Markdown
+    splits: str  # studies/splits/NAME.csv: paths, and in which splits each is tested on
+    reported: tuple[Reported, ...] = ()
 
 
 class Groups(Strict):
@@ -273,6 +294,7 @@ class Study(Strict):
     groups: Groups = Groups()
     sources: tuple[PictureSource, ...] = ()
     """In the YAML a list, or the name of a file in studies/sources/ that holds one, for studies to share."""
+    others: Others | None = None
     command: str = ""
     minutes: str = ""  # minutes on two cores, measured or estimated
 

@@ -1,5 +1,6 @@
 """Which images train and which test, protocol by protocol: everything that is known of a protocol is here."""
 
+import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedShuffleSplit
 
 from batik_utils.errors import BatikError
-from batik_utils.study import Repetition, Study
+from batik_utils.study import ROOT, Repetition, Study
 from batik_utils.values import Dataset, Split
 
 KERAS_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
@@ -53,6 +54,12 @@ def sources(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round
         yield Round(grouped_splits(study, dataset, often.sources, "sources"), groups=dataset.sources)
 
 
+def others(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
+    """The splits of somebody else, as they are."""
+    if study.others and often.others:
+        yield Round(others_splits(study, dataset))
+
+
 def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
     """The same with only k training images of each motif, for each k of study.grouped.curve; "curve-k".
 
@@ -79,7 +86,7 @@ def permuted(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Roun
 
 
 PROTOCOLS: dict[str, Callable[[Study, Dataset, Repetition], Iterator[Round]]] = {
-    protocol.__name__: protocol for protocol in (search, published, grouped, sources, curve, permuted)
+    protocol.__name__: protocol for protocol in (search, published, grouped, sources, others, curve, permuted)
 }
 """By name, in the order in which a plan lists them."""
 
@@ -137,6 +144,30 @@ def grouped_splits(
         for fold, (train, test) in enumerate(parts):
             _demand_all(dataset, f" in fold {fold + 1} of repeat {repeat + 1}", train=train, test=test)
             splits.append(Split(protocol, repeat, fold, _rows(train), (), _rows(test)))
+    return splits
+
+
+def others_splits(study: Study, dataset: Dataset) -> list[Split]:
+    """The splits that the study takes up from others, in order, each as a repeat of one fold; val is empty.
+
+    Pictures that their list does not name are in no split. Raises BatikError where the list is not there, names no
+    picture of the dataset, or leaves a motif without images on one side.
+    """
+    assert study.others is not None
+    path = ROOT / "studies" / "splits" / f"{study.others.splits}.csv"
+    if not path.is_file():
+        raise BatikError(f"{study.name}: others.splits names {path.name}, which is not in studies/splits/.")
+    with path.open(encoding="utf-8", newline="") as file:
+        tested = {row["path"]: row["tested in splits"].split() for row in csv.DictReader(file)}
+    listed = [row for row, name in enumerate(dataset.paths) if name in tested]
+    splits = []
+    for repeat, name in enumerate(sorted({name for row in listed for name in tested[dataset.paths[row]]}, key=int)):
+        test = np.array([row for row in listed if name in tested[dataset.paths[row]]])
+        train = np.setdiff1d(listed, test)
+        _demand_all(dataset, f" in split {name} of {path.name}", train=train, test=test)
+        splits.append(Split("others", repeat, 0, _rows(train), (), _rows(test)))
+    if not splits:
+        raise BatikError(f"{path.name} names none of the pictures of {study.name}.")
     return splits
 
 

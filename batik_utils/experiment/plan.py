@@ -141,7 +141,7 @@ class _Maker:
         ]
         groups = kind.together(pairs, self.model)
         asked: dict[str, Any] = {
-            "corruptions": CORRUPTIONS if part.corruptions else (),
+            "corruptions": CORRUPTIONS if part.corruptions and study.grouped.corruptions else (),
             "checkpoints": checkpoints,
             "history": part.history,
         }

@@ -41,6 +41,10 @@ FEATURES = ("backend.py", "models/features.py", *_BACKBONES, *VIEWS)
 """The source files that frozen features depend on, and with them whatever is given features."""
 
 
+def _corruptions(study: Study) -> tuple[str, ...]:
+    return CORRUPTIONS if study.grouped.corruptions else ()
+
+
 @dataclass(frozen=True)
 class Description:
     """What readers are told of a model, whatever it is called."""
@@ -164,7 +168,7 @@ class Pretrained(Kind[PretrainedModel]):
         views = max(model.epochs, *(model.search.epochs if model.search else (0,)))
         views = views if model.augmentation != Augmentation() else 0
         found = backbone(model.backbone, backbones)
-        return FeatureSpec(found, study.image.size, model.augmentation, views, CORRUPTIONS)
+        return FeatureSpec(found, study.image.size, model.augmentation, views, _corruptions(study))
 
     def together(self, pairs: Sequence[Pair], model: PretrainedModel) -> list[list[Pair]]:
         by_steps: dict[int, list[Pair]] = defaultdict(list)
@@ -208,7 +212,9 @@ class Recipe(Kind[RecipeModel]):
         return reason
 
     def features(self, model: RecipeModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec:
-        return FeatureSpec(Extractor.of(model.parts, backbones), study.image.size, Augmentation(), 0, CORRUPTIONS)
+        return FeatureSpec(
+            Extractor.of(model.parts, backbones), study.image.size, Augmentation(), 0, _corruptions(study)
+        )
 
     def describe(self, model: RecipeModel) -> Description:
         networks = list(dict.fromkeys(part.backbone for part in model.parts.values() if part.backbone))
@@ -239,7 +245,7 @@ class Baseline(Kind[BaselineModel]):
 
     code = (*COMMON, "models/baselines.py")
     description = Description("none", "{title}: a logistic regression")
-    protocols = ("grouped", "sources")
+    protocols = ("grouped", "sources", "others")
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained.model_copy(update={"seeds": 1})
