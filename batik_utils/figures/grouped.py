@@ -37,6 +37,28 @@ def fold_dots(
     return fig
 
 
+def pareto(points: Mapping[str, tuple[int, float, float, float]], chance: float) -> Figure:
+    """Accuracy against size, {model: (parameters, accuracy, low, high)}; the line joins those that no smaller beats."""
+    fig, ax = new(height=3.4)
+    best = 0.0
+    front = []
+    for title, (size, value, low, high) in sorted(points.items(), key=lambda point: (point[1][0], -point[1][1])):
+        better = value > best
+        colour = PALETTE[0] if better else GREY
+        ax.plot([size, size], [low, high], color=colour, linewidth=1.4, solid_capstyle="butt")
+        ax.plot(size, value, "o", color=colour, markersize=5)
+        ax.annotate(title, (size, value), (5, 4), textcoords="offset points", fontsize=7, color=INK)
+        if better:
+            best = value
+            front.append((size, value))
+    ax.plot(*zip(*front, strict=True), color=PALETTE[0], linewidth=0.9, drawstyle="steps-post", zorder=0)
+    ax.axhline(chance, linewidth=1, **THIN)
+    ax.set(xscale="log", xlabel="Parameters, backbone included (logarithmic axis)")
+    ax.set_xlim(right=ax.get_xlim()[1] * 12)  # room for the names
+    percent_axis(ax.yaxis, label="Grouped accuracy")
+    return fig
+
+
 def posterior_figure(
     mean: float, scale: float, df: float, rope: float, titles: Sequence[str], probabilities: Sequence[float]
 ) -> Figure:

@@ -95,6 +95,10 @@ class Kind(ABC, Generic[M]):
         """sha256 of the weights that it starts from; None where there are none. Raises BatikError if not to be had."""
         return None
 
+    def can_be_saved(self, model: M) -> bool:
+        """Whether assemble makes a network of it."""
+        return True
+
     def deployed(self, task: Task[M], weights: Weights, features: Any) -> Weights:
         """A fit's weights as assemble takes them, where they are to be made of its training rows' features."""
         return weights
@@ -229,6 +233,9 @@ class Recipe(Kind[RecipeModel]):
     def weights_sha256(self, model: RecipeModel) -> str | None:
         extractor = Extractor.of(model.parts, BACKBONES)
         return extractor.weights_sha256() if extractor.backbones else None
+
+    def can_be_saved(self, model: RecipeModel) -> bool:
+        return all(part.backbone for part in model.parts.values())
 
     def deployed(self, task: Task[RecipeModel], weights: Any, features: Any) -> Weights:
         from batik_utils.models.nested import primal_weights

@@ -50,10 +50,18 @@ class Analysis:
         self.models = [name for name in self.study.models if name in fitted]
         self.motifs = motif_names(self.study.motifs)
         self.pretrained, self.scratch = self.study.compare
+        views = [m for m in (self.scratch, *self.models) if self.augments(m)]
+        self.shown = views[0] if views else self.scratch
+        """The model whose augmented views are shown, preferably the verdict's scratch model."""
         self.chance = float(np.bincount(self.dataset.labels).max() / len(self.dataset))
         """Accuracy of always guessing the commonest motif, 0-1."""
         self.pictures = "photographs" if self.dataset.source.kind == "published" else "pictures"
         self.split_name = "published" if self.study.seed_study else "fixed"
+
+    def augments(self, model: str) -> bool:
+        """Whether a model is trained on views of its images as its `augmentation` says."""
+        found = self.study.models[model]
+        return found.kind != "recipe" and not getattr(found, "regularised", None)
 
     def title(self, model: str) -> str:
         """The name that readers see, of a model or a baseline."""
@@ -77,9 +85,16 @@ class Analysis:
             "curve": any(p.startswith("curve-") for p in protocols),
             "permuted": "permuted" in protocols,
             "unequal": self.planned(self.scratch) < self.planned(self.pretrained),
+            "sources": "sources" in protocols,
+            "others": "others" in protocols,
+            "recipe": any(m.kind == "recipe" for m in models),
+            "regularised": any(getattr(m, "regularised", None) for m in models),
+            "corruptions": study.grouped.corruptions,
+            "augmented": self.augments(self.shown),
+            "many": len(self.motifs) > MANY,
             "bfloat16": any(getattr(m, "precision", "") == "bfloat16" for m in models),
         }
-        lacks = {f"no{fact}" for fact in ("seed", "search", "twins", "curve") if not holds[fact]}
+        lacks = {f"no{fact}" for fact in ("seed", "search", "twins", "curve", "recipe") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}
         return always | lacks | {fact for fact, true in holds.items() if true}
 
@@ -236,13 +251,13 @@ class Analysis:
 
     @cached_property
     def augmented(self) -> list[Picture]:
-        """One image of each of the first three motifs, and five views of it as the scratch model sees them."""
+        """One image of each of the first three motifs, and five views of it as the shown model sees them."""
         from batik_utils.models.augment import AffineAugmentation, draw_transforms
 
         data, out = self.dataset, []
         for label in range(min(3, len(self.motifs))):
             row = int(np.flatnonzero(data.labels == label)[-1])
-            spec, hashes = self.study.models[self.scratch].augmentation, [data.sha256[row]] * 6
+            spec, hashes = self.study.models[self.shown].augmentation, [data.sha256[row]] * 6
             images = np.stack([data.images[row]] * 6)
             moved = AffineAugmentation()([images, draw_transforms(spec, hashes, range(6), data.size)])
             views = np.asarray(moved).round().astype(np.uint8)

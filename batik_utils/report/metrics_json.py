@@ -22,10 +22,12 @@ from batik_utils.wording import NBSP
 if TYPE_CHECKING:
     from batik_utils.report.analysis import Analysis
 
-VERSION: Literal[2] = 2
+VERSION: Literal[3] = 3
 """Raised whenever a key of metrics.json changes its name or meaning."""
 SCHEMA = Path(__file__).with_name("metrics_schema.json")
 """Made of MetricsFile by `python -m batik_utils.report.metrics_json`."""
+FOLDED = ("grouped", "sources", "others", "permuted")
+"""The protocols with more than one split."""
 BASELINE = "baseline_"
 """How the names of baselines begin in fits."""
 
@@ -119,6 +121,12 @@ class Model(Part):
     published: Published | None = None
     search: Choice | None = None
     grouped: Folds | None = None
+    sources: Folds | None = None
+    """The same with pictures of one source (vendor, camera, garment) on one side too."""
+    others: Folds | None = None
+    """On the splits of others, as they are; without an interval."""
+    alone: dict[str, Share] | None = None
+    """Of a recipe: mean grouped accuracy of each candidate, had it been the only one."""
     permuted: Folds | None = None
     """With shuffled labels: the control that must fall to chance."""
     curve: dict[str, Share] | None = None
@@ -202,7 +210,7 @@ class Placed(Part):
 class MetricsFile(Part):
     """The numbers of one study; accuracies, F1 and probabilities are fractions (0-1), intervals 95 % as [low, high]."""
 
-    version: Literal[2]
+    version: Literal[3]
     study: str
     title: str
     motifs: list[str]
@@ -267,7 +275,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
 
 def _protocols(analysis: "Analysis", model: str) -> dict[str, Any]:
     results, motifs = analysis.results, analysis.dataset.motifs
-    out: dict[str, Any] = {p: _folds(results, model, p) for p in ("grouped", "permuted") if results.select(model, p)}
+    out: dict[str, Any] = {p: _folds(results, model, p) for p in FOLDED if results.select(model, p)}
     if summary := analysis.summaries.get(model):
         columns = zip(summary.seeds, summary.accuracy, summary.loss, summary.macro_f1, strict=True)
         seeds = [dict(zip(("seed", "accuracy", "loss", "macro_f1"), row, strict=True)) for row in columns]
@@ -287,6 +295,10 @@ def _protocols(analysis: "Analysis", model: str) -> dict[str, Any]:
     if model in analysis.oofs:
         # Not for "permuted": there an image has another label in each repeat.
         out["grouped"]["per_class"] = _per_class(analysis.per_motif[model].set_axis(motifs))
+    if fits := [r for r in results.select(model, "grouped") if r.alone]:
+        out["alone"] = {
+            name: float(np.mean([scores.accuracy(r.y_true, r.alone[name]) for r in fits])) for name in fits[0].alone
+        }
     if curve := {r.fit.protocol for r in results.select(model) if r.fit.protocol.startswith("curve-")}:
         out["curve"] = {p.removeprefix("curve-"): _mean(results, model, p) for p in curve}
     return out

@@ -1,5 +1,6 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -7,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
 from batik_utils import wording as say
 from batik_utils.experiment.choose import ranking
@@ -16,8 +19,9 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import PublishedComparison
-from batik_utils.stats.metrics import accuracy, fold_scores, grouped_interval
-from batik_utils.study import Augmentation
+from batik_utils.stats.intervals import nadeau_bengio
+from batik_utils.stats.metrics import accuracy, fold_scores, grouped_interval, macro_f1
+from batik_utils.study import Augmentation, RecipeModel
 from batik_utils.values import Dataset, FitResult
 
 
@@ -46,7 +50,9 @@ def model_table(analysis: Analysis) -> pd.DataFrame:
     for name in analysis.models:
         m = analysis.study.models[name]
         start, rate = KINDS[m.kind].describe(m).starts, say.number(m.learning_rate, 4).rstrip("0")
-        rows.append((m.title, start, f"{analysis.parameters(name):,}", m.epochs, m.batch_size, rate, f"{m.dropout:g}"))
+        # A recipe learns in one go.
+        how = (m.epochs, m.batch_size, rate, f"{m.dropout:g}") if m.epochs else ("–",) * 4
+        rows.append((m.title, start, f"{analysis.parameters(name):,}", *how))
     return _frame("model; weights; parameters; epochs; batch; rate; dropout", rows)
 
 
@@ -123,6 +129,72 @@ def grouped_table(analysis: Analysis) -> pd.DataFrame:
             accuracies = (say.percent(interval.value), say.percent_range(interval))
             rows.append((title, *accuracies, say.number(f1.mean(), 3), len(f1)))
     return _frame("model; accuracy; 95 % interval; macro F1; fits", rows)
+
+
+def sources_table(analysis: Analysis) -> pd.DataFrame:
+    """One row per model and baseline: accuracy with near-duplicates, and with whole sources, on one side."""
+    rows = []
+    for title, model in {analysis.title(m): m for m in [*analysis.models, *BASELINES]}.items():
+        apart = grouped_interval(analysis.results, model, protocol="sources")
+        if apart and (interval := analysis.grouped_intervals.get(title)):
+            shown = (f"{say.percent(i.value)} ({say.percent_range(i)})" for i in (interval, apart))
+            rows.append((title, *shown, apart.n))
+    return _frame("model; near-duplicates together; sources together; folds", rows)
+
+
+def recipe_table(analysis: Analysis, model: str) -> pd.DataFrame:
+    """One row per candidate of a recipe: its accuracy alone on the outer folds, and in which share it was chosen."""
+    fits = analysis.results.select(model, "grouped").items
+    chosen = Counter(fit.chosen.rpartition(", ")[0] for fit in fits)
+    heads = Counter(tuple(fit.chosen.split(", ")) for fit in fits)
+    rows, recipe = [], analysis.study.models[model]
+    assert isinstance(recipe, RecipeModel)
+    for name in recipe.candidates:
+        folds = [accuracy(fit.y_true, fit.alone[name]) for fit in fits]
+        alone = nadeau_bengio(folds, analysis.study.grouped.folds)
+        often = [(head, n) for (candidate, head), n in heads.most_common() if candidate == name]
+        told = f"{often[0][0]} ({often[0][1]})" if often else "–"
+        rows.append((name, say.percent(alone.value), say.percent_range(alone), f"{chosen[name]} of {len(fits)}", told))
+    return _frame("candidate; alone; 95 % interval; chosen; most often with", rows)
+
+
+def others_scores(analysis: Analysis) -> dict[str, NDArray[np.float64]]:
+    """{title: accuracy on each of the splits of others} of the models that were fitted on them."""
+    found = {analysis.title(m): fold_scores(analysis.results, m, "others") for m in [*analysis.models, *BASELINES]}
+    return {title: scores["value"].to_numpy() for title, scores in found.items() if len(scores) > 1}
+
+
+def others_table(analysis: Analysis) -> pd.DataFrame:
+    """Ours on the splits of others, then what they reported: mean and standard deviation over splits, parameters."""
+    ours = {analysis.title(m): f"{analysis.parameters(m):,}" for m in analysis.models}
+    means = {title: (scores.mean(), scores.std(ddof=1)) for title, scores in others_scores(analysis).items()}
+    rows = [(title, "here", *map(say.percent, pair), ours.get(title, "–")) for title, pair in means.items()]
+    if others := analysis.study.others:
+        told = [
+            (r.title, (r.accuracy, r.sd), "–" if r.parameters is None else f"{r.parameters:,}") for r in others.reported
+        ]
+        rows += [(title, others.title, *map(say.percent, pair), size) for title, pair, size in told]
+    return _frame("model; by; accuracy; standard deviation; parameters", rows)
+
+
+def many_table(analysis: Analysis) -> pd.DataFrame:
+    """One row per model: how often the motif is the first guess, or among the first three; macro F1."""
+    rows = []
+    for model in analysis.models:
+        if fits := analysis.results.select(model, "grouped").items:
+            every = range(len(analysis.motifs))
+            scores = [
+                (
+                    accuracy(f.y_true, f.y_prob),
+                    balanced_accuracy_score(f.y_true, f.y_prob.argmax(1)),
+                    top_k_accuracy_score(f.y_true, f.y_prob, k=3, labels=every),
+                    macro_f1(f.y_true, f.y_prob),
+                )
+                for f in fits
+            ]
+            *shares, f1 = np.mean(scores, axis=0).tolist()
+            rows.append((analysis.title(model), *map(say.percent, shares), say.number(f1, 3)))
+    return _frame("model; first guess right; balanced; among the first three; macro F1", rows)
 
 
 def comparison_table(analysis: Analysis) -> pd.DataFrame:

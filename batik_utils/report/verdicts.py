@@ -145,6 +145,29 @@ def claims_summary(rows: Sequence[claims.ClaimRow]) -> str:
     return f"Of {say.count(len(rows), 'published number')}, {say.listed(parts)}.{which}"
 
 
+def sources(title: str, grouped: Interval | None, sources: Interval | None) -> str:
+    """What a model reaches where pictures of one source are kept together too, and which figure to expect elsewhere."""
+    if grouped is None or sources is None:
+        return f"What {title} reaches with pictures of one source together cannot be said: it has too few fits."
+    lost = f"{say.points(grouped.value - sources.value)} less than with near-duplicates together"
+    if sources.value >= grouped.low:
+        near = f"near the {say.percent(grouped.value)} with near-duplicates together"
+        lost = f"{near}: it leans little on who took a picture"
+    return f"{title} reaches {_mean(sources)}, {lost}. This is what to expect of it on cloth from elsewhere."
+
+
+def others(title: str, mean: float, sd: float, best: str, accuracy: float, best_sd: float) -> str:
+    """A model's mean and sd over the splits of others, against the best of what they reported."""
+    gap, band = mean - accuracy, 2 * (sd**2 + best_sd**2) ** 0.5
+    than = "no clear difference from"
+    if abs(gap) > band:
+        than = f"{say.points(abs(gap))} {'more' if gap > 0 else 'less'} than"
+    return (
+        f"{title} reaches {say.percent(mean)} (standard deviation over splits {say.points(sd)}), {than} the best that "
+        f"they report, {say.percent(accuracy)} of {best}."
+    )
+
+
 def missing_fits(got: int, expected: int, reasons: Sequence[str] = ()) -> str:
     """Whether every planned fit has a result."""
     if got >= expected:
