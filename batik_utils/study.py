@@ -165,6 +165,7 @@ class RecipeModel(Strict):
     """Strengths to try of each head: scikit-learn's alpha for ridge, C for the others."""
     inner_folds: Annotated[int, Field(ge=2)] = 5
     optional: bool = False
+    note: str = ""  # what readers must know of how the candidates were drawn up
     # What other models have to set; the choices of a recipe are made inside each fit.
     augmentation: ClassVar[Augmentation] = Augmentation()
     batch_size: ClassVar[int] = 0

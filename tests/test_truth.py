@@ -5,7 +5,8 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from paper import EVERYTHING, LITE, SCRATCH, make_analysis, references, said
+from paper import EVERYTHING, LITE, PER_MOTIF, SCRATCH, make_analysis, references, said
+from results_factory import make_results
 
 from batik_utils.report.analysis import Analysis
 from batik_utils.values import Results
@@ -31,6 +32,13 @@ ONLY_IF = {
     "permuted": "labels shuffled",
     "unequal": "fewer of them; equally often",
     "bfloat16": "bfloat16",
+    "sources": "pictures of one source together; what to expect of it; confirmed by eye",
+    "others": "Beside another evaluation; splits of another",
+    "recipe": "inner folds of its own; What the recipes chose; an ablation",
+    "regularised": "random crops",
+    "augmented": "augmented views",
+    "many": "among the first three",
+    "corruptions": "Corruptions change; loses most when; next to nothing on tampered",
 }
 """{fact: words that may be said only where it holds}"""
 NOT_AT_HOME = "batik; Batik; cloth; dyer; photograph"
@@ -74,6 +82,38 @@ HALF = SCRATCH | {"precision": "bfloat16"}
 FEW = {"folds": 3, "pretrained": {"repeats": 2, "seeds": 2}, "scratch": {"repeats": 1, "seeds": 2}}
 
 
+PARTS = {"parts": {"pattern": {"texture": "patterns"}}, "candidates": {"patterns": ["pattern"], "again": ["pattern"]}}
+RECIPE = {"kind": "recipe", "title": "Recipe", "heads": {"ridge": [0.1, 1.0]}} | PARTS
+CROPS = SCRATCH | {"title": "Crops", "architecture": "small_cnn", "regularised": {}}
+THEIRS = {"title": "theirs", "splits": "theirs", "reported": [{"title": "Large", "accuracy": 0.5, "sd": 0.01}]}
+
+
+def recipes() -> Analysis:
+    """A study of two recipes and a network trained on crops, with sources and the splits of others."""
+    models = {"recipe": RECIPE, "texture": RECIPE | {"title": "Texture"}, "crops": CROPS}
+    source = {"name": "shop", "why": "one mark", "pictures": ["alder/1.jpg"]}
+    often = {"folds": 3, "pretrained": {"repeats": 2}, "scratch": {"repeats": 2}, "corruptions": False}
+    base = make_analysis(motifs=12)
+    more = {"models": models, "compare": ["recipe", "texture"], "sources": [source], "others": THEIRS, "grouped": often}
+    study = make_analysis(motifs=12, **more).study
+    common = {"per_class": PER_MOTIF, "seeds": 1, "motifs": base.dataset.motifs}
+    fits = [
+        make_results(dict.fromkeys(models, 0.8), repeats=2, folds=3, protocol=p, **common)
+        for p in ("grouped", "sources")
+    ]
+    fits.append(make_results({"recipe": 0.7, "texture": 0.6}, repeats=3, folds=1, protocol="others", **common))
+    fits.append(make_results({}, published=dict.fromkeys(models, (80,)), **common))
+    curve = {k: [0.5, 0.7] for k in ("accuracy", "loss", "val_accuracy", "val_loss")}
+    items = [
+        replace(r, history=curve if r.fit.protocol == "published" else {})
+        if r.fit.model == "crops"
+        else replace(r, history={}, chosen="patterns, ridge 0.1", alone={"patterns": r.y_prob, "again": r.y_prob})
+        for part in fits
+        for r in part
+    ]
+    return Analysis(study, base.dataset, Results(tuple(items)), clean_features=base.clean_features)
+
+
 def special() -> list[Analysis]:
     """Studies in which the rest of the facts hold, and one of which none does."""
     tenths = make_analysis(published={"split": "stratified-80-10-10", "seeds": 2})
@@ -85,6 +125,7 @@ def special() -> list[Analysis]:
     return [
         bare,
         Analysis(odd.study, odd.dataset, Results((*odd.results, *again)), {"lite": "it was lost"}, odd.clean_features),
+        recipes(),
     ]
 
 
@@ -102,6 +143,15 @@ def test_what_holds_is_said():
 def test_every_figure_is_drawn():
     words = said(make_analysis("published", True, True, True, True, True, motifs=12), draw=True)
     assert {"fig-method", "fig-examples", "fig-pairs", "fig-search", "fig-mispaired", "fig-map"} <= set(words)
+
+
+def test_a_study_of_recipes_draws_its_figures_and_tells_their_choices():
+    words = said(recipes(), draw=True)
+    assert {"fig-pareto", "tbl-recipe-recipe", "tbl-recipe-texture", "tbl-sources", "tbl-others", "tbl-many"} <= set(
+        words
+    )
+    assert "fig-augmentation" not in words and "fig-corruptions" not in words
+    assert "6 of 6" in words["tbl-recipe-recipe"] and "ridge 0.1 (6)" in words["tbl-recipe-recipe"]
 
 
 def test_by_hand_every_cell_runs_whatever_the_study():

@@ -194,6 +194,12 @@ TEST = "On these 30 images, with p < 0.05, the test "
         (verdicts.missing_fits(10, 10), "All 10 planned fits have a result.", ""),
         (verdicts.missing_fits(9, 10, ["no memory"]), "9 of 10 planned fits … 1 is missing: no memory", ""),
         (verdicts.missing_fits(8, 10), "2 are missing.", ""),
+        (verdicts.sources("A", None, None), "cannot be said", "less than"),
+        (verdicts.sources("A", _band(0.8, 0.1), _band(0.71, 0.1)), "near the 80.0 % … leans little", "less than"),
+        (verdicts.sources("A", _band(0.8, 0.1), _band(0.69, 0.1)), "11.0 points less than … elsewhere", "leans"),
+        (verdicts.others("A", 0.60, 0.02, "B", 0.5, 0.02), "10.0 points more than the best … 50.0 % of B", "no clear"),
+        (verdicts.others("A", 0.45, 0.01, "B", 0.5, 0.02), "5.0 points less than the best", "no clear"),
+        (verdicts.others("A", 0.54, 0.02, "B", 0.5, 0.02), "no clear difference from the best", "points more"),
         (verdicts.audit(BARE), "no two that show the same", ""),
         (
             verdicts.audit(replace(BARE, pairs=PAIRS)),

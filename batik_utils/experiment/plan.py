@@ -24,7 +24,18 @@ from batik_utils.models.work import Task
 from batik_utils.study import Repetition, Study, load_study
 from batik_utils.values import Dataset, Fit, Hyper, Results
 
-UNUSED = {"title", "optional", "variant_of", "mistake", "stand_in", "search", "epochs", "learning_rate", "dropout"}
+UNUSED = {
+    "title",
+    "note",
+    "optional",
+    "variant_of",
+    "mistake",
+    "stand_in",
+    "search",
+    "epochs",
+    "learning_rate",
+    "dropout",
+}
 """Fields of a model that change no number by themselves: words, and what the fit's own setting replaces."""
 
 

@@ -94,7 +94,7 @@ class Analysis:
             "many": len(self.motifs) > MANY,
             "bfloat16": any(getattr(m, "precision", "") == "bfloat16" for m in models),
         }
-        lacks = {f"no{fact}" for fact in ("seed", "search", "twins", "curve", "recipe") if not holds[fact]}
+        lacks = {f"no{fact}" for fact in ("seed", "search", "twins", "curve") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}
         return always | lacks | {fact for fact, true in holds.items() if true}
 

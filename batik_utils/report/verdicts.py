@@ -153,7 +153,7 @@ def sources(title: str, grouped: Interval | None, sources: Interval | None) -> s
     if sources.value >= grouped.low:
         near = f"near the {say.percent(grouped.value)} with near-duplicates together"
         lost = f"{near}: it leans little on who took a picture"
-    return f"{title} reaches {_mean(sources)}, {lost}. This is what to expect of it on cloth from elsewhere."
+    return f"{title} reaches {_mean(sources)}, {lost}. This is what to expect of it on pictures from elsewhere."
 
 
 def others(title: str, mean: float, sd: float, best: str, accuracy: float, best_sd: float) -> str:
