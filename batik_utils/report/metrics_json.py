@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from batik_utils.files import write_json
+from batik_utils.report.pages import VERSION
 from batik_utils.stats import metrics as scores
 from batik_utils.stats.claims import Verdict, claims_table
 from batik_utils.stats.compare import PublishedComparison, compare_published
@@ -22,8 +23,6 @@ from batik_utils.wording import NBSP
 if TYPE_CHECKING:
     from batik_utils.report.analysis import Analysis
 
-VERSION: Literal[3] = 3
-"""Raised whenever a key of metrics.json changes its name or meaning."""
 SCHEMA = Path(__file__).with_name("metrics_schema.json")
 """Made of MetricsFile by `python -m batik_utils.report.metrics_json`."""
 FOLDED = ("grouped", "sources", "others", "permuted")

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 
@@ -16,8 +16,8 @@ from batik_utils.errors import BatikError
 from batik_utils.files import write_text
 from batik_utils.study import ROOT, load_study
 
-VERSION = 2
-"""Of metrics.json; an older one is not read."""
+VERSION: Literal[3] = 3
+"""Of metrics.json, raised whenever a key changes its name or meaning; an older one is not read."""
 FILES = {"report.html": "Read the report", "report.pdf": "PDF", "metrics.json": "metrics.json"}
 MARKS = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
