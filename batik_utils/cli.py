@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from batik_utils.errors import BatikError, printable
-from batik_utils.study import ROOT, load_study, study_names
+from batik_utils.study import ROOT
+from batik_utils.study_file import load_study, study_names
 
 app = typer.Typer(
     help="How well can a computer tell batik motifs apart from few photographs?",

@@ -3,7 +3,8 @@
 from batik_utils.data.load import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.models.work import Task
-from batik_utils.study import Study, load_study
+from batik_utils.study import Study
+from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, FitResult, Hyper, Split
 
 

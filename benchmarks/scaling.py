@@ -14,7 +14,8 @@ from rich.table import Table
 from batik_utils.data.load import load_dataset
 from batik_utils.data.obtain import published_files
 from batik_utils.experiment import make_plan, run_plan
-from batik_utils.study import Repetition, Study, load_study
+from batik_utils.study import Repetition, Study
+from batik_utils.study_file import load_study
 from batik_utils.values import Dataset
 
 

@@ -46,15 +46,17 @@ def look_at(pictures: list[Image.Image], count: int) -> Counter[str]:
             if worker is None or worker.poll() is not None:
                 command = [sys.executable, __file__]
                 worker = subprocess.Popen(command, stdin=-1, stdout=-1, stderr=subprocess.STDOUT, text=True, bufsize=1)
+                assert worker.stdout.readline() == "ready\n"  # importing may take longer than a picture may
             worker.stdin.write(f"{path}\n")
             answered = select.select([worker.stdout], [], [], SECONDS)[0]
             said = worker.stdout.readline().strip() or "crash" if answered else "hang"
             if said not in {"picture", "refused"}:  # what is printed against our will comes here, too
                 said = f"{number}: {said}"
                 worker.kill()
-                worker.wait()
+                worker.communicate()
             outcomes[said] += 1
-        worker.communicate()
+        if worker.returncode is None:
+            worker.communicate()
     return outcomes
 
 
@@ -64,6 +66,7 @@ def look_at_named_files() -> None:
     from batik_utils.data.decode import NotAnImage, read_image
 
     warnings.simplefilter("ignore")
+    print("ready", flush=True)
     for line in sys.stdin:
         try:
             read_image(Path(line.strip()), 64, "nearest")

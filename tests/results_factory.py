@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from batik_utils.study import Study, parse_study
+from batik_utils.study import Study
+from batik_utils.study_file import parse_study
 from batik_utils.values import Dataset, Fit, FitResult, Hyper, Results, Source
 
 HYPER = Hyper(epochs=20, learning_rate=0.001, dropout=0.5)

@@ -16,7 +16,7 @@ from batik_utils.errors import BatikError
 from batik_utils.report.analysis import Analysis
 from batik_utils.report.cards import SOURCES, croissant, model_card, reforms_table
 from batik_utils.report.deploy import best_info
-from batik_utils.study import load_study
+from batik_utils.study_file import load_study
 from batik_utils.values import Results
 
 # mlcroissant parses JSON-LD through a part of rdflib that rdflib itself has deprecated.

@@ -16,7 +16,7 @@ from tiny_report import curve, photograph, prose, scores, shown
 from batik_utils.errors import BatikError
 from batik_utils.report import display
 from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
-from batik_utils.report.pages import write_index
+from batik_utils.report.pages import VERSION, write_index
 
 LINE = "Procedural sample, not batik photographs"
 ABOUT = {"title": "Two models", "subtitle": "Which is better?", "credit": ["Takes up “A study”", "by A and B"]}
@@ -168,7 +168,12 @@ def metrics(title, drawn, **changes):
     score = {"accuracy": 0.8667, "interval": [0.7, 0.95]}
     weak = {"title": "Weak", "parameters": None, "published": None, "grouped": {"accuracy": 0.5}}
     good = {"title": "Good <b>", "parameters": 2422339, "published": score, "grouped": score}
-    out = {"version": 2, "title": title, "motifs": ["batik-bali", "batik-celup"], "models": {"a": weak, "b": good}}
+    out = {
+        "version": VERSION,
+        "title": title,
+        "motifs": ["batik-bali", "batik-celup"],
+        "models": {"a": weak, "b": good},
+    }
     return out | {"data": {"drawn": drawn, "images": 1200}, "comparison": {"sentence": "A & B."}} | changes
 
 

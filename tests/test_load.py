@@ -12,7 +12,7 @@ from batik_utils.data import load as rooms
 from batik_utils.data import obtain
 from batik_utils.data.load import load_dataset
 from batik_utils.errors import BatikError
-from batik_utils.study import parse_study
+from batik_utils.study_file import parse_study
 
 BALI, CELUP = "batik-bali", "batik-celup"
 

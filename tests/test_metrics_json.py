@@ -13,7 +13,7 @@ from results_factory import make_dataset, make_results
 from batik_utils.files import json_text, write_json
 from batik_utils.report.analysis import Analysis
 from batik_utils.report.metrics_json import SCHEMA, MetricsFile
-from batik_utils.study import load_study, study_names
+from batik_utils.study_file import load_study, study_names
 from batik_utils.values import Results
 
 

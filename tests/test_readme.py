@@ -8,7 +8,8 @@ import yaml
 
 from batik_utils.errors import BatikError
 from batik_utils.report.pages import MARKS, update_readme
-from batik_utils.study import ROOT, load_study
+from batik_utils.study import ROOT
+from batik_utils.study_file import load_study
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 STUDIES = MARKS.search(README)[2].split()

@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from batik_utils.errors import BatikError
 from batik_utils.sample import SAMPLE_MOTIFS, draw
-from batik_utils.study import load_study
+from batik_utils.study_file import load_study
 
 
 def _shrink(image: np.ndarray, size: int) -> np.ndarray:

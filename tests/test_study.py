@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from batik_utils.errors import BatikError
-from batik_utils.study import ROOT, Architecture, load_study, parse_study, study_names
+from batik_utils.study import ROOT, Architecture
+from batik_utils.study_file import load_study, parse_study, study_names
 
 FIRST = "bali-betawi-celup"
 NAN, INF = float("nan"), float("inf")
@@ -56,6 +57,7 @@ def test_a_repetition_that_is_half_said_keeps_its_kinds_defaults(raw):
         (("seed_study", "notes"), "traning", "", r"'seed_study\.notes\.traning', did you mean 'training'"),
         (("claims", 0), "modle", "", r"'claims\.0\.modle', did you mean 'model'"),
         (("models", "scratch"), "epochs", "20", r"models\.scratch\.epochs.*'20'"),
+        (("models", "scratch"), "architecture", "small_cnn", r"small_cnn and the field regularised go together"),
         (("models", "scratch"), "architecture", "sed_cnn", r"'pooled_cnn' or 'small_cnn', not 'sed_cnn'"),
         (("models", "scratch"), "augmentation", {"rotation": NAN}, r"models\.scratch\.augmentation\.rotation.*finite"),
         (("claims", 0), "model", "scratsh", "'scratsh', did you mean 'scratch'"),

@@ -13,7 +13,8 @@ import yaml
 
 from batik_utils.experiment import Plan, make_plan, run_plan
 from batik_utils.experiment.run import opened
-from batik_utils.study import Study, parse_study
+from batik_utils.study import Study
+from batik_utils.study_file import parse_study
 from batik_utils.values import Dataset, Source
 
 MOTIFS = ("batik-one", "batik-two")

@@ -36,13 +36,15 @@ def cluster(address: str) -> Iterator[Runner]:
                 f"No worker joined the Dask scheduler at {address} within {WAIT} seconds; start some, or wait "
                 "until your queue gives them."
             ) from None
-        yield lambda jobs: told_apart(len(jobs), partial(_attempt, client, jobs, {}))
+        yield lambda jobs: told_apart(len(jobs), partial(_attempt, client, jobs))
 
 
-def _attempt(client: Any, jobs: Sequence[Job], held: dict[int, Any], indices: Sequence[int]) -> Done:
+def _attempt(client: Any, jobs: Sequence[Job], indices: Sequence[int]) -> Done:
     """As many jobs as workers can take are under way, counted anew with every result: workers may join late."""
     from distributed import as_completed
 
+    # Of this attempt alone: the scheduler gives up what was held where workers died, and whatever needs it.
+    held: dict[int, Any] = {}
     waiting, under_way = list(indices)[::-1], as_completed(loop=client.loop)
     sent: dict[Any, int] = {}
     while waiting or sent:

@@ -21,7 +21,8 @@ from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.kinds import FEATURES, KINDS
 from batik_utils.models.work import Task
-from batik_utils.study import Repetition, Study, load_study
+from batik_utils.study import Repetition, Study
+from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, Hyper, Results
 
 UNUSED = {

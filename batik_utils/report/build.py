@@ -18,7 +18,8 @@ from batik_utils.files import atomic, digest, digest_json, json_text, write_json
 from batik_utils.progress import Stages
 from batik_utils.report import freshness
 from batik_utils.report.freshness import FACES, FIGURES, PAGES, Kept, Stamp, only, sha256, without
-from batik_utils.study import ROOT, Study, load_study
+from batik_utils.study import ROOT, Study
+from batik_utils.study_file import load_study
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

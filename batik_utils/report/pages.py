@@ -14,7 +14,8 @@ import jinja2
 from batik_utils import wording as say
 from batik_utils.errors import BatikError
 from batik_utils.files import write_text
-from batik_utils.study import ROOT, load_study
+from batik_utils.study import ROOT
+from batik_utils.study_file import load_study
 
 VERSION: Literal[3] = 3
 """Of metrics.json, raised whenever a key changes its name or meaning; an older one is not read."""
