@@ -21,6 +21,8 @@ from batik_utils.files import write_text
 
 KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "agg",
+    # Sums on several threads round otherwise; a build that has just done fits would hand down one thread anyway.
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     "PYTHONHASHSEED": "0",
     # A third party's warning would land in the output of one machine and not in another's.
     "PYTHONWARNINGS": "ignore",
