@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from batik_utils.figures.style import GREY, INK, PALETTE, THIN, colours, legend_below, new, percent_axis, slant_labels
-from batik_utils.wording import number, percent
+from batik_utils.wording import number, probability
 
 CROWDED = 8
 """Motifs above which a cell of a confusion matrix has no room for a decimal."""
@@ -74,7 +74,9 @@ def posterior_figure(
     parts = ((x > rope, PALETTE[0]), (np.abs(x) <= rope, GREY), (x < -rope, PALETTE[1]))
     names = (f"{titles[0]} better", f"practically the same (±{100 * rope:g} points)", f"{titles[1]} better")
     for (where, colour), name, p in zip(parts, names, probabilities, strict=True):
-        ax.fill_between(x, density, where=where, color=colour, alpha=0.45, linewidth=0, label=f"{name}: {percent(p)}")
+        ax.fill_between(
+            x, density, where=where, color=colour, alpha=0.45, linewidth=0, label=f"{name}: {probability(p)}"
+        )
     ax.axvline(0, linewidth=0.8, **THIN)
     ax.set(xlabel=f"Difference in accuracy, {titles[0]} − {titles[1]} (points)", yticks=[], ylim=(0, None))
     ax.xaxis.set_major_formatter(lambda value, _: number(100 * value, 0, sign=True))

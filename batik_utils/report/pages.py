@@ -17,7 +17,7 @@ from batik_utils.files import write_text
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study
 
-VERSION: Literal[3] = 3
+VERSION: Literal[4] = 4
 """Of metrics.json, raised whenever a key changes its name or meaning; an older one is not read."""
 FILES = {"report.html": "Read the report", "report.pdf": "PDF", "metrics.json": "metrics.json"}
 MARKS = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
