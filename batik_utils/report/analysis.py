@@ -176,8 +176,9 @@ class Analysis:
         return {m: s for m in self.models if (s := stats.published_summary(self.results, m))}
 
     def published_claims(self, metric: str = "accuracy") -> dict[str, float]:
-        """{title: the seed study's number}"""
-        return {self.title(c.model): c.value for c in self.study.claims if c.metric == metric}
+        """{title: the seed study's number} where it is stated, not read off a plot."""
+        found = [c for c in self.study.claims if c.metric == metric and c.read_off is None]
+        return {self.title(c.model): c.value for c in found}
 
     @cached_property
     def mispaired(self) -> dict[str, Mispaired]:
@@ -192,7 +193,7 @@ class Analysis:
 
     @cached_property
     def shared(self) -> Results:
-        """The results on the grouped folds that both models of the verdict have: all that stands side by side."""
+        """The results on the grouped folds that both models of the verdict have: what stands side by side."""
         return shared_folds(self.results, self.pretrained, self.scratch)
 
     @cached_property
@@ -215,8 +216,8 @@ class Analysis:
 
     @cached_property
     def all_folds(self) -> dict[str, Interval]:
-        """{title: the same over all its folds} of what was fitted on more than the shared ones."""
-        found = {self.title(m): stats.grouped_interval(self.results, m) for m in [*self.models, *BASELINES]}
+        """{title: the same over all its folds} of the models that were fitted on more than the shared ones."""
+        found = {self.title(m): stats.grouped_interval(self.results, m) for m in self.models}
         shared = self.grouped_intervals
         return {title: i for title, i in found.items() if i and (title not in shared or shared[title].n != i.n)}
 
@@ -228,7 +229,7 @@ class Analysis:
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """All comparisons across the shared folds, one family under Holm's correction.
+        """All comparisons across folds, each on all that its two models share: one family under Holm's correction.
 
         The verdict's pretrained model against every other, each model of the verdict against every baseline, and
         what repeats a mistake against what does not.
@@ -236,7 +237,7 @@ class Analysis:
         a, b = self.pretrained, self.scratch
         others = [m for m in self.models if m not in (a, b)]
         pairs = [*((a, m) for m in (b, *others, *BASELINES)), *((b, m) for m in BASELINES)]
-        return compare_family(self.shared, [*pairs, *((right, wrong) for wrong, right, _ in self.variants)])
+        return compare_family(self.results, [*pairs, *((right, wrong) for wrong, right, _ in self.variants)])
 
     def comparison(self, a: str, b: str) -> Comparison | None:
         """That of the family in which A is against B."""
@@ -270,7 +271,11 @@ class Analysis:
     def easy(self) -> list[str]:
         """What cannot be shown to be worse than the models of the verdict, although it saw no network: sentences."""
         found = {m: [c for c in self.comparisons if c.a == m and self.without_network(c.b)] for m in self.study.compare}
-        told = [verdicts.easy(self.title(m), {self.title(c.b): c for c in against}) for m, against in found.items()]
+        names = {name: b.title.lower() for name, b in BASELINES.items()}
+        told = [
+            verdicts.easy(self.title(m), {names.get(c.b) or self.title(c.b): c for c in against})
+            for m, against in found.items()
+        ]
         return [sentence for sentence in told if sentence]
 
     def without_network(self, model: str) -> bool:

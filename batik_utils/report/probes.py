@@ -34,24 +34,21 @@ def budget(settings: Mapping[str, int]) -> str:
     )
 
 
-def overfitting(title: str, trained: float, tested: Interval, losses: tuple[float, float] | None) -> str:
-    """Whether a model is right more often on images that it learnt from, and whether its test loss turned up.
+def overfitting(title: str, trained: float, tested: Interval, turned: int, seeds: int) -> str:
+    """Whether a model is right more often on images that it learnt from, and whether its loss on others turned up.
 
-    trained is accuracy in the last epoch (a fraction), tested that of the same fit on test images; losses are the
-    lowest test loss of any epoch and the last one's.
+    trained is accuracy in the last epoch (a fraction), tested that of the same fit on test images; turned counts the
+    training seeds whose loss on other images ends over a tenth above its lowest.
     """
-    both = f"{say.percent(trained)} in training against {reached(tested)} on the test images"
-    says = f"{title} shows no gap that so few test images could tell from chance: {both}"
+    says = f"{title} shows no gap between images that it learnt from and others that is larger than these images allow"
     if trained > tested.high:
-        says = f"{title} knows the images that it learnt from better than others: {both}"
+        says = f"{title} knows the images that it learnt from better than others"
     elif trained < tested.low:
-        says = f"{title} is right less often in training, where images are changed and dropout is at work: {both}"
-    if losses is None:
-        return f"{says}."
-    path = f"{say.number(losses[0], 2)} at its lowest, {say.number(losses[1], 2)} in the last epoch"
-    if losses[1] > 1.1 * losses[0]:
-        return f"{says}; its test loss has turned up ({path}), so that longer training would do harm."
-    return f"{says}; its test loss has not turned up ({path})."
+        says = f"{title} is right less often in training, where images are changed and dropout is at work"
+    both = f"{say.percent(trained)} in training, {say.percent(tested.value)} on test images ({_band(tested)})"
+    often = f"with {turned} of {say.count(seeds, 'training seed')} its loss on other images ends over a tenth above its"
+    end = f"{often} lowest, so that training for longer would {'not help' if 2 * turned > seeds else 'rarely harm'}"
+    return f"{says}: {both}; {end}."
 
 
 def variance(title: str, split: VarianceSplit) -> str:
@@ -193,6 +190,10 @@ def calibration(found: Mapping[str, Calibration]) -> str:
     parts = [f"{verb} {{}} of {say.listed(titles)}" for verb, titles in does.items() if titles]
     told = [part.format("that" if i else "the loss") for i, part in enumerate(parts)]
     return f"{say.upper_first(says)}. A temperature, fitted on other folds, {say.listed(told)}."
+
+
+def _band(interval: Interval) -> str:
+    return f"{INTERVAL} {say.percent_range(interval)}"
 
 
 def _gap(interval: Interval) -> str:

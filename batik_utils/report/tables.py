@@ -214,13 +214,16 @@ def many_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def comparison_table(analysis: Analysis) -> pd.DataFrame:
-    """All comparisons across the shared folds: difference with interval, p, posterior probabilities."""
+    """All comparisons across folds, each on the folds that its two models share: both means, difference, p, beliefs."""
     rows, p_name = [], "p (Holm)" if len(analysis.comparisons) > 1 else "p"
     for c in analysis.comparisons:
+        means = f"{say.hundredths(c.mean_a)} and {say.percent(c.mean_b)}"
         difference = f"{say.signed_points(c.difference.value)} ({say.points_range(c.difference)})"
         beliefs = map(say.probability, (c.p_a_better, c.p_same, c.p_b_better))
-        rows.append((analysis.title(c.a), analysis.title(c.b), difference, _p(c.p), *beliefs))
-    return _frame(f"A; B; A − B, 95 % interval; {p_name}; P(A better); P(same); P(B better)", rows)
+        folds = c.folds * c.repeats
+        rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, folds, _p(c.p), *beliefs))
+    columns = f"A; B; A and B; A − B, 95 % interval; folds; {p_name}; P(A better); P(same); P(B better)"
+    return _frame(columns, rows)
 
 
 def per_motif_table(analysis: Analysis) -> pd.DataFrame:

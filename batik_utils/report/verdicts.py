@@ -121,14 +121,12 @@ def easy(title: str, against: Mapping[str, Comparison]) -> str:
 
     against is {title of what needs no network: the model against it}.
     """
-    shares = {other: f"{other} ({say.percent(c.mean_b)})" for other, c in against.items()}
-    above = [shares[other] for other, c in against.items() if c.declared and c.difference.value < 0]
-    level = [shares[other] for other, c in against.items() if not c.declared]
+    gap = {name: f"{say.signed_points(c.difference.value)}, {_ends(c)}" for name, c in against.items()}
+    level = [f"{name} ({gap[name]})" for name, c in against.items() if not c.declared]
+    above = [f"{name} ({gap[name]})" for name, c in against.items() if c.declared and c.difference.value < 0]
     groups = (("cannot be shown to beat", level), ("is worse than", above))
-    if parts := [f"{words} {say.listed(names)}" for words, names in groups if names]:
-        (mean, *_) = (c.mean_a for c in against.values())
-        return f"{title} ({say.percent(mean)}) {' and '.join(parts)}, which need no network at all."
-    return ""
+    parts = [f"{words} {say.listed(names)}" for words, names in groups if names]
+    return f"{title} {' and '.join(parts)}, for which no network is needed." if parts else ""
 
 
 def all_folds(found: Mapping[str, Interval]) -> str:
@@ -142,7 +140,7 @@ def all_folds(found: Mapping[str, Interval]) -> str:
 def claims_summary(rows: Sequence[claims.ClaimRow]) -> str:
     """How many published numbers hold, and which do not."""
     n = Counter(r.verdict for r in rows)
-    words = {claims.UNTOLD: "cannot be told from ours, nor shown to be reproduced"}
+    words = {claims.UNTOLD: "cannot be told either way"}
     order = (claims.REPRODUCED, claims.UNTOLD, claims.NOT_REPRODUCED, claims.NOT_COMPARABLE)
     counted = [(v, n[v], "is" if n[v] == 1 else "are") for v in order if n[v]]
     parts = [f"{times} {words[v]}" if v in words else f"{times} {be} {v}" for v, times, be in counted]
@@ -249,6 +247,10 @@ def _word(c: Comparison) -> str:
 def reached(interval: Interval) -> str:
     """A number with its interval, as sentences give it."""
     return f"{say.percent(interval.value)}, {INTERVAL} {say.percent_range(interval)}"
+
+
+def _ends(c: Comparison) -> str:
+    return f"{INTERVAL} {say.points_range(c.difference)}"
 
 
 def _p(c: Comparison) -> str:

@@ -18,8 +18,9 @@ from batik_utils.wording import NBSP, Band, count, number, of_images, p_value, p
 
 Verdict = Literal["reproduced", "cannot be told", "not reproduced", "not comparable"]
 REPRODUCED, UNTOLD, NOT_REPRODUCED, NOT_COMPARABLE = get_args(Verdict)
-"""Inside the interval that predicts such a number from ours (see expected); outside it, but no two-sample test tells
-the two apart; outside, and a test does; the model, the images or the way of counting is not the seed's."""
+"""Inside the interval that predicts such a number from ours (see expected), and no two-sample test tells the two apart;
+inside or outside, but the test says otherwise, so that a noisy model does not pass by its noise; outside, and the test,
+corrected, tells them apart; the model, the images or the way of counting is not the seed's."""
 SHUFFLED = "paired_wrong_"
 """How the metrics of the seed's shuffled reports begin."""
 SHARES = {"accuracy", "train_accuracy"}
@@ -121,7 +122,7 @@ def _measured(
     if not same_images:
         return found | {"reason": "the pictures here are not the seed study's."}
     if study.seed_study and not study.seed_study.test_images_known:
-        lies = f"{of_images(claim.value, claim.n)} there, " if claim.n and claim.metric in SHARES else ""
+        lies = f"{round(claim.value * claim.n)} of {claim.n} there, " if claim.n and claim.metric in SHARES else ""
         also = f"{of_images(median, ours)} here" if ours and claim.metric in SHARES else f"{number(median, 3)} here"
         why = "which images the seed study tested on is not known, only how many; ours are others"
         return found | {"reason": f"{why} ({lies}{also})."}
@@ -156,20 +157,25 @@ def nearest_reading(claim: Claim, ours: float) -> float:
 def _judged(row: ClaimRow, adjusted: float | None) -> ClaimRow:
     """The row with its verdict, which awaited the correction for all tests."""
     assert row.expected is not None and row.p_value is not None
-    value, p = nearest_reading(row, row.expected.value), row.p_value if adjusted is None else adjusted
+    value = nearest_reading(row, row.expected.value)
     if row.metric in SHARES and row.n:
         value = round(value * row.n) / row.n
         least, most = math.ceil(row.expected.low * row.n - 1e-9), math.floor(row.expected.high * row.n + 1e-9)
-        told, band = of_images(round(row.value * row.n) / row.n, row.n), f"{least}–{most} of {row.n}"
+        told, band = f"{round(row.value * row.n)} of {row.n}", f"{least}–{most} of {row.n}"
     else:
         told, band = f"{row.value:g}", f"{number(row.expected.low, 3)}–{number(row.expected.high, 3)}"
-    about = "about " if row.read_off else ""
-    test = f"{p_value(p)}{'' if adjusted is None else ' after Holm’s correction'}"
+    if row.read_off:
+        told = f"{told}, read off to within {row.read_off:g},"
     inside = row.expected.low - 1e-9 <= value <= row.expected.high + 1e-9
-    verdict = REPRODUCED if inside else NOT_REPRODUCED if p < 1 - LEVEL else UNTOLD
-    where, over = "lies within" if inside else "lies outside", count(row.expected.n, "training seed")
-    shown = "" if inside else f", {'and' if verdict == NOT_REPRODUCED else 'but'} the test against ours gives {test}"
-    reason = f"{about}{told} {where} {band}, where a replicate should lie (from {over}){shown}."
+    # Uncorrected where it would stand against "reproduced", corrected where it would be for "not reproduced".
+    p = row.p_value if inside or adjusted is None else adjusted
+    apart = p < 1 - LEVEL
+    verdict = UNTOLD if inside == apart else REPRODUCED if inside else NOT_REPRODUCED
+    over, place = count(row.expected.n, "training seed"), "within" if inside else "outside"
+    test = f"{p_value(p)}{'' if inside or adjusted is None else ' after Holm’s correction'}"
+    also = f", {'but' if verdict == UNTOLD else 'and'} the test against ours gives {test}"
+    shown = "" if verdict == REPRODUCED else also
+    reason = f"{told} lies {place} {band}, where a replicate should lie (from {over}){shown}."
     return row.model_copy(update={"verdict": verdict, "p_adjusted": adjusted, "reason": reason})
 
 

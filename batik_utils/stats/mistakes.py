@@ -86,8 +86,7 @@ def mispaired_fit(result: FitResult, motifs: Sequence[str], shuffles: int = 10_0
     precision, recall, f1 = (hits / np.maximum(below, 1) for below in (said, true, (said + true) / 2))
     accuracies = hits.sum(axis=1) / len(labels)
     low, high = np.quantile(accuracies, [0.025, 0.975]).tolist()
-    shares = [np.bincount(v, minlength=len(motifs)) / len(labels) for v in (labels, predicted)]
-    right = float((labels == predicted).mean())
-    reports = (classification_table(labels, said, motifs) for said in (predicted, predicted[orders[0]]))
+    expected, right = float(true @ said) / len(labels) ** 2, float((labels == predicted).mean())
+    reports = (classification_table(labels, answers, motifs) for answers in (predicted, predicted[orders[0]]))
     scores = (accuracies, precision, recall, f1)
-    return Mispaired(right, float(shares[0] @ shares[1]), *scores, low, high, len(labels), *reports)
+    return Mispaired(right, expected, *scores, low, high, len(labels), *reports)
