@@ -38,7 +38,7 @@ ONLY_IF = {
     "regularised": "random crops",
     "augmented": "augmented views",
     "many": "among the first three",
-    "corruptions": "Corruptions change; loses most when; next to nothing on tampered",
+    "corruptions": "Corruptions change; loses most when; No loss on tampered",
 }
 """{fact: words that may be said only where it holds}"""
 NOT_AT_HOME = "batik; Batik; cloth; dyer; photograph"
