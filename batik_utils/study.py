@@ -323,15 +323,15 @@ class Study(Strict):
         for where, name in named:
             if name not in self.models:
                 raise ValueError(f"{where} names the model {name!r}, {nearest(name, self.models)}")
-        for motif in (claim.motif for claim in self.claims if claim.motif is not None):
-            if motif not in self.motifs:
-                raise ValueError(f"claims names the motif {motif!r}, {nearest(motif, self.motifs)}")
         kinds = [self.models[name].kind for name in self.compare]
         if kinds[0] == "scratch" or kinds[1] == "pretrained":
             found = " and ".join(f"{name} ({kind})" for name, kind in zip(self.compare, kinds, strict=True))
             raise ValueError(f"compare is a pretrained model, then a scratch one, not {found}; a recipe may be either")
         if len(set(self.motifs)) != len(self.motifs):
             raise ValueError("motifs names one motif twice")
+        for motif in (claim.motif for claim in self.claims if claim.motif is not None):
+            if motif not in self.motifs:
+                raise ValueError(f"claims names the motif {motif!r}, {nearest(motif, self.motifs)}")
         return self
 
 

@@ -3,7 +3,7 @@
 import pytest
 from paper import make_analysis, said
 
-from batik_utils.report import tables
+from batik_utils.report import probe_tables, tables
 from batik_utils.stats.calibration import calibrate
 from batik_utils.stats.claims import claims_table
 from batik_utils.stats.compare import compare_published
@@ -38,7 +38,7 @@ def test_mcnemar_by_seed(analysis):
 def test_calibration_and_corruptions(analysis):
     lite = row(tables.calibration_table(analysis, [calibrate(analysis.results, "lite")]), "Lite")
     assert lite["confidence"] == "80.0\u00a0%" and "→" in lite["loss"]
-    frame = tables.corruption_frame(analysis)
+    frame = probe_tables.corruption_frame(analysis)
     assert frame[frame["label"] == "Lite"]["corruption"].tolist() == ["none", "blur", "border", "greyscale", "patches"]
 
 

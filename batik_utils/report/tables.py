@@ -18,9 +18,9 @@ from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import SHUFFLED, ClaimRow
-from batik_utils.stats.compare import PublishedComparison, fold_gap
-from batik_utils.stats.intervals import Interval, nadeau_bengio, wilson
-from batik_utils.stats.metrics import accuracy, fold_scores, grouped_interval, macro_f1, mean_over_seeds
+from batik_utils.stats.compare import PublishedComparison
+from batik_utils.stats.intervals import wilson
+from batik_utils.stats.metrics import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
 from batik_utils.study import Augmentation, RecipeModel
 from batik_utils.values import Dataset, FitResult
 
@@ -166,12 +166,11 @@ def recipe_table(analysis: Analysis, model: str) -> pd.DataFrame:
     rows, recipe = [], analysis.study.models[model]
     assert isinstance(recipe, RecipeModel)
     for name in recipe.candidates:
-        folds = [accuracy(fit.y_true, fit.alone[name]) for fit in fits]
-        alone = nadeau_bengio(folds, analysis.study.grouped.folds)
+        alone = _over_folds(fits, [accuracy(fit.y_true, fit.alone[name]) for fit in fits])
         often = [(head, n) for (candidate, head), n in heads.most_common() if candidate == name]
         told = f"{often[0][0]} ({often[0][1]})" if often else "–"
-        rows.append((name, say.percent(alone.value), say.percent_range(alone), f"{chosen[name]} of {len(fits)}", told))
-    return _frame("candidate; alone; 95 % interval; chosen; most often with", rows)
+        rows.append((name, alone, f"{chosen[name]} of {len(fits)}", told))
+    return _frame("candidate; alone, 95 % interval; chosen; most often with", rows)
 
 
 def others_scores(analysis: Analysis) -> dict[str, NDArray[np.float64]]:
@@ -208,9 +207,17 @@ def many_table(analysis: Analysis) -> pd.DataFrame:
                 )
                 for f in fits
             ]
-            *shares, f1 = np.mean(scores, axis=0).tolist()
-            rows.append((analysis.title(model), *map(say.percent, shares), say.number(f1, 3)))
+            *shares, f1 = np.transpose(scores)
+            told = (_over_folds(fits, share.tolist()) for share in shares)
+            rows.append((analysis.title(model), *told, say.number(float(f1.mean()), 3)))
     return _frame("model; first guess right; balanced; among the first three; macro F1", rows)
+
+
+def _over_folds(fits: Sequence[FitResult], values: Sequence[float]) -> str:
+    """A share of each fit as "83.6 % (77.9–89.3 %)": mean and corrected interval over folds."""
+    where = [(r.fit.repeat, r.fit.fold, r.fit.seed, len(r.paths), v) for r, v in zip(fits, values, strict=True)]
+    band = folds_interval(_frame("repeat; fold; seed; n; value", where))
+    return "–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})"
 
 
 def comparison_table(analysis: Analysis) -> pd.DataFrame:
@@ -248,49 +255,6 @@ def calibration_table(analysis: Analysis, calibrations: Sequence[Calibration]) -
         means = (say.percent(c.before.confidence), say.percent(c.before.accuracy), say.number(c.temperature, 2))
         rows.append((analysis.title(c.model), *means, *cells))
     return _frame("model; confidence; accuracy; temperature; calibration error; Brier score; loss", rows)
-
-
-def curve_frame(analysis: Analysis) -> pd.DataFrame:
-    """Per model and training images per motif: mean accuracy and corrected interval; label, images, mean, low, high."""
-    curves = {r.fit.protocol for r in analysis.results if r.fit.protocol.startswith("curve-")}
-    steps = sorted(int(protocol.removeprefix("curve-")) for protocol in curves)
-    every = ((m, k) for m in analysis.models for k in steps)
-    found = ((m, k, grouped_interval(analysis.results, m, protocol=f"curve-{k}")) for m, k in every)
-    bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high)) for m, k, i in found if i is not None)
-    return _frame("label; images; mean; low; high", bands)
-
-
-def curve_steps(analysis: Analysis) -> dict[str, tuple[dict[int, float], Interval | None]]:
-    """{title: (mean accuracy by training images per motif, gain of the last size over the one before)}."""
-    out: dict[str, tuple[dict[int, float], Interval | None]] = {}
-    for title, rows in curve_frame(analysis).groupby("label", sort=False):
-        model = next(m for m in analysis.models if analysis.title(m) == title)
-        sizes = rows["images"].tolist()
-        last = [fold_scores(analysis.results, model, f"curve-{k}") for k in sizes[-2:]]
-        out[str(title)] = dict(zip(sizes, rows["mean"], strict=True)), fold_gap(*last[::-1]) if len(last) > 1 else None
-    return out
-
-
-def corruption_scores(analysis: Analysis) -> dict[str, tuple[dict[str, Interval], dict[str, Interval]]]:
-    """{title: (accuracy on the shared folds by corruption, "none" among them; what each corruption costs)}."""
-    out = {}
-    for model in analysis.models:
-        there = [set(r.corruptions) for r in analysis.shared.select(model, "grouped")]
-        every = sorted(set.intersection(*there)) if there else []
-        plain = fold_scores(analysis.shared, model)
-        found = {c or "none": grouped_interval(analysis.shared, model, corruption=c) for c in (None, *every)}
-        drops = {c: fold_gap(plain, fold_scores(analysis.shared, model, corruption=c)) for c in every}
-        if every and all(found.values()) and all(drops.values()):
-            kept = ({name: i for name, i in part.items() if i} for part in (found, drops))
-            out[analysis.title(model)] = next(kept), next(kept)
-    return out
-
-
-def corruption_frame(analysis: Analysis) -> pd.DataFrame:
-    """Accuracy on the shared folds: columns label, corruption ("none" is the untouched image), accuracy, low, high."""
-    every = ((title, scores) for title, (scores, _) in corruption_scores(analysis).items())
-    rows = ((title, c, i.value, i.low, i.high) for title, scores in every for c, i in scores.items())
-    return _frame("label; corruption; accuracy; low; high", rows)
 
 
 def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:

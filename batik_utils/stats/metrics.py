@@ -79,12 +79,17 @@ def mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
 def grouped_interval(
     results: Results, model: str, metric: str = "accuracy", protocol: str = "grouped", corruption: str | None = None
 ) -> Interval | None:
-    """Mean of a model's fold scores (each averaged over seeds) with the corrected interval; None without folds.
+    """Mean of a model's fold scores with the corrected interval, as folds_interval has it; None without folds."""
+    return folds_interval(fold_scores(results, model, protocol, metric, corruption), share=metric != "loss")
 
-    It is cut off at 0 and, but for a loss, at 1. Repeats that lack a fold are left out. Where all folds score the same,
-    the corrected interval has no width, and Wilson's on the images of one repeat takes its place (not for a loss).
+
+def folds_interval(scores: pd.DataFrame, share: bool = True) -> Interval | None:
+    """Mean of fold scores (a table as fold_scores makes it), each averaged over seeds, with the corrected interval.
+
+    It is cut off at 0 and, for a share (0-1), at 1. Repeats that lack a fold are left out; None where none is left.
+    Where all folds score the same, the corrected interval has no width, and Wilson's on the images of one repeat takes
+    its place (for a share).
     """
-    scores = fold_scores(results, model, protocol, metric, corruption)
     if scores.empty:
         return None
     folds = int(scores["fold"].max()) + 1
@@ -93,10 +98,10 @@ def grouped_interval(
     if len(whole) < 2 or folds < 2:
         return None
     band = nadeau_bengio(whole, folds)
-    if metric != "loss" and np.ptp(whole) < 1e-12:
+    if share and np.ptp(whole) < 1e-12:
         images = int(scores[scores["seed"] == scores["seed"].min()].groupby("repeat")["n"].sum().max())
         return wilson(band.value * images, images)
-    return replace(band, low=max(0.0, band.low), high=band.high if metric == "loss" else min(1.0, band.high))
+    return replace(band, low=max(0.0, band.low), high=min(1.0, band.high) if share else band.high)
 
 
 class PublishedSummary(NamedTuple):
