@@ -72,12 +72,12 @@ def of_images(share: float, n: int) -> str:
 
 def p_value(value: float) -> str:
     """ "p = 0.012", or "p < 0.001"."""
-    return f"p{NBSP}<{NBSP}0.001" if value < 0.001 else f"p{NBSP}={NBSP}{value:.3f}"
+    return f"p{NBSP}<{NBSP}0.001" if value < 0.001 else f"p{NBSP}={NBSP}{number(value, 3)}"
 
 
 def probability(value: float) -> str:
     """A probability with two decimals that never claims certainty: "0.97", "> 0.99", "< 0.01"."""
-    return f">{NBSP}0.99" if value > 0.99 else f"<{NBSP}0.01" if value < 0.01 else f"{value:.2f}"
+    return f">{NBSP}0.99" if value > 0.99 else f"<{NBSP}0.01" if value < 0.01 else number(value, 2)
 
 
 def count(n: int, thing: str) -> str:
