@@ -127,13 +127,6 @@ TEST = "On these 30 images, with p < 0.05, the test "
         (_learnt(_band(0.8), colour=OPEN), "cannot be shown to beat colour (+3.0 points)", "learnt more"),
         (_learnt(_band(0.8), colour=TAKEN_BACK), "cannot be shown to beat colour (+10.0 points)", "learnt more"),
         (_learnt(_band(0.8), colour=LOST), "it is beaten by colour (by 10.0 points)", "learnt more"),
-        (verdicts.easy("A", {"colour": _comparison()}) or "nothing", "nothing", "A"),
-        (
-            verdicts.easy("A", {"facts": _comparison(), "colour": OPEN, "texture": TAKEN_BACK}),
-            "A cannot be shown to beat colour (+3.0 points, 95 % interval −4.0 to +10.0 points) and texture (+10.0",
-            "facts",
-        ),
-        (verdicts.easy("A", {"texture": LOST}), "A is worse than texture (−10.0 … no network is needed.", "shown"),
         (verdicts.all_folds({}) or "nothing", "nothing", "folds"),
         (verdicts.all_folds({"A": _band(0.76)}), "A 76.0 %, 95 % interval 71.0–81.0 % (50 folds).", ""),
         (

@@ -262,28 +262,14 @@ class Analysis:
 
     @cached_property
     def gaps(self) -> dict[str, dict[str, Comparison]]:
-        """{model of the verdict: {baseline, as within a sentence: the model against it}}"""
-        baselines = {name: b.title.lower() for name, b in BASELINES.items()}
-        found = [c for c in self.comparisons if c.b in baselines]
-        return {m: {baselines[c.b]: c for c in found if c.a == m} for m in self.study.compare}
+        """{model of the verdict: {what costs next to nothing, as within a sentence: the model against it}}
 
-    @cached_property
-    def easy(self) -> list[str]:
-        """What cannot be shown to be worse than the models of the verdict, although it saw no network: sentences."""
-        found = {m: [c for c in self.comparisons if c.a == m and self.without_network(c.b)] for m in self.study.compare}
-        names = {name: b.title.lower() for name, b in BASELINES.items()}
-        told = [
-            verdicts.easy(self.title(m), {names.get(c.b) or self.title(c.b): c for c in against})
-            for m, against in found.items()
-        ]
-        return [sentence for sentence in told if sentence]
-
-    def without_network(self, model: str) -> bool:
-        """Whether a baseline or recipe is made of file facts, colours or texture alone."""
-        if model in BASELINES:
-            return BASELINES[model].inputs != "features"
-        found = self.study.models[model]
-        return isinstance(found, RecipeModel) and all(part.texture for part in found.parts.values())
+        Those are the baselines, and recipes of texture alone.
+        """
+        cheap = {name: b.title.lower() for name, b in BASELINES.items()}
+        recipes = {m: r for m in self.models if isinstance(r := self.study.models[m], RecipeModel)}
+        cheap |= {m: r.title for m, r in recipes.items() if all(part.texture for part in r.parts.values())}
+        return {m: {cheap[c.b]: c for c in self.comparisons if c.a == m and c.b in cheap} for m in self.study.compare}
 
     @cached_property
     def claims(self) -> list[ClaimRow]:

@@ -116,19 +116,6 @@ def learnt(title: str, accuracy: Interval | None, chance: float, over: Mapping[s
     return f"{opening} On the same folds, {'; '.join(parts)}{more}." if parts else opening
 
 
-def easy(title: str, against: Mapping[str, Comparison]) -> str:
-    """What cannot be shown to be worse than a model although it has no network; nothing where it beats them all.
-
-    against is {title of what needs no network: the model against it}.
-    """
-    gap = {name: f"{say.signed_points(c.difference.value)}, {_ends(c)}" for name, c in against.items()}
-    level = [f"{name} ({gap[name]})" for name, c in against.items() if not c.declared]
-    above = [f"{name} ({gap[name]})" for name, c in against.items() if c.declared and c.difference.value < 0]
-    groups = (("cannot be shown to beat", level), ("is worse than", above))
-    parts = [f"{words} {say.listed(names)}" for words, names in groups if names]
-    return f"{title} {' and '.join(parts)}, for which no network is needed." if parts else ""
-
-
 def all_folds(found: Mapping[str, Interval]) -> str:
     """What is reached over more folds than those that are set side by side, {title: interval}; nothing without any."""
     if not found:
@@ -247,10 +234,6 @@ def _word(c: Comparison) -> str:
 def reached(interval: Interval) -> str:
     """A number with its interval, as sentences give it."""
     return f"{say.percent(interval.value)}, {INTERVAL} {say.percent_range(interval)}"
-
-
-def _ends(c: Comparison) -> str:
-    return f"{INTERVAL} {say.points_range(c.difference)}"
 
 
 def _p(c: Comparison) -> str:
