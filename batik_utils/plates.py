@@ -42,8 +42,8 @@ class Plate(Strict):
     title: Title
     en: Text
     id: Text
-    drawing: str | None = None
-    """The family of the drawn sample that shares its geometry, one of batik_utils.sample.SAMPLE_MOTIFS."""
+    drawing: Annotated[str, Field(pattern=r"^sample-[a-z]+/\d+$")] | None = None
+    """The picture of the drawn sample that shares its geometry: family/number, as batik_utils.sample.draw takes them."""
     sources: Annotated[tuple[_Words, ...], Field(min_length=1)]
     """Keys of batik_utils/report/templates/refs.bib."""
 
