@@ -40,6 +40,7 @@ ONLY_IF = {
     "regularised": "random crops",
     "augmented": "augmented views",
     "many": "among the first three",
+    "networks": "layer by layer",
     "corruptions": "Corruptions change; loses most when; next to nothing on tampered",
 }
 """{fact: words that may be said only where it holds}"""
