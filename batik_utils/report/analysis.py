@@ -16,8 +16,10 @@ from batik_utils.data.split import published_split
 from batik_utils.figures import Picture
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
+from batik_utils.plates import Plate, load_plates
 from batik_utils.report import verdicts
 from batik_utils.report.metrics_json import build_metrics
+from batik_utils.report.networks import Layer, layers
 from batik_utils.stats import metrics as stats
 from batik_utils.stats.claims import ClaimRow, claims_table
 from batik_utils.stats.compare import Comparison, PublishedComparison, compare_family, published_family, shared_folds
@@ -80,6 +82,7 @@ class Analysis:
             "search": any(m.search for m in models),
             "claims": bool(study.claims),
             "twins": bool(self.dataset.pairs),
+            "plates": bool(self.plates),
             "mispaired": bool(self.mispaired),
             "left-out": bool(self.left_out),
             "variant": bool(self.variants),
@@ -88,6 +91,7 @@ class Analysis:
             "unequal": self.planned(self.scratch) < self.planned(self.pretrained),
             "sources": "sources" in protocols,
             "others": "others" in protocols,
+            "networks": any(m.kind != "recipe" for m in models),
             "recipe": any(m.kind == "recipe" for m in models),
             "regularised": any(getattr(m, "regularised", None) for m in models),
             "corruptions": study.grouped.corruptions,
@@ -98,6 +102,12 @@ class Analysis:
         lacks = {f"no{fact}" for fact in ("seed", "search", "twins", "curve") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}
         return always | lacks | {fact for fact, true in holds.items() if true}
+
+    @cached_property
+    def plates(self) -> list[Plate]:
+        """The plates of the study's motifs, in its order, of those that have one."""
+        known = load_plates()
+        return [known[motif] for motif in self.study.motifs if motif in known]
 
     def notes(self, about: str) -> list[str]:
         """What the study's file says of its seed under this heading, as Markdown paragraphs; often none."""
@@ -110,6 +120,11 @@ class Analysis:
         models = ((m, self.study.models[m]) for m in self.models)
         found = ((m, s.variant_of, s.mistake) for m, s in models if isinstance(s, PretrainedModel))
         return [(m, of, mistake) for m, of, mistake in found if of in self.models]
+
+    @cached_property
+    def layers(self) -> dict[str, list[Layer]]:
+        """{titles of models: their layers}"""
+        return layers(self.study, self.models)
 
     def parameters(self, model: str) -> int:
         """All parameters of a model, backbone included."""

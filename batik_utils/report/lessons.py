@@ -1,0 +1,128 @@
+"""What a study teaches, what limits it and what to do with it: rules, each with a test on both sides of its line."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batik_utils import wording as say
+from batik_utils.plates import Plate
+from batik_utils.stats.compare import Comparison
+from batik_utils.stats.intervals import Interval
+
+TAUGHT = {
+    "better": "With so few pictures, what {a} brings from other pictures is worth more than what {b} learns from these",
+    "worse": "Even with so few pictures, what {b} learns from these is worth more than what {a} brings from others",
+    "same": "It makes no practical difference whether one brings something from other pictures ({a}) or not ({b})",
+    "open": "Whether it helps to bring something from other pictures ({a} against {b}), these cannot tell",
+    "too few fits": "Too few fits have a result: about {a} and {b} nothing is learnt yet",
+}
+"""By the word of the verdict."""
+SIMPLE = {
+    "file facts only, picture unopened": "the facts of a file with its picture unopened",
+    "colour histogram": "a colour histogram",
+    "frozen features, logistic regression": "a plain logistic regression on frozen features",
+}
+"""Baselines, as within a sentence."""
+PICTURES = {
+    "published": "photographs of the public collection *Indonesian Batik Motifs*",
+    "folder": "pictures of a folder",
+    "drawn": "pictures that this project draws itself",
+}
+"""By where the pictures are from."""
+SCATTER = 0.1
+"""Accuracy from the worst fold to the best, from which one split alone is said to show little."""
+SURE = 0.95
+"""Accuracy below which an answer is called a suggestion."""
+WIDE = 0.1
+"""Width of an interval of accuracy from which the images are said to be few."""
+
+
+def taught(word: str, title_a: str, title_b: str) -> str:
+    """What the verdict teaches, by its word."""
+    return TAUGHT[word].format(a=title_a, b=title_b) + "."
+
+
+def pictures(n: int, kind: str, motifs: Sequence[str], chance: float) -> str:
+    """How many pictures (kind is a key of PICTURES) of which motifs there are, and what guessing gives."""
+    return f"{n:,} {PICTURES[kind]} are used: {say.listed(motifs)}. Guessing alone is right {say.percent(chance)}."
+
+
+def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[str, Comparison]) -> str:
+    """Whether a model has been shown to know more than what costs next to nothing.
+
+    over is {simple method: the model against it}; chance is a fraction.
+    """
+    if accuracy is None:
+        return f"What {title} has learnt cannot be said: it has too few fits."
+    if accuracy.low <= chance:
+        return f"{title} has not been shown to have learnt anything: its interval holds chance."
+    simple = {SIMPLE.get(name, name): c for name, c in over.items()}
+    groups = {
+        "knows more than": [n for n, c in simple.items() if c.declared and c.difference.value > 0],
+        "has not been shown to know more than": [n for n, c in simple.items() if not c.declared],
+        "knows less than": [n for n, c in simple.items() if c.declared and c.difference.value < 0],
+    }
+    parts = [f"{does} {say.listed(names)}" for does, names in groups.items() if names]
+    return f"{title} {'; it '.join(parts) or 'has learnt something'}."
+
+
+def one_split(title: str, folds: NDArray[np.float64]) -> str:
+    """Whether one split could have misled; folds are the accuracies of a model on test folds [n], 0-1."""
+    low, high = float(folds.min()), float(folds.max())
+    band = f"{say.percent(low, 0)} to {say.percent(high, 0)}"
+    if high - low >= SCATTER:
+        return f"One split alone could have shown anything from {band} for {title}."
+    return f"{title} scores much the same on every fold ({band})."
+
+
+def elsewhere(title: str, grouped: Interval | None, sources: Interval | None) -> str:
+    """What to expect on pictures from elsewhere; intervals with near-duplicates and with whole sources together."""
+    if grouped is None or sources is None:
+        return f"How {title} fares on pictures from other sources was not measured."
+    unseen, here = f"On pictures of sources that it has not seen, {title} reaches", say.percent(sources.value)
+    if sources.value < grouped.low:
+        return f"{unseen} {here} rather than {say.percent(grouped.value)}."
+    return f"{unseen} much the same ({here})."
+
+
+def kinds(plates: Sequence[Plate]) -> str:
+    """Whether the names of motifs are names of one kind of thing."""
+    found: dict[str, list[str]] = {}
+    for plate in plates:
+        found.setdefault(plate.kind, []).append(plate.title.en)
+    if len(found) == 1:
+        kind = next(iter(found))
+        return f"Each of these names is that of a {kind}." if len(plates) > 1 else f"The name is that of a {kind}."
+    parts = [f"{say.listed(names)} {'names' if len(names) == 1 else 'name'} a {kind}" for kind, names in found.items()]
+    return f"These names are not of one kind: {'; '.join(parts)}."
+
+
+def caveats(
+    facts: Collection[str], plates: Sequence[Plate], title: str, accuracy: Interval | None, sources: Interval | None
+) -> list[str]:
+    """Three of them: what the pictures are, how few there are, and what is known of pictures from elsewhere."""
+    labels = "Labels are the names of folders; nobody who knows the motifs has checked them."
+    if "drawn" in facts:
+        labels = "The pictures are drawn by a program: nothing is said about batik."
+    elif len({plate.kind for plate in plates}) > 1:
+        labels = f"{kinds(plates)} {labels}"
+    few = f"How sure the accuracy of {title} is cannot be said: it has too few fits."
+    if accuracy is not None:
+        width = accuracy.high - accuracy.low
+        wide = f"The images are few: the accuracy of {title} is known to within {say.points(width)} only"
+        narrow = f"The accuracy of {title} is known to within {say.points(width)}, for pictures such as these"
+        few = f"{wide if width >= WIDE else narrow} ({say.percent_range(accuracy)})."
+    return [labels, few, elsewhere(title, accuracy, sources)]
+
+
+def advice(facts: Collection[str], best: float | None) -> str:
+    """What to do with the saved model; best is the best accuracy in cross-validation, a fraction."""
+    how = "open `classifier.html`, beside this report, in a browser, or run `batik predict PATH…`"
+    if "drawn" in facts:
+        return f"Try the pipeline ({how}), and ask it about no real cloth."
+    trust = ""
+    if best is not None:
+        trust = f" The best model is right {say.percent(best, 0)} of the time on pictures such as these"
+        trust += ", so its answer is a suggestion." if best < SURE else "."
+    return f"Ask what a picture shows: {how}.{trust} One of these motifs is always named, whatever is shown."
