@@ -47,7 +47,7 @@ def overfitting(title: str, trained: float, tested: Interval, turned: int, seeds
         says = f"{title} is right less often in training, where images are changed and dropout is at work"
     both = f"{say.percent(trained)} in training, {say.percent(tested.value)} on test images ({_band(tested)})"
     often = f"with {turned} of {say.count(seeds, 'training seed')} its loss on other images ends over a tenth above its"
-    end = f"{often} lowest, so that training for longer would {'not help' if 2 * turned > seeds else 'rarely harm'}"
+    end = f"{often} lowest, so that by this it was {'' if 2 * turned > seeds else 'not '}trained for too long"
     return f"{says}: {both}; {end}."
 
 

@@ -123,13 +123,18 @@ def search_table(every: pd.DataFrame, top: int = 3) -> pd.DataFrame:
     """The best settings of each model on validation."""
     best = every.groupby("label", sort=False).head(top)
     names = {"label": "model", "epochs": "epochs", "learning_rate": "rate", "dropout": "dropout", "seeds": "seeds"}
-    names |= {"val_accuracy": "validation", "val_loss": "validation loss", "test_accuracy": "test", "interval": "95 %"}
-    ways = (("val_accuracy", "n_val"), ("test_accuracy", "n_test"))
-    shown: dict[str, Any] = {
-        share: [say.of_images(*row) for row in best[[share, n]].to_numpy().tolist()] for share, n in ways
+    names |= {
+        "val_accuracy": "validation",
+        "val_loss": "validation loss",
+        "test_accuracy": "test",
+        "interval": "95 % interval",
     }
-    counts = best[["test_accuracy", "n_test"]].to_numpy().tolist()
-    shown["interval"] = [say.percent_range(wilson(share * n, int(n))) for share, n in counts]
+    right = {
+        share: list(zip(best[share], best[n], strict=True))
+        for share, n in (("val_accuracy", "n_val"), ("test_accuracy", "n_test"))
+    }
+    shown: dict[str, Any] = {share: [say.of_images(*of) for of in pairs] for share, pairs in right.items()}
+    shown["interval"] = [say.percent_range(wilson(share * n, n)) for share, n in right["test_accuracy"]]
     shown["val_loss"] = best["val_loss"].map(partial(say.number, decimals=3))
     shown |= {column: best[column].map("{:g}".format) for column in ("learning_rate", "dropout")}
     return best.assign(**shown)[list(names)].rename(columns=names)
