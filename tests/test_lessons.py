@@ -51,21 +51,21 @@ WORTH = [
     (
         band(0.8),
         {FILE: comparison(0.06, 0.049)},
-        "A knows more than the facts",
+        "A knows more than file facts alone",
         "A tahu lebih banyak daripada fakta berkas",
     ),
     (
         band(0.8),
         {FILE: comparison(0.06, 0.051)},
-        "A has not been shown to know more than the facts",
+        "A has not been shown to know more than file facts alone",
         "A belum terbukti tahu lebih",
     ),
-    (band(0.8), {FILE: comparison(-0.06)}, "A knows less than the facts", "A tahu lebih sedikit daripada fakta"),
+    (band(0.8), {FILE: comparison(-0.06)}, "A knows less than file facts alone", "A tahu lebih sedikit daripada fakta"),
     (
         band(0.8),
         {FILE: comparison(0.06, 0.049), "colour histogram": comparison(0.0, 0.9)},
-        "; it has not been shown to know more than a colour histogram.",
-        "; ia belum terbukti tahu lebih banyak daripada histogram warna.",
+        "; it has not been shown to know more than colours alone.",
+        "; ia belum terbukti tahu lebih banyak daripada warna saja.",
     ),
 ]
 
