@@ -80,7 +80,8 @@ def figure(fig: Figure, anchor: str = "", caption: str = "", alt: str | None = N
     """Show a matplotlib figure as SVG with its caption, and close it; equal figures give equal bytes.
 
     anchor "fig-..." is what @fig-... refers to; caption is Markdown; alt, for screen readers, is what a Drawing says of
-    itself where not given, and a plain Figure's caption; a Drawing's numbers go with it as CSV. Raises BatikError for a bad anchor, no caption, and a figure with a picture: pictures() is for those.
+    itself where not given, and of a plain Figure its caption; a Drawing's numbers go with it as CSV.
+    Raises BatikError for a bad anchor, no caption, and a figure with a picture: pictures() is for those.
     """
     _check("figure", "fig", anchor, caption)
     part = {"anchor": anchor, "caption": caption, **_told(fig, alt)}

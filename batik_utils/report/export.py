@@ -84,8 +84,8 @@ class Manuscript:
             elif (kind := data.get(MIME, {}).get("kind", "")) == "figure":
                 yield self._picture(data, data[MIME])
             elif kind == "table":
-                numbers = f' csv="{self._csv(data[MIME])}"'
-                yield f"{data[MIME]['text']}\n\n: {_one_line(data[MIME]['caption'])} {{#{data[MIME]['anchor']}{numbers}}}"
+                name = f'{{#{data[MIME]["anchor"]} csv="{self._csv(data[MIME])}"}}'
+                yield f"{data[MIME]['text']}\n\n: {_one_line(data[MIME]['caption'])} {name}"
             elif kind == "note":
                 yield _fenced("note", data[MIME]["text"], title=data[MIME]["title"])
             elif (image := any(sort.startswith("image/") for sort in data)) or "<table" in data.get("text/html", ""):
