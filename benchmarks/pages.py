@@ -27,9 +27,8 @@ def main() -> None:
     for path in map(Path, sys.argv[1:]):
         feet = blank_feet(path.read_bytes())
         worst = int(np.argmax(feet))
-        print(
-            f"{path.parent.name}: {len(feet) + 1} pages, {np.mean(feet):.1%} blank, {feet[worst]:.1%} on page {worst + 1}"
-        )
+        mean, most = f"{np.mean(feet):.1%} blank", f"{feet[worst]:.1%} on page {worst + 1}"
+        print(f"{path.parent.name}: {len(feet) + 1} pages, {mean}, {most}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from batik_utils.data.split import published_split
 from batik_utils.figures import Picture
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
+from batik_utils.plates import Plate, load_plates
 from batik_utils.report import verdicts
 from batik_utils.report.metrics_json import build_metrics
 from batik_utils.stats import metrics as stats
@@ -79,6 +80,7 @@ class Analysis:
             "search": any(m.search for m in models),
             "claims": bool(study.claims),
             "twins": bool(self.dataset.pairs),
+            "plates": bool(self.plates),
             "mispaired": bool(self.mispaired),
             "left-out": bool(self.left_out),
             "variant": bool(self.variants),
@@ -97,6 +99,12 @@ class Analysis:
         lacks = {f"no{fact}" for fact in ("seed", "search", "twins", "curve") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}
         return always | lacks | {fact for fact, true in holds.items() if true}
+
+    @cached_property
+    def plates(self) -> list[Plate]:
+        """The plates of the study's motifs, in its order, of those that have one."""
+        known = load_plates()
+        return [known[motif] for motif in self.study.motifs if motif in known]
 
     def notes(self, about: str) -> list[str]:
         """What the study's file says of its seed under this heading, as Markdown paragraphs; often none."""

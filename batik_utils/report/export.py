@@ -44,7 +44,8 @@ class Manuscript:
         self.photos = photos or self.about["drawn"]
         """Whether pictures are shown, rather than what stands for them."""
         self.cells: list[str] = []
-        self.abstract: list[str] = []
+        self.front: dict[str, list[str]] = {"abstract": [], "summary": []}
+        """What stands before the contents, by the tags of its cells."""
         self.pictures: dict[str, bytes] = {}
         self.numbers: dict[str, bytes] = {}
 
@@ -69,7 +70,8 @@ class Manuscript:
             elif source and (heading := re.search(r"^#+ .*$", body, re.M)):
                 body = f"{body[: heading.end()]}\n\n{source}\n\n{body[heading.end() :]}"
                 source = ""
-            (self.abstract if "abstract" in tags else self.cells).append(_fenced("cell", body, where=where))
+            place = next((cells for tag, cells in self.front.items() if tag in tags), self.cells)
+            place.append(_fenced("cell", body, where=where))
 
     def _outputs(self, cell: NotebookNode, where: str) -> Iterator[str]:
         kinds = {output.get("data", {}).get(MIME, {}).get("kind") for output in cell.outputs}
@@ -166,7 +168,7 @@ class Manuscript:
         command = [pypandoc.get_pandoc_path(), f"--defaults={TEMPLATES}/pandoc.yaml", f"--to={target}", template]
         command += [*options, *(f"--variable={key}={quote(value)}" for key, value in values)]
         command += [f"--metadata=caption-prefix={self.about['header']}", *["--metadata=alone"] * self.alone]
-        text = [_fenced("abstract", "\n\n".join(self.abstract))] if self.abstract else []
+        text = [_fenced(kind, "\n\n".join(cells)) for kind, cells in self.front.items() if cells]
         done = subprocess.run(command, input="\n\n".join([*text, *self.cells]).encode(), capture_output=True)
         said = done.stderr.decode(errors="replace").strip()
         if done.returncode == 0 and not said:

@@ -14,6 +14,7 @@ from batik_utils.data.obtain import motif_files
 from batik_utils.files import digest, digest_file, digest_json, digest_source, read_sealed, write_json, write_sealed
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places
+from batik_utils.plates import load_plates
 from batik_utils.study import ROOT, Study
 
 _TEMPLATES = ("math", "pandoc.", "refs.", "report.css", "report.html", "report.lua", "report.typ")
@@ -79,6 +80,8 @@ def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
     found["installed packages"] = digest_json(sorted(path.name for path in installed))
     found["Python"] = f"{platform.python_version()} {os.environ.get('KERAS_BACKEND', 'tensorflow')}"
     found["study"] = digest(study.model_dump_json().encode())
+    plates = load_plates()
+    found["plates"] = digest_json([plates[m].model_dump() for m in study.motifs if m in plates])
     if folder is not None:
         for motif in study.motifs:
             files, skipped = motif_files(folder, motif)

@@ -8,7 +8,7 @@ local words = { fig = 'Figure', tbl = 'Table', sec = 'Section' }
 local sides = { AlignRight = 'right', AlignCenter = 'center' }
 local numbers, places, keys = {}, {}, {}
 local where, prefix, alone, cites = 'the report', '', false, nil
-local references, abstract = false, nil
+local references, front = false, {}
 
 local TEXT_POINTS = 16 / 2.54 * 72 -- the print's column
 local TYPE_SIZE = 9 -- points, of the print's tables; wide ones get less
@@ -243,7 +243,7 @@ local dress = {
     local kind = div.classes[1]
     if kind == 'cell' then return div.content end
     if kind == 'figure' then return picture(div) end
-    if kind == 'abstract' then abstract = div.content return {} end
+    if kind == 'abstract' or kind == 'summary' then front[kind] = div.content return {} end
     if kind == 'note' then
       local title = div.attributes.title:gsub("(%w)'(%w)", '%1’%2')
       if not html then return boxed('#note(' .. quoted(title) .. ')[', div.content, ']') end
@@ -276,6 +276,6 @@ function Pandoc(doc)
   if html then -- the page's title is its heading of the first level
     doc.blocks = doc.blocks:walk { Header = function(h) h.level = h.level + 1 return h end }
   end
-  doc.meta.abstract = abstract and pandoc.MetaBlocks(abstract)
+  for kind, blocks in pairs(front) do doc.meta[kind] = pandoc.MetaBlocks(blocks) end
   return doc
 end

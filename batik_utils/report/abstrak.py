@@ -1,0 +1,80 @@
+"""The abstract in Indonesian, by rule from the numbers of the English one, and captions in Indonesian."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from batik_utils import wording as say
+from batik_utils.report.verdicts import TOO_FEW, Verdict
+from batik_utils.stats.compare import Comparison
+from batik_utils.stats.intervals import Interval
+
+OPENINGS = {
+    "better": "{a} lebih baik daripada {b}",
+    "worse": "{a} lebih buruk daripada {b}",
+    "same": "{a} dan {b} praktis sama",
+    "open": "Perbedaan antara {a} dan {b} tidak dapat ditunjukkan",
+    TOO_FEW: "Hasil untuk membandingkan {a} dan {b} belum cukup",
+}
+"""By the word of the verdict."""
+PICTURES = {
+    "published": "foto dari himpunan *Indonesian Batik Motifs*",
+    "folder": "gambar dari sebuah folder",
+    "drawn": "gambar yang dibuat program ini, bukan foto batik",
+}
+"""By where the pictures are from."""
+SIMPLE = {
+    "file facts only, picture unopened": "fakta berkas tanpa membuka gambarnya",
+    "colour histogram": "histogram warna",
+    "frozen features, logistic regression": "regresi logistik pada fitur beku",
+}
+"""Baselines, as within a sentence."""
+
+
+def in_indonesian(text: str) -> str:
+    """Markdown that is marked as Indonesian, for captions and paragraphs."""
+    return f'<span lang="id">{text}</span>'
+
+
+def pictures(n: int, kind: str, motifs: Sequence[str], chance: float) -> str:
+    """How many pictures (kind is a key of PICTURES) of which motifs there are, and what guessing gives."""
+    what = f"Digunakan {n:,} {PICTURES[kind]}: {_listed(motifs)}."
+    return _decimals(f"{what} Tebakan saja benar {say.percent(chance)}.")
+
+
+def verdict(found: Verdict, comparison: Comparison | None, title_a: str, title_b: str) -> str:
+    """The verdict with the two means and their difference, as Verdict.short says it."""
+    opening = OPENINGS[found.word].format(a=title_a, b=title_b)
+    if comparison is None or found.word == TOO_FEW:
+        return f"{opening}."
+    c, gap = comparison, comparison.difference
+    means = f"{say.percent(c.mean_a)} berbanding {say.percent(c.mean_b)} pada lipatan yang sama"
+    band = f"{say.number(100 * gap.low, sign=True)} sampai {say.number(100 * gap.high, sign=True)}{say.NBSP}poin"
+    size = f"selisih {say.number(100 * gap.value, sign=True)}{say.NBSP}poin (interval 95{say.NBSP}% {band})"
+    return _decimals(f"{opening}: {means}, {size}.")
+
+
+def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[str, Interval]) -> str:
+    """Whether a model has been shown to know more than simple methods do; arguments as lessons.worth takes them."""
+    if accuracy is None:
+        return f"Apa yang dipelajari {title} tidak dapat dikatakan: hasilnya terlalu sedikit."
+    if accuracy.low <= chance:
+        return f"Belum terbukti bahwa {title} mempelajari sesuatu: intervalnya memuat peluang tebakan."
+    simple = {SIMPLE.get(name, f"*{name}*"): gap for name, gap in over.items()}
+    if lost := [name for name, gap in simple.items() if gap.high < 0]:
+        return f"{title} belajar lebih sedikit daripada {_listed(lost)}, yang hampir tanpa biaya."
+    if open_ := [name for name, gap in simple.items() if gap.low <= 0]:
+        return f"{title} mempelajari sesuatu, tetapi belum terbukti lebih baik daripada {_listed(open_)}."
+    than = f" lebih banyak daripada {_listed(list(simple))}" if simple else ""
+    return f"{title} belajar{than or ' sesuatu'}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """ "A", "A dan B", "A, B, dan C"."""
+    head = ", ".join(names[:-1]) + ("," if len(names) > 2 else "")
+    return f"{head} dan {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def _decimals(text: str) -> str:
+    """Numbers with a comma for the decimals and a point for the thousands."""
+    swapped = {".": ",", ",": "."}
+    return re.sub(r"(?<=\d)[.,](?=\d)", lambda found: swapped[found[0]], text)
