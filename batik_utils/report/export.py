@@ -154,7 +154,8 @@ class Manuscript:
             for file, raw in {"main.typ": source.encode(), **self.pictures}.items():
                 (Path(name) / file).write_bytes(raw)
             try:
-                return typst.compile(f"{name}/main.typ", root=name, ignore_system_fonts=True, pdf_standards=["ua-1"])
+                standard: Any = "ua-1"  # accessible; Typst's Python stubs do not know it yet
+                return typst.compile(f"{name}/main.typ", root=name, ignore_system_fonts=True, pdf_standards=standard)
             except typst.TypstError as error:
                 raise BatikError(f"Typst could not set the report: {error.message}\n{error.diagnostic}") from None
 

@@ -159,7 +159,7 @@ local function picture(div)
   local alt = a.alt ~= '' and a.alt or stringify(pandoc.utils.blocks_to_inlines(plain, { Space() })):gsub('%s+', ' ')
   if not html then
     local shown = typst(('#image("%s", width: %scm, alt: %s)'):format(a.file, a.cm, quoted(alt)))
-    return pandoc.Figure({ Plain { shown } }, said, { id = div.identifier })
+    return boxed('#[#set figure(placement: figures-go)', { pandoc.Figure({ Plain { shown } }, said, { id = div.identifier }) }, ']')
   end
   local shown = pandoc.RawInline('html', ('<img src="%s" width="%s" alt="%s">'):format(a.file, a.px, escaped(alt)))
   local box = scrolled({ Plain { shown } }, div.identifier, pandoc.List { 'scroll' })
