@@ -10,6 +10,7 @@ from pathlib import Path
 import pypdfium2
 import pytest
 import tiny_report
+import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tiny_report import curve, photograph, prose, scores, shown
 
@@ -17,6 +18,7 @@ from batik_utils.errors import BatikError
 from batik_utils.report import display
 from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
 from batik_utils.report.pages import VERSION, write_index
+from batik_utils.study import ROOT
 
 LINE = "Procedural sample, not batik photographs"
 ABOUT = {"title": "Two models", "subtitle": "Which is better?", "credit": ["Takes up “A study”", "by A and B"]}
@@ -109,6 +111,12 @@ def test_the_code_of_figures_and_tables_is_folded_under_them(page, pdf_pages):
 def test_the_pdf_is_tagged_numbered_without_a_date_and_repeats_a_long_tables_header(made, pdf_pages):
     assert b"/MarkInfo" in made[1] and b"/StructTreeRoot" in made[1]
     assert not re.search(rb"CreationDate|/Users|/home", made[1])
+    assert b"<pdfuaid:part>1</pdfuaid:part>" in made[1] and b"/DisplayDocTitle true" in made[1]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    with contextlib.closing(pypdfium2.PdfDocument(made[1])) as document:
+        said = document.get_metadata_dict()
+    assert (said["Title"], said["Subject"]) == (f"{LINE}: Two models", "Which is better?")
+    assert [said["Author"]] == [author["name"] for author in citation["authors"]]
     assert f"{len(pdf_pages)} of {len(pdf_pages)}" in pdf_pages[-1]
     with_models = [text for text in pdf_pages if "model 1" in text or "model 67" in text]
     assert len(with_models) > 1 and all("parameters" in text for text in with_models)

@@ -15,7 +15,8 @@ local TYPE_SIZE = 9 -- points, of the print's tables; wide ones get less
 local SHORT_CELL = 16 -- characters: such cells are never broken, not even in a table too wide for the page
 local NUMBER_CELL = 22 -- characters: the same for numbers and their intervals
 local LONG_CELL = 48 -- characters: a column of sentences, which gets room on a narrow screen
-local LONG_TABLE = 16 -- rows: a longer table may break over pages
+local LONG_TABLE = 20 -- lines, as far as they can be told beforehand: a longer table may break over pages
+local LINE = 44 -- characters that a column of sentences holds in a line, about
 
 local function fail(text, id, known)
   local names = pandoc.List {}
@@ -230,7 +231,13 @@ local function print_table(t)
   end
   out:insert(typst ')')
   local set = pandoc.Figure({ Plain(out) }, caption(t.caption.long, t.identifier), { id = t.identifier })
-  return #rows - 1 > LONG_TABLE and set or boxed('#whole[', { set }, ']')
+  local lines = 0
+  for _, cells in ipairs(rows) do
+    local most = 1
+    for _, cell in ipairs(cells) do most = math.max(most, math.ceil(utf8.len(stringify(cell.contents)) / LINE)) end
+    lines = lines + most
+  end
+  return lines > LONG_TABLE and set or boxed('#whole[', { set }, ']')
 end
 
 local dress = {
