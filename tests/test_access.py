@@ -56,6 +56,7 @@ def test_axe_finds_nothing_on_a_wide_screen_and_on_a_phone(tiny, dark):
                 browser.call("viewport", **view)
                 browser.open(page)
                 found[page.parent.name, view["width"]] = browser.call("axe")
+                assert browser.evaluate("return document.documentElement.scrollWidth;") == view["width"]
                 assert browser.call("complaints") == [], "the page's own policy allows all that it does"
                 assert all(url.startswith(("file:", "data:")) for url in browser.call("requests"))
     assert {where: faults for where, faults in found.items() if faults} == {}
@@ -91,17 +92,17 @@ def test_a_figure_is_taken_along_as_picture_numbers_and_address(tiny, kind):
         assert said.startswith("From the fits of grouped cross-validation; 02-second.ipynb, cell 5.")
 
 
-def test_on_a_phone_contents_are_closed_and_what_is_too_wide_is_scrolled_by_keyboard(tiny):
+def test_on_a_phone_contents_are_closed_and_what_is_too_wide_is_drawn_narrow_or_scrolled_by_keyboard(tiny):
     state = """
-        const box = document.querySelector("#fig-folds .scroll"), image = box.firstElementChild;
+        const box = document.querySelector("#fig-curve .scroll"), image = box.firstElementChild;
         return [document.querySelector("nav details").open, box.tabIndex, box.scrollWidth > box.clientWidth,
-          document.documentElement.scrollWidth <= innerWidth, image.clientWidth >= 640];"""
+          image.clientWidth > 400, document.querySelector("#fig-folds img").naturalWidth < 400];"""
     with opened(tiny, PHONE) as browser:
         assert browser.evaluate(state) == [False, 0, True, True, True]
         browser.call("viewport", **WIDE)
-        browser.wait("document.querySelector('#fig-folds .scroll').tabIndex === -1")
+        browser.wait("document.querySelector('#fig-curve .scroll').tabIndex === -1")
         browser.open(tiny)
-        assert browser.evaluate(state) == [True, -1, False, True, True]
+        assert browser.evaluate(state) == [True, -1, False, True, False]
 
 
 def test_alternative_texts_say_what_a_figure_shows_and_follow_its_numbers(tiny):

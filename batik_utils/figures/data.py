@@ -30,7 +30,7 @@ def file_sizes(facts: pd.DataFrame) -> Drawing:
         f"{high['height']:,}. A middling file is largest in {middle.idxmax()} (side about {middle.max():,.0f} pixels) "
         f"and smallest in {middle.idxmin()} ({middle.min():,.0f})."
     )
-    return fig.tell(alt, facts[["motif", "width", "height"]], "the files of the study's motifs")
+    return fig.tell(alt, facts[["motif", "width", "height"]], "the files of the study's motifs", bends=True)
 
 
 def motif_colours(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:

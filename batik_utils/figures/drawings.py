@@ -24,7 +24,7 @@ def motif_drawings(drawn: Mapping[str, NDArray[np.uint8]], columns: int = 6) -> 
     fig, axes = new(rows, columns, height=rows * (WIDTH / columns + 0.16), squeeze=False)
     fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     for ax in axes.flat[len(drawn) :]:
-        ax.axis("off")
+        ax.remove()
     for ax, (title, image) in zip(axes.flat, drawn.items(), strict=False):
         ax.set(xticks=[], yticks=[], xlim=(0, SIDE), ylim=(SIDE, 0), aspect="equal")
         ax.set_title(title, fontsize=7.5, fontweight="normal", loc="center", color=INK, pad=3)

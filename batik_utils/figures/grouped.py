@@ -43,7 +43,7 @@ def fold_dots(
         ax.plot(intervals[title], [y + 0.27, y + 0.27], color=INK, linewidth=1.8)
         ax.plot(np.mean(values), y + 0.27, "D", color=INK, markersize=4.5)
     ax.axvline(chance, linewidth=1, **THIN)
-    ax.set_yticks(range(len(scores)), list(scores))
+    ax.set_yticks(range(len(scores)), [textwrap.fill(title, 22) for title in scores])
     ax.set_ylim(len(scores) - 0.5, -0.5)
     percent_axis(ax.xaxis, label="Accuracy on a held-out fold")
     alt = (
@@ -51,7 +51,7 @@ def fold_dots(
     )
     rows = [(t, i, v, *intervals[t]) for t, values in scores.items() for i, v in enumerate(values, 1)]
     data = pd.DataFrame(rows, columns=["model", "fold", "accuracy", "interval_low", "interval_high"])
-    return fig.tell(f"{alt}; chance is {percent(chance)}.", data, FITS)
+    return fig.tell(f"{alt}; chance is {percent(chance)}.", data, FITS, bends=True)
 
 
 def pareto(points: Mapping[str, tuple[int, float, float, float]], chance: float) -> Drawing:
@@ -119,7 +119,7 @@ def posterior_figure(
     legend_inside(ax, "upper left" if left else "upper right")
     alt = f"A bell of beliefs about the difference, its middle at {signed_points(mean)}. {'; '.join(shown)}."
     data = pd.DataFrame({"difference": x, "density": density})
-    return fig.tell(alt, data, FITS)
+    return fig.tell(alt, data, FITS, bends=True)
 
 
 def learning_curve(table: pd.DataFrame, chance: float) -> Drawing:
@@ -141,7 +141,7 @@ def learning_curve(table: pd.DataFrame, chance: float) -> Drawing:
     percent_axis(ax.yaxis, label="Accuracy")
     legend_inside(ax)
     what = "Accuracy with the fewest and with the most training images of each motif"
-    return fig.tell(f"{what}. {'; '.join(alt)}; chance is {percent(chance)}.", table, FITS)
+    return fig.tell(f"{what}. {'; '.join(alt)}; chance is {percent(chance)}.", table, FITS, bends=True)
 
 
 def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
@@ -159,7 +159,7 @@ def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
         untouched, lowest, kind = wide[title]["untouched"], wide[title].min(), wide[title].idxmin()
         falls = f"falls from {percent(untouched)} to {percent(lowest)} at worst ({kind})"
         worst.append(f"{title} {falls if lowest < untouched else f'never falls below its {percent(untouched)}'}")
-    return fig.tell(f"{'; '.join(worst)}.", wide.reset_index(), FITS)
+    return fig.tell(f"{'; '.join(worst)}.", wide.reset_index(), FITS, bends=True)
 
 
 def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:
@@ -176,4 +176,4 @@ def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: 
     shares = {motif: float(same[labels == i].mean()) for i, motif in enumerate(motifs) if (labels == i).any()}
     own = f"Of the points, {percent(float(same.mean()), 0)} lie nearest to one of their own motif"
     data = pd.DataFrame({"motif": [motifs[i] for i in labels], "x": points[:, 0], "y": points[:, 1]})
-    return fig.tell(f"{own}; by motif, {ranked(shares)}.", data, "frozen features of all pictures")
+    return fig.tell(f"{own}; by motif, {ranked(shares)}.", data, "frozen features of all pictures", bends=True)

@@ -27,7 +27,7 @@ def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequ
         rows, columns, height=rows * min(6.3 / columns, 2.6 if len(motifs) <= CROWDED else 4.6) + 0.2, squeeze=False
     )
     for ax in axes.flat[len(matrices) :]:
-        ax.axis("off")
+        ax.remove()
     alt, said = [], []
     for ax, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
         share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12)

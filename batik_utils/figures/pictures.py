@@ -46,7 +46,7 @@ def picture_grid(
     )
     fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     for ax in axes.flat[len(pictures) :]:
-        ax.axis("off")
+        ax.remove()
     for ax, picture in zip(axes.flat, pictures, strict=False):
         _draw(ax, picture, photos)
     for ax, name in zip(axes[:, 0], row_names, strict=False):
@@ -85,7 +85,9 @@ def motif_palettes(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs:
     rows = [(motif, *pair) for motif, colours in zip(motifs, found, strict=True) for pair in colours]
     data = pd.DataFrame(rows, columns=["motif", "colour", "share"])
     largest = [f"{motif} {colours[0][0]} ({colours[0][1]:.0%})" for motif, colours in zip(motifs, found, strict=True)]
-    return fig.tell(f"The largest colour of each motif: {', '.join(largest)}.", data, "all pictures of each motif")
+    return fig.tell(
+        f"The largest colour of each motif: {', '.join(largest)}.", data, "all pictures of each motif", bends=True
+    )
 
 
 def _draw(ax: Axes, picture: Picture, photos: bool) -> None:

@@ -1,5 +1,6 @@
 """Figures of the published protocol: learning curves, dots per training seed, the mispairing, the search."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -75,7 +76,7 @@ def seed_dots(
         if title in published:
             ax.plot(published[title], y, "D", markersize=6, **claim)
     ax.axvline(chance, linewidth=1, **THIN)
-    ax.set_yticks(range(len(accuracies)), list(accuracies))
+    ax.set_yticks(range(len(accuracies)), [textwrap.fill(title, 22) for title in accuracies])
     ax.set_ylim(len(accuracies) - 0.4, -0.75)
     percent_axis(ax.xaxis, label="Accuracy on the test images")
     if published:
@@ -90,7 +91,7 @@ def seed_dots(
     alt = f"Median accuracy over training seeds, highest first: {ranked(middles)}; chance is {percent(chance)}.{claims}"
     rows = [(t, i, v, *intervals[t], published.get(t)) for t, seen in accuracies.items() for i, v in enumerate(seen, 1)]
     data = pd.DataFrame(rows, columns=["model", "seed", "accuracy", "interval_low", "interval_high", "published"])
-    return fig.tell(alt, data, FITS)
+    return fig.tell(alt, data, FITS, bends=True)
 
 
 def mispairing_figure(
@@ -144,4 +145,4 @@ def search_figure(table: pd.DataFrame) -> Drawing:
     ]
     what = f"Of {len(table)} settings, validation and test accuracy of those that validation chose"
     alt = f"{what}: {'; '.join(ringed) or 'none'}."
-    return fig.tell(alt, table, "every setting of the search")
+    return fig.tell(alt, table, "every setting of the search", bends=True)

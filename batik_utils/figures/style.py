@@ -16,6 +16,8 @@ from batik_utils.wording import percent
 
 WIDTH = 6.3
 """Inches: the text width of an A4 page with the report's margins."""
+NARROW = 3.7
+"""Inches: of a figure that is drawn again for a phone."""
 # Okabe & Ito's palette, safe for the colour-blind, without its yellow (too light on white paper).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B")
 # Eight hues in each of three lightnesses (CIE L* of 32, 50 and 66, as colourful as a screen can): who sees no hues
@@ -40,10 +42,20 @@ class Drawing(Figure):
     alt: str = ""
     data: pd.DataFrame | None = None
     results: str = ""
+    bends: bool = False
+    """Whether it can be drawn as narrow as a phone and still be read; else it is scrolled there."""
 
-    def tell(self, alt: str, data: pd.DataFrame, results: str) -> Self:
+    def tell(self, alt: str, data: pd.DataFrame, results: str, bends: bool = False) -> Self:
         """The figure with what it shows in words, its numbers, and the name of the results that they come from."""
-        self.alt, self.data, self.results = alt, data, results
+        self.alt, self.data, self.results, self.bends = alt, data, results, bends
+        return self
+
+    def narrow(self) -> Self:
+        """The figure as wide as a phone, and a little higher."""
+        self.set_size_inches(NARROW, self.get_figheight() + 0.3)
+        for legend in [*self.legends]:
+            legend.remove()
+            _legend_above(self, legend.legend_handles, [text.get_text() for text in legend.get_texts()])
         return self
 
 
@@ -84,7 +96,10 @@ def new(
 
 def legend_line(fig: Drawing, ax: Axes) -> None:
     """A plot's legend in a line above it; in more than one only where it is longer than the figure is wide."""
-    handles, names = ax.get_legend_handles_labels()
+    _legend_above(fig, *ax.get_legend_handles_labels())
+
+
+def _legend_above(fig: Drawing, handles: Sequence[Any], names: Sequence[str]) -> None:
     inches = [0.45 + 0.056 * len(name) for name in names]
     room = len(names) if sum(inches) < fig.get_figwidth() else int(fig.get_figwidth() / max(inches))
     style: dict[str, Any] = {"fontsize": 7, "handlelength": 1.6, "columnspacing": 1.2, "borderaxespad": 0.1}
@@ -93,9 +108,9 @@ def legend_line(fig: Drawing, ax: Axes) -> None:
 
 def legend_inside(ax: Axes, where: str = "best", columns: int = 1) -> None:
     """A plot's legend within it, where it hides least."""
-    style: dict[str, Any] = {"ncols": columns, "fontsize": 7, "handlelength": 1.6, "borderpad": 0.3}
+    style: dict[str, Any] = {"loc": where, "ncols": columns, "fontsize": 7, "handlelength": 1.6, "borderpad": 0.3}
     frame: dict[str, Any] = {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 0.8}
-    ax.legend(loc=where, **style, **frame)
+    ax.legend(**style, **frame)
 
 
 def place_names(ax: Axes, names: Sequence[tuple[float, float, str]]) -> None:

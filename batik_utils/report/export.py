@@ -116,6 +116,9 @@ class Manuscript:
         fitted = 2.54 * width * min(1.0, TEXT_WIDTH / (2.54 * width), TEXT_HEIGHT / (2.54 * height))
         sizes = {"px": f"{width * SCREEN_DPI:.0f}", "cm": f"{fitted:.2f}"}
         more = {"csv": self._csv(part), "results": part.get("results", "")}
+        if "narrow" in part:
+            more["narrow"] = f"{part['anchor']}-narrow.svg"
+            self.pictures[more["narrow"]] = part["narrow"].encode()
         return _fenced("figure", part["caption"], part["anchor"], file=file, alt=part["alt"], **sizes, **more)
 
     def _csv(self, part: dict[str, Any]) -> str:
@@ -137,7 +140,9 @@ class Manuscript:
             font = _data_url("math.woff", (TEMPLATES / "math.woff").read_bytes())
             style += f'@font-face {{ font-family: "Batik Math"; src: url("{font}"); }}\n'
         urls = {name: _data_url(name, raw) for name, raw in {**self.pictures, **self.numbers}.items()}
-        page = re.sub(r'(<img src="|download="[^"]+" href=")([\w-]+\.\w+)"', lambda m: f'{m[1]}{urls[m[2]]}"', page)
+        page = re.sub(
+            r'(<img src="|srcset="|download="[^"]+" href=")([\w-]+\.\w+)"', lambda m: f'{m[1]}{urls[m[2]]}"', page
+        )
         page = page.replace("/* report.css */", style)
         for part in ("style", "script"):  # the page's own, and no other, may be applied
             own = re.search(f"<{part}>(.*?)</{part}>", page, re.S)

@@ -162,8 +162,13 @@ local function picture(div)
     local shown = typst(('#image("%s", width: %scm, alt: %s)'):format(a.file, a.cm, quoted(alt)))
     return boxed('#[#set figure(placement: figures-go)', { pandoc.Figure({ Plain { shown } }, said, { id = div.identifier }) }, ']')
   end
-  local shown = pandoc.RawInline('html', ('<img src="%s" width="%s" alt="%s">'):format(a.file, a.px, escaped(alt)))
-  local box = scrolled({ Plain { shown } }, div.identifier, pandoc.List { 'scroll' })
+  local image = ('<img src="%s" width="%s" alt="%s">'):format(a.file, a.px, escaped(alt))
+  if a.narrow then
+    local source = '<source media="(max-width: 40rem)" srcset="%s">'
+    image = '<picture>' .. source:format(a.narrow) .. image .. '</picture>'
+  end
+  local box = pandoc.RawBlock('html', image)
+  if not a.narrow then box = scrolled({ box }, div.identifier, { 'scroll' }) end
   return { pandoc.Figure({ box }, said, { id = div.identifier }), origin(div.identifier, a.results or '', a.csv or '', a.file) }
 end
 
