@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from numpy.typing import NDArray
 
-from batik_utils.figures.style import PALETTE, THIN, Drawing, legend_inside, new, percent_axis, slant_labels
+from batik_utils.figures.style import PALETTE, THIN, Drawing, legend_line, new, percent_axis, slant_labels
 from batik_utils.wording import percent
 
 CROWDED = 8
@@ -64,7 +64,7 @@ def _told(matrix: NDArray[np.float64], share: NDArray[np.float64], motifs: Seque
 
 def reliability_figure(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     """Confidence against accuracy, {model: columns confidence, accuracy, count, when ("before" | "after")}."""
-    fig, axes = new(1, len(curves), height=2.7, squeeze=False, sharey=True)
+    fig, axes = new(1, len(curves), height=2.8, squeeze=False, sharey=True)
     alt = []
     for ax, (title, table) in zip(axes.flat, curves.items(), strict=True):
         ax.plot([0, 1], [0, 1], linewidth=0.8, **THIN)
@@ -82,6 +82,6 @@ def reliability_figure(curves: Mapping[str, pd.DataFrame]) -> Drawing:
         ax.set_title(title, fontsize=8.5)
         alt.append(f"{title}: {', '.join(said)}")
     axes[0, 0].set_ylabel("Accuracy")
-    legend_inside(axes[0, 0], "upper left")
+    legend_line(fig, axes[0, 0])
     data = pd.concat(curves, names=["model"]).reset_index("model")
     return fig.tell(f"{'; '.join(alt)}.", data, "out-of-fold predictions of grouped cross-validation")
