@@ -197,6 +197,20 @@ def predict(
 
 
 @app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(help="A metrics.json, or the folder of a report that has one.")],
+    b: Annotated[Path, typer.Argument(help="Another, such as a newer one.")],
+) -> None:
+    """Say what changed between two reports' metrics.json; exits with 1 where anything did."""
+    from batik_utils.report.diff import changes, read
+
+    lines = changes(read(a), read(b))
+    out.print(escape("\n".join(lines or ["Nothing has changed."])))
+    if lines:
+        raise typer.Exit(1)
+
+
+@app.command()
 def studies() -> None:
     """List the studies."""
     for name in study_names():

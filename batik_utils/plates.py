@@ -43,7 +43,7 @@ class Plate(Strict):
     en: Text
     id: Text
     drawing: Annotated[str, Field(pattern=r"^sample-[a-z]+/\d+$")] | None = None
-    """The picture of the drawn sample that shares its geometry: family/number, as batik_utils.sample.draw takes them."""
+    """The picture of the drawn sample that shares its geometry, family/number, as batik_utils.sample.draw takes it."""
     sources: Annotated[tuple[_Words, ...], Field(min_length=1)]
     """Keys of batik_utils/report/templates/refs.bib."""
 

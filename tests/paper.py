@@ -1,4 +1,4 @@
-"""The paper without a kernel: made analyses of every sort, and all that the three notebooks say for one."""
+"""The paper without a kernel: made analyses of every sort, and all that the notebooks say for one."""
 
 import re
 from contextlib import ExitStack

@@ -44,7 +44,9 @@ def cloth(tmp_path, monkeypatch):
 
 
 def test_help_names_every_command_and_studies_are_listed_with_their_titles(monkeypatch):
-    assert {"report", "plan", "run", "audit", "predict", "studies", "new", "watch"} <= set(batik().stdout.split())
+    assert {"report", "plan", "run", "audit", "predict", "studies", "new", "watch", "diff"} <= set(
+        batik().stdout.split()
+    )
     assert "bali-betawi-celup  A scratch CNN" in said(monkeypatch, "studies")
 
 

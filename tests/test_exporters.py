@@ -198,7 +198,7 @@ def test_the_index_ranks_models_links_what_is_there_and_puts_what_is_drawn_last(
     assert said.index("Photographs") < said.index(LINE) < said.index("Drawn")
     assert "1,200 images; Bali, Celup" in said and "A &amp; B." in said
     assert "Good &lt;b&gt; 2,422,339 86.7 % (70–95) 86.7 % (70–95) Weak – – 50.0 %" in said
-    assert 'href="b/metrics.json"' in page and "report.pdf" not in page
+    assert 'href="b/metrics.json"' in page and "report.pdf" not in page and "To cite" in said
     assert not re.findall(r"<(?:script|img|link)\b|url\(", page)
     for content, problem in (("{", "not JSON"), (json.dumps(metrics("Old", False, version=1)), "of another version")):
         write("b", content)

@@ -8,6 +8,7 @@ import pytest
 from paper import EVERYTHING, LITE, PER_MOTIF, SCRATCH, make_analysis, references, said
 from results_factory import make_results
 
+from batik_utils.plates import load_plates
 from batik_utils.report.analysis import Analysis
 from batik_utils.values import Results
 
@@ -19,6 +20,7 @@ ONLY_IF = {
     "seed": "seed study; seed studies; An Earlier Study; taken up; published split; 10 million; its numbers come",
     "claims": "published number; Published number; Published claims; reproduced; published |",
     "search": "Hyperparameter search; validation chose; are searched; Every setting",
+    "plates": "What the names mean",
     "twins": "Every pair; what they look like; copies of one another (",
     "notwins": "finds no two",
     "mispaired": "huffled against; the published 50",
@@ -38,6 +40,7 @@ ONLY_IF = {
     "regularised": "random crops",
     "augmented": "augmented views",
     "many": "among the first three",
+    "networks": "layer by layer",
     "corruptions": "Corruptions change; loses most when; next to nothing on tampered",
 }
 """{fact: words that may be said only where it holds}"""
@@ -121,9 +124,11 @@ def special() -> list[Analysis]:
     bare = Analysis(tenths.study, tenths.dataset, short, clean_features=tenths.clean_features)
     again = [replace(r, fit=replace(r.fit, model="mistaken")) for r in tenths.results.select("lite")]
     models = {"small": HALF, "lite": LITE, "mistaken": MISTAKEN}
-    odd = make_analysis(models=models, grouped=FEW)
+    odd, known = make_analysis(models=models, grouped=FEW), make_analysis("published")
+    vars(known)["plates"] = [load_plates()[motif] for motif in ("batik-celup", "batik-bali", "batik-kawung")]
     return [
         bare,
+        known,
         Analysis(odd.study, odd.dataset, Results((*odd.results, *again)), {"lite": "it was lost"}, odd.clean_features),
         recipes(),
     ]

@@ -21,7 +21,7 @@ SIDE, DYES, LEAST, SLACK = 192, 5, 5, 0.8
 def motif_drawings(drawn: Mapping[str, NDArray[np.uint8]], columns: int = 6) -> Drawing:
     """Drawings {title: RGB [h, w, 3]}, `columns` to a row, each in its five commonest colours."""
     rows = math.ceil(len(drawn) / columns)
-    fig, axes = new(rows, columns, height=rows * (WIDTH / columns + 0.16), squeeze=False)
+    fig, axes = new(rows, columns, height=rows * (WIDTH / columns + 0.3), squeeze=False)
     fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     for ax in axes.flat[len(drawn) :]:
         ax.remove()

@@ -1,10 +1,12 @@
 """The abstract in Indonesian, by rule from the numbers of the English one, and captions in Indonesian."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from batik_utils import wording as say
 from batik_utils.report.verdicts import TOO_FEW, Verdict
+from batik_utils.stats.claims import NOT_REPRODUCED, REPRODUCED, ClaimRow
 from batik_utils.stats.compare import Comparison
 from batik_utils.stats.intervals import Interval
 
@@ -25,14 +27,14 @@ PICTURES = {
 SIMPLE = {
     "file facts only, picture unopened": "fakta berkas tanpa membuka gambarnya",
     "colour histogram": "histogram warna",
-    "frozen features, logistic regression": "regresi logistik pada fitur beku",
+    "frozen features, logistic regression": "regresi logistik biasa pada fitur beku",
 }
 """Baselines, as within a sentence."""
 
 
 def in_indonesian(text: str) -> str:
-    """Markdown that is marked as Indonesian, for captions and paragraphs."""
-    return f'<span lang="id">{text}</span>'
+    """A caption, free of emphasis, in italics and marked as Indonesian."""
+    return f'<span lang="id">*{text}*</span>'
 
 
 def pictures(n: int, kind: str, motifs: Sequence[str], chance: float) -> str:
@@ -60,12 +62,21 @@ def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[st
     if accuracy.low <= chance:
         return f"Belum terbukti bahwa {title} mempelajari sesuatu: intervalnya memuat peluang tebakan."
     simple = {SIMPLE.get(name, f"*{name}*"): gap for name, gap in over.items()}
-    if lost := [name for name, gap in simple.items() if gap.high < 0]:
-        return f"{title} belajar lebih sedikit daripada {_listed(lost)}, yang hampir tanpa biaya."
-    if open_ := [name for name, gap in simple.items() if gap.low <= 0]:
-        return f"{title} mempelajari sesuatu, tetapi belum terbukti lebih baik daripada {_listed(open_)}."
-    than = f" lebih banyak daripada {_listed(list(simple))}" if simple else ""
-    return f"{title} belajar{than or ' sesuatu'}."
+    groups = {
+        "tahu lebih banyak daripada": [name for name, gap in simple.items() if gap.low > 0],
+        "belum terbukti tahu lebih banyak daripada": [n for n, gap in simple.items() if gap.low <= 0 <= gap.high],
+        "tahu lebih sedikit daripada": [name for name, gap in simple.items() if gap.high < 0],
+    }
+    parts = [f"{does} {_listed(names)}" for does, names in groups.items() if names]
+    return f"{title} {'; ia '.join(parts) or 'mempelajari sesuatu'}."
+
+
+def claims(rows: Sequence[ClaimRow]) -> str:
+    """How many published numbers come out again, and how many do not."""
+    found = Counter(row.verdict for row in rows)
+    again, not_again = found[REPRODUCED], found[NOT_REPRODUCED]
+    rest = "; sisanya tidak dapat dikatakan" if again + not_again < len(rows) else ""
+    return f"Dari {len(rows)} angka yang pernah diterbitkan, {again} terulang dan {not_again} tidak{rest}."
 
 
 def _listed(names: Sequence[str]) -> str:

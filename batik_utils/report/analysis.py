@@ -19,6 +19,7 @@ from batik_utils.models.kinds import KINDS
 from batik_utils.plates import Plate, load_plates
 from batik_utils.report import verdicts
 from batik_utils.report.metrics_json import build_metrics
+from batik_utils.report.networks import Layer, layers
 from batik_utils.stats import metrics as stats
 from batik_utils.stats.compare import Comparison, compare, compare_with
 from batik_utils.stats.intervals import Interval
@@ -89,6 +90,7 @@ class Analysis:
             "unequal": self.planned(self.scratch) < self.planned(self.pretrained),
             "sources": "sources" in protocols,
             "others": "others" in protocols,
+            "networks": any(m.kind != "recipe" for m in models),
             "recipe": any(m.kind == "recipe" for m in models),
             "regularised": any(getattr(m, "regularised", None) for m in models),
             "corruptions": study.grouped.corruptions,
@@ -117,6 +119,11 @@ class Analysis:
         models = ((m, self.study.models[m]) for m in self.models)
         found = ((m, s.variant_of, s.mistake) for m, s in models if isinstance(s, PretrainedModel))
         return [(m, of, mistake) for m, of, mistake in found if of in self.models]
+
+    @cached_property
+    def layers(self) -> dict[str, list[Layer]]:
+        """{titles of models: their layers}"""
+        return layers(self.study, self.models)
 
     def parameters(self, model: str) -> int:
         """All parameters of a model, backbone included."""

@@ -44,7 +44,7 @@ class Manuscript:
         self.photos = photos or self.about["drawn"]
         """Whether pictures are shown, rather than what stands for them."""
         self.cells: list[str] = []
-        self.front: dict[str, list[str]] = {"abstract": [], "summary": []}
+        self.front: dict[str, list[str]] = {"abstract": [], "abstrak": [], "summary": []}
         """What stands before the contents, by the tags of its cells."""
         self.pictures: dict[str, bytes] = {}
         self.numbers: dict[str, bytes] = {}

@@ -17,8 +17,22 @@ TAUGHT = {
     "too few fits": "Too few fits have a result: about {a} and {b} nothing is learnt yet",
 }
 """By the word of the verdict."""
+SIMPLE = {
+    "file facts only, picture unopened": "the facts of a file with its picture unopened",
+    "colour histogram": "a colour histogram",
+    "frozen features, logistic regression": "a plain logistic regression on frozen features",
+}
+"""Baselines, as within a sentence."""
+PICTURES = {
+    "published": "photographs of the public collection *Indonesian Batik Motifs*",
+    "folder": "pictures of a folder",
+    "drawn": "pictures that this project draws itself",
+}
+"""By where the pictures are from."""
 SCATTER = 0.1
 """Accuracy from the worst fold to the best, from which one split alone is said to show little."""
+SURE = 0.95
+"""Accuracy below which an answer is called a suggestion."""
 WIDE = 0.1
 """Width of an interval of accuracy from which the images are said to be few."""
 
@@ -26,6 +40,11 @@ WIDE = 0.1
 def taught(word: str, title_a: str, title_b: str) -> str:
     """What the verdict teaches, by its word."""
     return TAUGHT[word].format(a=title_a, b=title_b) + "."
+
+
+def pictures(n: int, kind: str, motifs: Sequence[str], chance: float) -> str:
+    """How many pictures (kind is a key of PICTURES) of which motifs there are, and what guessing gives."""
+    return f"{n:,} {PICTURES[kind]} are used: {say.listed(motifs)}. Guessing alone is right {say.percent(chance)}."
 
 
 def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[str, Interval]) -> str:
@@ -37,14 +56,14 @@ def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[st
         return f"What {title} has learnt cannot be said: it has too few fits."
     if accuracy.low <= chance:
         return f"{title} has not been shown to have learnt anything: its interval holds chance."
-    if lost := [name for name, gap in over.items() if gap.high < 0]:
-        return f"{title} has learnt less than {say.listed(lost)}, which costs next to nothing: start there."
-    if open_ := [name for name, gap in over.items() if gap.low <= 0]:
-        than = f"{say.listed(open_)}, which {'costs' if len(open_) == 1 else 'cost'} next to nothing"
-        return f"{title} has learnt something, but has not been shown to be better than {than}."
-    if not over:
-        return f"{title} has learnt something."
-    return f"{title} has learnt more than {say.listed(list(over))}."
+    simple = {SIMPLE.get(name, name): gap for name, gap in over.items()}
+    groups = {
+        "knows more than": [name for name, gap in simple.items() if gap.low > 0],
+        "has not been shown to know more than": [name for name, gap in simple.items() if gap.low <= 0 <= gap.high],
+        "knows less than": [name for name, gap in simple.items() if gap.high < 0],
+    }
+    parts = [f"{does} {say.listed(names)}" for does, names in groups.items() if names]
+    return f"{title} {'; it '.join(parts) or 'has learnt something'}."
 
 
 def one_split(title: str, folds: NDArray[np.float64]) -> str:
@@ -59,11 +78,11 @@ def one_split(title: str, folds: NDArray[np.float64]) -> str:
 def elsewhere(title: str, grouped: Interval | None, sources: Interval | None) -> str:
     """What to expect on pictures from elsewhere; intervals with near-duplicates and with whole sources together."""
     if grouped is None or sources is None:
-        return f"How {title} fares on pictures from elsewhere was not measured."
-    expected = say.percent(sources.value)
+        return f"How {title} fares on pictures from other sources was not measured."
+    unseen, here = f"On pictures of sources that it has not seen, {title} reaches", say.percent(sources.value)
     if sources.value < grouped.low:
-        return f"On pictures from elsewhere, expect {expected} of {title} rather than {say.percent(grouped.value)}."
-    return f"On pictures from elsewhere, {title} keeps what it reaches here ({expected})."
+        return f"{unseen} {here} rather than {say.percent(grouped.value)}."
+    return f"{unseen} much the same ({here})."
 
 
 def kinds(plates: Sequence[Plate]) -> str:
@@ -79,7 +98,7 @@ def kinds(plates: Sequence[Plate]) -> str:
 
 
 def caveats(
-    facts: Collection[str], plates: Sequence[Plate], best: str, accuracy: Interval | None, sources: Interval | None
+    facts: Collection[str], plates: Sequence[Plate], title: str, accuracy: Interval | None, sources: Interval | None
 ) -> list[str]:
     """Three of them: what the pictures are, how few there are, and what is known of pictures from elsewhere."""
     labels = "Labels are the names of folders; nobody who knows the motifs has checked them."
@@ -87,22 +106,22 @@ def caveats(
         labels = "The pictures are drawn by a program: nothing is said about batik."
     elif len({plate.kind for plate in plates}) > 1:
         labels = f"{kinds(plates)} {labels}"
-    few = f"How sure the accuracy of {best} is cannot be said: it has too few fits."
+    few = f"How sure the accuracy of {title} is cannot be said: it has too few fits."
     if accuracy is not None:
         width = accuracy.high - accuracy.low
-        wide = f"The images are few: the accuracy of {best} is known to within {say.points(width)} only"
-        narrow = f"The accuracy of {best} is known to within {say.points(width)}, for pictures such as these"
+        wide = f"The images are few: the accuracy of {title} is known to within {say.points(width)} only"
+        narrow = f"The accuracy of {title} is known to within {say.points(width)}, for pictures such as these"
         few = f"{wide if width >= WIDE else narrow} ({say.percent_range(accuracy)})."
-    return [labels, few, elsewhere(best, accuracy, sources)]
+    return [labels, few, elsewhere(title, accuracy, sources)]
 
 
-def advice(facts: Collection[str], best: str, accuracy: Interval | None) -> str:
-    """What to do with the model that is best in cross-validation."""
-    how = "`classifier.html`, beside this report, in any browser, or `batik predict PATH…`"
+def advice(facts: Collection[str], best: float | None) -> str:
+    """What to do with the saved model; best is the best accuracy in cross-validation, a fraction."""
+    how = "open `classifier.html`, beside this report, in a browser, or run `batik predict PATH…`"
     if "drawn" in facts:
-        return f"Try the pipeline with it ({how}), and ask it about no real cloth."
+        return f"Try the pipeline ({how}), and ask it about no real cloth."
     trust = ""
-    if accuracy is not None:
-        right = f"right about {say.percent(accuracy.value, 0)} of the time on pictures such as these"
-        trust = f"; it is {right}, so take its answer as a suggestion" if accuracy.value < 0.95 else f"; it is {right}"
-    return f"Ask {best} what a picture shows: {how}{trust}. It always names one of its motifs."
+    if best is not None:
+        trust = f" The best model is right {say.percent(best, 0)} of the time on pictures such as these"
+        trust += ", so its answer is a suggestion." if best < SURE else "."
+    return f"Ask what a picture shows: {how}.{trust} One of these motifs is always named, whatever is shown."

@@ -1,11 +1,11 @@
-"""What is told of all studies at once, from their metrics.json: reports/index.html, and the README's table of results.
+"""What is told of all studies at once, from their metrics.json: reports/index.html, and the README's results.
 
-The table is made anew by `python -m batik_utils.report.pages`.
+These are made anew by `python -m batik_utils.report.pages`.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +14,22 @@ import jinja2
 from batik_utils import wording as say
 from batik_utils.errors import BatikError
 from batik_utils.files import write_text
+from batik_utils.strict_yaml import read_yaml
 from batik_utils.study import ROOT
-from batik_utils.study_file import load_study
+from batik_utils.study_file import load_study, study_names
 
 VERSION: Literal[3] = 3
 """Of metrics.json, raised whenever a key changes its name or meaning; an older one is not read."""
-FILES = {"report.html": "Read the report", "report.pdf": "PDF", "metrics.json": "metrics.json"}
+FILES = {
+    "report.html": "Read the report",
+    "report.pdf": "PDF",
+    "classifier.html": "Ask the classifier",
+    "metrics.json": "Numbers",
+    "model-card.md": "Model card",
+    "croissant.json": "Data card",
+    "verdict.svg": "Figure",
+}
+"""What the index links to, where it is there."""
 MARKS = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
@@ -34,6 +44,8 @@ JINJA.filters |= {
     **{"listed": say.listed, "percent": say.percent, "number": say.count, "motif_names": say.motif_names},
     **{"signed_points": say.signed_points, "points": lambda ends: say.points_range(say.Band(*ends))},
     "band": lambda ends: say.percent_range(say.Band(*ends)),
+    "answer": lambda sentence: re.sub(r" \(difference .*\)\.$", ".", sentence),
+    "tied": lambda text: re.sub(r"(?<=\d) (?=%|points)", say.NBSP, text),
     "scores": lambda pairs: ", ".join(f"{name} {say.percent(value)}" for name, value in pairs),
 }
 
@@ -61,21 +73,40 @@ def write_index(reports: Path) -> list[str]:
         except BatikError as error:
             left_out.append(f"Not in index.html: {error}")
             continue
-        files = {name: title for name, title in FILES.items() if (path.parent / name).is_file()}
-        # Best in cross-validation first, those without results last.
-        models = sorted(
-            metrics["models"].values(), key=lambda m: (-(m.get("grouped") or {"accuracy": 0})["accuracy"], m["title"])
-        )
-        studies.append({**metrics, "name": path.parent.name, "files": files, "models": models})
+        studies.append(_told(path.parent, metrics))
     studies.sort(key=lambda study: study["data"]["drawn"])
-    page, path = JINJA.get_template("index.html").render(studies=studies) + "\n", reports / "index.html"
+    citation = read_yaml((ROOT / "CITATION.cff").read_bytes(), "CITATION.cff")
+    page = JINJA.get_template("index.html").render(studies=studies, citation=citation) + "\n"
+    path = reports / "index.html"
     if not path.is_file() or path.read_bytes() != page.encode():
         write_text(path, page)
     return left_out
 
 
+def _told(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    """What index and README tell of a study: its metrics, files, minutes, models (best first), and size's line."""
+    # Best in cross-validation first, those without results last.
+    models = sorted(
+        metrics["models"].values(), key=lambda m: (-(m.get("grouped") or {"accuracy": 0})["accuracy"], m["title"])
+    )
+    files = {name: title for name, title in FILES.items() if (folder / name).is_file()}
+    minutes = load_study(folder.name).minutes if folder.name in study_names() else ""
+    told = {"name": folder.name, "files": files, "minutes": minutes, "ranked": models, "line": pareto(models)}
+    return metrics | told
+
+
+def pareto(models: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The models (as metrics.json has them) that no smaller one, and none of their size, equals in accuracy."""
+    sized = [m for m in models if m.get("grouped") and m["parameters"] is not None]
+    line: list[Mapping[str, Any]] = []
+    for model in sorted(sized, key=lambda m: (m["parameters"], -m["grouped"]["accuracy"], m["title"])):
+        if not line or model["grouped"]["accuracy"] > line[-1]["grouped"]["accuracy"]:
+            line.append(model)
+    return line
+
+
 def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "reports") -> None:
-    """Make the table between README's marks anew; the first of them names the studies. Raises BatikError without."""
+    """Make the tables between README's marks anew; the first of them names the studies. Raises BatikError without."""
     text = path.read_text(encoding="utf-8")
     if not MARKS.search(text):
         raise BatikError(f"{path.name} has no table of results: it stands between <!-- results: … --> and an end mark.")
@@ -83,8 +114,8 @@ def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "repor
 
 
 def readme_table(reports: Path, studies: Sequence[str]) -> str:
-    """A Markdown table, one row per study, of accuracies in grouped cross-validation with corrected intervals."""
-    rows = [read_metrics(reports / name / "metrics.json") | {"minutes": load_study(name).minutes} for name in studies]
+    """Markdown tables, one row per study: accuracies in grouped cross-validation; size's line, and files."""
+    rows = [_told(reports / name, read_metrics(reports / name / "metrics.json")) for name in studies]
     return JINJA.get_template("readme.md.j2").render(reports=reports.name, studies=rows).replace(say.NBSP, " ")
 
 

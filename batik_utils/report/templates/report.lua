@@ -255,7 +255,7 @@ local dress = {
     local kind = div.classes[1]
     if kind == 'cell' then return div.content end
     if kind == 'figure' then return picture(div) end
-    if kind == 'abstract' or kind == 'summary' then front[kind] = div.content return {} end
+    if kind == 'abstract' or kind == 'abstrak' or kind == 'summary' then front[kind] = div.content return {} end
     if kind == 'note' then
       local title = div.attributes.title:gsub("(%w)'(%w)", '%1’%2')
       if not html then return boxed('#note(' .. quoted(title) .. ')[', div.content, ']') end

@@ -1,0 +1,141 @@
+"""Each rule of summary and conclusion is fed numbers on both sides of its line, in both languages."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from paper import make_analysis, said
+
+from batik_utils import wording
+from batik_utils.plates import load_plates
+from batik_utils.report import abstrak, lessons
+from batik_utils.report.verdicts import OPENINGS, Verdict
+from batik_utils.stats.claims import NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED
+from batik_utils.stats.compare import Comparison
+from batik_utils.stats.intervals import Interval
+
+PLATES = load_plates()
+
+
+def band(value, reach=0.05):
+    return Interval(value, value - reach, value + reach, 50)
+
+
+def plain(text):
+    return text.replace(wording.NBSP, " ")
+
+
+def test_every_verdict_teaches_something_and_has_its_indonesian_words():
+    assert set(lessons.TAUGHT) == set(OPENINGS) == set(abstrak.OPENINGS)
+    said = {lessons.taught(word, "A", "B") for word in OPENINGS}
+    assert len(said) == len(OPENINGS) and all("A" in s and "B" in s and s.endswith(".") for s in said)
+
+
+FILE = "file facts only, picture unopened"
+WORTH = [
+    (None, {}, "cannot be said", "tidak dapat dikatakan"),
+    (band(0.54), {FILE: band(0.2)}, "has not been shown to have learnt anything", "Belum terbukti bahwa A mempelajari"),
+    (band(0.56), {}, "A has learnt something.", "A mempelajari sesuatu."),
+    (band(0.8), {FILE: band(0.06)}, "A knows more than the facts", "A tahu lebih banyak daripada fakta berkas"),
+    (band(0.8), {FILE: band(0.04)}, "A has not been shown to know more than the facts", "A belum terbukti tahu lebih"),
+    (band(0.8), {FILE: band(-0.06)}, "A knows less than the facts", "A tahu lebih sedikit daripada fakta"),
+    (
+        band(0.8),
+        {FILE: band(0.06), "colour histogram": band(0.0)},
+        "; it has not been shown to know more than a colour histogram.",
+        "; ia belum terbukti tahu lebih banyak daripada histogram warna.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("accuracy", "over", "english", "indonesian"), WORTH)
+def test_what_a_model_is_worth(accuracy, over, english, indonesian):
+    assert english in lessons.worth("A", accuracy, 0.5, over)
+    assert indonesian in abstrak.worth("A", accuracy, 0.5, over)
+
+
+def test_one_split_misleads_where_folds_scatter():
+    assert "anything from 70 % to 80 %" in plain(lessons.one_split("A", np.array([0.7, 0.8])))
+    assert "much the same on every fold" in lessons.one_split("A", np.array([0.7, 0.79]))
+
+
+def test_what_is_known_of_pictures_from_other_sources():
+    assert "was not measured" in lessons.elsewhere("A", band(0.8), None)
+    assert "70.0 % rather than 80.0 %" in plain(lessons.elsewhere("A", band(0.8), band(0.7)))
+    assert "much the same (75.0 %)" in plain(lessons.elsewhere("A", band(0.8), band(0.75)))
+
+
+def test_names_of_one_kind_are_told_from_names_of_several():
+    kawung, parang, bali = (PLATES[f"batik-{name}"] for name in ("kawung", "parang", "bali"))
+    assert lessons.kinds([kawung, parang]) == "Each of these names is that of a pattern."
+    assert lessons.kinds([bali]) == "The name is that of a place."
+    both = "These names are not of one kind: Kawung and Parang name a pattern; Bali names a place."
+    assert lessons.kinds([kawung, bali, parang]) == both
+
+
+def test_caveats_are_three_and_the_gravest_comes_first():
+    mixed, one = [PLATES["batik-bali"], PLATES["batik-celup"]], [PLATES["batik-bali"]]
+    for facts, plates, first in (
+        ({"drawn"}, [], "The pictures are drawn"),
+        ({"published"}, mixed, "These names are not of one kind"),
+        ({"published"}, one, "Labels are the names of folders"),
+        ({"folder"}, [], "Labels are the names of folders"),
+    ):
+        told = lessons.caveats(facts, plates, "A", band(0.8), None)
+        assert len(told) == 3 and told[0].startswith(first)
+    assert "known to within 10.0 points only" in plain(lessons.caveats(set(), [], "A", band(0.8, 0.05), None)[1])
+    assert "9.8 points, for pictures such" in plain(lessons.caveats(set(), [], "A", band(0.8, 0.049), None)[1])
+    assert "too few fits" in lessons.caveats(set(), [], "A", None, None)[1]
+
+
+def test_advice_names_both_ways_to_ask_and_trusts_as_far_as_the_accuracy_goes():
+    for facts in ({"drawn"}, {"published"}):
+        told = lessons.advice(facts, 0.5)
+        assert "`classifier.html`" in told and "`batik predict PATH…`" in told
+    assert "no real cloth" in lessons.advice({"drawn"}, 0.99)
+    assert "94 % of the time on pictures such as these, so its answer is a suggestion" in plain(
+        lessons.advice({"folder"}, 0.94)
+    )
+    assert "suggestion" not in lessons.advice({"folder"}, 0.95) and "best" not in lessons.advice({"folder"}, None)
+
+
+def comparison(gap):
+    more = {"seeds_a": 1, "seeds_b": 1, "p_value": 0.01, "p_a_better": 0.9, "p_same": 0.05, "p_b_better": 0.05}
+    return Comparison(
+        "a", "b", "accuracy", 5, 10, mean_a=0.7 + gap, mean_b=0.7, difference=band(gap), rope=0.02, **more
+    )
+
+
+def test_the_abstrak_writes_numbers_as_indonesians_do():
+    found = plain(abstrak.verdict(Verdict("better", "", ""), comparison(0.1), "A", "B"))
+    assert found == (
+        "A lebih baik daripada B: 80,0 % berbanding 70,0 % pada lipatan yang sama, selisih +10,0 poin (interval 95 % "
+        "+5,0 sampai +15,0 poin)."
+    )
+    assert abstrak.verdict(Verdict("too few fits", "", ""), None, "A", "B").endswith("belum cukup.")
+    told = plain(abstrak.pictures(1200, "published", ["Bali", "Betawi", "Celup"], 1 / 3))
+    assert told.startswith("Digunakan 1.200 foto") and "Bali, Betawi, dan Celup" in told and "33,3 %" in told
+    assert "bukan foto batik" in abstrak.pictures(10, "drawn", ["A", "B"], 0.5)
+
+
+@dataclass
+class Row:
+    verdict: str
+
+
+def test_published_numbers_are_counted_in_indonesian_too():
+    rows = [Row(REPRODUCED), Row(REPRODUCED), Row(NOT_REPRODUCED)]
+    assert abstrak.claims(rows) == "Dari 3 angka yang pernah diterbitkan, 2 terulang dan 1 tidak."
+    assert abstrak.claims([*rows, Row(NOT_COMPARABLE)]).endswith("; sisanya tidak dapat dikatakan.")
+
+
+def test_both_abstracts_the_table_and_the_conclusion_say_the_same():
+    often = {"folds": 3, "pretrained": {"repeats": 2, "seeds": 2}, "scratch": {"repeats": 2, "seeds": 2}}
+    analysis = make_analysis("published", True, claims=True, grouped=often)
+    words = said(analysis)
+    head = analysis.head
+    for value in (head.mean_a, head.mean_b):
+        english = wording.percent(value)
+        assert english in words["00-08"] and english.replace(".", ",") in words["00-10"]
+        assert english in words["tbl-answer"]
+    assert analysis.title(analysis.pretrained) in words["03-35"] and words["00-16"].count("\n") >= 4

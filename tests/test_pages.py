@@ -1,0 +1,88 @@
+"""Index, README, abstract, tables and model card say the same numbers; the index is a front door."""
+
+import json
+import re
+
+import pytest
+import yaml
+from paper import make_analysis, said
+
+from batik_utils import wording as say
+from batik_utils.report.cards import model_card
+from batik_utils.report.pages import JINJA, pareto, read_metrics, readme_table, write_index
+from batik_utils.study import ROOT
+
+NAME = "bali-betawi-celup"
+OFTEN = {"folds": 3, "pretrained": {"repeats": 2, "seeds": 2}, "scratch": {"repeats": 2, "seeds": 2}}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A made study in its own reports folder: (analysis, folder)."""
+    analysis = make_analysis("published", True, claims=True, grouped=OFTEN, name=NAME)
+    folder = tmp_path_factory.mktemp("reports") / NAME
+    folder.mkdir()
+    vars(analysis).pop("metrics")  # it was made of a study that plans other fits
+    (folder / "metrics.json").write_text(json.dumps(analysis.metrics))
+    (folder / "verdict.svg").write_text("<svg/>")
+    assert write_index(folder.parent) == []
+    return analysis, folder
+
+
+def plain(text):
+    return re.sub(r"<[^>]+>", "", text).replace(say.NBSP, " ").replace("&nbsp;", " ")
+
+
+def test_all_that_tells_an_accuracy_tells_the_same(house):
+    analysis, folder = house
+    words = {place: plain(text) for place, text in said(analysis).items()}
+    index, metrics = plain((folder.parent / "index.html").read_text()), analysis.metrics
+    readme = readme_table(folder.parent, [NAME])
+    for model in analysis.study.compare:
+        grouped = metrics["models"][model]["grouped"]
+        shown, band = plain(say.percent(grouped["accuracy"])), plain(say.percent_range(say.Band(*grouped["interval"])))
+        card = plain(model_card(analysis.study, model, {}, metrics, analysis.facts))
+        assert all(shown in text for text in (words["tbl-grouped"], index, readme, card)), model
+        assert all(band in text for text in (words["tbl-grouped"], readme, card)), model
+    for value in (analysis.head.mean_a, analysis.head.mean_b):
+        shown = plain(say.percent(value))
+        assert all(shown in text for text in (words["00-08"], words["tbl-answer"], words["02-81"], index))
+        assert shown.replace(".", ",") in words["00-10"]
+    gap = plain(say.signed_points(metrics["comparison"]["grouped"]["difference"]))
+    assert all(gap in text for text in (words["00-08"], words["tbl-answer"], words["02-81"], readme, index))
+
+
+def test_the_index_has_answer_figure_size_minutes_files_and_how_to_cite(house):
+    page = (house[1].parent / "index.html").read_text()
+    text, citation = plain(page), yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    answer = plain(house[0].verdict.sentence).partition(" (difference")[0] + "."
+    assert text.count(answer) == 1 and "minutes on two cores" in text and "Best for" in text
+    assert f'src="{NAME}/verdict.svg"' in page and f'href="{NAME}/metrics.json"' in page
+    assert citation["title"] in text and f"Version {citation['version']}" in text and "@software{" in text
+    assert "style=" not in page and page.count("<h1") == 1
+    assert not re.findall(r"<img(?![^>]*alt=\"[^\"]{20})", page)
+
+
+@pytest.mark.parametrize("name", ["Scratch CNN", "Scratch CNN 1 (dropout)"])
+def test_the_answer_is_the_verdict_without_its_evidence(name):
+    said = f"A is better than {name}: 80.0 % against 60.0 % on the same folds"
+    assert JINJA.filters["answer"](f"{said} (difference +20.0 points; P(A better) > 0.99).") == f"{said}."
+    assert JINJA.filters["answer"]("There are not enough fits.") == "There are not enough fits."
+
+
+def model(title, parameters, accuracy):
+    return {"title": title, "parameters": parameters, "grouped": {"accuracy": accuracy} if accuracy else None}
+
+
+def test_the_line_of_size_joins_the_models_that_no_smaller_one_equals():
+    small, equal, large = model("small", 10, 0.6), model("equal", 20, 0.6), model("large", 30, 0.8)
+    never, unsized = model("never", 5, None), model("unsized", None, 0.9)
+    assert [m["title"] for m in pareto([large, never, equal, unsized, small])] == ["small", "large"]
+    assert [m["title"] for m in pareto([model("b", 10, 0.7), small])] == ["b"]
+    assert pareto([]) == []
+
+
+def test_the_readme_lists_what_lies_in_a_studys_folder(house):
+    table = readme_table(house[1].parent, [NAME])
+    assert f"[numbers]({house[1].parent.name}/{NAME}/metrics.json)" in table and "report.pdf) · " not in table
+    assert read_metrics(house[1] / "metrics.json")["study"] == NAME
