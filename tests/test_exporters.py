@@ -16,6 +16,7 @@ from tiny_report import curve, photograph, prose, scores, shown
 
 from batik_utils.errors import BatikError
 from batik_utils.report import display
+from batik_utils.report.abstrak import in_indonesian
 from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
 from batik_utils.report.pages import VERSION, write_index
 from batik_utils.study import ROOT
@@ -183,6 +184,32 @@ def metrics(title, drawn, **changes):
         "models": {"a": weak, "b": good},
     }
     return out | {"data": {"drawn": drawn, "images": 1200}, "comparison": {"sentence": "A & B."}} | changes
+
+
+def test_abstracts_and_summary_stand_before_the_contents_and_what_is_indonesian_says_so():
+    cells = [
+        prose("# Body {#sec-body}\n\nEnd."),
+        shown(lambda: display.text("In short."), "abstract"),
+        shown(lambda: display.text("Singkatnya."), "abstrak"),
+        shown(lambda: curve("fig-answer", f"An answer; see @sec-body. {in_indonesian('Jawaban.')}"), "summary"),
+    ]
+    page, printed = export([new_notebook(cells=cells)], {"title": "T"}, photos=False)
+    said = words(page)
+    order = [
+        "Abstract",
+        "In short.",
+        "Abstrak",
+        "Singkatnya.",
+        "Figure 1. An answer; see Section 1.",
+        "Contents",
+        "End.",
+    ]
+    assert [said.index(word) for word in order] == sorted(said.index(word) for word in order)
+    assert re.search(r'<section class="abstract" lang="id"[^>]*>\s*<h2[^>]*>Abstrak</h2>', page)
+    assert '<span lang="id"><em>Jawaban.</em></span>' in page
+    with contextlib.closing(pypdfium2.PdfDocument(printed)) as document:
+        text = "".join(sheet.get_textpage().get_text_range() for sheet in document)
+    assert text.index("Abstrak") < text.index("Figure 1") < text.index("Contents") < text.index("End.")
 
 
 def test_the_index_ranks_models_links_what_is_there_and_puts_what_is_drawn_last(tmp_path):

@@ -36,14 +36,19 @@ WORTH = [
     (None, {}, "cannot be said", "tidak dapat dikatakan"),
     (band(0.54), {FILE: band(0.2)}, "has not been shown to have learnt anything", "Belum terbukti bahwa A mempelajari"),
     (band(0.56), {}, "A has learnt something.", "A mempelajari sesuatu."),
-    (band(0.8), {FILE: band(0.06)}, "A knows more than the facts", "A tahu lebih banyak daripada fakta berkas"),
-    (band(0.8), {FILE: band(0.04)}, "A has not been shown to know more than the facts", "A belum terbukti tahu lebih"),
-    (band(0.8), {FILE: band(-0.06)}, "A knows less than the facts", "A tahu lebih sedikit daripada fakta"),
+    (band(0.8), {FILE: band(0.06)}, "A knows more than file facts alone", "A tahu lebih banyak daripada fakta berkas"),
+    (
+        band(0.8),
+        {FILE: band(0.04)},
+        "A has not been shown to know more than file facts alone",
+        "A belum terbukti tahu lebih",
+    ),
+    (band(0.8), {FILE: band(-0.06)}, "A knows less than file facts alone", "A tahu lebih sedikit daripada fakta"),
     (
         band(0.8),
         {FILE: band(0.06), "colour histogram": band(0.0)},
-        "; it has not been shown to know more than a colour histogram.",
-        "; ia belum terbukti tahu lebih banyak daripada histogram warna.",
+        "; it has not been shown to know more than colours alone.",
+        "; ia belum terbukti tahu lebih banyak daripada warna saja.",
     ),
 ]
 

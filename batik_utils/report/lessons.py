@@ -18,9 +18,9 @@ TAUGHT = {
 }
 """By the word of the verdict."""
 SIMPLE = {
-    "file facts only, picture unopened": "the facts of a file with its picture unopened",
-    "colour histogram": "a colour histogram",
-    "frozen features, logistic regression": "a plain logistic regression on frozen features",
+    "file facts only, picture unopened": "file facts alone",
+    "colour histogram": "colours alone",
+    "frozen features, logistic regression": "logistic regression on frozen features",
 }
 """Baselines, as within a sentence."""
 PICTURES = {
@@ -44,7 +44,8 @@ def taught(word: str, title_a: str, title_b: str) -> str:
 
 def pictures(n: int, kind: str, motifs: Sequence[str], chance: float) -> str:
     """How many pictures (kind is a key of PICTURES) of which motifs there are, and what guessing gives."""
-    return f"{n:,} {PICTURES[kind]} are used: {say.listed(motifs)}. Guessing alone is right {say.percent(chance)}."
+    guess = f"Guessing alone is right {say.percent(chance)} of the time."
+    return f"{n:,} {PICTURES[kind]} are used: {say.listed(motifs)}. {guess}"
 
 
 def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[str, Interval]) -> str:
