@@ -43,7 +43,7 @@ def fold_dots(
         ax.plot(intervals[title], [y + 0.27, y + 0.27], color=INK, linewidth=1.8)
         ax.plot(np.mean(values), y + 0.27, "D", color=INK, markersize=4.5)
     ax.axvline(chance, linewidth=1, **THIN)
-    ax.set_yticks(range(len(scores)), [textwrap.fill(title, 22) for title in scores])
+    ax.set_yticks(range(len(scores)), list(scores))
     ax.set_ylim(len(scores) - 0.5, -0.5)
     percent_axis(ax.xaxis, label="Accuracy on a held-out fold")
     alt = (

@@ -1,6 +1,5 @@
 """Figures of the published protocol: learning curves, dots per training seed, the mispairing, the search."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -76,7 +75,7 @@ def seed_dots(
         if title in published:
             ax.plot(published[title], y, "D", markersize=6, **claim)
     ax.axvline(chance, linewidth=1, **THIN)
-    ax.set_yticks(range(len(accuracies)), [textwrap.fill(title, 22) for title in accuracies])
+    ax.set_yticks(range(len(accuracies)), list(accuracies))
     ax.set_ylim(len(accuracies) - 0.4, -0.75)
     percent_axis(ax.xaxis, label="Accuracy on the test images")
     if published:

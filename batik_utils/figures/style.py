@@ -1,5 +1,6 @@
 """What all figures share: widths, colours, small habits, and the words and numbers that a figure carries with it."""
 
+import textwrap
 import zlib
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -56,6 +57,10 @@ class Drawing(Figure):
         for legend in [*self.legends]:
             legend.remove()
             _legend_above(self, legend.legend_handles, [text.get_text() for text in legend.get_texts()])
+        for ax in self.axes:
+            names = [label.get_text() for label in ax.get_yticklabels()]
+            if any(len(name) > 20 for name in names):
+                ax.set_yticks(ax.get_yticks(), [textwrap.fill(name, 20) for name in names], fontsize=7)
         return self
 
 
