@@ -10,6 +10,7 @@ from pathlib import Path
 import pypdfium2
 import pytest
 import tiny_report
+import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tiny_report import curve, photograph, prose, scores, shown
 
@@ -18,6 +19,7 @@ from batik_utils.report import display
 from batik_utils.report.abstrak import in_indonesian
 from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
 from batik_utils.report.pages import VERSION, write_index
+from batik_utils.study import ROOT
 
 LINE = "Procedural sample, not batik photographs"
 ABOUT = {"title": "Two models", "subtitle": "Which is better?", "credit": ["Takes up “A study”", "by A and B"]}
@@ -68,9 +70,9 @@ def test_html_and_pdf_say_the_same(page, pdf_pages):
 
 
 def test_the_page_loads_nothing_and_links_inside_itself(page):
-    assert not re.findall(r"<(?:script|link|iframe)\b", page) and 'style="' not in page
-    sources = re.findall(r'(?:src=|url\()["\']?([^"\')\s>]+)', page)
-    assert len(sources) == 3 and all(s.startswith("data:") for s in sources)
+    assert not re.findall(r"<(?:link|iframe)\b|<script [^>]*src", page) and 'style="' not in page
+    sources = re.findall(r'(?:src="|url\("|download="[^"]+" href=")([^"\s>]+)', page)
+    assert len(sources) == 5 and all(s.startswith("data:") for s in sources)
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
@@ -89,7 +91,7 @@ def test_what_is_drawn_says_so_in_title_captions_and_on_every_page(page, pdf_pag
 
 
 def test_photographs_are_only_where_they_may_be_shown():
-    cells = [shown(lambda: display.pictures(photograph, "fig-a", "A.")), prose("Only drawings here.", "only-public")]
+    cells = [shown(lambda: display.pictures(photograph, "fig-a", "One.")), prose("Only drawings here.", "only-public")]
     jpeg = cells[0].outputs[0].data["image/jpeg"]
     assert jpeg in of(*cells, photos=True) and jpeg in of(*cells, drawn=True)
     assert "Only drawings" not in of(*cells, photos=True) + of(*cells, drawn=True)
@@ -103,13 +105,19 @@ def test_the_code_of_figures_and_tables_is_folded_under_them(page, pdf_pages):
     codes = re.findall(r'<details class="code"><summary>Code</summary><pre.*?>(.*?)</pre></details>', page, re.S)
     sources = ["curve(1 &lt; 2)", "scores()", "photo()", "scores(rows=70)"]
     assert codes == [f'<code class="language-python">{source}</code>' for source in sources]
-    assert re.search(r"</figcaption>\s*</figure>\s*<details", page) and "show()" not in page
+    assert re.search(r'</figure>\s*<p class="from">.*?</p>\s*<details', page) and "show()" not in page
     assert "photo()" not in "".join(pdf_pages)
 
 
 def test_the_pdf_is_tagged_numbered_without_a_date_and_repeats_a_long_tables_header(made, pdf_pages):
     assert b"/MarkInfo" in made[1] and b"/StructTreeRoot" in made[1]
     assert not re.search(rb"CreationDate|/Users|/home", made[1])
+    assert b"<pdfuaid:part>1</pdfuaid:part>" in made[1] and b"/DisplayDocTitle true" in made[1]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    with contextlib.closing(pypdfium2.PdfDocument(made[1])) as document:
+        said = document.get_metadata_dict()
+    assert (said["Title"], said["Subject"]) == (f"{LINE}: Two models", "Which is better?")
+    assert [said["Author"]] == [author["name"] for author in citation["authors"]]
     assert f"{len(pdf_pages)} of {len(pdf_pages)}" in pdf_pages[-1]
     with_models = [text for text in pdf_pages if "model 1" in text or "model 67" in text]
     assert len(with_models) > 1 and all("parameters" in text for text in with_models)
@@ -157,7 +165,7 @@ def test_nbconvert_knows_both_exporters_and_a_notebook_by_itself_may_refer_to_an
     for name, kind in (("batik_html", BatikHTMLExporter), ("batik_pdf", BatikPDFExporter)):
         value = project["entry-points"]["nbconvert.exporters"][name]
         assert importlib.metadata.EntryPoint(name, value, "nbconvert.exporters").load() is kind
-    pictures = shown(lambda: display.pictures(photograph, "fig-a", "A."))
+    pictures = shown(lambda: display.pictures(photograph, "fig-a", "One."))
     alone = new_notebook(cells=[prose("# 2 · Results", "only-notebook"), prose("As @sec-audit says."), pictures])
     html, _ = BatikHTMLExporter().from_notebook_node(alone)
     assert "<title>2 · Results</title>" in html and "As <code>sec-audit</code> says." in html

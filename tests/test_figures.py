@@ -9,6 +9,10 @@ import pytest
 
 from batik_utils import figures
 from batik_utils.figures import Picture
+from batik_utils.figures.style import MOTIF_COLOURS, motif_styles
+from batik_utils.report.display import render
+from batik_utils.study_file import load_study, study_names
+from batik_utils.wording import motif_names
 
 IMAGE = np.full((4, 4, 3), 200, dtype=np.uint8)
 PICTURES = [Picture(IMAGE, f"batik-bali/{i}.jpg") for i in range(5)]
@@ -32,13 +36,34 @@ def test_a_photograph_is_drawn_only_where_photographs_may_be_shown():
         assert all(ax.images for ax in make(photos=True).axes if ax.axison)
         hidden = make(photos=False)
         assert not any(ax.images for ax in hidden.axes)
-        assert "batik-bali/ 1.jpg" in _words(hidden)
+        assert "batik-bali/1.jpg" in [ax.get_xlabel() for ax in hidden.axes]
+        assert "five colours" in hidden.alt and "five colours" not in make(photos=True).alt
+
+
+def test_a_tile_holds_no_more_than_five_colours_and_nothing_of_where_they_lay():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    shuffled = rng.permutation(image.reshape(-1, 3)).reshape(image.shape)
+    tiles = [figures.picture_grid([Picture(i, "a/1.jpg", "A", True)], 6, photos=False) for i in (image, shuffled)]
+    stripes = tiles[0].axes[0].patches
+    assert len(stripes) == 5 and sum(bar.get_height() for bar in stripes) == pytest.approx(1)
+    first, second = (render(tile, "salt", "svg") for tile in tiles)
+    assert first == second
+    other = figures.picture_grid([Picture(image // 2, "a/1.jpg", "A", True)], 6, photos=False)
+    assert render(other, "salt", "svg") != first
+
+
+def test_the_palettes_of_motifs_are_as_wide_as_their_shares():
+    images = np.zeros((3, 10, 10, 3), dtype=np.uint8)
+    images[0, :5] = 255
+    fig = figures.motif_palettes(images, np.array([0, 0, 1]), ["Bali", "Celup"])
+    assert [round(bar.get_width(), 2) for bar in fig.axes[0].patches] == [0.75, 0.25, 1.0]
+    assert fig.alt == "The largest colour of each motif: Bali #000000 (75%), Celup #000000 (100%)."
 
 
 def test_a_grid_leaves_no_empty_frames_and_names_its_rows():
     fig = figures.picture_grid(PICTURES, 3, ["one", "two"], photos=True)
-    assert sum(ax.axison for ax in fig.axes) == 5
-    assert [ax.get_ylabel() for ax in fig.axes] == ["one", "", "", "two", "", ""]
+    assert [ax.get_ylabel() for ax in fig.axes] == ["one", "", "", "two", ""]
 
 
 def test_every_seed_is_a_dot_even_where_two_are_equal():
@@ -68,8 +93,18 @@ def test_the_median_mark_is_the_tables_median_and_a_crowded_confusion_has_no_nou
 
 def test_the_posterior_names_its_three_probabilities_and_none_is_certain():
     fig = figures.posterior_figure(0.1, 0.02, 9, 0.02, ("A", "B"), (0.9996, 0.0004, 0.0))
-    names = [text.get_text() for text in fig.legends[0].get_texts()]
+    names = [text.get_text().replace("\n", " ") for text in fig.axes[0].get_legend().get_texts()]
     assert names == ["A better: >\u00a00.99", "practically the same (±2 points): <\u00a00.01", "B better: <\u00a00.01"]
+    assert "its middle at +10.0\u00a0points" in fig.alt
+
+
+def test_a_motif_has_one_colour_whatever_it_stands_beside():
+    many = motif_styles([f"motif {i}" for i in range(24)])
+    assert {style["color"] for style in many} == {*MOTIF_COLOURS}, "as many motifs as colours have one each"
+    published = [load_study(name).motifs for name in study_names()]
+    seen = [pair for motifs in map(motif_names, published) for pair in zip(motifs, motif_styles(motifs), strict=True)]
+    assert len({(name, style["color"]) for name, style in seen}) == len({name for name, _ in seen}) >= 20
+    assert motif_styles(["kawung", "Parang"])[::-1] == motif_styles(["parang", "Kawung"])
 
 
 def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():

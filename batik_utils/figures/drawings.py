@@ -5,25 +5,26 @@ from collections.abc import Mapping
 
 import cv2
 import numpy as np
-from matplotlib.figure import Figure
+import pandas as pd
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from batik_utils.figures.style import INK, WIDTH, new
+from batik_utils.figures.style import INK, WIDTH, Drawing, new
+from batik_utils.wording import count
 
 SIDE, DYES, LEAST, SLACK = 192, 5, 5, 0.8
 """Pixels that outlines are traced on, colours, the smallest area in pixels, and how far an outline may stray."""
 
 
-def motif_drawings(drawn: Mapping[str, NDArray[np.uint8]], columns: int = 6) -> Figure:
+def motif_drawings(drawn: Mapping[str, NDArray[np.uint8]], columns: int = 6) -> Drawing:
     """Drawings {title: RGB [h, w, 3]}, `columns` to a row, each in its five commonest colours."""
     rows = math.ceil(len(drawn) / columns)
     fig, axes = new(rows, columns, height=rows * (WIDTH / columns + 0.3), squeeze=False)
     fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     for ax in axes.flat[len(drawn) :]:
-        ax.axis("off")
+        ax.remove()
     for ax, (title, image) in zip(axes.flat, drawn.items(), strict=False):
         ax.set(xticks=[], yticks=[], xlim=(0, SIDE), ylim=(SIDE, 0), aspect="equal")
         ax.set_title(title, fontsize=7.5, fontweight="normal", loc="center", color=INK, pad=3)
@@ -35,7 +36,8 @@ def motif_drawings(drawn: Mapping[str, NDArray[np.uint8]], columns: int = 6) -> 
         for dye in others:
             if path := _outlines(place == dye):
                 ax.add_patch(PathPatch(path, facecolor=dyes[dye], edgecolor=dyes[dye], linewidth=0.3))
-    return fig
+    names = pd.DataFrame({"drawing": list(drawn)})
+    return fig.tell(f"{count(len(drawn), 'drawing')} of cloth: {', '.join(drawn)}.", names, "what this project draws")
 
 
 def _outlines(mask: NDArray[np.bool_]) -> Path | None:

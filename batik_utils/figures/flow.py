@@ -3,16 +3,16 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
+import pandas as pd
 from matplotlib.patches import FancyBboxPatch
 
-from batik_utils.figures.style import GREY, INK, PALETTE, WIDTH, new
+from batik_utils.figures.style import GREY, INK, PALETTE, WIDTH, Drawing, new
 
 GAP, GUTTER, LINE, LETTER, COLUMNS = 0.2, 0.1, 0.115, 0.056, 3
 """Inches between two bands, between two boxes, of a line, of a letter (rather too many); boxes side by side at most."""
 
 
-def method_flow(bands: Sequence[Mapping[str, str]]) -> Figure:
+def method_flow(bands: Sequence[Mapping[str, str]]) -> Drawing:
     """Bands of boxes, {heading: text}, an arrow from each band to the next; as wide as the page."""
     boxes, arrows, y = [], [], 0.0
     for band in bands:
@@ -40,4 +40,11 @@ def method_flow(bands: Sequence[Mapping[str, str]]) -> Figure:
     for start in arrows[:-1]:
         style = {"arrowstyle": "-|>", "mutation_scale": 7, "shrinkA": 0, "shrinkB": 0, "color": INK, "linewidth": 0.8}
         ax.annotate("", (WIDTH / 2, start + GAP), (WIDTH / 2, start), arrowprops=style)
-    return fig
+    steps = [
+        " and ".join(band) if len(band) <= 3 else f"{len(band)} boxes from {next(iter(band))} on" for band in bands
+    ]
+    said = [(step, *box) for step, band in enumerate(bands, 1) for box in band.items()]
+    data = pd.DataFrame(said, columns=["band", "heading", "text"])
+    return fig.tell(
+        f"From top to bottom, an arrow from each to the next: {'; '.join(steps)}.", data, "the study's file"
+    )

@@ -1,170 +1,179 @@
-"""Figures of the grouped protocol: fold scores, posterior, confusion, calibration, learning curve, features."""
+"""Figures of the grouped protocol: fold scores, size, posterior, learning curve, corruptions, features."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.spatial import KDTree
 
-from batik_utils.figures.style import GREY, INK, PALETTE, THIN, colours, legend_below, new, percent_axis, slant_labels
-from batik_utils.wording import number, probability
+from batik_utils.figures.style import (
+    GREY,
+    INK,
+    PALETTE,
+    THIN,
+    Drawing,
+    colours,
+    legend_inside,
+    legend_line,
+    motif_styles,
+    new,
+    percent_axis,
+    place_names,
+    ranked,
+)
+from batik_utils.wording import number, percent, probability, signed_points
 
-CROWDED = 8
-"""Motifs above which a cell of a confusion matrix has no room for a decimal."""
+FITS = "the fits of grouped cross-validation"
 
 
 def fold_dots(
     scores: Mapping[str, NDArray[np.float64]], intervals: Mapping[str, tuple[float, float]], chance: float
-) -> Figure:
-    """Accuracy of every test fold, {model: [folds × repeats]}, with the corrected interval of the mean."""
-    fig, ax = new(height=0.42 * len(scores) + 1.0)
-    rng = np.random.default_rng(0)
+) -> Drawing:
+    """Accuracy of every test fold, {model: [folds × repeats]}, with the corrected interval of the mean under it."""
+    fig, ax = new(height=0.4 * len(scores) + 0.6)
     for y, (title, values) in enumerate(scores.items()):
-        jitter = rng.uniform(-0.16, 0.16, len(values))
-        ax.plot(values, y + jitter, "o", color=PALETTE[0], markersize=2.6, alpha=0.45, markeredgewidth=0)
-        ax.plot(intervals[title], [y, y], color=INK, linewidth=2)
-        ax.plot(np.mean(values), y, "D", color=INK, markersize=5)
+        # Folds of one accuracy would hide one another: they stand in a pile.
+        for value, times in zip(*np.unique(np.round(values, 6), return_counts=True), strict=True):
+            pile = y - 0.12 + min(0.07, 0.5 / times) * (np.arange(times) - (times - 1) / 2)
+            ax.plot(np.full(times, value), pile, "o", color=PALETTE[0], markersize=2.6, alpha=0.6, mew=0)
+        ax.plot(intervals[title], [y + 0.27, y + 0.27], color=INK, linewidth=1.8)
+        ax.plot(np.mean(values), y + 0.27, "D", color=INK, markersize=4.5)
     ax.axvline(chance, linewidth=1, **THIN)
     ax.set_yticks(range(len(scores)), list(scores))
     ax.set_ylim(len(scores) - 0.5, -0.5)
     percent_axis(ax.xaxis, label="Accuracy on a held-out fold")
-    return fig
+    alt = (
+        f"Mean accuracy over held-out folds, highest first: {ranked({t: float(np.mean(v)) for t, v in scores.items()})}"
+    )
+    rows = [(t, i, v, *intervals[t]) for t, values in scores.items() for i, v in enumerate(values, 1)]
+    data = pd.DataFrame(rows, columns=["model", "fold", "accuracy", "interval_low", "interval_high"])
+    return fig.tell(f"{alt}; chance is {percent(chance)}.", data, FITS, bends=True)
 
 
-def pareto(points: Mapping[str, tuple[int, float, float, float]], chance: float) -> Figure:
+def pareto(points: Mapping[str, tuple[int, float, float, float]], chance: float) -> Drawing:
     """Accuracy against size, {model: (parameters, accuracy, low, high)}; the line joins those that no smaller beats."""
-    fig, ax = new(height=3.4)
-    best = 0.0
-    front = []
-    for title, (size, value, low, high) in sorted(points.items(), key=lambda point: (point[1][0], -point[1][1])):
+    fig, ax = new(height=3.2)
+    best, front = 0.0, []
+    rising = sorted(points.items(), key=lambda point: (point[1][0], -point[1][1]))
+    for title, (size, value, low, high) in rising:
         better = value > best
         colour = PALETTE[0] if better else GREY
         ax.plot([size, size], [low, high], color=colour, linewidth=1.4, solid_capstyle="butt")
         ax.plot(size, value, "o", color=colour, markersize=5)
-        ax.annotate(title, (size, value), (5, 4), textcoords="offset points", fontsize=7, color=INK)
         if better:
             best = value
-            front.append((size, value))
-    ax.plot(*zip(*front, strict=True), color=PALETTE[0], linewidth=0.9, drawstyle="steps-post", zorder=0)
+            front.append((size, value, title))
+    ax.plot(
+        *zip(*(point[:2] for point in front), strict=True), color=PALETTE[0], lw=0.9, drawstyle="steps-post", zorder=0
+    )
     ax.axhline(chance, linewidth=1, **THIN)
     ax.set(xscale="log", xlabel="Parameters, backbone included (logarithmic axis)")
     ax.set_xlim(right=ax.get_xlim()[1] * 12)  # room for the names
     percent_axis(ax.yaxis, label="Grouped accuracy")
-    return fig
+    place_names(ax, [(size, value, title) for title, (size, value, _, _) in rising])
+    steps = ", ".join(f"{title} ({size:,} parameters, {percent(value)})" for size, value, title in front)
+    beaten = [title for title in points if title not in {point[2] for point in front}]
+    others = f" One no larger reaches as much as each of the others: {', '.join(beaten)}." if beaten else ""
+    alt = f"No smaller model beats these: {steps}.{others}"
+    data = pd.DataFrame(
+        [(t, *p) for t, p in points.items()], columns=["model", "parameters", "accuracy", "low", "high"]
+    )
+    return fig.tell(alt, data, FITS)
 
 
 def posterior_figure(
     mean: float, scale: float, df: float, rope: float, titles: Sequence[str], probabilities: Sequence[float]
-) -> Figure:
+) -> Drawing:
     """Posterior of the accuracy difference A − B (Student t), the region of practical equivalence shaded.
 
     titles: A, B; probabilities: P(A better), P(same), P(B better).
     """
-    fig, ax = new(height=2.5)
+    fig, ax = new(height=2.1)
     spread = max(4.5 * scale, 3 * rope)
-    x = np.linspace(min(mean - spread, -2 * rope), max(mean + spread, 2 * rope), 600)
+    low, high = min(mean - spread, -2 * rope), max(mean + spread, 2 * rope)
+    # The legend gets the side where the curve is not.
+    left, room = mean > (low + high) / 2, 0.25 * (high - low)
+    low, high = (low - room, high) if left else (low, high + room)
+    x = np.linspace(low, high, 700)
     density = stats.t.pdf(x, df, loc=mean, scale=max(scale, 1e-9))
     ax.plot(x, density, color=INK, linewidth=1.2)
     parts = ((x > rope, PALETTE[0]), (np.abs(x) <= rope, GREY), (x < -rope, PALETTE[1]))
     names = (f"{titles[0]} better", f"practically the same (±{100 * rope:g} points)", f"{titles[1]} better")
-    for (where, colour), name, p in zip(parts, names, probabilities, strict=True):
-        ax.fill_between(
-            x, density, where=where, color=colour, alpha=0.45, linewidth=0, label=f"{name}: {probability(p)}"
-        )
+    shown = [f"{name}: {probability(p)}" for name, p in zip(names, probabilities, strict=True)]
+    for (where, colour), name in zip(parts, shown, strict=True):
+        label = textwrap.fill(name, 30)
+        ax.fill_between(x, density, where=where, color=colour, alpha=0.45, linewidth=0, label=label)
     ax.axvline(0, linewidth=0.8, **THIN)
-    ax.set(xlabel=f"Difference in accuracy, {titles[0]} − {titles[1]} (points)", yticks=[], ylim=(0, None))
+    ax.set(
+        xlabel=f"Difference in accuracy, {titles[0]} − {titles[1]} (points)",
+        yticks=[],
+        ylim=(0, None),
+        xlim=(low, high),
+    )
     ax.xaxis.set_major_formatter(lambda value, _: number(100 * value, 0, sign=True))
     ax.spines["left"].set_visible(False)
-    return legend_below(fig, ax, 3)
+    legend_inside(ax, "upper left" if left else "upper right")
+    alt = f"A bell of beliefs about the difference, its middle at {signed_points(mean)}. {'; '.join(shown)}."
+    data = pd.DataFrame({"difference": x, "density": density})
+    return fig.tell(alt, data, FITS, bends=True)
 
 
-def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequence[str]) -> Figure:
-    """Rows are true motifs, columns predicted ones, {model: [c, c] counts or mean counts}; shade is the row share.
-
-    Of many motifs counts are rounded, and noughts left out.
-    """
-    columns = min(3, len(matrices))
-    rows = -(-len(matrices) // columns)
-    fig, axes = new(rows, columns, height=rows * min(6.3 / columns, 3.2) + 0.2, squeeze=False)
-    for ax in axes.flat[len(matrices) :]:
-        ax.axis("off")
-    for ax, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
-        share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12)
-        whole = np.round(matrix).astype(int)
-        cells: NDArray[Any] = matrix
-        form, letters = ".0f" if np.allclose(matrix, whole) else ".1f", 8.0
-        if len(motifs) > CROWDED:
-            cells, form, letters = np.where(whole > 0, whole.astype(str), ""), "", max(3.0, 80 / len(motifs))
-        sns.heatmap(
-            share, ax=ax, annot=cells, fmt=form, cmap="Blues", vmin=0, vmax=1, cbar=False, square=True,
-            xticklabels=motifs, yticklabels=motifs, annot_kws={"fontsize": letters}, linewidths=0.5,
-        )  # fmt: skip
-        ax.set_title(textwrap.fill(title, 22), fontsize=8, loc="center")
-        ax.tick_params(labelsize=7, length=0)
-        slant_labels(ax)
-        ax.tick_params(axis="y", rotation=0)
-        ax.set_xlabel("Predicted", fontsize=8)
-        ax.set_ylabel("True" if ax in axes[:, 0] else "", fontsize=8)
-    return fig
-
-
-def reliability_figure(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Confidence against accuracy, {model: columns confidence, accuracy, count, when ("before" | "after")}."""
-    fig, axes = new(1, len(curves), height=2.9, squeeze=False, sharey=True)
-    for ax, (title, table) in zip(axes.flat, curves.items(), strict=True):
-        ax.plot([0, 1], [0, 1], linewidth=0.8, **THIN)
-        for when, colour, dash in (("before", PALETTE[1], "--"), ("after", PALETTE[0], "-")):
-            rows = table[table["when"] == when]
-            sizes = 6 + 60 * rows["count"] / max(rows["count"].sum(), 1)
-            ax.plot(rows["confidence"], rows["accuracy"], dash, color=colour, linewidth=1.2, label=f"{when} scaling")
-            ax.scatter(rows["confidence"], rows["accuracy"], s=sizes, color=colour, alpha=0.7, linewidths=0)
-        percent_axis(ax.xaxis, 0, 1.02, "Confidence")
-        percent_axis(ax.yaxis, 0, 1.02)
-        ax.set_aspect("equal")
-        ax.set_title(title, fontsize=8.5)
-    axes[0, 0].set_ylabel("Accuracy")
-    return legend_below(fig, axes[0, 0], 2)
-
-
-def learning_curve(table: pd.DataFrame, chance: float) -> Figure:
+def learning_curve(table: pd.DataFrame, chance: float) -> Drawing:
     """Accuracy against training images per motif; table: columns label (the model's name), images, mean, low, high."""
-    fig, ax = new(height=2.9, width=4.8)
+    fig, ax = new(height=2.6)
+    alt = []
     for title, colour in colours(table["label"].unique().tolist()).items():
         rows = table[table["label"] == title]
         ax.fill_between(rows["images"], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
         ax.plot(rows["images"], rows["mean"], "o-", color=colour, markersize=4, label=title)
+        steps = sorted(zip(rows["images"], rows["mean"], strict=True))
+        (few, least), (many, most) = steps[0], steps[-1]
+        alt.append(f"{title}: {percent(least)} with {few}, {percent(most)} with {many}")
     ax.axhline(chance, linewidth=1, **THIN)
     ticks = sorted(set(table["images"]))
     ax.set(xscale="log", xlabel="Training images per motif")
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.minorticks_off()
     percent_axis(ax.yaxis, label="Accuracy")
-    ax.legend(fontsize=7, frameon=False, loc="lower right")
-    return fig
+    legend_inside(ax)
+    what = "Accuracy with the fewest and with the most training images of each motif"
+    return fig.tell(f"{what}. {'; '.join(alt)}; chance is {percent(chance)}.", table, FITS, bends=True)
 
 
-def corruption_figure(table: pd.DataFrame, chance: float) -> Figure:
+def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
     """Accuracy on tampered test images; table: columns label (the model's name), corruption ("none"), accuracy."""
-    fig, ax = new(height=2.6)
+    fig, ax = new(height=2.4)
     wide = table.pivot(index="corruption", columns="label", values="accuracy")
     wide = wide.loc[table["corruption"].unique(), table["label"].unique()].rename(index={"none": "untouched"})
     style: dict[str, Any] = {"width": 0.8, "edgecolor": "white", "legend": False, "rot": 0, "xlabel": ""}
     wide.plot.bar(ax=ax, color=list(colours(list(wide.columns)).values()), **style)
     ax.axhline(chance, linewidth=1, **THIN)
     percent_axis(ax.yaxis, label="Accuracy")
-    return legend_below(fig, ax, 4)
+    legend_line(fig, ax)
+    worst = []
+    for title in wide.columns:
+        untouched, lowest, kind = wide[title]["untouched"], wide[title].min(), wide[title].idxmin()
+        falls = f"falls from {percent(untouched)} to {percent(lowest)} at worst ({kind})"
+        worst.append(f"{title} {falls if lowest < untouched else f'never falls below its {percent(untouched)}'}")
+    return fig.tell(f"{'; '.join(worst)}.", wide.reset_index(), FITS, bends=True)
 
 
-def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: Sequence[str]) -> Figure:
-    """Images as points in two dimensions, [n, 2], coloured by motif."""
-    fig, ax = new(height=3.9, width=4.8)
-    for label, (motif, colour) in enumerate(zip(motifs, cycle(PALETTE), strict=False)):
-        ax.plot(*points[labels == label].T, "o", label=motif, color=colour, markersize=4, alpha=0.75, mew=0)
+def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:
+    """Images as points in two dimensions, [n, 2], coloured by motif; n > 1."""
+    fig, ax = new(height=3.6)
+    for label, (motif, style) in enumerate(zip(motifs, motif_styles(motifs), strict=True)):
+        ax.plot(*points[labels == label].T, ls="", label=motif, markersize=4, alpha=0.75, mew=0, **style)
     ax.set(xticks=[], yticks=[])
-    return legend_below(fig, ax, 4)
+    ax.grid(visible=False)
+    ax.set_aspect("equal", adjustable="datalim")
+    legend_inside(ax, columns=-(-len(motifs) // 12))
+    nearest = KDTree(points).query(points, 2)[1][:, 1]
+    same = labels[nearest] == labels
+    shares = {motif: float(same[labels == i].mean()) for i, motif in enumerate(motifs) if (labels == i).any()}
+    own = f"Of the points, {percent(float(same.mean()), 0)} lie nearest to one of their own motif"
+    data = pd.DataFrame({"motif": [motifs[i] for i in labels], "x": points[:, 0], "y": points[:, 1]})
+    return fig.tell(f"{own}; by motif, {ranked(shares)}.", data, "frozen features of all pictures", bends=True)

@@ -1,25 +1,31 @@
-"""Figures of pictures, or of placeholders in their place."""
+"""Figures of pictures, or of their palettes in their place."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from batik_utils.figures.style import GREY, INK, PALETTE, WIDTH, new
+from batik_utils.figures.style import INK, PALETTE, WIDTH, Drawing, new
+from batik_utils.palette import palette
+from batik_utils.wording import count
+
+LETTERS = 19
+"""Of a name that fit under a tile."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture with what is said under it."""
+    """A picture with what is said about it."""
 
     image: NDArray[Any]
-    """[h, w, 3]"""
+    """uint8 [h, w, 3]"""
     name: str
-    """What a placeholder says in its place: the file's path."""
+    """The file's path, which stands under its palette."""
     title: str = ""
     good: bool | None = None
     """Whether the frame is that of a right (blue) or wrong (orange) prediction; None for no frame."""
@@ -27,36 +33,77 @@ class Picture:
 
 def picture_grid(
     pictures: Sequence[Picture], columns: int, row_names: Sequence[str] = (), lines: int = 1, *, photos: bool
-) -> Figure:
-    """Pictures, or where photos is False hatched placeholders with their file names, in rows of `columns`.
+) -> Drawing:
+    """Pictures, or where photos is False their palettes with their names, in rows of `columns`.
 
-    row_names stand left of the rows; lines is the height of the titles.
+    row_names stand left of the rows; lines is the height of the titles. A palette is at most five stripes as high as
+    their colours' shares, and nothing else of the picture.
     """
     rows = math.ceil(len(pictures) / columns)
-    fig, axes = new(rows, columns, height=rows * (WIDTH / columns + 0.13 * lines), squeeze=False)
+    tile = WIDTH / columns
+    fig, axes = new(
+        rows, columns, height=rows * (tile * (1 if photos else 0.66) + 0.13 * (lines + (not photos))), squeeze=False
+    )
     fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     for ax in axes.flat[len(pictures) :]:
-        ax.axis("off")
+        ax.remove()
     for ax, picture in zip(axes.flat, pictures, strict=False):
         _draw(ax, picture, photos)
     for ax, name in zip(axes[:, 0], row_names, strict=False):
         ax.set_ylabel(name, fontsize=8, color=INK)
-    return fig
+    rated = [picture.good for picture in pictures if picture.good is not None]
+    alt = [f"{count(len(pictures), 'picture')}{'' if photos else ', each as a tile of its own five colours'}"]
+    alt += [f"one row each for {', '.join(row_names)}"] if row_names else []
+    alt += [f"{sum(rated)} framed as right and {len(rated) - sum(rated)} as wrong"] if rated else []
+    said = [
+        [p.name, " ".join(p.title.split("\n")), " ".join(f"{c} {s:.3f}" for c, s in palette(p.image))] for p in pictures
+    ]
+    data = pd.DataFrame(said, columns=["file", "said", "palette"])
+    return fig.tell("; ".join(alt) + ".", data, "the pictures themselves")
 
 
-def pair_grid(pairs: Sequence[tuple[Picture, Picture]], pairs_per_row: int = 3, *, photos: bool) -> Figure:
+def pair_grid(pairs: Sequence[tuple[Picture, Picture]], pairs_per_row: int = 3, *, photos: bool) -> Drawing:
     """Pairs of pictures side by side, pairs_per_row to a row, as an audit shows its duplicates."""
     return picture_grid([picture for pair in pairs for picture in pair], 2 * pairs_per_row, lines=2, photos=photos)
 
 
+def motif_palettes(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:
+    """The palette of all pictures of each motif as one stripe, as wide as its colours' shares; images [n, h, w, 3]."""
+    fig, ax = new(height=0.24 * len(motifs) + 0.1)
+    found = [palette(images[labels == i]) for i in range(len(motifs))]
+    for y, colours in enumerate(found):
+        left = 0.0
+        for colour, share in colours:
+            ax.barh(y, share, 0.86, left, color=colour, edgecolor="white", linewidth=0.6)
+            left += share
+    ax.set(xlim=(0, 1), ylim=(len(motifs) - 0.5, -0.5), xticks=[])
+    ax.set_yticks(range(len(motifs)), motifs)
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    rows = [(motif, *pair) for motif, colours in zip(motifs, found, strict=True) for pair in colours]
+    data = pd.DataFrame(rows, columns=["motif", "colour", "share"])
+    largest = [f"{motif} {colours[0][0]} ({colours[0][1]:.0%})" for motif, colours in zip(motifs, found, strict=True)]
+    return fig.tell(
+        f"The largest colour of each motif: {', '.join(largest)}.", data, "all pictures of each motif", bends=True
+    )
+
+
 def _draw(ax: Axes, picture: Picture, photos: bool) -> None:
     ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
     if photos:
         ax.imshow(picture.image, interpolation="antialiased")
     else:
-        ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", facecolor="#EFEFEF")
-        ax.fill_between([0, 1], 0, 1, hatch="///", facecolor="none", edgecolor="#DDDDDD", linewidth=0)
-        ax.text(0.5, 0.5, "/\n".join(picture.name.rsplit("/", 1)), ha="center", va="center", fontsize=6, color=GREY)
+        ax.set(xlim=(0, 1), ylim=(1, 0))
+        top = 0.0
+        for colour, share in palette(picture.image):
+            ax.bar(0.5, share, 1, top, color=colour, linewidth=0)
+            top += share
+        if picture.name not in picture.title:
+            name = picture.name if len(picture.name) <= LETTERS else "…" + picture.name[1 - LETTERS :]
+            ax.set_xlabel(name, fontsize=6, color=INK, labelpad=2)
     if picture.title:
         ax.set_title(picture.title, fontsize=6.5, fontweight="normal", loc="center", color=INK, pad=3)
     colour = {None: "#CCCCCC", True: PALETTE[0], False: PALETTE[1]}[picture.good]

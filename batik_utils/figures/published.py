@@ -4,31 +4,53 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from batik_utils.figures.style import GREY, INK, PALETTE, THIN, colours, legend_below, new, percent_axis
+from batik_utils.figures.style import (
+    GREY,
+    INK,
+    PALETTE,
+    THIN,
+    Drawing,
+    colours,
+    legend_inside,
+    legend_line,
+    new,
+    percent_axis,
+    ranked,
+)
 from batik_utils.values import FitResult
+from batik_utils.wording import percent
+
+FITS = "the fits of the one fixed split"
 
 
-def training_curves(fits: Mapping[str, Sequence[FitResult]]) -> Figure:
+def training_curves(fits: Mapping[str, Sequence[FitResult]]) -> Drawing:
     """Accuracy and loss per epoch, training (dashed) and validation (solid), {model: fits of several seeds}.
 
     Each seed is a thin line, the median over seeds a thick one.
     """
-    fig, (left, right) = new(1, 2, height=3.1)
+    fig, (left, right) = new(1, 2, height=2.6)
+    alt, said = [], []
     for title, colour in colours(list(fits)).items():
+        ends = []
         for ax, what in ((left, "accuracy"), (right, "loss")):
             for prefix, dash, name in (("", "--", "training"), ("val_", "-", "validation")):
                 runs = np.array([r.history[prefix + what] for r in fits[title]])
                 epochs, middle = np.arange(1, runs.shape[1] + 1), np.median(runs, axis=0)
                 ax.plot(epochs, runs.T, dash, color=colour, linewidth=0.4, alpha=0.35)
                 ax.plot(epochs, middle, dash, color=colour, linewidth=1.6, label=f"{title}, {name}")
+                said += [(title, name, what, epoch, *column) for epoch, column in zip(epochs, runs.T, strict=True)]
+                ends += [f"{name} {percent(float(middle[-1]), 0)}"] if what == "accuracy" else []
             ax.set_xlabel("Epoch")
+        alt.append(f"{title} ends with {' and '.join(ends)} right after {len(epochs)} epochs")
     percent_axis(left.yaxis, 0, 1.02, "Accuracy")
     top = max(np.percentile(r.history["val_loss"], 90) for group in fits.values() for r in group)
     right.set(ylabel="Loss (cross-entropy)", ylim=(0, 1.25 * max(top, 1.0)))
-    return legend_below(fig, left, 2)
+    legend_line(fig, left)
+    seeds = max(len(row) for row in said) - 4
+    names = ["model", "images", "what", "epoch", *(f"seed_{i}" for i in range(1, seeds + 1))]
+    return fig.tell(f"{'; '.join(alt)} (median over seeds).", pd.DataFrame(said, columns=names), FITS)
 
 
 def seed_dots(
@@ -36,9 +58,9 @@ def seed_dots(
     intervals: Mapping[str, tuple[float, float]],
     published: Mapping[str, float],
     chance: float,
-) -> Figure:
+) -> Drawing:
     """Accuracy of each training seed as a dot, {model: [seeds]}, with Wilson interval and the seed study's claim."""
-    fig, ax = new(height=0.55 * len(accuracies) + 1.1)
+    fig, ax = new(height=0.46 * len(accuracies) + 0.75)
     band = {"color": GREY, "linewidth": 6, "alpha": 0.35}
     middle = {"color": INK, "markeredgewidth": 1.6}
     claim = {"color": PALETTE[1], "markerfacecolor": "none"}
@@ -62,14 +84,20 @@ def seed_dots(
     ax.plot([], [], "|", markersize=9, label="median", **middle)
     ax.plot([], [], label="Wilson 95 % interval", **band)
     ax.plot([], [], label="chance", **THIN)
-    return legend_below(fig, ax, 5)
+    legend_line(fig, ax)
+    middles = {title: float(np.sort(v)[(len(v) - 1) // 2]) for title, v in accuracies.items()}
+    claims = f" Published were: {ranked(published)}." if published else ""
+    alt = f"Median accuracy over training seeds, highest first: {ranked(middles)}; chance is {percent(chance)}.{claims}"
+    rows = [(t, i, v, *intervals[t], published.get(t)) for t, seen in accuracies.items() for i, v in enumerate(seen, 1)]
+    data = pd.DataFrame(rows, columns=["model", "seed", "accuracy", "interval_low", "interval_high", "published"])
+    return fig.tell(alt, data, FITS, bends=True)
 
 
 def mispairing_figure(
     shuffles: Mapping[str, NDArray[np.float64]], right: Mapping[str, float], published: Mapping[str, float]
-) -> Figure:
+) -> Drawing:
     """Accuracies got from shuffled labels, {model: [shuffles]}, against the right one and the published one."""
-    fig, axes = new(1, len(shuffles), height=2.6, squeeze=False, sharey=True)
+    fig, axes = new(1, len(shuffles), height=2.3, squeeze=False, sharey=True)
     for ax, (title, values) in zip(axes.flat, shuffles.items(), strict=True):
         levels, counts = np.unique(np.round(values, 6), return_counts=True)
         ax.bar(levels, counts / counts.sum(), width=0.028, color=GREY, alpha=0.7, label="shuffled")
@@ -79,18 +107,29 @@ def mispairing_figure(
         ax.set_title(title, fontsize=9)
         percent_axis(ax.xaxis, label="“Accuracy”")
     axes[0, 0].set_ylabel("Share of shuffles")
-    return legend_below(fig, axes[0, 0], 3)
+    legend_line(fig, axes[0, 0])
+    said = []
+    for title, values in shuffles.items():
+        shuffled = f"{title}: shuffled, from {percent(values.min(), 0)} to {percent(values.max(), 0)}"
+        claim = f"; published, {percent(published[title], 0)}" if title in published else ""
+        said.append(f"{shuffled}; kept together, {percent(right[title], 0)}{claim}")
+    data = pd.DataFrame(
+        [(t, i, x) for t, v in shuffles.items() for i, x in enumerate(v, 1)], columns=["model", "shuffle", "accuracy"]
+    )
+    return fig.tell(f"{'. '.join(said)}.", data, FITS)
 
 
-def search_figure(table: pd.DataFrame) -> Figure:
+def search_figure(table: pd.DataFrame) -> Drawing:
     """Each setting tried: validation accuracy across, test accuracy up.
 
     table: one row per setting, columns label (the model's name), val_accuracy, test_accuracy, chosen (bool).
     """
-    fig, ax = new(height=4.2, width=4.6)
+    fig, ax = new(height=3.6)
     for title, colour in colours(table["label"].unique().tolist()).items():
         rows = table[table["label"] == title]
-        ax.plot(rows.val_accuracy, rows.test_accuracy, "o", color=colour, markersize=4, alpha=0.55, label=title)
+        # Settings of equal accuracies lie on one another: the more, the larger the dot.
+        places = rows.groupby(["val_accuracy", "test_accuracy"]).size()
+        ax.scatter(*zip(*places.index, strict=True), 12 * places, color=colour, alpha=0.55, linewidths=0, label=title)
         chosen = rows[rows.chosen]
         ax.plot(chosen.val_accuracy, chosen.test_accuracy, "o", color=colour, markersize=10, fillstyle="none")
     ax.plot([0, 1], [0, 1], linewidth=0.8, **THIN)
@@ -98,4 +137,11 @@ def search_figure(table: pd.DataFrame) -> Figure:
     percent_axis(ax.xaxis, low, 1.02, "Validation accuracy (chooses; ringed)")
     percent_axis(ax.yaxis, low, 1.02, "Test accuracy (must not choose)")
     ax.set_aspect("equal")
-    return legend_below(fig, ax, 2)
+    legend_inside(ax, "upper left")
+    ringed = [
+        f"{r['label']}: {percent(r['val_accuracy'])} and {percent(r['test_accuracy'])}"
+        for r in table[table["chosen"]].to_dict("records")
+    ]
+    what = f"Of {len(table)} settings, validation and test accuracy of those that validation chose"
+    alt = f"{what}: {'; '.join(ringed) or 'none'}."
+    return fig.tell(alt, table, "every setting of the search", bends=True)

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
 
 from batik_utils.errors import BatikError
-from batik_utils.figures.style import PALETTE, WIDTH
+from batik_utils.figures.style import PALETTE, WIDTH, Drawing
 from batik_utils.report import MIME, RASTER_DPI
 
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}
@@ -72,17 +72,23 @@ def table(frame: pd.DataFrame, anchor: str = "", caption: str = "", align: str |
     cells = [[re.sub(r"[ \n]+", " ", c) for c in row] for row in (map(str, frame.columns), *zip(*columns, strict=True))]
     head, *rows = [[_MARKUP.sub(lambda m: m[1] or "\\" + m[2], c) for c in row] for row in cells]
     body = "\n".join(f"| {' | '.join(row)} |" for row in [head, [_RULES[a] for a in align], *rows])
-    _show({"text/markdown": f"{caption}\n\n{body}"}, kind="table", anchor=anchor, caption=caption, text=body)
+    part = {"anchor": anchor, "caption": caption, "text": body, "csv": _csv(pd.DataFrame(cells[1:], columns=cells[0]))}
+    _show({"text/markdown": f"{caption}\n\n{body}"}, kind="table", **part)
 
 
 def figure(fig: Figure, anchor: str = "", caption: str = "", alt: str | None = None) -> None:
     """Show a matplotlib figure as SVG with its caption, and close it; equal figures give equal bytes.
 
-    anchor "fig-..." is what @fig-... refers to; caption is Markdown; alt, for screen readers, is the caption where
-    not given. Raises BatikError for a bad anchor, no caption, and a figure with a picture: pictures() is for those.
+    anchor "fig-..." is what @fig-... refers to; caption is Markdown; alt, for screen readers, is what a Drawing says of
+    itself where not given, and of a plain Figure its caption; a Drawing's numbers go with it as CSV.
+    Raises BatikError for a bad anchor, no caption, and a figure with a picture: pictures() is for those.
     """
     _check("figure", "fig", anchor, caption)
-    _show({"image/svg+xml": _drawing(fig, anchor)}, kind="figure", anchor=anchor, caption=caption, alt=alt or "")
+    part = {"anchor": anchor, "caption": caption, **_told(fig, alt)}
+    drawing = _drawing(fig, anchor)
+    if isinstance(fig, Drawing) and fig.bends:
+        part["narrow"] = _drawing(fig.narrow(), anchor)
+    _show({"image/svg+xml": drawing}, kind="figure", **part)
     _show({"text/markdown": caption}, kind="caption")
 
 
@@ -93,8 +99,10 @@ def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "", a
     where that drawing holds a picture.
     """
     _check("figure", "fig", anchor, caption)
-    part = {"anchor": anchor, "caption": caption, "alt": alt or "", "placeholder": _drawing(make(photos=False), anchor)}
-    jpeg = base64.b64encode(render(make(photos=True), anchor, "jpeg")).decode()
+    hidden, shown = make(photos=False), make(photos=True)
+    part = {"anchor": anchor, "caption": caption, **_told(shown, alt), "hidden": _told(hidden, alt)["alt"]}
+    part["placeholder"] = _drawing(hidden, anchor)
+    jpeg = base64.b64encode(render(shown, anchor, "jpeg")).decode()
     _show({"image/jpeg": jpeg}, kind="figure", **part)
     _show({"text/markdown": caption}, kind="caption")
 
@@ -121,6 +129,17 @@ def format_cell(value: Any) -> str:
         form = ".3f" if isinstance(value, float) else "," if abs(value) >= 10_000 else "d"
         return format(value, form).replace("-", "−")
     return str(value)
+
+
+def _told(fig: Figure, alt: str | None) -> dict[str, str]:
+    """What a figure says of itself: alternative text, numbers, and where they come from."""
+    if not isinstance(fig, Drawing):
+        return {"alt": alt or ""}
+    return {"alt": alt or fig.alt, "results": fig.results, **({} if fig.data is None else {"csv": _csv(fig.data)})}
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _drawing(fig: Figure, anchor: str) -> str:

@@ -5,6 +5,7 @@ A notebook by itself, without numbers of other notebooks: jupyter nbconvert --to
 
 import base64
 import difflib
+import hashlib
 import html
 import io
 import json
@@ -29,7 +30,7 @@ TEXT_WIDTH, TEXT_HEIGHT = 16.0, 20.5
 """Centimetres that a figure may take on the page of the PDF."""
 SCREEN_DPI = 124
 """CSS pixels per inch of a figure: one of the page's width fills the column of the HTML page."""
-KINDS = {".svg": "image/svg+xml", ".jpg": "image/jpeg", ".woff": "font/woff"}
+KINDS = {".svg": "image/svg+xml", ".jpg": "image/jpeg", ".woff": "font/woff", ".csv": "text/csv"}
 
 _PLAIN: dict[str, Any] = {"title": "Batik motifs", "subtitle": "", "header": "", "credit": [], "drawn": False}
 
@@ -46,6 +47,7 @@ class Manuscript:
         self.front: dict[str, list[str]] = {"abstract": [], "abstrak": [], "summary": []}
         """What stands before the contents, by the tags of its cells."""
         self.pictures: dict[str, bytes] = {}
+        self.numbers: dict[str, bytes] = {}
 
     def add(self, notebook: NotebookNode, name: str = "") -> None:
         """Add an executed notebook: prose, displays, plain outputs, and the code under figures and tables.
@@ -84,7 +86,8 @@ class Manuscript:
             elif (kind := data.get(MIME, {}).get("kind", "")) == "figure":
                 yield self._picture(data, data[MIME])
             elif kind == "table":
-                yield f"{data[MIME]['text']}\n\n: {_one_line(data[MIME]['caption'])} {{#{data[MIME]['anchor']}}}"
+                name = f'{{#{data[MIME]["anchor"]} csv="{self._csv(data[MIME])}"}}'
+                yield f"{data[MIME]['text']}\n\n: {_one_line(data[MIME]['caption'])} {name}"
             elif kind == "note":
                 yield _fenced("note", data[MIME]["text"], title=data[MIME]["title"])
             elif (image := any(sort.startswith("image/") for sort in data)) or "<table" in data.get("text/html", ""):
@@ -106,27 +109,46 @@ class Manuscript:
         else:
             svg = part["placeholder"] if "placeholder" in part else "".join(data["image/svg+xml"])
             raw, file = svg.encode(), part["anchor"] + ".svg"
+            part = {**part, "alt": part.get("hidden", part["alt"])}
             points = dict(re.findall(r'\b(width|height)="([\d.]+)pt"', svg[: svg.index("<defs")]))
             width, height = (float(points[side]) / 72 for side in ("width", "height"))
         self.pictures[file] = raw
         fitted = 2.54 * width * min(1.0, TEXT_WIDTH / (2.54 * width), TEXT_HEIGHT / (2.54 * height))
         sizes = {"px": f"{width * SCREEN_DPI:.0f}", "cm": f"{fitted:.2f}"}
-        return _fenced("figure", part["caption"], part["anchor"], file=file, alt=part["alt"], **sizes)
+        more = {"csv": self._csv(part), "results": part.get("results", "")}
+        if "narrow" in part:
+            more["narrow"] = f"{part['anchor']}-narrow.svg"
+            self.pictures[more["narrow"]] = part["narrow"].encode()
+        return _fenced("figure", part["caption"], part["anchor"], file=file, alt=part["alt"], **sizes, **more)
+
+    def _csv(self, part: dict[str, Any]) -> str:
+        """The name of the file that holds a display's numbers; "" where it has none."""
+        if not part.get("csv"):
+            return ""
+        self.numbers[file := part["anchor"] + ".csv"] = part["csv"].encode()
+        return file
 
     def to_html(self) -> str:
         """One HTML page with its pictures, style and maths in it."""
         header, title = self.about["header"], self.about["title"]
         whole = title if header.lower() in title.lower() else f"{header}: {title}"
-        options = ("--section-divs", "--number-sections", "--mathml", "--toc", "--toc-depth=2")
+        options = ("--section-divs", "--number-sections", "--mathml", "--toc", "--toc-depth=3")
         page = self._pandoc("html5", html.escape, *options, f"--variable=pagetitle={html.escape(whole)}")
         style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
         if "<math" in page:
             # A formula needs a font with a MATH table, which many machines lack.
             font = _data_url("math.woff", (TEMPLATES / "math.woff").read_bytes())
             style += f'@font-face {{ font-family: "Batik Math"; src: url("{font}"); }}\n'
-        urls = {name: _data_url(name, raw) for name, raw in self.pictures.items()}
-        page = re.sub(r'(<img src=")([\w.-]+)"', lambda m: f'{m[1]}{urls[m[2]]}"', page)
-        return page.replace("/* report.css */", style)
+        urls = {name: _data_url(name, raw) for name, raw in {**self.pictures, **self.numbers}.items()}
+        page = re.sub(
+            r'(<img src="|srcset="|download="[^"]+" href=")([\w-]+\.\w+)"', lambda m: f'{m[1]}{urls[m[2]]}"', page
+        )
+        page = page.replace("/* report.css */", style)
+        for part in ("style", "script"):  # the page's own, and no other, may be applied
+            own = re.search(f"<{part}>(.*?)</{part}>", page, re.S)
+            allowed = hashlib.sha256(own[1].encode()).digest() if own else b""
+            page = page.replace(f"{part}-src 'none'", f"{part}-src 'sha256-{base64.b64encode(allowed).decode()}'", 1)
+        return page
 
     def to_pdf(self) -> bytes:
         """A PDF: A4, tagged, with Typst's own fonts whatever the machine has; no date in it."""
@@ -137,7 +159,8 @@ class Manuscript:
             for file, raw in {"main.typ": source.encode(), **self.pictures}.items():
                 (Path(name) / file).write_bytes(raw)
             try:
-                return typst.compile(f"{name}/main.typ", root=name, ignore_system_fonts=True)
+                standard: Any = "ua-1"  # accessible; Typst's Python stubs do not know it yet
+                return typst.compile(f"{name}/main.typ", root=name, ignore_system_fonts=True, pdf_standards=standard)
             except typst.TypstError as error:
                 raise BatikError(f"Typst could not set the report: {error.message}\n{error.diagnostic}") from None
 

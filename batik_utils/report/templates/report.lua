@@ -15,7 +15,8 @@ local TYPE_SIZE = 9 -- points, of the print's tables; wide ones get less
 local SHORT_CELL = 16 -- characters: such cells are never broken, not even in a table too wide for the page
 local NUMBER_CELL = 22 -- characters: the same for numbers and their intervals
 local LONG_CELL = 48 -- characters: a column of sentences, which gets room on a narrow screen
-local LONG_TABLE = 16 -- rows: a longer table may break over pages
+local LONG_TABLE = 20 -- lines, as far as they can be told beforehand: a longer table may break over pages
+local LINE = 44 -- characters that a column of sentences holds in a line, about
 
 local function fail(text, id, known)
   local names = pandoc.List {}
@@ -128,14 +129,47 @@ local resolve = {
 
 -- Third pass: figures, tables and boxes as the page or the print has them.
 
+local function escaped(text) return (text:gsub('&', '&amp;'):gsub('<', '&lt;'):gsub('"', '&quot;')) end
+
+-- The line under a figure or table of the page: what it comes from, its numbers, its picture, its address.
+local function origin(id, results, csv, file)
+  local name = words[id:sub(1, 3)] .. '\u{a0}' .. numbers[id]
+  local function link(class, target, shown, more, save)
+    return ('<a class="%s"%s href="%s">%s<span class="hidden"> %s %s</span></a>'):format(
+      class, save and (' download="%s"'):format(save) or '', target, shown, more, name)
+  end
+  local from = ('From %s%s.'):format(results ~= '' and results .. '; ' or '', places[id])
+  local links = pandoc.List { '<span>' .. escaped(from) .. '</span>' }
+  if csv ~= '' then links:insert(link('data', csv, 'Data (CSV)', 'of', csv)) end
+  if file then links:insert(link('image', '#' .. id, 'Picture (' .. file:match '%w+$':upper() .. ')', 'of')) end
+  links:insert(link('copy', '#' .. id, 'Copy link', 'to'))
+  return pandoc.RawBlock('html', '<p class="from">' .. table.concat(links, ' ') .. '</p>')
+end
+
+-- A box that scrolls where the screen is narrow: reached by the keyboard, and known by name.
+local function scrolled(blocks, id, classes)
+  local name = { 'aria-label', words[id:sub(1, 3)] .. ' ' .. numbers[id] }
+  -- Lua tables have no order of their own; lists of pairs give the same bytes each time.
+  return pandoc.Div(blocks, pandoc.Attr('', classes, { { 'role', 'group' }, { 'tabindex', '0' }, name }))
+end
+
 local function picture(div)
   local a = div.attributes
   local said = caption(div.content, div.identifier)
   local plain = div.content:walk { Cite = function() return {} end }
   local alt = a.alt ~= '' and a.alt or stringify(pandoc.utils.blocks_to_inlines(plain, { Space() })):gsub('%s+', ' ')
-  local shown = pandoc.Image({ Str(alt) }, a.file, '', pandoc.Attr('', {}, { { 'width', a.px }, { 'alt', alt } }))
-  if not html then shown = typst(('#image("%s", width: %scm, alt: %s)'):format(a.file, a.cm, quoted(alt))) end
-  return pandoc.Figure({ Plain { shown } }, said, { id = div.identifier })
+  if not html then
+    local shown = typst(('#image("%s", width: %scm, alt: %s)'):format(a.file, a.cm, quoted(alt)))
+    return boxed('#[#set figure(placement: figures-go)', { pandoc.Figure({ Plain { shown } }, said, { id = div.identifier }) }, ']')
+  end
+  local image = ('<img src="%s" width="%s" alt="%s">'):format(a.file, a.px, escaped(alt))
+  if a.narrow then
+    local source = '<source media="(max-width: 40rem)" srcset="%s">'
+    image = '<picture>' .. source:format(a.narrow) .. image .. '</picture>'
+  end
+  local box = pandoc.RawBlock('html', image)
+  if not a.narrow then box = scrolled({ box }, div.identifier, { 'scroll' }) end
+  return { pandoc.Figure({ box }, said, { id = div.identifier }), origin(div.identifier, a.results or '', a.csv or '', a.file) }
 end
 
 -- Rows of cells (inlines), head first, and per column its alignment and the lengths of its longest cell and word.
@@ -167,10 +201,10 @@ local function page_table(t)
     end
   end
   t.caption = caption(t.caption.long, t.identifier)
-  -- Lua tables have no order of their own; lists of pairs give the same bytes each time.
-  local name = { 'aria-label', 'Table ' .. numbers[t.identifier] }
-  local classes = { 'table-wrap', tied and 'tied' or nil }
-  return pandoc.Div({ t }, pandoc.Attr('', classes, { { 'role', 'region' }, { 'tabindex', '0' }, name }))
+  local box = scrolled({ t }, t.identifier, { 'table-wrap', tied and 'tied' or nil })
+  local csv = t.attributes.csv or ''
+  t.attributes = {}
+  return { box, origin(t.identifier, '', csv) }
 end
 
 -- A table that fits is as wide as its text. Otherwise columns of short cells stay whole, and the others share what is
@@ -202,10 +236,20 @@ local function print_table(t)
   end
   out:insert(typst ')')
   local set = pandoc.Figure({ Plain(out) }, caption(t.caption.long, t.identifier), { id = t.identifier })
-  return #rows - 1 > LONG_TABLE and set or boxed('#whole[', { set }, ']')
+  local lines = 0
+  for _, cells in ipairs(rows) do
+    local most = 1
+    for _, cell in ipairs(cells) do most = math.max(most, math.ceil(utf8.len(stringify(cell.contents)) / LINE)) end
+    lines = lines + most
+  end
+  return lines > LONG_TABLE and set or boxed('#whole[', { set }, ']')
 end
 
 local dress = {
+  Math = function(math) -- said as it is written in TeX, as a formula has no other words
+    if html then return nil end
+    return { typst('#{set math.equation(alt: ' .. quoted(math.text) .. '); '), math, typst '}' }
+  end,
   Table = html and page_table or print_table,
   Div = function(div)
     local kind = div.classes[1]
@@ -220,7 +264,7 @@ local dress = {
     end
     if kind == 'code' and not html then return {} end
     if kind == 'code' then
-      local code = div.content[1].text:gsub('&', '&amp;'):gsub('<', '&lt;')
+      local code = escaped(div.content[1].text)
       return pandoc.RawBlock('html', '<details class="code"><summary>Code</summary><pre tabindex="0">'
         .. '<code class="language-python">' .. code .. '</code></pre></details>')
     end
@@ -241,6 +285,9 @@ function Pandoc(doc)
     doc.blocks:extend { heading, pandoc.Div({}, { id = 'refs' }) }
   end
   doc.blocks = doc.blocks:walk(dress)
+  if html then -- the page's title is its heading of the first level
+    doc.blocks = doc.blocks:walk { Header = function(h) h.level = h.level + 1 return h end }
+  end
   for kind, blocks in pairs(front) do doc.meta[kind] = pandoc.MetaBlocks(blocks) end
   return doc
 end

