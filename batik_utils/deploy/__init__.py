@@ -1,0 +1,1 @@
+"""The classifier in use: the model that a study recommends, as one file, with what must be known to use it well."""
