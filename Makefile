@@ -28,7 +28,7 @@ help: ## Print this help
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
 	  || sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  \1	\2/p' $(MAKEFILE_LIST)
 	@echo
-	@echo "Studies:"; ls studies | sed -n 's/\.yaml$$//; s/^/  /p'
+	@echo "Studies:"; ls studies | sed -n '/^motifs\./d; s/\.yaml$$//p' | sed 's/^/  /'
 
 report: $(READY) ## Build a study's HTML and PDF: STUDY=… DATA=folder SET="models.scratch.epochs=10" DASK=tcp://… JOBS=n
 	@$(BIN)/batik report "$(STUDY)" $(FITS)

@@ -50,7 +50,7 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
 
     from batik_utils.data.load import load_dataset
 
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) or name == "photographs":
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) or name in {"photographs", "motifs"}:
         raise BatikError(f"A study's name is of small letters, digits and hyphens, such as my-cloth, not {name!r}.")
     if name in study_names(root):
         raise BatikError(f"There is a study {name} already: choose another name, or remove studies/{name}.yaml.")

@@ -10,13 +10,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from batik_utils.errors import BatikError
+from batik_utils.plates import PLATES
 from batik_utils.strict_yaml import read_yaml
 from batik_utils.study import ROOT, Study, nearest
 
 
 def study_names(root: Path = ROOT) -> list[str]:
     """Names of the studies that can be built, sorted."""
-    return sorted(p.stem for p in (root / "studies").glob("*.yaml"))
+    return sorted(p.stem for p in (root / "studies").glob("*.yaml") if p.name != PLATES.name)
 
 
 def load_study(name: str | Path, settings: Iterable[str] = ()) -> Study:
