@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from batik_utils.app.node import packages
-from batik_utils.app.plates import plates
+from batik_utils.app.plates import told
 from batik_utils.deploy.bundle import Bundle
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.wording import motif_names
@@ -48,7 +48,7 @@ def build_page(bundle: Bundle, picture: Picture | None = None) -> bytes:
         for i, row in enumerate(facts["training"]["rows"]):
             row["picture"] = _data_uri(Image.fromarray(picture(i)).resize((THUMBNAIL, THUMBNAIL)), "WEBP", quality=80)
     motifs = bundle.about.motifs
-    facts |= {"names": motif_names(motifs), "plates": plates(motifs), "pictures": picture is not None}
+    facts |= {"names": motif_names(motifs), "plates": told(motifs), "pictures": picture is not None}
     facts["examples"] = _examples(motifs if bundle.about.drawn else SAMPLE_MOTIFS)
     runtime = packages(FOLDER) / "@litertjs" / "core"
     wasm = (runtime / "wasm" / "litert_wasm_compat_internal.wasm").read_bytes()
@@ -80,17 +80,17 @@ def _fill(facts: Mapping[str, Any], code: str, runtime: bytes, model: bytes, tra
 def script(runtime: Path) -> str:
     """All of the page's scripts as one, with the two of LiteRT (the folder of @litertjs/core) in functions."""
     started = _text(runtime / "wasm" / "litert_wasm_compat_internal.js")
-    library = re.sub(r"^export \{[^}]*\};$", "", _unlinked(_text(runtime / "dist" / "index.js")), flags=re.MULTILINE)
+    library = re.sub(r"^export \{[^}]*\};$", "", unlinked(_text(runtime / "dist" / "index.js")), flags=re.MULTILINE)
     parts = [
         f"const loader = () => {{\n{started}\nreturn ModuleFactory;\n}};",
         f"const library = (createWasmLib) => {{\n{library}\nreturn {{ loadLiteRt, loadAndCompile, Tensor }};\n}};",
-        *(_unlinked(_text(PAGE / name)) for name in SCRIPTS),
+        *(unlinked(_text(PAGE / name)) for name in SCRIPTS),
     ]
     # What would end a script, or begin a comment, in HTML.
     return "\n".join(parts).replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def _unlinked(code: str) -> str:
+def unlinked(code: str) -> str:
     """A module's code without its imports, export marks and source map: all modules share one scope."""
     code = re.sub(r"^import [^;]*;$|^//# sourceMappingURL=.*$", "", code, flags=re.MULTILINE)
     return re.sub(r"^export (?=async function|function|class|const|let)", "", code, flags=re.MULTILINE)

@@ -5,24 +5,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from batik_utils.strict_yaml import read_yaml
-from batik_utils.study import ROOT
+from batik_utils.plates import load_plates
 
-PLATES = ROOT / "studies" / "motifs.yaml"
 REFERENCES = Path(__file__).parents[1] / "report" / "templates" / "refs.bib"
-LANGUAGES = ("en", "id")
 
 
-def plates(motifs: Iterable[str], path: Path = PLATES) -> dict[str, dict[str, Any]]:
+def told(motifs: Iterable[str]) -> dict[str, dict[str, Any]]:
     """{motif: title and short text by language, sources as text} for those motifs that have a plate."""
-    known = read_yaml(path.read_bytes(), path.name) if path.is_file() else {}
+    known = load_plates()
     found = {motif: known[motif] for motif in motifs if motif in known}
     cited = _references() if found else {}
     return {
         motif: {
-            "title": plate["title"],
-            "short": {language: plate[language]["short"].strip() for language in LANGUAGES},
-            "sources": [cited[key] for key in plate["sources"]],
+            "title": plate.title.model_dump(),
+            "short": {"en": plate.en.short.strip(), "id": plate.id.short.strip()},
+            "sources": [cited[key] for key in plate.sources],
         }
         for motif, plate in found.items()
     }
@@ -37,8 +34,7 @@ def _references() -> dict[str, str]:
 
 
 def _reference(entry: dict[str, Any]) -> str:
-    people = entry.get("author") or entry.get("editor") or []
-    names = " & ".join(person.get("family") or person.get("literal", "") for person in people[:2])
+    people = [person.get("family") or person["literal"] for person in entry.get("author") or entry.get("editor") or ()]
     year = entry.get("issued", {}).get("date-parts", [[""]])[0][0]
-    who = f"{names}{' et al.' if len(people) > 2 else ''}{f' ({year})' if year else ''}"
-    return f"{who}, {entry['title']}" if who else entry["title"]
+    who = " & ".join(people) if len(people) < 3 else f"{people[0]} et al."
+    return ", ".join(part for part in (f"{who} ({year})" if who and year else who, entry["title"]) if part)

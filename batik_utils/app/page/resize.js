@@ -13,19 +13,24 @@ export async function resize(width, height, size, method, read) {
 }
 
 async function bilinear(width, height, size, read) {
-  const across = weights(width, size);
-  const narrow = new Uint8Array(height * size * 3);
+  const across = weights(width, size), down = weights(height, size);
+  // The order in which Pillow 13 makes its two passes, each rounded to bytes.
+  const downFirst = height > size && height - size > 2 * (width - size);
+  const sums = new Int32Array(size * (downFirst ? width : size) * 3).fill(1 << (BITS - 1));
   for (let top = 0; top < height; top += STRIP) {
-    const rows = Math.min(STRIP, height - top);
-    shrinkRows(read(top, rows), width, rows, size, across, narrow, top * size * 3);
+    const rows = Math.min(STRIP, height - top), rgba = read(top, rows);
+    if (downFirst) addRows(rgba, 4, width, rows, top, down, sums);
+    else addRows(shrinkRows(rgba, 4, width, rows, across), 3, size, rows, top, down, sums);
     if (top + STRIP < height) await new Promise((resolve) => setTimeout(resolve));
   }
-  return shrinkColumns(narrow, height, size, weights(height, size));
+  const low = Uint8Array.from(sums, rounded);
+  return downFirst ? shrinkRows(low, 3, width, size, across) : low;
 }
+
+const rounded = (sum) => Math.min(255, Math.max(0, sum >> BITS));
 
 /** For each of `to` places: where its neighbours begin, how many they are, and their weights as integers. */
 function weights(from, to) {
-  if (from === to) return null; // a pass that changes nothing is left out
   const scale = from / to;
   const reach = Math.max(scale, 1); // of the triangle, which widens where pixels are many
   const most = Math.ceil(reach) * 2 + 1;
@@ -41,50 +46,45 @@ function weights(from, to) {
     starts[place] = start;
     counts[place] = count;
   }
-  return { starts, counts, values, most };
+  return { places: to, starts, counts, values, most };
 }
 
-const rounded = (sum) => Math.min(255, Math.max(0, sum >> BITS));
-
-function shrinkRows(rgba, width, rows, size, across, out, at) {
+/** Rows of `width` pixels, `step` bytes each, as rows of as many RGB pixels as there are places. */
+function shrinkRows(bytes, step, width, rows, { places, starts, counts, values, most }) {
+  const out = new Uint8Array(rows * places * 3);
+  let at = 0;
   for (let row = 0; row < rows; row++) {
-    const begin = row * width * 4;
-    for (let place = 0; place < size; place++) {
+    for (let place = 0; place < places; place++) {
       let red = 1 << (BITS - 1), green = red, blue = red;
-      if (across) {
-        let from = begin + across.starts[place] * 4;
-        for (let i = place * across.most, end = i + across.counts[place]; i < end; i++, from += 4) {
-          const weight = across.values[i];
-          red += rgba[from] * weight;
-          green += rgba[from + 1] * weight;
-          blue += rgba[from + 2] * weight;
-        }
-        out[at++] = rounded(red);
-        out[at++] = rounded(green);
-        out[at++] = rounded(blue);
-      } else {
-        for (let channel = 0; channel < 3; channel++) out[at++] = rgba[begin + place * 4 + channel];
+      let from = (row * width + starts[place]) * step;
+      for (let i = place * most, end = i + counts[place]; i < end; i++, from += step) {
+        const weight = values[i];
+        red += bytes[from] * weight;
+        green += bytes[from + 1] * weight;
+        blue += bytes[from + 2] * weight;
       }
-    }
-  }
-}
-
-function shrinkColumns(narrow, height, size, down) {
-  if (!down) return narrow;
-  const line = size * 3;
-  const out = new Uint8Array(size * line);
-  for (let place = 0; place < size; place++) {
-    const first = place * down.most;
-    for (let x = 0; x < line; x++) {
-      let sum = 1 << (BITS - 1);
-      let from = down.starts[place] * line + x;
-      for (let i = first, end = first + down.counts[place]; i < end; i++, from += line) {
-        sum += narrow[from] * down.values[i];
-      }
-      out[place * line + x] = rounded(sum);
+      out[at++] = rounded(red);
+      out[at++] = rounded(green);
+      out[at++] = rounded(blue);
     }
   }
   return out;
+}
+
+/** Adds rows, the first of which is row `top` of the picture, to the sums [places, width, 3] that they have a part in. */
+function addRows(bytes, step, width, rows, top, { places, starts, counts, values, most }, sums) {
+  for (let place = 0; place < places; place++) {
+    const first = Math.max(starts[place], top), end = Math.min(starts[place] + counts[place], top + rows);
+    for (let row = first; row < end; row++) {
+      const weight = values[place * most + row - starts[place]];
+      let from = (row - top) * width * step, to = place * width * 3;
+      for (let x = 0; x < width; x++, from += step, to += 3) {
+        sums[to] += bytes[from] * weight;
+        sums[to + 1] += bytes[from + 1] * weight;
+        sums[to + 2] += bytes[from + 2] * weight;
+      }
+    }
+  }
 }
 
 function nearest(width, height, size, read) {
