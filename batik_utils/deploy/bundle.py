@@ -33,18 +33,20 @@ Count = Annotated[int, Field(ge=0)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """Base of every part: frozen, no unknown keys, no .inf or .nan."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Named(_Part):
+class Named(Part):
     """The study that the classifier is of."""
 
     name: str
     title: str
 
 
-class Model(_Part):
+class Model(Part):
     """The model that it is: its name in the study, its parameters, where its weights started ("ImageNet", "random")."""
 
     name: str
@@ -53,7 +55,7 @@ class Model(_Part):
     starts: str
 
 
-class Accuracy(_Part):
+class Accuracy(Part):
     """Mean accuracy in cross-validation with its 95 % interval, over so many images."""
 
     value: Share
@@ -63,7 +65,7 @@ class Accuracy(_Part):
     protocol: Literal["grouped", "sources"]
 
 
-class Gate(_Part):
+class Gate(Part):
     """When a picture does not look like batik: its mean cosine distance to the nearest training pictures is larger.
 
     auroc and the two shares are of pictures that had no say in the threshold: ordinary ones, n_ordinary of them, and
@@ -78,7 +80,7 @@ class Gate(_Part):
     n_ordinary: Count
 
 
-class Sets(_Part):
+class Sets(Part):
     """Prediction sets: the motifs of probability 1 - threshold or more, and always the best one."""
 
     coverage: Share
@@ -87,7 +89,7 @@ class Sets(_Part):
     mean_size: Annotated[float, Field(ge=0)]
 
 
-class Row(_Part):
+class Row(Part):
     """A training picture: motif/file, its motif's index, its five commonest colours with their shares."""
 
     name: str
@@ -95,14 +97,14 @@ class Row(_Part):
     palette: list[tuple[Colour, Share]]
 
 
-class Training(_Part):
+class Training(Part):
     """The training pictures in the order of training.f16, and its columns."""
 
     width: Annotated[int, Field(ge=1, le=1 << 14)]
     rows: Annotated[list[Row], Field(min_length=1)]
 
 
-class About(_Part):
+class About(Part):
     """classifier.json."""
 
     format: Literal[1]
@@ -119,7 +121,7 @@ class About(_Part):
     sets: Sets | None
     training: Training
     drawn: bool  # whether it was trained on the procedural sample, not on photographs
-    limits: list[str]  # what it must not be used for, in sentences
+    limits: dict[Literal["en", "id"], list[str]]  # what it must not be used for, in sentences
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the model, as the file begins
 
 

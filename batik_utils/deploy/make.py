@@ -1,100 +1,137 @@
-"""A study's classifier made: chosen, trained on every picture, calibrated, converted, and held to what Keras says."""
+"""A study's classifier made: chosen, trained on every picture, calibrated, converted, judged."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
 from batik_utils import backend
-from batik_utils.deploy.bundle import FORMAT, About, Accuracy, Bundle, Model, Named, Row, Training
+from batik_utils.deploy import gate as gates
+from batik_utils.deploy.answers import distances
+from batik_utils.deploy.bundle import FORMAT, About, Accuracy, Bundle, Gate, Model, Named, Row, Training
 from batik_utils.deploy.choice import recommended
-from batik_utils.deploy.convert import to_litert
+from batik_utils.deploy.convert import (
+    PRECISIONS,
+    Pictures,
+    agreement,
+    ask_keras,
+    ask_litert,
+    demand_parity,
+    to_litert,
+)
+from batik_utils.deploy.evidence import deletion_curves
 from batik_utils.deploy.litert import Runtime
-from batik_utils.errors import BatikError
+from batik_utils.deploy.measured import Deployed, Precise, Unseen
+from batik_utils.deploy.ordinary import ordinary_pictures
+from batik_utils.deploy.sets import pooled, prediction_sets
+from batik_utils.deploy.unseen import other_motifs
 from batik_utils.experiment import Plan, final_weights
 from batik_utils.files import digest
 from batik_utils.models.kinds import KINDS
-from batik_utils.stats.calibration import fit_temperature
+from batik_utils.stats.calibration import fit_temperature, scale
 from batik_utils.values import Results
 
 COLOURS = 5
+MOST_COMPARED = 200
+"""Pictures, evenly spread, on which a converted model is held to Keras, and ranges for int8 are measured."""
+_LIMITS = yaml.safe_load(Path(__file__).with_name("limits.yaml").read_text(encoding="utf-8"))
 
 
-def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any]) -> Bundle:
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A classifier and what is measured of it."""
+
+    bundle: Bundle
+    measured: Deployed
+
+
+def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], folder: Path | None = None) -> Made:
     """The classifier of a study, from its results and the numbers of metrics.json.
 
-    Raises BatikError where no model of it can be used, or the converted one does not say what Keras says.
+    folder is where photographs lie: of the published collection, other motifs are asked about too. Raises BatikError
+    where no model of the study can be used, or the converted one does not say what Keras says.
     """
-    backend.start()
-    from batik_utils.deploy.graph import with_three_outputs
-
     study, data = plan.study, plan.dataset
     name = recommended(study, metrics)
-    model, said = study.models[name], metrics["models"][name]
-    kind = KINDS[model.kind]
-    dropout = said["published"]["hyper"]["dropout"]
-    network = kind.assemble(model, final_weights(plan, name), data.size, data.motifs, dropout)
-    temperature = _temperature(results, name)
-    classifier = with_three_outputs(network, temperature)
-    exact, small = to_litert(classifier, ("float32", "float16"), data.images)
-    expected = np.concatenate([classifier.predict_on_batch(image[None])["probabilities"] for image in data.images])
-    demand_parity(expected, *(ask_all(Runtime(content), data.images)["probabilities"] for content in (exact, small)))
-    runtime = Runtime(small)
-    features = ask_all(runtime, data.images)["features"].astype(np.float16)
-    rows = [
-        Row(name=path, motif=label, palette=palette(image))
-        for path, label, image in zip(data.paths, data.labels.tolist(), data.images, strict=True)
-    ]
+    fits = list(results.select(name, "grouped"))
+    temperature = fit_temperature(*pooled(fits)) if fits else 1.0
+    starts, title = KINDS[study.models[name].kind].describe(study.models[name]).starts, study.models[name].title
+
+    network, some = _network(plan, name, temperature, "all"), _spread(data.images)
+    converted = dict(zip(PRECISIONS, to_litert(network, PRECISIONS, some), strict=True))
+    expected = ask_keras(network, some)["probabilities"]
+    said = {precision: ask_litert(content, some)["probabilities"] for precision, content in converted.items()}
+    demand_parity(expected, said)
+    model = converted["float16"]
+    training = ask_litert(model, data.images)["features"].astype(np.float16)
+    evidence: Literal["exact", "occlusion"] = "exact" if "evidence" in Runtime(model).outputs else "occlusion"
+
+    gate, auroc, unseen = None, None, None
+    if starts != "random":  # else its features were trained on these pictures, and none can be left out
+        own = gates.left_out(training, data.groups, gates.NEIGHBOURS)
+        gate, auroc = _gate(plan, model, training, own)
+        if folder is not None and data.source.kind == "published":
+            sure = scale(pooled(fits)[1], temperature).max(axis=1) if fits else None
+            unseen = _unseen(plan, folder, model, training, own, sure)
+    sets = prediction_sets(results, name, temperature)
+
+    numbers = metrics["models"][name]
     about = About(
         format=FORMAT,
         study=Named(name=study.name, title=study.title),
-        model=Model(name=name, title=model.title, parameters=said["parameters"], starts=kind.describe(model).starts),
+        model=Model(name=name, title=title, parameters=numbers["parameters"], starts=starts),
         motifs=list(data.motifs),
         size=data.size,
         resize=study.image.resize,
         temperature=round(temperature, 6),
-        evidence="exact" if "evidence" in runtime.outputs else "occlusion",
-        accuracy=_accuracy(said, "grouped"),
-        sources_accuracy=_accuracy(said, "sources"),
-        gate=None,
-        sets=None,
-        training=Training(width=features.shape[1], rows=rows),
+        evidence=evidence,
+        accuracy=_accuracy(numbers, "grouped"),
+        sources_accuracy=_accuracy(numbers, "sources"),
+        gate=gate,
+        sets=sets,
+        training=Training(width=training.shape[1], rows=_rows(plan)),
         drawn=data.source.is_drawn,
-        limits=limits(data.source.kind),
-        sha256=digest(small),
+        limits={language: [*texts["always"], texts[data.source.kind]] for language, texts in _LIMITS.items()},
+        sha256=digest(model),
     )
-    return Bundle(small, about, features)
 
-
-def ask_all(runtime: Runtime, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Answers to pictures [n, s, s, 3] by name, each [n, ...]."""
-    answers = [runtime.ask(picture) for picture in pictures]
-    return {name: np.stack([answer[name] for answer in answers]) for name in runtime.outputs}
-
-
-MOST_APART = 1e-4
-LEAST_AGREEMENT = 0.99
-
-
-def demand_parity(
-    keras: NDArray[np.float32], float32: NDArray[np.float32], float16: NDArray[np.float32] | None = None
-) -> None:
-    """BatikError where a converted model's probabilities [n, m] are not Keras'.
-
-    In float32 none may be MOST_APART off; in float16 the most probable motif may differ for 1 - LEAST_AGREEMENT of the
-    pictures.
-    """
-    apart = float(np.abs(float32 - keras).max())
-    if not apart < MOST_APART:
-        raise BatikError(f"The converted model is not the network: its probabilities are up to {apart:.2g} off.")
-    if float16 is not None:
-        agreement = float((float16.argmax(1) == keras.argmax(1)).mean())
-        if agreement < LEAST_AGREEMENT:
-            raise BatikError(f"The model in float16 agrees with the network on {agreement:.1%} of the pictures only.")
+    split = next(t.splits[0] for t in plan.tasks if (t.fits[0].model, t.fits[0].protocol) == (name, "published"))
+    train, test = data.images[list(split.train)], data.images[list(split.test)]
+    judged = _network(plan, name, temperature, "published")
+    small, rough = to_litert(judged, ("float16", "int8"), _spread(train))
+    answers = ask_keras(judged, test), ask_litert(small, test), ask_litert(rough, test)
+    right = [float((a["probabilities"].argmax(1) == data.labels[list(split.test)]).mean()) for a in answers]
+    measured = Deployed(
+        model=name,
+        title=title,
+        evidence=evidence,
+        temperature=about.temperature,
+        precisions=[
+            Precise(
+                precision=precision,
+                bytes=len(converted[precision]),
+                largest=float(np.abs(said[precision] - expected).max()),
+                median=float(np.median(np.abs(said[precision] - expected).max(axis=1))),
+                agreement=agreement(said[precision], expected),
+                accuracy=accuracy,
+            )
+            for precision, accuracy in zip(PRECISIONS, right, strict=True)
+        ],
+        held_out=len(test),
+        auroc=auroc,
+        gate=gate,
+        unseen=unseen,
+        sets=sets,
+        deletion=deletion_curves(Runtime(small).ask, test, evidence == "exact"),
+    )
+    return Made(Bundle(model, about, training), measured)
 
 
 def palette(picture: NDArray[np.uint8]) -> list[tuple[str, float]]:
@@ -102,35 +139,60 @@ def palette(picture: NDArray[np.uint8]) -> list[tuple[str, float]]:
     reduced = Image.fromarray(picture).quantize(COLOURS, Image.Quantize.MEDIANCUT)
     colours, counts = reduced.getpalette() or [], sorted(reduced.getcolors() or [], reverse=True)
     whole = picture.shape[0] * picture.shape[1]
-    return [("#" + bytes(colours[3 * i : 3 * i + 3]).hex(), round(count / whole, 3)) for count, i in counts]
+    # Of a picture without colours Pillow counts numbers only; palettes hold integers here.
+    return [("#" + bytes(colours[3 * int(i) : 3 * int(i) + 3]).hex(), round(n / whole, 3)) for n, i in counts]  # type: ignore[call-overload]
 
 
-def limits(kind: str) -> list[str]:
-    """What a classifier must not be used for, by where its pictures are from: "published", "folder" or "drawn"."""
-    learnt = {
-        "published": "It knows few photographs of each motif, from few sources: another camera, cloth or shop is another "
-        "population. Its labels are the publisher's folders; no expert is known to have checked them.",
-        "folder": "It knows the pictures of one folder: those of another camera, place or maker are another population.",
-        "drawn": "It was trained on drawings by a program: about batik, and photographs of it, it says nothing.",
-    }
-    return [
-        "It knows only the motifs that it names and cannot recognise others: cloth of another motif gets one of these.",
-        learnt[kind],
-        "It must not be used to judge authenticity, origin, value or ownership.",
-    ]
+def _network(plan: Plan, name: str, temperature: float, on: Literal["all", "published"]) -> Any:
+    backend.start()
+    from batik_utils.deploy.graph import with_three_outputs
+
+    model, data = plan.study.models[name], plan.dataset
+    weights = final_weights(plan, name, on)
+    return with_three_outputs(KINDS[model.kind].assemble(model, weights, data.size, data.motifs, 0.0), temperature)
 
 
-def _temperature(results: Results, name: str) -> float:
-    """That of the out-of-fold probabilities of all grouped fits; 1 where there are none."""
-    fits = results.select(name, "grouped")
-    if not len(fits):
-        return 1.0
-    y_true, y_prob = (np.concatenate([getattr(r, part) for r in fits]) for part in ("y_true", "y_prob"))
-    return fit_temperature(y_true, y_prob)
+def _spread(pictures: Pictures) -> Pictures:
+    return pictures[np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_COMPARED)).astype(int))]
 
 
-def _accuracy(said: Mapping[str, Any], protocol: str) -> Accuracy | None:
-    found = said.get(protocol) or {}
+def _gate(
+    plan: Plan, model: bytes, training: NDArray[np.float16], own: NDArray[np.float64]
+) -> tuple[Gate | None, float]:
+    ordinary = ordinary_pictures(plan.dataset.size, plan.study.image.resize)
+    far = distances(ask_litert(model, ordinary.pictures)["features"], training, gates.NEIGHBOURS)
+    return gates.make_gate(own, plan.dataset.groups, far, ordinary.judges)
+
+
+def _unseen(
+    plan: Plan,
+    folder: Path,
+    model: bytes,
+    training: NDArray[np.float16],
+    own: NDArray[np.float64],
+    sure: NDArray[np.float64] | None,
+) -> Unseen | None:
+    """How far other motifs' pictures look stranger than the own: by distance, and by confidence (of the own: sure)."""
+    found = list(other_motifs(plan.study, folder))
+    if not found:
+        return None
+    said = ask_litert(model, np.stack([picture for _, picture in found]))
+    return Unseen(
+        motifs=len({motif for motif, _ in found}),
+        images=len(found),
+        auroc=gates.auroc(own, distances(said["features"], training, gates.NEIGHBOURS)),
+        auroc_confidence=None if sure is None else gates.auroc(-sure, -said["probabilities"].max(axis=1)),
+    )
+
+
+def _rows(plan: Plan) -> list[Row]:
+    data = plan.dataset
+    rows = zip(data.paths, data.labels.tolist(), data.images, strict=True)
+    return [Row(name=path, motif=label, palette=palette(image)) for path, label, image in rows]
+
+
+def _accuracy(numbers: Mapping[str, Any], protocol: Literal["grouped", "sources"]) -> Accuracy | None:
+    found = numbers.get(protocol) or {}
     if not found.get("interval"):
         return None
     low, high = found["interval"]

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,11 +91,12 @@ def own_tasks(plan: Plan, shard: tuple[int, int]) -> list[Task]:
     return mine
 
 
-def final_weights(plan: Plan, model: str) -> Weights:
-    """The weights of a model trained on every image, with the setting of its published fits and seed 0: for use.
+def final_weights(plan: Plan, model: str, on: Literal["all", "published"] = "all") -> Weights:
+    """The weights of a model trained on every image, for use, or on the published split's training images alone.
 
-    A head's are by name (hidden_kernel, hidden_bias, kernel, bias), a scratch network's in the order of
-    build_scratch(...).get_weights(). Raises BatikError where there is no such setting (yet), or the fit fails.
+    Both with the setting of its published fits and seed 0. A head's are by name (hidden_kernel, hidden_bias, kernel,
+    bias), a scratch network's in the order of build_scratch(...).get_weights(). Raises BatikError where there is no
+    such setting (yet), or the fit fails.
     """
     if model in plan.waiting:
         plan = plan.next(Store(plan.study.name).load(plan), settle=True)
@@ -103,8 +104,8 @@ def final_weights(plan: Plan, model: str) -> Weights:
     if like is None:
         raise BatikError(f"{plan.study.name} has no published fit of {model} (yet); run the study first.")
     every = tuple(range(len(plan.dataset)))
-    fit = replace(like.fits[0], protocol="deployed", seed=0)
-    split = Split("deployed", 0, 0, every, (), every)
+    split = Split("deployed", 0, 0, every, (), every) if on == "all" else like.splits[0]
+    fit = replace(like.fits[0], protocol=split.protocol, seed=0)
     task = replace(like, fits=(fit,), splits=(split,), corruptions=(), checkpoints=(), history=False)
     ((_, ((result, weights),)),) = _done([task], plan.dataset, in_turn, Progress(False), keep_weights=True)
     if result.missing:
