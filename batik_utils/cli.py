@@ -67,6 +67,28 @@ def watch(study: StudyName = FIRST, data: Data = None, settings: Settings = None
     watch_report([study, *(["--data", str(data)] if data else []), *given], [data] if data else [])
 
 
+@app.command("app")
+def page(
+    study: StudyName = FIRST,
+    data: Data = None,
+    photographs: Annotated[bool, typer.Option(help="Show training pictures, in reports/photographs/.")] = False,
+    reports: Reports = ROOT / "reports",
+) -> None:
+    """Build a study's classifier as one HTML file that opens anywhere, and open it."""
+    import webbrowser
+
+    from batik_utils.app.make import CLASSIFIER, PAGE, make_page
+    from batik_utils.report.build import PRIVATE
+
+    chosen = load_study(study)
+    private = reports / PRIVATE / chosen.name
+    path = (private if photographs else reports / chosen.name) / PAGE
+    make_page(chosen, private / CLASSIFIER, path, data, photographs)
+    out.print(escape(str(path)))
+    if sys.stdout.isatty():
+        webbrowser.open(path.resolve().as_uri())
+
+
 @app.command()
 def plan(study: StudyName = FIRST, data: Data = None, settings: Settings = None) -> None:
     """Count the fits that are done, missing or stale, and say why they are stale."""

@@ -19,7 +19,8 @@ RED, GREEN, BLUE = COLOURS.values()
 VIOLET, WHITE = (140, 20, 140), (250, 250, 250)
 DONE = "document.querySelectorAll('.card:not(.waiting)').length === {}"
 TITLES = "return [...document.querySelectorAll('.card h3')].map((h) => h.textContent)"
-CLOCKWORK = "return [...document.querySelectorAll('#item-{} [data-motif]')].map((li) => [li.dataset.motif, Number(li.dataset.probability)])"
+BARS = """return Object.fromEntries([...document.querySelectorAll('#item-{} [data-motif]')]
+    .map((bar) => [bar.dataset.motif, Number(bar.dataset.probability)]))"""
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +74,16 @@ ASK = """
     const way = async (ask) => { try { await ask(); } catch { /* refused */ } };
     await way(() => fetch(`${server}fetch`, { mode: "no-cors" }));
     await way(() => navigator.sendBeacon(`${server}beacon`, "picture"));
-    await way(() => new Promise((done) => Object.assign(new Image(), { onload: done, onerror: done }).src = `${server}image`));
+    await way(() => new Promise((done) => {
+        Object.assign(new Image(), { onload: done, onerror: done, src: `${server}image` });
+    }));
     await way(() => new WebSocket(server.replace("http", "ws") + "socket"));
     await way(() => document.head.append(Object.assign(document.createElement("script"), { src: `${server}script` })));
     await new Promise((done) => setTimeout(done, 300));"""
 
 
 def test_its_policy_lets_nothing_out(page, tmp_path):
-    """A server on this machine, which the browser can reach, hears from a page without a policy, and never from ours."""
+    """A server within the browser's reach hears from a page without a policy, and never from ours."""
     heard = []
 
     class Ear(BaseHTTPRequestHandler):
@@ -119,14 +122,16 @@ def test_its_probabilities_are_those_of_python(page, made, tmp_path):
     ]
     choose(page, *files)
     for i, file in enumerate(files):
-        said = dict(page.evaluate(CLOCKWORK.format(i)))
+        said = page.evaluate(BARS.format(i))
         expected = runtime.ask(read_image(file, made[2].about.size, "bilinear")[0])["probabilities"]
         assert [said[motif] for motif in MOTIFS] == pytest.approx(expected.tolist(), abs=2e-4)
 
 
 def test_many_pictures_are_answered_in_order_and_the_bad_ones_kindly_refused(page, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
-    (tmp_path / "phone.heic").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(40) + b"ispe" + bytes(4) + b"\0\0\1\0" * 2)
+    (tmp_path / "phone.heic").write_bytes(
+        b"\x00\x00\x00\x18ftypheic" + bytes(40) + b"ispe" + bytes(4) + b"\0\0\1\0" * 2
+    )
     (tmp_path / "=bad name.png").write_bytes(b"")
     files = [save(tmp_path, "red.png", cloth(RED)), tmp_path / "broken.jpg", tmp_path / "phone.heic"]
     choose(page, *files, tmp_path / "=bad name.png", save(tmp_path, "blue.png", cloth(BLUE)))
@@ -213,14 +218,20 @@ def test_it_works_by_keyboard_alone(page):
     page.evaluate("document.querySelector('.card [role=tab]').focus()")
     page.call("press", keys=["ArrowRight"])
     assert page.evaluate("return document.activeElement.getAttribute('aria-selected')") == "true"
-    assert page.evaluate("return [...document.querySelectorAll('[role=tabpanel]')].map((p) => p.hidden)") == [True, False]
+    assert page.evaluate("return [...document.querySelectorAll('[role=tabpanel]')].map((p) => p.hidden)") == [
+        True,
+        False,
+    ]
     page.call("press", keys=["Tab", "Tab", "ArrowLeft"])
     assert page.evaluate("return [document.activeElement.type, document.querySelector('canvas').style.opacity]") == [
         *("range", "0.69")
     ]
     page.evaluate("document.getElementById('clear').focus()")
     page.call("press", keys=["Enter"])
-    assert page.evaluate("return [document.activeElement.id, document.getElementById('answers').hidden]") == ["files", True]
+    assert page.evaluate("return [document.activeElement.id, document.getElementById('answers').hidden]") == [
+        "files",
+        True,
+    ]
 
 
 def test_the_answers_are_saved_as_a_table(page, tmp_path):
@@ -261,5 +272,7 @@ def test_in_either_language_and_light_it_is_accessible_and_fits_a_phone(kind, ma
         assert browser.evaluate("return document.documentElement.lang") == other
         heading = browser.evaluate("return document.querySelector('#item-2 h3').textContent")
         assert heading == {"id": "Ini tampaknya bukan batik", "en": "This does not look like batik"}[other]
-        assert browser.evaluate("return document.querySelector('#item-0 [role=tab]:nth-child(2)').ariaSelected") == "true"
+        assert (
+            browser.evaluate("return document.querySelector('#item-0 [role=tab]:nth-child(2)').ariaSelected") == "true"
+        )
         assert browser.call("axe") == []

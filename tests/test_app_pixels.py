@@ -13,7 +13,19 @@ from batik_utils.app.build import unlinked
 from batik_utils.data.decode import read_image
 from batik_utils.study import ROOT
 
-SIZES = [(1, 1), (64, 64), (64, 200), (200, 64), (37, 91), (500, 333), (1023, 777), (200, 999), (100, 137), (3000, 7), (20, 20)]
+SIZES = [
+    (1, 1),
+    (64, 64),
+    (64, 200),
+    (200, 64),
+    (37, 91),
+    (500, 333),
+    (1023, 777),
+    (200, 999),
+    (100, 137),
+    (3000, 7),
+    (20, 20),
+]
 MODULES = ("resize.js", "header.js", "picture.js")
 
 
@@ -22,7 +34,9 @@ def browser(request, tmp_path_factory):
     """A page with nothing but the functions that read pictures."""
     code = "\n".join(unlinked((ROOT / "batik_utils/app/page" / name).read_text(encoding="utf-8")) for name in MODULES)
     page = tmp_path_factory.mktemp("pixels") / "page.html"
-    page.write_text(f"<!doctype html><title>x</title><script type=module>{code}\nglobalThis.read = readPicture;</script>")
+    page.write_text(
+        f"<!doctype html><title>x</title><script type=module>{code}\nglobalThis.read = readPicture;</script>"
+    )
     with browse(request.param) as one:
         one.open(page)
         yield one
@@ -104,7 +118,14 @@ REFUSED = {
     "pixels": png_claiming(30_000, 30_000),
     "cut": encoded(noise(300, 300), "JPEG")[:20_000],
     "broken": png_claiming(0, 8),
-    "heic": b"\x00\x00\x00\x18ftypheic" + bytes(40) + b"ispe" + bytes(6) + b"\x01\x00" + bytes(2) + b"\x01\x00" + bytes(99),
+    "heic": b"\x00\x00\x00\x18ftypheic"
+    + bytes(40)
+    + b"ispe"
+    + bytes(6)
+    + b"\x01\x00"
+    + bytes(2)
+    + b"\x01\x00"
+    + bytes(99),
 }
 
 

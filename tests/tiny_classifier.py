@@ -10,6 +10,7 @@ import batik_utils.backend  # noqa: F401  (before keras)
 import keras
 from keras import layers
 
+from batik_utils.app.build import build_page
 from batik_utils.deploy.bundle import About, Bundle
 from batik_utils.deploy.convert import to_litert
 from batik_utils.files import digest
@@ -54,7 +55,11 @@ def bundle(evidence=True):
     means = pictures.mean((1, 2)) / 255
     features = means / np.linalg.norm(means, axis=1, keepdims=True)
     rows = [
-        {"name": f"{MOTIFS[m]}/{i}.jpg", "motif": m, "palette": [["#%02x%02x%02x" % tuple(p[0, 0]), 0.7], ["#ffffff", 0.3]]}
+        {
+            "name": f"{MOTIFS[m]}/{i}.jpg",
+            "motif": m,
+            "palette": [["#" + p[0, 0].tobytes().hex(), 0.7], ["#ffffff", 0.3]],
+        }
         for i, (p, m) in enumerate(zip(pictures, labels, strict=True))
     ]
     model = to_litert(network(evidence), ("float16",), pictures)[0]
@@ -76,7 +81,7 @@ def bundle(evidence=True):
         "sets": {"coverage": 0.9, "threshold": 0.8, "measured_coverage": 0.91, "mean_size": 1.2},
         "training": {"width": 3, "rows": rows},
         "drawn": False,
-        "limits": ["Not for telling what a cloth is worth."],
+        "limits": {"en": ["Not for telling what a cloth is worth."], "id": ["Bukan untuk menilai harga kain."]},
         "sha256": digest(model),
     }
     return Bundle(model, About.model_validate(about), features.astype(np.float16))
@@ -84,8 +89,6 @@ def bundle(evidence=True):
 
 def write_page(folder: Path, evidence=True) -> tuple[Path, Bundle]:
     """The classifier's page in a folder."""
-    from batik_utils.app.build import NAME, build_page
-
-    made = bundle(evidence)
-    (folder / NAME).write_bytes(build_page(made))
-    return folder / NAME, made
+    made, page = bundle(evidence), folder / "classifier.html"
+    page.write_bytes(build_page(made))
+    return page, made

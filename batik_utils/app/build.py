@@ -22,7 +22,6 @@ from batik_utils.deploy.bundle import Bundle
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.wording import motif_names
 
-NAME = "classifier.html"
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "page"
 SCRIPTS = (
@@ -38,8 +37,8 @@ Picture = Callable[[int], NDArray[np.uint8]]
 """From a row of the training pictures to its pixels, uint8 [s, s, 3]."""
 
 
-def build_page(bundle: Bundle, picture: Picture | None = None) -> bytes:
-    """The page of a classifier; with `picture`, it shows the training pictures, else their palettes.
+def build_page(bundle: Bundle, stamp: str = "", picture: Picture | None = None) -> bytes:
+    """The page of a classifier, which says that it is made of `stamp`; with training pictures, or with palettes alone.
 
     The same classifier gives the same bytes. Raises BatikError where the runtime cannot be had.
     """
@@ -52,10 +51,10 @@ def build_page(bundle: Bundle, picture: Picture | None = None) -> bytes:
     facts["examples"] = _examples(motifs if bundle.about.drawn else SAMPLE_MOTIFS)
     runtime = packages(FOLDER) / "@litertjs" / "core"
     wasm = (runtime / "wasm" / "litert_wasm_compat_internal.wasm").read_bytes()
-    return _fill(facts, script(runtime), wasm, bundle.model, bundle.training.astype("<f2").tobytes())
+    return _fill(stamp, facts, script(runtime), wasm, bundle.model, bundle.training.astype("<f2").tobytes())
 
 
-def _fill(facts: Mapping[str, Any], code: str, runtime: bytes, model: bytes, training: bytes) -> bytes:
+def _fill(stamp: str, facts: Mapping[str, Any], code: str, runtime: bytes, model: bytes, training: bytes) -> bytes:
     style, words = (_text(PAGE / name) for name in ("page.css", "words.json"))
     # Nothing but these two texts may run or style, and nothing may be fetched.
     policy = f"default-src 'none'; script-src '{_sha256(code)}' 'wasm-unsafe-eval'; style-src '{_sha256(style)}'"
@@ -64,6 +63,7 @@ def _fill(facts: Mapping[str, Any], code: str, runtime: bytes, model: bytes, tra
     )
     return page.render(
         policy=Markup(policy + "; img-src data: blob:; base-uri 'none'; form-action 'none'"),
+        stamp=stamp,
         title=facts["study"]["title"],
         drawn=facts["drawn"],
         noscript=[said["noscript"] for said in json.loads(words).values()],

@@ -41,7 +41,10 @@ class Classifier:
         self.about: About = bundle.about
         self._runtime, self._training = Runtime(bundle.model, threads), bundle.training.astype(np.float32)
         shapes = {name: value.shape for name, value in self._runtime.ask(self.blank).items()}
-        if (shapes.get("probabilities"), shapes.get("features")) != ((len(self.about.motifs),), bundle.training.shape[1:]):
+        if (shapes.get("probabilities"), shapes.get("features")) != (
+            (len(self.about.motifs),),
+            bundle.training.shape[1:],
+        ):
             raise BatikError(f"The model answers {shapes}, which is not what its file says of it.")
 
     @property

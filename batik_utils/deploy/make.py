@@ -17,15 +17,7 @@ from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances
 from batik_utils.deploy.bundle import FORMAT, About, Accuracy, Bundle, Gate, Model, Named, Row, Training
 from batik_utils.deploy.choice import recommended
-from batik_utils.deploy.convert import (
-    PRECISIONS,
-    Pictures,
-    agreement,
-    ask_keras,
-    ask_litert,
-    demand_parity,
-    to_litert,
-)
+from batik_utils.deploy.convert import PRECISIONS, Pictures, agreement, ask_keras, ask_litert, demand_parity, to_litert
 from batik_utils.deploy.evidence import deletion_curves
 from batik_utils.deploy.litert import Runtime
 from batik_utils.deploy.measured import Deployed, Precise, Unseen

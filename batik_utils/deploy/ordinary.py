@@ -64,7 +64,8 @@ def _crops(image: Image.Image) -> list[Image.Image]:
     width, height = image.size
     places = [(0, 0), (0.5, 0), (0, 0.5), (0.5, 0.5), (0.25, 0.25)]
     return [
-        image.crop((int(x * width), int(y * height), int((x + 0.5) * width), int((y + 0.5) * height))) for x, y in places
+        image.crop((int(x * width), int(y * height), int((x + 0.5) * width), int((y + 0.5) * height)))
+        for x, y in places
     ]
 
 

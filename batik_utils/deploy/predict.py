@@ -108,7 +108,9 @@ def named(about: About) -> str:
     right = "how often it is right was not measured"
     if measured:
         band = percent_range(Band(measured.low, measured.high))
-        right = f"right on {percent(measured.value)} of unseen pictures in grouped cross-validation (95 % interval {band})"
+        right = (
+            f"right on {percent(measured.value)} of unseen pictures in grouped cross-validation (95 % interval {band})"
+        )
     drawn = ", drawn by a program, not batik" if about.drawn else ""
     return printable(
         f"{about.model.title}, trained on {count(len(about.training.rows), 'picture')}{drawn}; "

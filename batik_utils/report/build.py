@@ -56,7 +56,12 @@ def build_report(
         if build.stamp.known:
             build.stages.say(f"Changed: {', '.join(changed[:4])}{' …' if changed[4:] else ''}")
         build.make(dask, jobs)
+    from batik_utils.app.make import CLASSIFIER, PAGE, renew_page
     from batik_utils.report.pages import write_index
+
+    page = out / build.study.name / PAGE
+    if renew_page(build.study, out / PRIVATE / build.study.name / CLASSIFIER, page):
+        build.stages.say(f"The classifier's page: {out.name}/{build.study.name}/{PAGE}")
 
     for line in write_index(out):
         build.stages.say(line)

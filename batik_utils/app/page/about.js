@@ -30,7 +30,7 @@ export function about(facts) {
     [say("about.gate"), [gate ? say("about.gate.text", {
       ordinary: percent(gate.ordinary_turned_away), count: number(gate.n_ordinary), own: percent(gate.own_turned_away),
     }) : say("about.gate.none")]],
-    limits && [say("about.limits"), limits[currentLanguage()] ?? limits],
+    [say("about.limits"), limits[currentLanguage()]],
     [say("about.privacy"), [say("about.privacy.text")]],
   ];
   return element("dl", {}, rows.filter(Boolean).map(([term, texts]) => [

@@ -12,7 +12,7 @@ export const motifName = (facts, motif) =>
 
 /** The one line that answers. */
 export function verdict(facts, { batik, among }) {
-  if (!batik) return say("verdict.strange");
+  if (!batik) return say(facts.drawn ? "verdict.undrawn" : "verdict.strange");
   if (among.length === 1) return motifName(facts, among[0]);
   const values = { count: number(among.length), motifs: list(among.map((motif) => motifName(facts, motif))) };
   return say(among.length === 2 ? "verdict.two" : "verdict.some", values);
