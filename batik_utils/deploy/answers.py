@@ -41,10 +41,8 @@ class Classifier:
         self.about: About = bundle.about
         self._runtime, self._training = Runtime(bundle.model, threads), bundle.training.astype(np.float32)
         shapes = {name: value.shape for name, value in self._runtime.ask(self.blank).items()}
-        if (shapes.get("probabilities"), shapes.get("features")) != (
-            (len(self.about.motifs),),
-            bundle.training.shape[1:],
-        ):
+        wanted = {"probabilities": (len(self.about.motifs),), "features": bundle.training.shape[1:]}
+        if self._runtime.size != self.about.size or {name: shapes.get(name) for name in wanted} != wanted:
             raise BatikError(f"The model answers {shapes}, which is not what its file says of it.")
 
     @property

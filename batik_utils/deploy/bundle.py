@@ -19,9 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from batik_utils.errors import BatikError
 from batik_utils.files import digest, write_bytes
 
-FORMAT = 1
-"""Raised when a file of this version can no longer be read by the version before."""
-NAME = "classifier.tflite"
 _ABOUT, _TRAINING = "classifier.json", "training.f16"
 MOST_BYTES = {_ABOUT: 1 << 24, _TRAINING: 1 << 28}
 """What each member may have at most; none is compressed, so none is larger than the file."""
@@ -107,7 +104,7 @@ class Training(Part):
 class About(Part):
     """classifier.json."""
 
-    format: Literal[1]
+    format: Literal[1]  # raised when a file of this version can no longer be read by the version before
     study: Named
     model: Model
     motifs: Annotated[list[str], Field(min_length=2)]  # folder names, in the order of the probabilities

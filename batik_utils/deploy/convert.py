@@ -71,7 +71,7 @@ def ask_litert(content: bytes, pictures: Pictures) -> Said:
     return {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
 
 
-def demand_parity(expected: NDArray[np.float32], said: Mapping[Precision, NDArray[np.float32]]) -> None:
+def demand_parity(expected: NDArray[np.float32], said: Mapping[str, NDArray[np.float32]]) -> None:
     """BatikError where a converted model's probabilities [n, m] are not those expected, Keras'; int8 may be anyhow."""
     apart = float(np.abs(said["float32"] - expected).max()) if "float32" in said else 0.0
     if not apart < MOST_APART:

@@ -1,4 +1,4 @@
-"""Where a classifier's evidence lies, and whether it does: what deleting it does, against deleting as much elsewhere."""
+"""Where a classifier's evidence lies, and whether it does: what deleting it does, against deleting elsewhere."""
 
 from __future__ import annotations
 
@@ -51,17 +51,18 @@ def deletion_curves(ask: Ask, pictures: Picture, exact: bool) -> Deletion:
         said = ask(picture)["probabilities"]
         motif = int(said.argmax())
         evidence = evidence_map(ask, picture, motif)
-
-        def after(order: NDArray[np.int64], picture=picture, side=len(evidence), motif=motif) -> list[float]:
-            cuts = [order[: round(share * len(order))].tolist() for share in SHARES]
-            return [float(ask(_covered(picture, side, cut))["probabilities"][motif]) for cut in cuts[1:]]
-
-        first = [float(said[motif])]
-        marked.append(first + after(np.argsort(-evidence.ravel(), kind="stable")))
-        drawn = [after(rng.permutation(evidence.size)) for _ in range(DRAWS)]
-        random.append(first + np.mean(drawn, axis=0).tolist())
+        orders = [np.argsort(-evidence.ravel(), kind="stable"), *(rng.permutation(evidence.size) for _ in range(DRAWS))]
+        first, *drawn = (_falls(ask, picture, motif, order, len(evidence)) for order in orders)
+        marked.append([float(said[motif]), *first])
+        random.append([float(said[motif]), *np.mean(drawn, axis=0).tolist()])
     means = {name: np.mean(curves, axis=0).tolist() for name, curves in (("marked", marked), ("random", random))}
     return Deletion(shares=list(SHARES), images=len(chosen), **means)
+
+
+def _falls(ask: Ask, picture: Picture, motif: int, order: NDArray[np.int64], side: int) -> list[float]:
+    """The motif's probability once each share but the first of the fields is covered, in this order."""
+    cuts = [order[: round(share * len(order))].tolist() for share in SHARES[1:]]
+    return [float(ask(_covered(picture, side, cut))["probabilities"][motif]) for cut in cuts]
 
 
 def _covered(picture: Picture, side: int, fields: list[int]) -> Picture:

@@ -7,18 +7,18 @@ from batik_utils.deploy.convert import Precision
 
 
 class Precise(Part):
-    """The model in one precision, against Keras."""
+    """A model in one precision, against Keras: that of the published training images alone."""
 
     precision: Precision
     bytes: Count  # of the LiteRT model alone
     largest: Share
-    """The largest difference of a probability, over the study's pictures (MOST_COMPARED of them at most)."""
+    """The largest difference of a probability, over pictures of the study, a hundred at most."""
     median: Share
     """Of each picture's largest difference."""
     agreement: Share
     """The share of these pictures whose most probable motif is Keras'."""
     accuracy: Share
-    """On the published test images, of the same model trained on the published training images alone."""
+    """On the published test images."""
 
 
 class Unseen(Part):

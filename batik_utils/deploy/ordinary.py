@@ -63,10 +63,8 @@ def _crops(image: Image.Image) -> list[Image.Image]:
     """The four quarters and the middle."""
     width, height = image.size
     places = [(0, 0), (0.5, 0), (0, 0.5), (0.5, 0.5), (0.25, 0.25)]
-    return [
-        image.crop((int(x * width), int(y * height), int((x + 0.5) * width), int((y + 0.5) * height)))
-        for x, y in places
-    ]
+    corners = [(int(x * width), int(y * height)) for x, y in places]
+    return [image.crop((x, y, x + width // 2, y + height // 2)) for x, y in corners]
 
 
 def _pages() -> list[list[Image.Image]]:

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, Protocol, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.data.decode import NotAnImage
+from batik_utils.deploy import CLASSIFIER
 from batik_utils.deploy.answers import Answer, Classifier
-from batik_utils.deploy.bundle import NAME, About, read_bundle
+from batik_utils.deploy.bundle import About, read_bundle
 from batik_utils.errors import BatikError, printable
 from batik_utils.progress import Progress
 from batik_utils.wording import Band, count, listed, motif_names, percent, percent_range
@@ -28,7 +29,7 @@ _NUMBERS = ("", "", "two", "three", "four", "five")
 
 def newest_classifier(reports: Path) -> Path:
     """The classifier that was saved last in a folder of reports; raises BatikError where there is none."""
-    found = list(reports.glob(f"*/{NAME}"))
+    found = list(reports.glob(f"*/{CLASSIFIER}"))
     if not found:
         raise BatikError("There is no classifier yet: make one with `make report`, or name one with --model.")
     return max(found, key=lambda path: path.stat().st_mtime)
@@ -66,7 +67,7 @@ def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> i
     unread: list[NotAnImage] = []
     # A terminal that shows the answers needs no bar; the bar would take the standard output from us.
     with Progress(not out.isatty()) as bar:
-        writer = {"words": _Words, "csv": _Csv, "json": _Json}[form](out, classifier.about, top)
+        writer = WRITERS[form](out, classifier.about, top)
         bar.stage("Looking", len(files), "pictures")
         for path, picture in bar.watch(_read_ahead(classifier, files)):
             if isinstance(picture, NotAnImage):
@@ -108,14 +109,22 @@ def named(about: About) -> str:
     right = "how often it is right was not measured"
     if measured:
         band = percent_range(Band(measured.low, measured.high))
-        right = (
-            f"right on {percent(measured.value)} of unseen pictures in grouped cross-validation (95 % interval {band})"
-        )
+        right = f"{percent(measured.value)} of unseen pictures right in grouped cross-validation (95 % interval {band})"
     drawn = ", drawn by a program, not batik" if about.drawn else ""
     return printable(
         f"{about.model.title}, trained on {count(len(about.training.rows), 'picture')}{drawn}; "
         f"knows {listed(motif_names(about.motifs))} and no other motif; {right}"
     )
+
+
+class Writer(Protocol):
+    """Says what classifier it is when it is made, then what became of each file."""
+
+    def __init__(self, out: TextIO, about: About, top: int | None) -> None: ...
+
+    def answer(self, path: Path, answer: Answer) -> None: ...
+
+    def unread(self, path: Path, reason: str) -> None: ...
 
 
 class _Words:
@@ -174,3 +183,7 @@ class _Json:
 
     def _line(self, value: Any) -> None:
         self._out.write(json.dumps(value) + "\n")
+
+
+WRITERS: dict[Form, type[Writer]] = {"words": _Words, "csv": _Csv, "json": _Json}
+"""By what is asked for."""
