@@ -77,7 +77,8 @@ def page(
     """Build a study's classifier as one HTML file that opens anywhere, and open it."""
     import webbrowser
 
-    from batik_utils.app.make import CLASSIFIER, PAGE, make_page
+    from batik_utils.app.make import PAGE, make_page
+    from batik_utils.deploy import CLASSIFIER
     from batik_utils.report.build import PRIVATE
 
     chosen = load_study(study)

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from browsing import html_faults
+from browsing import had, html_faults
 from tiny_classifier import NEVER, bundle, cloth, write_page
 
 from batik_utils.app import make
@@ -94,7 +94,7 @@ def test_a_report_renews_the_page_when_a_part_of_it_has_changed(tmp_path, monkey
     with pytest.raises(BatikError, match="make report STUDY=minimal"):
         make.make_page(study, model, page)
     write_bundle(model, bundle())
-    packages(FOLDER)
+    had(FOLDER)
     assert [make.renew_page(study, model, page) for _ in range(2)] == [True, False]
     write_bundle(model, bundle(evidence=False))
     assert make.renew_page(study, model, page)

@@ -8,9 +8,10 @@ import batik_utils.backend  # noqa: F401  (before keras)
 
 # isort: split
 import keras
+from browsing import had
 from keras import layers
 
-from batik_utils.app.build import build_page
+from batik_utils.app.build import FOLDER, build_page
 from batik_utils.deploy.bundle import About, Bundle
 from batik_utils.deploy.convert import to_litert
 from batik_utils.files import digest
@@ -88,7 +89,8 @@ def bundle(evidence=True):
 
 
 def write_page(folder: Path, evidence=True) -> tuple[Path, Bundle]:
-    """The classifier's page in a folder."""
+    """The classifier's page in a folder; skips where the runtime cannot be had."""
+    had(FOLDER)
     made, page = bundle(evidence), folder / "classifier.html"
     page.write_bytes(build_page(made))
     return page, made

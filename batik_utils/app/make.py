@@ -15,7 +15,7 @@ from batik_utils.files import digest_file, digest_json, digest_source, write_byt
 from batik_utils.plates import PLATES
 from batik_utils.study import Study
 
-CLASSIFIER, PAGE = "classifier.tflite", "classifier.html"
+PAGE = "classifier.html"
 _HEAD = 4096  # bytes of a page, at most, in which its stamp stands
 
 

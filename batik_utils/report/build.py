@@ -57,7 +57,7 @@ def build_report(
         if build.stamp.known:
             build.stages.say(f"Changed: {', '.join(changed[:4])}{' …' if changed[4:] else ''}")
         build.make(dask, jobs)
-    from batik_utils.app.make import CLASSIFIER, PAGE, renew_page
+    from batik_utils.app.make import PAGE, renew_page
     from batik_utils.report.pages import write_index
 
     page = out / build.study.name / PAGE

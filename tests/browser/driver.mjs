@@ -44,7 +44,9 @@ const commands = {
   click: ({ selector }) => page.click(selector),
   press: ({ keys }) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve()),
   upload: async ({ selector, files }) => (await page.$(selector)).uploadFile(...files),
-  viewport: ({ width, height }) => page.setViewport({ width, height }),
+  // Firefox knows no touch of its own.
+  viewport: ({ width, height, touch }) =>
+    page.setViewport({ width, height, ...(touch !== undefined && { hasTouch: touch, isMobile: touch }) }),
   throttle: ({ times }) => page.emulateCPUThrottling(times),
   screenshot: async ({ path, whole }) => { await page.screenshot({ path, fullPage: whole }); },
   requests: () => requests,

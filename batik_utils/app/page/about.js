@@ -17,7 +17,7 @@ export function about(facts) {
     [say("about.model"), [say("about.model.text", {
       title: model.title, parameters: number(model.parameters), images: number(facts.training.rows.length),
       motifs: number(facts.motifs.length), study: study.title,
-    }), known(facts)]],
+    })]],
     [say("about.accuracy"), [
       accuracy ? say("about.accuracy.text", {
         ...interval(accuracy), images: number(accuracy.images), chance: percent(1 / facts.motifs.length),

@@ -1,9 +1,10 @@
 // One picture's answer as an article: the verdict, the bars, and how it was decided.
 import { element, tabs } from "./dom.js";
-import { exactMap, occlusionMaps, paint } from "./evidence.js";
+import { exactMap, LOOKS, occlusionMaps, paint } from "./evidence.js";
 import { currentLanguage, list, number, percent, say } from "./words.js";
 
 const BARS = 5; // motifs shown at once; the others are folded away
+const PLATES = 2; // motifs told of
 const ALIKE = 5; // training pictures shown
 
 /** A motif's name in the reader's language, from its plate or its folder. */
@@ -47,20 +48,22 @@ function answered(item, classifier, facts) {
   ];
 }
 
-function answerPanel({ batik, ranked, probabilities, distance }, facts) {
-  if (batik) return [...bars(ranked, probabilities, facts), plate(ranked[0], facts)].filter(Boolean);
+function answerPanel(answer, facts) {
+  const { batik, among, distance } = answer;
+  if (batik) return [...bars(answer, facts), ...among.slice(0, PLATES).map((motif) => plate(motif, facts)).filter(Boolean)];
   const values = { distance: number(distance, 2), threshold: number(facts.gate.threshold, 2) };
   return [
     element("p", { textContent: say("strange", values) }),
-    element("details", {}, element("summary", { textContent: say("all.the.same") }), bars(ranked, probabilities, facts)),
+    element("details", {}, element("summary", { textContent: say("all.the.same") }), bars(answer, facts)),
   ];
 }
 
-function bars(ranked, probabilities, facts) {
+function bars({ ranked, probabilities, among, batik }, facts) {
   const bar = (motif) => {
     const fill = element("span", { className: "fill" });
     fill.style.width = `${100 * probabilities[motif]}%`;
-    return element("li", { "data-motif": facts.motifs[motif], "data-probability": String(probabilities[motif]) },
+    const named = batik && among.includes(motif) && "named";
+    return element("li", { className: named || null, "data-motif": facts.motifs[motif], "data-probability": String(probabilities[motif]) },
       element("span", { className: "name", textContent: motifName(facts, motif) }),
       element("span", { className: "track", "aria-hidden": "true" }, fill),
       element("span", { className: "value", textContent: percent(probabilities[motif]) }));
@@ -140,7 +143,7 @@ function evidence(item, classifier, facts) {
 function occlusion(item, classifier, facts, show) {
   const bar = element("progress", { max: 1, value: 0, hidden: true, "aria-label": say("evidence.progress") });
   const start = element("button", {
-    type: "button", textContent: say("evidence.start", { count: number(65) }),
+    type: "button", textContent: say("evidence.start", { count: number(LOOKS) }),
     onclick: async () => {
       start.disabled = true;
       bar.hidden = false;

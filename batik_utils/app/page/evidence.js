@@ -1,6 +1,7 @@
 // Where in a picture the evidence for a motif lies: {height, width, values}, positive where it speaks for the motif.
 
-const GRID = 8; // places on a side that occlusion covers, one after the other
+const GRID = 7; // fields on a side that occlusion covers one after the other, as in batik_utils/deploy/evidence.py
+export const LOOKS = GRID * GRID + 1; // that it takes
 
 /**
  * The model's own arithmetic, where its last step is a mean over places: what each place adds to the motif's score,
@@ -28,7 +29,7 @@ export async function occlusionMaps(pixels, size, run, progress) {
     for (let i = channel; i < pixels.length; i += 3) sum += pixels[i];
     return Math.round(sum / (size * size));
   });
-  const edges = Array.from({ length: GRID + 1 }, (_, i) => Math.round((i * size) / GRID));
+  const edges = Array.from({ length: GRID + 1 }, (_, i) => Math.floor((i * size) / GRID));
   const falls = [];
   for (let place = 0; place < GRID * GRID; place++) {
     const covered = pixels.slice();
