@@ -7,8 +7,8 @@ from paper import EVERYTHING, NOTEBOOKS
 from batik_utils.study import ROOT
 
 
-def test_there_are_three_in_order():
-    names = ["01-data-exploration", "02-scratch-vs-pretrained", "03-sample-predictions"]
+def test_there_are_four_in_order():
+    names = ["01-data-exploration", "02-scratch-vs-pretrained", "03-sample-predictions", "04-classifier"]
     assert [p.stem for p in sorted((ROOT / "notebooks").glob("*.ipynb"))] == names
 
 

@@ -37,6 +37,11 @@ ONLY_IF = {
     "recipe": "inner folds of its own; What the recipes chose; an ablation",
     "regularised": "random crops",
     "augmented": "augmented views",
+    "deployed": "classifier.tflite; given out as a file; makes the file; refuses to name",
+    "exact": "own arithmetic; own map of evidence",
+    "occlusion": "occlusion; covering each field",
+    "unseen": "other motif",
+    "sets": "conformal; nine times in ten",
     "many": "among the first three",
     "corruptions": "Corruptions change; loses most when; next to nothing on tampered",
 }

@@ -24,14 +24,16 @@ Picture = NDArray[np.uint8]
 
 
 def evidence_map(ask: Ask, picture: Picture, motif: int) -> NDArray[np.float64]:
-    """How much each field of a picture [s, s, 3] speaks for a motif, [h, w].
+    """How much each field of a picture [s, s, 3] speaks for a motif rather than for the others, [h, w].
 
-    It is the model's own map where it has one; else by how much the motif's log probability falls when the field is
-    covered with the picture's mean colour (occlusion, Zeiler and Fergus 2014).
+    It is the model's own map where it has one, less the mean over motifs (the softmax sees differences only); else by
+    how much the motif's log probability falls when the field is covered with the picture's mean colour (occlusion,
+    Zeiler and Fergus 2014).
     """
     answers = ask(picture)
     if "evidence" in answers:
-        return answers["evidence"][..., motif].astype(np.float64)
+        evidence = answers["evidence"].astype(np.float64)
+        return evidence[..., motif] - evidence.mean(axis=-1)
     whole = np.log(answers["probabilities"][motif])
     fields = [_covered(picture, GRID, [field]) for field in range(GRID**2)]
     without = np.array([np.log(ask(covered)["probabilities"][motif]) for covered in fields])

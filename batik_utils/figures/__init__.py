@@ -2,6 +2,7 @@
 # ruff: noqa: F401, I001
 
 from batik_utils.figures.data import file_sizes, motif_colours
+from batik_utils.figures.deployed import deletion_curves
 from batik_utils.figures.flow import method_flow
 from batik_utils.figures.grouped import confusion_matrices, corruption_figure, feature_map, fold_dots, learning_curve
 from batik_utils.figures.grouped import pareto, posterior_figure, reliability_figure
