@@ -16,7 +16,8 @@ export function verdict(facts, { batik, among }) {
   if (!batik) return say(facts.drawn ? "verdict.undrawn" : "verdict.strange");
   if (among.length === 1) return motifName(facts, among[0]);
   const values = { count: number(among.length), motifs: list(among.map((motif) => motifName(facts, motif))) };
-  return say(among.length === 2 ? "verdict.two" : "verdict.some", values);
+  if (among.length === 2) return say("verdict.two", values);
+  return say(among.length === facts.motifs.length ? "verdict.all" : "verdict.some", values);
 }
 
 /** The card of an item: {id, name, and either refusal, or picture and answer, or neither while it waits}. */

@@ -1,9 +1,8 @@
 // What the page says, in the reader's language. Every text is in words.json, under one key in each language.
 
 const WORDS = JSON.parse(document.getElementById("words").textContent);
+const LOCALES = { en: "en-GB" }; // how numbers and lists are written, where the language alone does not say
 let language = "en";
-
-export const LANGUAGES = Object.keys(WORDS);
 
 /** The first of the reader's languages that the page speaks. */
 export function preferred(wanted = navigator.languages) {
@@ -15,6 +14,8 @@ export function setLanguage(chosen) {
   language = chosen;
   document.documentElement.lang = chosen;
 }
+
+const locale = () => LOCALES[language] ?? language;
 
 export const currentLanguage = () => language;
 
@@ -29,11 +30,11 @@ export function percent(share, digits = 1) {
   const sign = share > 1 - least && share < 1 ? ">" : share < least && share > 0 ? "<" : "";
   const shown = sign === ">" ? 1 - 2 * least : sign === "<" ? 2 * least : share;
   const format = { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return sign + (sign && "\u202f") + new Intl.NumberFormat(language, format).format(shown);
+  return sign + (sign && "\u202f") + new Intl.NumberFormat(locale(), format).format(shown);
 }
 
 export const number = (value, digits = 0) =>
-  new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 
 /** "A, B or C", "A, B, atau C"; `type` "conjunction" joins with "and". */
-export const list = (names, type = "disjunction") => new Intl.ListFormat(language, { type }).format(names);
+export const list = (names, type = "disjunction") => new Intl.ListFormat(locale(), { type }).format(names);
