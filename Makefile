@@ -20,7 +20,7 @@ LOCK  := $(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-v
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help report plan run audit sources new watch test bench lab lint lock clean
+.PHONY: help report app plan run audit sources new watch test bench lab lint lock clean
 
 help: ## Print this help
 	@echo "Usage: make TARGET [NAME=value ...]"
@@ -32,6 +32,9 @@ help: ## Print this help
 
 report: $(READY) ## Build a study's HTML and PDF: STUDY=… DATA=folder SET="models.scratch.epochs=10" DASK=tcp://… JOBS=n
 	@$(BIN)/batik report "$(STUDY)" $(FITS)
+
+app: $(READY) ## Build a study's classifier as one HTML file, and open it: STUDY=…
+	@$(BIN)/batik app "$(STUDY)" $(if $(DATA),--data "$(DATA)")
 
 plan: $(READY) ## Count the fits that are done, missing or stale, and say why: STUDY=…
 	@$(BIN)/batik plan "$(STUDY)" $(WITH)

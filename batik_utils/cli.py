@@ -1,6 +1,7 @@
 """The `batik` command; each subcommand imports what it needs, so that a quick answer stays quick."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -64,6 +65,29 @@ def watch(study: StudyName = FIRST, data: Data = None, settings: Settings = None
 
     given = [word for setting in settings or () for word in ("--set", setting)]
     watch_report([study, *(["--data", str(data)] if data else []), *given], [data] if data else [])
+
+
+@app.command("app")
+def page(
+    study: StudyName = FIRST,
+    data: Data = None,
+    photographs: Annotated[bool, typer.Option(help="Show training pictures, in reports/photographs/.")] = False,
+    reports: Reports = ROOT / "reports",
+) -> None:
+    """Build a study's classifier as one HTML file that opens anywhere, and open it."""
+    import webbrowser
+
+    from batik_utils.app.make import PAGE, make_page
+    from batik_utils.deploy import CLASSIFIER
+    from batik_utils.report.build import PRIVATE
+
+    chosen = load_study(study)
+    private = reports / PRIVATE / chosen.name
+    path = (private if photographs else reports / chosen.name) / PAGE
+    make_page(chosen, private / CLASSIFIER, path, data, photographs)
+    out.print(escape(str(path)))
+    if sys.stdout.isatty():
+        webbrowser.open(path.resolve().as_uri())
 
 
 @app.command()
@@ -183,17 +207,22 @@ def sources(study: StudyName = FIRST, data: Data = None) -> None:
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Pictures of cloth.")],
-    model: Annotated[Path | None, typer.Option(help="A saved .keras model; the newest report's if not given.")] = None,
+    pictures: Annotated[list[str], typer.Argument(help="Pictures of cloth, folders of them, or - for names to read.")],
+    model: Annotated[Path | None, typer.Option(help="A classifier.tflite; the newest report's if not given.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="How many motifs to name for each picture.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """Say which motif each picture shows, with probabilities."""
-    from batik_utils.models import saved
+    """Say which motif each picture shows, with probabilities, or that it does not look like batik."""
+    from batik_utils.deploy.predict import newest_classifier
+    from batik_utils.deploy.predict import predict as answer
     from batik_utils.report.build import PRIVATE
 
-    for answer in saved.predict(model or saved.newest_model(ROOT / "reports" / PRIVATE), images):
-        out.print(f"[bold]{escape(printable(answer['path']))}[/]: {escape(answer['probabilities'][0][0])}")
-        for motif, probability in answer["probabilities"]:
-            out.print(f"  {probability:6.1%}  {escape(motif)}")
+    if as_json and as_csv:
+        raise BatikError("Either --json or --csv, not both.")
+    form = "json" if as_json else "csv" if as_csv else "words"
+    if answer(model or newest_classifier(ROOT / "reports" / PRIVATE), pictures, form, top):  # type: ignore[arg-type]
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -238,6 +267,9 @@ def main() -> None:
     except BatikError as error:
         err.print(str(error), style="bold red")
         sys.exit(2)
+    except BrokenPipeError:  # whoever reads what is printed has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         err.print(
             printable(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."), style="bold red"

@@ -56,6 +56,11 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def rounded(digits: str) -> float:
+    """A number of metrics.json as read by json.loads(..., parse_float=rounded): six decimals, and no -0.0."""
+    return round(float(digits), 6) + 0.0
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write json_text as atomic does."""
     write_text(path, json_text(value))

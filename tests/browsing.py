@@ -67,7 +67,7 @@ def browse(kind: str, language: str = "en-GB", dark: bool = False) -> Iterator[B
     Skips the test where there is no such browser or its driver cannot be had; under CI=true that is a failure.
     """
     asked = {"browser": kind, "executable": _executable(kind), "language": language, "dark": dark}
-    command = [*node(), str(FOLDER / "driver.mjs"), str(_packages()), json.dumps(asked)]
+    command = [*node(), str(FOLDER / "driver.mjs"), str(had(FOLDER)), json.dumps(asked)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin and process.stdout
     try:
@@ -88,9 +88,10 @@ def _executable(kind: str) -> str:
 
 
 @cache
-def _packages() -> Path:
+def had(folder: Path) -> Path:
+    """The packages of a folder's lock; skips as browse does."""
     try:
-        return packages(FOLDER)
+        return packages(folder)
     except BatikError as error:
         _lacking(str(error))
 
@@ -103,7 +104,7 @@ def _lacking(reason: str) -> NoReturn:
 
 def html_faults(page: Path) -> list[str]:
     """What html-validate finds wrong with a page by browser/htmlvalidate.json; skips as browse does."""
-    program = _packages() / "html-validate" / "bin" / "html-validate.mjs"
+    program = had(FOLDER) / "html-validate" / "bin" / "html-validate.mjs"
     command = [*node(), str(program), f"--config={FOLDER / 'htmlvalidate.json'}", "--formatter=json", str(page)]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=120).stdout)
     return [f"{m['line']}: {m['ruleId']}: {m['message']}" for file in found for m in file["messages"]]

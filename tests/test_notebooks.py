@@ -10,7 +10,7 @@ from batik_utils.study import ROOT
 def test_the_summary_comes_first_and_the_annexe_last():
     names = [p.stem for p in sorted((ROOT / "notebooks").glob("*.ipynb"))]
     assert (names[0], names[-1]) == ("00-summary", "09-annexe")
-    assert names[1:4] == ["01-data-exploration", "02-scratch-vs-pretrained", "03-sample-predictions"]
+    assert names[1:5] == ["01-data-exploration", "02-scratch-vs-pretrained", "03-sample-predictions", "04-classifier"]
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)

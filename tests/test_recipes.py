@@ -208,9 +208,9 @@ def test_probabilities_are_calibrated(motifs):
     assert result.y_prob.max(1).mean() == pytest.approx(np.mean(result.y_prob.argmax(1) == result.y_true), abs=0.12)
 
 
-def test_a_study_runs_saves_and_opens_its_recipe(monkeypatch, tmp_path):
+def test_a_study_runs_and_puts_its_recipe_together(monkeypatch, tmp_path):
     from batik_utils.experiment import final_weights
-    from batik_utils.models import kinds, saved
+    from batik_utils.models import kinds
 
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
     monkeypatch.setattr(kinds, "BACKBONES", KNOWN)
@@ -222,13 +222,11 @@ def test_a_study_runs_saves_and_opens_its_recipe(monkeypatch, tmp_path):
     published = results.select("recipe", "published").items[0]
     assert set(published.corruptions) == set(plan.tasks[0].corruptions) and set(published.alone) == {"plain", "rich"}
 
-    weights = final_weights(plan, "recipe")
+    weights = final_weights(plan, "recipe", on="published")
     model = plan.study.models["recipe"]
     network = KINDS["recipe"].assemble(model, weights, tiny.SIZE, tiny.MOTIFS, 0.0)
-    saved.save_model(tmp_path / "model.keras", network, tiny.MOTIFS, {})
-    opened_again, *_ = saved.load_model(tmp_path / "model.keras")
     rows = [plan.dataset.paths.index(path) for path in published.paths]
-    said = opened_again.predict_on_batch(plan.dataset.images[rows].astype(np.float32))
+    said = network.predict_on_batch(plan.dataset.images[rows].astype(np.float32))
     np.testing.assert_allclose(said, published.y_prob, atol=1e-5)
 
 

@@ -266,13 +266,16 @@ def test_whose_a_task_is_does_not_change_when_a_search_adds_others():
         assert {t.slug for t in own_tasks(fewer, (i, 3))} == {s for s in part if ".published" not in s}
 
 
-def test_the_final_weights_are_those_of_the_published_fit_with_seed_0(reference):
+def test_final_weights_are_those_of_the_published_fit_with_seed_0_or_of_the_same_on_every_image(reference):
     folder, results = reference
     with _cache(folder):
         before = _stamps(folder)
-        head, scratch = (final_weights(tiny.plan(), name) for name in ("tiny", "scratch"))
+        head, scratch = (final_weights(tiny.plan(), name, on="published") for name in ("tiny", "scratch"))
+        whole, again = (final_weights(tiny.plan(), "tiny") for _ in range(2))
         assert _stamps(folder) == before
-    assert list(head) == ["hidden_kernel", "hidden_bias", "kernel", "bias"]
+    assert list(head) == list(whole) == ["hidden_kernel", "hidden_bias", "kernel", "bias"]
+    assert all((whole[name] == again[name]).all() for name in whole)
+    assert not np.allclose(whole["kernel"], head["kernel"])
     assert sum(w.size for w in scratch) == results.select("scratch", "published").items[0].parameters
     first, data = results.select("tiny", "published").items[0], tiny.dataset()
     images = data.images[[data.paths.index(p) for p in first.paths]].astype(np.float32)

@@ -1,4 +1,4 @@
-"""A small scratch network, trained on crops: repeatable, and saved as what was judged."""
+"""A small scratch network, trained on crops: repeatable, and put together as what was judged."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import pytest
 from batik_utils.errors import BatikError
 from batik_utils.models import texture
 from batik_utils.models.kinds import KINDS
-from batik_utils.models.saved import load_model, save_model
 from batik_utils.models.texture import DESCRIPTORS
 from batik_utils.models.work import Task
 from batik_utils.study import Regularisation, ScratchModel
@@ -54,10 +53,10 @@ def test_it_learns_and_is_repeatable_whatever_ran_before(pictures, fitted):
     assert fit(pictures)[1].y_prob.tobytes() == result.y_prob.tobytes()
 
 
-def test_the_saved_model_is_the_one_that_was_judged(pictures, fitted, tmp_path):
+def test_the_network_that_is_put_together_is_the_one_that_was_judged(pictures, fitted):
     model, result, weights = fitted
-    save_model(tmp_path / "m.keras", KINDS["scratch"].assemble(model, weights, 64, ["a", "b"], 0.1), ["a", "b"], {})
-    said = load_model(tmp_path / "m.keras")[0].predict_on_batch(pictures[16:].astype(np.float32))
+    network = KINDS["scratch"].assemble(model, weights, 64, ["a", "b"], 0.1)
+    said = network.predict_on_batch(pictures[16:].astype(np.float32))
     # The judged pictures were rounded to whole numbers between shrinking and asking.
     assert np.abs(np.asarray(said) - result.y_prob).max() < 1e-3
 

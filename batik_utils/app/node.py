@@ -30,8 +30,7 @@ def packages(folder: Path) -> Path:
     npm checks every package against the lock's integrity hash and runs no script of any. Raises BatikError where npm
     is lacking or cannot get them.
     """
-    lock = digest_source(folder / "package-lock.json")[:16]
-    place = cache_dir() / "npm" / f"{folder.name}-{lock}"
+    place = place_of(folder)
     if not place.is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as part:
@@ -43,6 +42,11 @@ def packages(folder: Path) -> Path:
             with contextlib.suppress(OSError):  # another process was faster, and its packages are the same
                 whole.rename(place)
     return place / "node_modules"
+
+
+def place_of(folder: Path) -> Path:
+    """Where in the cache the packages of a folder's lock are, once they are there."""
+    return cache_dir() / "npm" / f"{folder.name}-{digest_source(folder / 'package-lock.json')[:16]}"
 
 
 def _install(folder: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from batik_utils.models.features import FeatureSpec, FeatureStore, compute_featu
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.work import Fitted, Task, Weights
 from batik_utils.progress import Progress
-from batik_utils.values import Dataset, Results
+from batik_utils.values import Dataset, Results, Split
 
 
 def run_plan(
@@ -90,24 +91,27 @@ def own_tasks(plan: Plan, shard: tuple[int, int]) -> list[Task]:
     return mine
 
 
-def final_weights(plan: Plan, model: str) -> Weights:
-    """The weights of a model's fit with seed 0 under the published protocol, trained again as it was.
+def final_weights(plan: Plan, model: str, on: Literal["all", "published"] = "all") -> Weights:
+    """The weights of a model trained on every image, for use, or on the published split's training images alone.
 
-    A head's are by name (hidden_kernel, hidden_bias, kernel, bias), a scratch network's in the order of
-    build_scratch(...).get_weights(). Raises BatikError where there is no such fit or it fails.
+    Both with the setting of its published fits and seed 0. A head's are by name (hidden_kernel, hidden_bias, kernel,
+    bias), a scratch network's in the order of build_scratch(...).get_weights(). Raises BatikError where there is no
+    such setting (yet), or the fit fails.
     """
     if model in plan.waiting:
         plan = plan.next(Store(plan.study.name).load(plan), settle=True)
-    for task in plan.tasks:
-        for place, fit in enumerate(task.fits):
-            if (fit.model, fit.protocol, fit.seed) == (model, "published", 0):
-                ((_, fitted),) = _done([task], plan.dataset, in_turn, Progress(False), keep_weights=True)
-                result, weights = fitted[place]
-                if result.missing:
-                    raise BatikError(f"{fit.name} failed: {result.missing}")
-                features = _features([task], plan.dataset, in_turn, Progress(False)).get(task.features)
-                return KINDS[task.model.kind].deployed(task, weights, features)
-    raise BatikError(f"{plan.study.name} has no published fit of {model} (yet); run the study first.")
+    like = next((t for t in plan.tasks if (t.fits[0].model, t.fits[0].protocol) == (model, "published")), None)
+    if like is None:
+        raise BatikError(f"{plan.study.name} has no published fit of {model} (yet); run the study first.")
+    every = tuple(range(len(plan.dataset)))
+    split = Split("deployed", 0, 0, every, (), every) if on == "all" else like.splits[0]
+    fit = replace(like.fits[0], protocol=split.protocol, seed=0)
+    task = replace(like, fits=(fit,), splits=(split,), corruptions=(), checkpoints=(), history=False)
+    ((_, ((result, weights),)),) = _done([task], plan.dataset, in_turn, Progress(False), keep_weights=True)
+    if result.missing:
+        raise BatikError(f"{fit.name} failed: {result.missing}")
+    features = _features([task], plan.dataset, in_turn, Progress(False)).get(task.features)
+    return KINDS[task.model.kind].deployed(task, weights, features)
 
 
 def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:

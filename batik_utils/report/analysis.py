@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from batik_utils.data.split import published_split
+from batik_utils.errors import BatikError
 from batik_utils.figures import Picture
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
@@ -47,6 +48,8 @@ class Analysis:
     """{model: why it could not be fitted}"""
     clean_features: Callable[[str], NDArray[np.float32]] | None = None
     """Frozen features [n, d] of a pretrained model by its name, where its plan or snapshot is at hand."""
+    deploy: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+    """Makes the classifier from the numbers of metrics.json and measures it, where the plan is at hand."""
 
     def __post_init__(self) -> None:
         fitted = {r.fit.model for r in self.results if not r.missing}
@@ -94,6 +97,11 @@ class Analysis:
             "networks": any(m.kind != "recipe" for m in models),
             "recipe": any(m.kind == "recipe" for m in models),
             "regularised": any(getattr(m, "regularised", None) for m in models),
+            "deployed": bool(self.deployed),
+            "exact": bool(self.deployed and self.deployed["evidence"] == "exact"),
+            "occlusion": bool(self.deployed and self.deployed["evidence"] == "occlusion"),
+            "unseen": bool(self.deployed and self.deployed["unseen"]),
+            "sets": bool(self.deployed and self.deployed["sets"]),
             "corruptions": study.grouped.corruptions,
             "augmented": self.augments(self.shown),
             "many": len(self.motifs) > MANY,
@@ -296,6 +304,14 @@ class Analysis:
         """What metrics.json says."""
         return build_metrics(self)
 
+    @cached_property
+    def deployed(self) -> dict[str, Any] | None:
+        """What metrics.json says of the classifier that is given out (deploy.measured.Deployed); None without one."""
+        try:
+            return self.deploy(self.metrics) if self.deploy else None
+        except BatikError:
+            return None
+
     def image(self, path: str) -> NDArray[np.uint8]:
         """The decoded picture at a path, uint8 [size, size, 3]."""
         return self.dataset.images[self.dataset.paths.index(path)]
@@ -333,11 +349,16 @@ class Analysis:
         return Picture(self.image(fit.paths[row]), fit.paths[row], words, guess == true)
 
 
-def analyse(plan: "Plan", results: Results) -> Analysis:
-    """The analysis of a plan's results."""
+def analyse(plan: "Plan", results: Results, data: Path | None = None) -> Analysis:
+    """The analysis of a plan's results; data is the folder of pictures that was given, if one was."""
     from batik_utils.experiment import clean_features
 
-    return Analysis(plan.study, plan.dataset, results, plan.left_out, partial(clean_features, plan))
+    def deploy(metrics: Mapping[str, Any]) -> dict[str, Any]:
+        from batik_utils.deploy.make import make_classifier
+
+        return make_classifier(plan, results, metrics, data).numbers
+
+    return Analysis(plan.study, plan.dataset, results, plan.left_out, partial(clean_features, plan), deploy)
 
 
 def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
@@ -351,6 +372,7 @@ def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
         return snapshot.load(Path(kept))
     from batik_utils.experiment import open_plan, run_plan
 
-    plan = open_plan(study, Path(data) if data else None, tuple(settings.split()))
+    folder = Path(data) if data else None
+    plan = open_plan(study, folder, tuple(settings.split()))
     # A fit that failed stays failed here: the notebooks of one report must tell of the same results.
-    return analyse(plan, run_plan(plan, retry=False))
+    return analyse(plan, run_plan(plan, retry=False), folder)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs
+from batik_utils.deploy import CLASSIFIER
 from batik_utils.errors import BatikError
 from batik_utils.files import atomic, digest, digest_json, json_text, write_json
 from batik_utils.progress import Stages
@@ -56,7 +57,12 @@ def build_report(
         if build.stamp.known:
             build.stages.say(f"Changed: {', '.join(changed[:4])}{' …' if changed[4:] else ''}")
         build.make(dask, jobs)
+    from batik_utils.app.make import PAGE, renew_page
     from batik_utils.report.pages import write_index
+
+    page = out / build.study.name / PAGE
+    if renew_page(build.study, out / PRIVATE / build.study.name / CLASSIFIER, page):
+        build.stages.say(f"The classifier's page: {out.name}/{build.study.name}/{PAGE}")
 
     for line in write_index(out):
         build.stages.say(line)
@@ -96,7 +102,7 @@ class Build:
         return digest_json([without(self.found, *PAGES, *FACES, *FIGURES, "notebooks/"), self.parameters])
 
     def make(self, dask: str | None = None, jobs: int | None = None) -> None:
-        """Make what has changed: open, run notebooks, export two editions, place them, save the model, stamp."""
+        """Make what has changed: open, run notebooks, export two editions, place them with the classifier, stamp."""
         name, private = self.study.name, f"{PRIVATE}/{self.study.name}"
         opened = self._reopened() or self._open(dask, jobs)
         runs = self._run_notebooks([self.content, opened["results"]], set(opened["facts"]))
@@ -108,20 +114,19 @@ class Build:
             for place in (name,) if opened["about"]["drawn"] else (name, private):
                 page, pdf = self._pages(runs, opened["about"], photos=place == private)
                 files |= {f"{place}/report.html": page, f"{place}/report.pdf": pdf}
+        if classifier := self._classifier(opened):
+            files[f"{private}/{CLASSIFIER}"] = classifier
         with contextlib.ExitStack() as together:  # they appear when all of them could be written
             for file, content in files.items():
                 together.enter_context(atomic(self.out / file)).write_bytes(content)
-        model = f"{private}/model.keras"
-        made_from = digest_json([opened["results"], self.found.get("batik_utils/models/saved.py")])
-        same = self.stamp.known.get("model") == made_from and not self.stamp.touched([model], self.out)
-        complete = (same or self._save_model(self.out / model, opened)) and not opened["missing"]
         if self.plan is not None:
             from batik_utils.report.provenance import run_record
 
             record = run_record(self.study, self.plan.dataset, self.stages.seconds, settings=list(self.settings))
             write_json(self.out / private / "run.json", record)
         # What failed is tried again the next time.
-        self.stamp.write(self.found if complete else {}, self.out, [*files, model], model=made_from if complete else "")
+        complete = classifier is not None and not opened["missing"]
+        self.stamp.write(self.found if complete else {}, self.out, files)
 
     def _reopened(self) -> dict[str, Any] | None:
         """What an earlier build opened, where all of it is still there."""
@@ -129,22 +134,24 @@ class Build:
         if content is None or self.kept.read("snapshot", self.content) is None:
             return None
         opened: dict[str, Any] = json.loads(content)
+        if self._classifier(opened) is None:
+            return None
         return opened if all(sha256(Path(name)) == sha for name, sha in opened["mapped"].items()) else None
 
     def _open(self, dask: str | None, jobs: int | None) -> dict[str, Any]:
         """Open data and results, do the fits that are missing, and write down what notebooks and pages need."""
         from batik_utils.report import snapshot
-        from batik_utils.report.cards import croissant, model_card
-        from batik_utils.report.deploy import best_info
+        from batik_utils.report.cards import card_rows, croissant, model_card
 
         self.plan, analysis = self._analyse(dask, jobs)
+        made_from = self._deploy(analysis)
         with self.stages("analysis"):
-            files = {"metrics.json": json_text(analysis.metrics)}
+            files = {"metrics.json": json_text(analysis.metrics | {"deployed": analysis.deployed})}
             card = croissant(self.study, analysis.dataset, analysis.facts)
             files["croissant.json"] = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-            with contextlib.suppress(BatikError):  # there is no best model, and saving it will say why
-                best = best_info(self.study, analysis.metrics)
-                files["model-card.md"] = model_card(self.study, *best, analysis.metrics, analysis.facts)
+            if analysis.deployed:
+                told = analysis.deployed["model"], card_rows(analysis.deployed)
+                files["model-card.md"] = model_card(self.study, *told, analysis.metrics, analysis.facts)
             content, mapped = snapshot.dump(analysis)
             self.kept.write("snapshot", self.content, content)
         opened = {
@@ -154,8 +161,9 @@ class Build:
             "mapped": {name: sha256(Path(name)) for name in mapped},
             "missing": len(analysis.results.missing),
             "results": fingerprint(self.plan, analysis.results),
+            "classifier": made_from,
         }
-        if not opened["missing"]:  # what failed is tried again the next time
+        if not opened["missing"] and made_from:  # what failed is tried again the next time
             self.kept.write("opened", self.content, json.dumps(opened).encode())
         return opened
 
@@ -178,7 +186,7 @@ class Build:
             if all(reasons):
                 why = "; ".join(sorted({*reasons}))[:500] or "none was planned"
                 raise BatikError(f"No fit of {self.study.models[model].title} in {self.study.name} succeeded: {why}.")
-        return plan, analyse(plan, results)
+        return plan, analyse(plan, results, self.data)
 
     def _run_notebooks(self, shown: list[str], facts: set[str]) -> "list[NotebookNode]":
         """Every notebook executed: those whose cells, figures and results are as they were come out of the cache."""
@@ -224,20 +232,35 @@ class Build:
         key = digest_json([runs, about, photos, only(self.found, *PAGES)])
         return self.kept.made(f"pages-{PRIVATE if photos else 'public'}", key, make).split(b"\0", 1)
 
-    def _save_model(self, path: Path, opened: Mapping[str, Any]) -> bool:
-        """Save the study's best model; False, said in one line, where it cannot be: a report is one without it too."""
-        from batik_utils.experiment import open_plan
-        from batik_utils.report.deploy import save_best
+    def _deploy(self, analysis: "Analysis") -> str:
+        """Make the study's classifier, where that of these results is not kept, and give the analysis its numbers.
 
-        with self.stages("model"):
-            try:
-                plan = self.plan or open_plan(self.chosen, self.data, self.settings)
-                save_best(plan, json.loads(opened["files"]["metrics.json"]), path)
-            except BatikError as error:
-                old = "; the one that is there is an older run's" if path.is_file() else ""
-                self.stages.say(f"No model is saved{old}: {error}")
-                return False
-        return True
+        Returns what names it among what is kept; "", said in one line, where there is none: a report is one without
+        it too.
+        """
+        from batik_utils.deploy.make import make_classifier
+
+        assert self.plan is not None
+        code = only(self.found, "batik_utils/deploy/", "batik_utils/stats/", "batik_utils/models/", "requirements.txt")
+        key = digest_json([fingerprint(self.plan, analysis.results), self.found["study"], code])
+        numbers = self.kept.read("deployed", key)
+        if numbers is None or self.kept.read("classifier", key) is None:
+            with self.stages("model"):
+                try:
+                    made = make_classifier(self.plan, analysis.results, analysis.metrics, self.data)
+                except BatikError as error:
+                    self.stages.say(f"No classifier is made: {error}")
+                    analysis.deployed = None
+                    return ""
+            numbers = json_text(made.numbers).encode()
+            self.kept.write("classifier", key, made.bundle.to_bytes())
+            self.kept.write("deployed", key, numbers)
+        analysis.deployed = json.loads(numbers)
+        return key
+
+    def _classifier(self, opened: Mapping[str, Any]) -> bytes | None:
+        """The classifier's file, where one was made and is still kept."""
+        return self.kept.read("classifier", opened["classifier"]) if opened["classifier"] else None
 
 
 def fingerprint(plan: "Plan", results: "Results") -> str:

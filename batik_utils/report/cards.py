@@ -9,11 +9,12 @@ import mlcroissant as mlc
 import numpy as np
 import yaml
 
+from batik_utils.deploy import CLASSIFIER
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.pages import JINJA
 from batik_utils.study import Augmentation, Study
 from batik_utils.values import Dataset
-from batik_utils.wording import motif_names
+from batik_utils.wording import motif_names, percent
 
 FACTS = ("published", "folder", "drawn", "seed", "search", "claims")
 """What a template may ask: where the pictures are from (one of the first three), and what the study has."""
@@ -107,6 +108,17 @@ def model_card(
     values = {"study": study, "motifs": motif_names(study.motifs), "images": metrics.get("data", {}).get("images")}
     values |= {"spec": spec, "about": KINDS[spec.kind].describe(spec), "measured": measured, "info": info}
     return fill("{% include 'model-card.md.j2' %}", facts, **values) + "\n"
+
+
+def card_rows(deployed: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model card says of the file, from the part "deployed" of metrics.json."""
+    size = next(row["bytes"] for row in deployed["precisions"] if row["precision"] == "float16")
+    rows = {"file": CLASSIFIER, "format": f"LiteRT, float16, {size / 1e6:.1f} MB"}
+    rows |= {"temperature": deployed["temperature"], "evidence": deployed["evidence"]}
+    if gate := deployed["gate"]:
+        rows["ordinary pictures turned away"] = percent(gate["ordinary_turned_away"])
+        rows["own pictures turned away"] = percent(gate["own_turned_away"])
+    return rows
 
 
 def reforms_table(

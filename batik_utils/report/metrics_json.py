@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-from batik_utils.files import write_json
+from batik_utils.deploy.measured import Deployed
+from batik_utils.files import rounded, write_json
 from batik_utils.report.pages import VERSION
 from batik_utils.stats import metrics as scores
 from batik_utils.stats.claims import Verdict
@@ -243,6 +244,7 @@ class MetricsFile(Part):
     claims: dict[str, Judged]
     """By the claim's id."""
     published: dict[str, Placed]
+    deployed: Deployed | None = None
 
 
 def build_metrics(analysis: "Analysis") -> dict[str, Any]:
@@ -291,8 +293,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
         "published": {c.id: c.model_dump(exclude={"id", "what"}) for c in study.claims},
     }
     text = MetricsFile.model_validate(raw).model_dump_json(exclude_unset=True).replace(NBSP, " ")
-    # Adding zero turns -0.0 into 0.0.
-    return json.loads(text, parse_float=lambda digits: round(float(digits), 6) + 0.0)
+    return json.loads(text, parse_float=rounded)
 
 
 def _protocols(analysis: "Analysis", model: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def dump(analysis: Any) -> tuple[bytes, list[str]]:
         if isinstance(what, cached_property) and name not in DRAWN:
             getattr(analysis, name)
     kept, images = copy.copy(analysis), analysis.dataset.images
+    kept.deploy = None  # what it measures is among what was derived
     if analysis.clean_features is not None:
         kept.clean_features = partial(_kept, {m: _features(analysis.clean_features, m) for m in analysis.models})
     place = None

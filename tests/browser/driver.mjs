@@ -10,7 +10,7 @@ const { default: puppeteer } = await import(pathToFileURL(modules.resolve("puppe
 const axe = readFileSync(modules.resolve("axe-core/axe.min.js"), "utf8");
 const asked = JSON.parse(process.argv[3]);
 
-// Whatever a page asks of the network goes to a port where nobody listens.
+// Whatever a page asks of the network goes to a port where nobody listens; only this machine itself is within reach.
 const chromium = {
   browser: "chrome",
   args: ["--no-sandbox", "--disable-dev-shm-usage", "--proxy-server=127.0.0.1:9", `--lang=${asked.language}`,
@@ -20,7 +20,7 @@ const firefox = {
   browser: "firefox",
   extraPrefsFirefox: {
     "network.proxy.type": 1, "network.proxy.http": "127.0.0.1", "network.proxy.http_port": 9,
-    "network.proxy.ssl": "127.0.0.1", "network.proxy.ssl_port": 9, "network.proxy.allow_hijacking_localhost": true,
+    "network.proxy.ssl": "127.0.0.1", "network.proxy.ssl_port": 9,
     "intl.accept_languages": asked.language, "gfx.color_management.mode": 0,
     "layout.css.prefers-color-scheme.content-override": asked.dark ? 0 : 1,
   },
@@ -44,7 +44,9 @@ const commands = {
   click: ({ selector }) => page.click(selector),
   press: ({ keys }) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve()),
   upload: async ({ selector, files }) => (await page.$(selector)).uploadFile(...files),
-  viewport: ({ width, height }) => page.setViewport({ width, height }),
+  // Firefox knows no touch of its own.
+  viewport: ({ width, height, touch }) =>
+    page.setViewport({ width, height, ...(touch !== undefined && { hasTouch: touch, isMobile: touch }) }),
   throttle: ({ times }) => page.emulateCPUThrottling(times),
   screenshot: async ({ path, whole }) => { await page.screenshot({ path, fullPage: whole }); },
   requests: () => requests,

@@ -1,0 +1,40 @@
+// What must be known to use the classifier well: what it knows, how often it is right, what it must not be used for.
+import { motifName } from "./card.js";
+import { element } from "./dom.js";
+import { currentLanguage, list, number, percent, say } from "./words.js";
+
+/** The sentence on which motifs it knows. */
+export const known = (facts) => say("known", {
+  count: number(facts.motifs.length),
+  motifs: list(facts.motifs.map((_, motif) => motifName(facts, motif)), "conjunction"),
+});
+
+/** The model's card as a list of terms. */
+export function about(facts) {
+  const { model, study, accuracy, sources_accuracy: sources, gate, sets, limits } = facts;
+  const interval = ({ value, low, high }) => ({ value: percent(value), low: percent(low), high: percent(high) });
+  const rows = [
+    [say("about.model"), [say("about.model.text", {
+      title: model.title, parameters: number(model.parameters), images: number(facts.training.rows.length),
+      motifs: number(facts.motifs.length), study: study.title,
+    })]],
+    [say("about.accuracy"), [
+      accuracy ? say("about.accuracy.text", {
+        ...interval(accuracy), images: number(accuracy.images), chance: percent(1 / facts.motifs.length),
+      }) : say("about.unknown"),
+      sources && say("about.sources.text", interval(sources)),
+    ]],
+    sets && [say("about.sets"), [say("about.sets.text", {
+      size: number(sets.mean_size, 1), coverage: percent(sets.coverage, 0), measured: percent(sets.measured_coverage),
+    })]],
+    [say("about.gate"), [gate ? say("about.gate.text", {
+      ordinary: percent(gate.ordinary_turned_away), count: number(gate.n_ordinary), own: percent(gate.own_turned_away),
+    }) : say("about.gate.none")]],
+    [say("about.limits"), limits[currentLanguage()]],
+    [say("about.privacy"), [say("about.privacy.text")]],
+  ];
+  return element("dl", {}, rows.filter(Boolean).map(([term, texts]) => [
+    element("dt", { textContent: term }),
+    ...texts.filter(Boolean).map((text) => element("dd", { textContent: text })),
+  ]));
+}

@@ -1,0 +1,196 @@
+"""classifier.tflite: a LiteRT model with a zip archive behind it that holds what must be known to use it well.
+
+Any LiteRT runtime opens the file, and so does anything that reads zip archives; nothing in it is code. The archive's
+members are stored as they are: classifier.json (see About) and training.f16, the features of the training pictures,
+little-endian float16 [n, d], rows of length 1.
+"""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from batik_utils.errors import BatikError
+from batik_utils.files import digest, write_bytes
+
+_ABOUT, _TRAINING = "classifier.json", "training.f16"
+MOST_BYTES = {_ABOUT: 1 << 24, _TRAINING: 1 << 28}
+"""What each member may have at most; none is compressed, so none is larger than the file."""
+MOST_MODEL_BYTES = 1 << 28
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+
+
+class Part(BaseModel):
+    """Base of every part: frozen, no unknown keys, no .inf or .nan."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Named(Part):
+    """The study that the classifier is of."""
+
+    name: str
+    title: str
+
+
+class Model(Part):
+    """The model that it is: its name in the study, its parameters, where its weights started ("ImageNet", "random")."""
+
+    name: str
+    title: str
+    parameters: Count
+    starts: str
+
+
+class Accuracy(Part):
+    """Mean accuracy in cross-validation with its 95 % interval, over so many images."""
+
+    value: Share
+    low: float
+    high: float
+    images: Count
+    protocol: Literal["grouped", "sources"]
+
+
+class Gate(Part):
+    """When a picture does not look like batik: its mean cosine distance to the nearest training pictures is larger.
+
+    auroc and the two shares are of pictures that had no say in the threshold: ordinary ones, n_ordinary of them, and
+    the study's own, each compared with the others alone.
+    """
+
+    neighbours: Annotated[int, Field(ge=1)]
+    threshold: Annotated[float, Field(ge=0, le=2)]
+    auroc: Share
+    ordinary_turned_away: Share
+    own_turned_away: Share
+    n_ordinary: Count
+
+
+class Sets(Part):
+    """Prediction sets: the motifs of probability 1 - threshold or more, and always the best one."""
+
+    coverage: Share
+    threshold: Share
+    measured_coverage: Share
+    mean_size: Annotated[float, Field(ge=0)]
+
+
+class Row(Part):
+    """A training picture: motif/file, its motif's index, its five commonest colours with their shares."""
+
+    name: str
+    motif: Count
+    palette: list[tuple[Colour, Share]]
+
+
+class Training(Part):
+    """The training pictures in the order of training.f16, and its columns."""
+
+    width: Annotated[int, Field(ge=1, le=1 << 14)]
+    rows: Annotated[list[Row], Field(min_length=1)]
+
+
+class About(Part):
+    """classifier.json."""
+
+    format: Literal[1]  # raised when a file of this version can no longer be read by the version before
+    study: Named
+    model: Model
+    motifs: Annotated[list[str], Field(min_length=2)]  # folder names, in the order of the probabilities
+    size: Annotated[int, Field(ge=32, le=1024)]  # pixels a side
+    resize: Literal["nearest", "bilinear"]
+    temperature: Annotated[float, Field(gt=0)]  # that the logits are divided by, in the model
+    evidence: Literal["exact", "occlusion"]  # whether the model has the output, or pictures must be covered bit by bit
+    accuracy: Accuracy | None
+    sources_accuracy: Accuracy | None
+    gate: Gate | None
+    sets: Sets | None
+    training: Training
+    drawn: bool  # whether it was trained on the procedural sample, not on photographs
+    limits: dict[Literal["en", "id"], list[str]]  # what it must not be used for, in sentences
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the model, as the file begins
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A classifier: its model, what is known of it, and its training pictures' features."""
+
+    model: bytes  # LiteRT
+    about: About
+    training: NDArray[np.float16]  # [n, d], rows of length 1
+
+    def to_bytes(self) -> bytes:
+        """The file: the same classifier gives the same bytes."""
+        about = json.dumps(self.about.model_dump(), ensure_ascii=False)
+        whole = io.BytesIO(self.model)
+        with zipfile.ZipFile(whole, "a") as archive:
+            archive.writestr(zipfile.ZipInfo(_ABOUT, _EPOCH), about.encode())
+            archive.writestr(zipfile.ZipInfo(_TRAINING, _EPOCH), self.training.astype("<f2").tobytes())
+        return whole.getvalue()
+
+
+def write_bundle(path: Path, bundle: Bundle) -> None:
+    """Write the file, whole or not at all."""
+    write_bytes(path, bundle.to_bytes())
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a file of write_bundle.
+
+    No code from the file is run, and its sizes are looked at before memory is taken. Raises BatikError, in one line,
+    if it is absent, damaged or no such file.
+    """
+    if not path.is_file():
+        raise BatikError(f"There is no model file {path}; make one with `make report`.")
+    try:
+        with path.open("rb") as file:
+            return _read(file)
+    except zipfile.BadZipFile:
+        raise BatikError(f"{path.name} is not a classifier that this project saved.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BatikError(f"{path.name} is damaged, or of another version: {place}: {first['msg']}.") from None
+    # What damaged archives raise inside zipfile has no common type.
+    except (ValueError, OSError, NotImplementedError, RuntimeError, KeyError, RecursionError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BatikError(f"{path.name} cannot be used: {reason[:200]}.") from None
+
+
+def _read(file: io.BufferedReader) -> Bundle:
+    with zipfile.ZipFile(file) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        if members.keys() != MOST_BYTES.keys() or len(archive.infolist()) != len(members):
+            raise zipfile.BadZipFile
+        for name, most in MOST_BYTES.items():
+            if members[name].compress_type or members[name].file_size != members[name].compress_size:
+                raise ValueError(f"its {name} is compressed, which a classifier's never is")
+            if members[name].file_size > most:
+                raise ValueError(f"its {name} is said to have {members[name].file_size:,} bytes, and may have {most:,}")
+        length = min(member.header_offset for member in members.values())
+        if not 8 < length <= MOST_MODEL_BYTES:
+            raise ValueError(f"its model has {length:,} bytes, and may have {MOST_MODEL_BYTES:,}")
+        about = About.model_validate_json(archive.read(_ABOUT))
+        training = archive.read(_TRAINING)
+    file.seek(0)
+    model = file.read(length)
+    if digest(model) != about.sha256:
+        raise ValueError("its model is not the one that was saved")
+    rows, width = len(about.training.rows), about.training.width
+    if len(training) != 2 * rows * width:
+        raise ValueError(f"its {_TRAINING} has {len(training):,} bytes, not {rows:,} × {width:,} × 2")
+    features = np.frombuffer(training, "<f2").reshape(rows, width)
+    if not np.isfinite(features).all() or any(row.motif >= len(about.motifs) for row in about.training.rows):
+        raise ValueError("its training pictures have no such numbers")
+    return Bundle(model, about, features)

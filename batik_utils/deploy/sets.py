@@ -1,0 +1,60 @@
+"""Prediction sets: the motifs that cannot be ruled out, of which the true one is one nine times in ten."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from crepes import ConformalClassifier
+
+from batik_utils.deploy.answers import members
+from batik_utils.deploy.bundle import Sets
+from batik_utils.stats.calibration import fit_temperature, scale
+from batik_utils.stats.metrics import Labels, Probabilities
+from batik_utils.values import FitResult, Results
+
+COVERAGE = 0.9
+
+
+def prediction_sets(results: Results, model: str, temperature: float) -> Sets | None:
+    """The rule for sets, from a model's out-of-fold probabilities; None where there are too few folds.
+
+    A set holds the motifs of probability 1 - threshold or more (Sadinle, Lei and Wasserman 2019), and the most
+    probable one always. Coverage and size are measured on each fold with temperature and threshold from the other
+    folds of its repeat, so on pictures of which no near-duplicate had a say.
+    """
+    runs: dict[tuple[int, int], list[FitResult]] = defaultdict(list)
+    for r in results.select(model, "grouped"):
+        runs[r.fit.repeat, r.fit.seed].append(r)
+    whole = [folds for folds in runs.values() if len(folds) > 1]
+    if not whole:
+        return None
+    covered, sizes = [], []
+    for folds in whole:
+        for fold in folds:
+            y_true, y_prob = pooled([other for other in folds if other is not fold])
+            heat = fit_temperature(y_true, y_prob)
+            held = members(scale(fold.y_prob, heat), threshold(y_true, scale(y_prob, heat)))
+            covered.append(held[np.arange(len(held)), fold.y_true])
+            sizes.append(held.sum(axis=1))
+    limits = [threshold(y_true, scale(y_prob, temperature)) for y_true, y_prob in map(pooled, whole)]
+    return Sets(
+        coverage=COVERAGE,
+        threshold=round(float(np.median(limits)), 6),
+        measured_coverage=float(np.concatenate(covered).mean()),
+        mean_size=float(np.concatenate(sizes).mean()),
+    )
+
+
+def threshold(y_true: Labels, y_prob: Probabilities) -> float:
+    """How improbable the truth [n] may be, given probabilities [n, m] in which each picture is once."""
+    improbable = 1 - y_prob[np.arange(len(y_true)), y_true]
+    conformal = ConformalClassifier().fit(improbable)
+    kept = conformal.predict_set(improbable[:, None], confidence=COVERAGE, smoothing=False)[:, 0] == 1
+    return float(improbable[kept].max())
+
+
+def pooled(fits: Sequence[FitResult]) -> tuple[Labels, Probabilities]:
+    """Labels [n] and probabilities [n, m] of several fits' test pictures."""
+    return np.concatenate([r.y_true for r in fits]), np.concatenate([r.y_prob for r in fits])

@@ -1,0 +1,126 @@
+"""The page as a file: the same bytes, its policy, its words in both languages, and where its parts come from."""
+
+import base64
+import hashlib
+import json
+import re
+
+import pytest
+from browsing import had, html_faults
+from tiny_classifier import NEVER, bundle, cloth, write_page
+
+from batik_utils.app import make
+from batik_utils.app.build import FOLDER, PAGE, SCRIPTS, build_page
+from batik_utils.app.node import packages
+from batik_utils.deploy.bundle import write_bundle
+from batik_utils.errors import BatikError
+from batik_utils.study import ROOT
+from batik_utils.study_file import load_study
+
+WORDS = json.loads((PAGE / "words.json").read_text(encoding="utf-8"))
+CODE = "".join((PAGE / name).read_text(encoding="utf-8") for name in (*SCRIPTS, "page.html"))
+LOCKS = [FOLDER, ROOT / "tests" / "browser"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return write_page(tmp_path_factory.mktemp("page"))
+
+
+def block(page, name):
+    return re.search(rf'<script type="[^"]*" id="{name}">(.*?)</script>', page, re.DOTALL)[1]
+
+
+def test_the_same_classifier_gives_the_same_bytes(made):
+    assert build_page(made[1]) == made[0].read_bytes()
+
+
+def test_only_the_pages_own_script_and_style_may_run(made):
+    page = made[0].read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    for tag, kind in (('script type="module"', "script-src"), ("style", "style-src")):
+        text = re.search(rf"<{tag}>(.*?)</{tag.split()[0]}>", page, re.DOTALL)[1]
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ") and "unsafe-inline" not in policy and "://" not in policy
+
+
+def test_what_a_model_file_says_is_shown_as_text(made):
+    page = made[0].read_text(encoding="utf-8")
+    assert "<b>cloth" not in page and "Tiny &lt;b&gt;cloth&lt;/b&gt;" in page
+    assert json.loads(block(page, "facts"))["study"]["title"] == "Tiny <b>cloth</b>"
+
+
+def test_the_page_is_valid_html(made, tmp_path):
+    page = made[0].read_text(encoding="utf-8")
+    for name in ("runtime", "model", "training"):
+        page = page.replace(block(page, name), "AA==")
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    assert html_faults(tmp_path / "page.html") == []
+
+
+def test_both_languages_say_everything_with_the_same_places():
+    assert list(WORDS) == ["en", "id"] and list(WORDS["en"]) == list(WORDS["id"])
+    for key, text in WORDS["en"].items():
+        other = WORDS["id"][key]
+        assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", other)), key
+        assert text.strip() and other.strip()
+
+
+def test_every_word_is_said_somewhere_and_none_is_missing():
+    said = set(re.findall(r'"([a-z][a-z.]*)"', CODE)) & set(WORDS["en"])
+    assert set(WORDS["en"]) - said == {"noscript"}  # which the builder writes, as nothing else could
+    asked = re.findall(r'say\("([^"]+)"|data-(?:word|label)="([^"]+)"|Refusal\("([^"]+)"', CODE)
+    assert {word for words in asked for word in words if word} <= set(WORDS["en"])
+
+
+def test_motifs_are_told_of_in_both_languages_where_a_plate_is_known(made):
+    facts = json.loads(block(made[0].read_text(encoding="utf-8"), "facts"))
+    assert NEVER[-1] not in facts["plates"] and facts["names"][-1] == "My own cloth"
+    bali = facts["plates"]["batik-bali"]
+    assert set(bali["short"]) == {"en", "id"} and any("Kerlogue (2004)" in source for source in bali["sources"])
+
+
+def test_training_pictures_are_in_the_page_only_where_wished(made):
+    assert b"data:image/webp" not in made[0].read_bytes()
+    shown = build_page(made[1], picture=lambda row: cloth((9, 9, 9), seed=row)).decode()
+    rows = json.loads(block(shown, "facts"))["training"]["rows"]
+    assert all(row["picture"].startswith("data:image/webp;base64,") for row in rows)
+
+
+def test_a_report_renews_the_page_when_a_part_of_it_has_changed(tmp_path, monkeypatch):
+    study, model, page = load_study("minimal"), tmp_path / "classifier.tflite", tmp_path / "out" / "classifier.html"
+    assert not make.renew_page(study, model, page) and not page.exists()
+    with pytest.raises(BatikError, match="make report STUDY=minimal"):
+        make.make_page(study, model, page)
+    write_bundle(model, bundle())
+    had(FOLDER)
+    assert [make.renew_page(study, model, page) for _ in range(2)] == [True, False]
+    write_bundle(model, bundle(evidence=False))
+    assert make.renew_page(study, model, page)
+    monkeypatch.setattr(make, "place_of", lambda folder: tmp_path / "nothing")
+    page.unlink()
+    assert not make.renew_page(study, model, page), "no runtime is fetched for a report"
+
+
+def test_strange_pictures_are_not_passed_off_as_those_it_learnt_from(made, tmp_path):
+    write_bundle(tmp_path / "classifier.tflite", made[1])
+    with pytest.raises(BatikError, match="not the pictures that the classifier of minimal learnt from"):
+        make.make_page(load_study("minimal"), tmp_path / "classifier.tflite", tmp_path / "page.html", photographs=True)
+
+
+@pytest.mark.parametrize("folder", LOCKS, ids=lambda folder: folder.name)
+def test_packages_are_locked_by_their_bytes_and_from_no_particular_place(folder):
+    lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    assert lock[""]["dependencies"] == wanted and all(re.fullmatch(r"[\d.]+", version) for version in wanted.values())
+    for name, entry in lock.items():
+        assert not name or entry["integrity"].startswith("sha512-"), name
+        assert "resolved" not in entry, name
+
+
+def test_without_npm_one_line_says_why(tmp_path, monkeypatch):
+    monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
+    monkeypatch.setenv("BATIK_OFFLINE", "1")
+    with pytest.raises(BatikError, match="not in the cache, and npm was not asked"):
+        packages(FOLDER)
