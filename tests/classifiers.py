@@ -65,6 +65,7 @@ def bundle() -> Bundle:
         },
         "sets": {"coverage": 0.9, "threshold": 0.5, "measured_coverage": 0.9, "mean_size": 1.1},
         "training": {"width": training.shape[1], "rows": rows},
+        "batik": True,
         "drawn": False,
         "limits": {"en": ["Not for money."], "id": ["Bukan untuk uang."]},
         "sha256": digest(model),
