@@ -109,7 +109,9 @@ def alike(study_name: str, side: int = 160, quality: int = 50) -> None:
     dataset = load_dataset(study)
     for name, data in (("as they are", dataset), (f"{side} px, JPEG {quality}", _alike(dataset, side, quality))):
         plan = make_plan(study, data)
-        tasks = tuple(t for t in plan.tasks if t.model.kind == "recipe" and t.fits[0].protocol in ("grouped", "sources"))
+        tasks = tuple(
+            t for t in plan.tasks if t.model.kind == "recipe" and t.fits[0].protocol in ("grouped", "sources")
+        )
         results = run_plan(replace(plan, tasks=tasks, waiting=()))
         for model in dict.fromkeys(t.fits[0].model for t in tasks):
             for protocol in ("grouped", "sources"):

@@ -87,6 +87,8 @@ class Analysis:
             "unequal": self.planned(self.scratch) < self.planned(self.pretrained),
             "sources": "sources" in protocols,
             "others": "others" in protocols,
+            "disputed": any(p.labels_differ for p in self.dataset.pairs),
+            "tried": bool(study.tried),
             "recipe": any(m.kind == "recipe" for m in models),
             "regularised": any(getattr(m, "regularised", None) for m in models),
             "corruptions": study.grouped.corruptions,
