@@ -28,7 +28,7 @@ def disputed(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> Disputed:
 
 
 def accuracy_on(results: Results, model: str, paths: set[str], folds: int) -> Interval | None:
-    """Mean grouped accuracy over the folds' pictures that are among paths, corrected; None with fewer than two folds."""
+    """Mean grouped accuracy over the folds' pictures that are among paths, None with fewer than two."""
     scores: dict[tuple[int, int], list[float]] = {}
     for r in results.select(model, "grouped"):
         kept = np.isin(r.paths, list(paths))
