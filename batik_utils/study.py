@@ -269,6 +269,14 @@ class Others(Strict):
     reported: tuple[Reported, ...] = ()
 
 
+class Tried(Strict):
+    """A trial beside the study's own fits, measured once by a command; none of its numbers enters a result."""
+
+    what: str
+    result: str
+    command: str
+
+
 class Groups(Strict):
     """Near-duplicate groups corrected by hand, over what the audit finds."""
 
@@ -304,6 +312,7 @@ class Study(Strict):
     sources: tuple[PictureSource, ...] = ()
     """In the YAML a list, or the name of a file in studies/sources/ that holds one, for studies to share."""
     others: Others | None = None
+    tried: tuple[Tried, ...] = ()
     command: str = ""
     minutes: str = ""  # minutes on two cores, measured or estimated
 

@@ -95,6 +95,8 @@ class Analysis:
             "sources": "sources" in protocols,
             "others": "others" in protocols,
             "networks": any(m.kind != "recipe" for m in models),
+            "disputed": any(p.labels_differ for p in self.dataset.pairs),
+            "tried": bool(study.tried),
             "recipe": any(m.kind == "recipe" for m in models),
             "regularised": any(getattr(m, "regularised", None) for m in models),
             "deployed": bool(self.deployed),

@@ -19,6 +19,7 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import SHUFFLED, ClaimRow
 from batik_utils.stats.compare import PublishedComparison
+from batik_utils.stats.disputed import accuracy_on, disputed
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.metrics import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
 from batik_utils.study import Augmentation, RecipeModel
@@ -223,6 +224,24 @@ def _over_folds(fits: Sequence[FitResult], values: Sequence[float]) -> str:
     where = [(r.fit.repeat, r.fit.fold, r.fit.seed, len(r.paths), v) for r, v in zip(fits, values, strict=True)]
     band = folds_interval(_frame("repeat; fold; seed; n; value", where))
     return "–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})"
+
+
+def disputed_table(analysis: Analysis) -> pd.DataFrame:
+    """One row per model: accuracy on pictures that no other motif's folder has too, and on those that one has."""
+    paths, rows = np.array(analysis.dataset.paths), []
+    inside = disputed(analysis.dataset.labels, analysis.dataset.groups).rows
+    for model in analysis.models:
+        sides = (set(paths[~inside].tolist()), set(paths[inside].tolist()))
+        found = [accuracy_on(analysis.results, model, side, analysis.study.grouped.folds) for side in sides]
+        shown = (f"{say.percent(i.value)} ({say.percent_range(i)})" if i else "–" for i in found)
+        if any(found):
+            rows.append((analysis.title(model), *shown))
+    return _frame("model; pictures of one motif; pictures of several", rows)
+
+
+def tried_table(analysis: Analysis) -> pd.DataFrame:
+    """One row per trial that the study's file tells of."""
+    return _frame("tried; found; by", [(t.what, t.result, f"`{t.command}`") for t in analysis.study.tried])
 
 
 def comparison_table(analysis: Analysis) -> pd.DataFrame:

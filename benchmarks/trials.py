@@ -1,0 +1,190 @@
+"""What was tried beside the recipes of a study: each trial's figures, measured by the command that its YAML names.
+
+python -m benchmarks.trials finetune STUDY [--motifs A B C]  the last blocks trained on, from the linear head's solution
+python -m benchmarks.trials adapt STUDY --from STUDY         the same on other motifs' pictures, then a linear head
+python -m benchmarks.trials alike STUDY                      every picture brought to one size and one JPEG quality
+"""
+
+import argparse
+import io
+from dataclasses import replace
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from sklearn.linear_model import LogisticRegression
+
+import batik_utils.backend  # noqa: F401  (before keras)
+
+# isort: split
+import keras
+
+from batik_utils.data.load import load_dataset
+from batik_utils.data.split import grouped_splits
+from batik_utils.experiment import make_plan, run_plan
+from batik_utils.files import digest
+from batik_utils.models.backbones import BACKBONES
+from batik_utils.stats.intervals import nadeau_bengio
+from batik_utils.stats.metrics import grouped_interval
+from batik_utils.study_file import load_study
+from batik_utils.values import Dataset, Split
+
+BACKBONE, CUT = "efficientnet_lite0", "blocks_10_add"
+"""What comes after CUT is trained: five blocks and the last convolution, 2.5 of 3.4 million parameters."""
+RATES, EPOCHS, BATCH, SMOOTHING = (3e-5, 1e-4, 3e-4), 10, 16, 0.1
+ERR = Console(stderr=True)
+
+
+def bottom_maps(images: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """What the frozen blocks make of each picture and its three mirror images, [n, 4, h, w, c]."""
+    whole = BACKBONES[BACKBONE].build(images.shape[1])
+    bottom = keras.Model(whole.input, whole.get_layer(CUT).output)
+    out = []
+    for image in track(images, "frozen blocks", console=ERR):
+        views = np.stack([image, image[:, ::-1], image[::-1], image[::-1, ::-1]]).astype(np.float32)
+        out.append(np.asarray(bottom.predict_on_batch(views), np.float16))
+    return np.stack(out)
+
+
+def top_blocks(size: int) -> Any:
+    """The blocks after CUT as a network of its own, trainable: maps → features, averaged over the picture."""
+    whole = BACKBONES[BACKBONE].build(size)
+    whole.trainable = True
+    return keras.Model(whole.get_layer(CUT).output, whole.output)
+
+
+def train_on(top: Any, maps: NDArray[np.float16], labels: NDArray[np.int64], rate: float, seed: int) -> Any:
+    """top with a head that starts from the linear solution, trained at a rate (0: not at all) on maps [n, 4, …]."""
+    keras.utils.set_random_seed(seed)
+    n, classes = len(labels), int(labels.max()) + 1
+    features = np.concatenate([top.predict(maps[:, v].astype(np.float32), BATCH, verbose=0) for v in range(4)])
+    linear = LogisticRegression(max_iter=2000).fit(features, np.tile(labels, 4))
+    weights = [linear.coef_.T, linear.intercept_]
+    if classes == 2:  # scikit-learn has one decision for two classes
+        weights = [np.concatenate([-w, w], axis=-1) for w in weights]
+    head = keras.layers.Dense(classes, "softmax")
+    model = keras.Model(top.input, head(top.output))
+    head.set_weights(weights)
+    if rate:
+        falling = keras.optimizers.schedules.CosineDecay(rate, EPOCHS * (n // BATCH))
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=SMOOTHING)
+        model.compile(keras.optimizers.Adam(falling, use_ema=True, ema_momentum=0.95), loss)
+        one_hot, draw = np.eye(classes, dtype=np.float32)[labels], np.random.default_rng(seed)
+        for _ in range(EPOCHS):  # each picture once an epoch, in one of its four mirror images
+            order, views = draw.permutation(n), draw.integers(0, 4, n)
+            for rows in np.array_split(order[: n // BATCH * BATCH], n // BATCH):
+                model.train_on_batch(maps[rows, views[rows]].astype(np.float32), one_hot[rows])
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    return model
+
+
+def finetuned(
+    maps: NDArray[np.float16], labels: NDArray[np.int64], split: Split, size: int, rates: list[float]
+) -> list[float]:
+    """Test accuracy of a linear head on frozen features, then of the network that goes on from it at each rate."""
+    train, test = np.array(split.train), np.array(split.test)
+    found = []
+    for rate in (0.0, *rates):
+        model = train_on(top_blocks(size), maps[train], labels[train], rate, split.repeat * 100 + split.fold)
+        guesses = sum(model.predict(maps[test, v].astype(np.float32), BATCH, verbose=0) for v in range(4))
+        found.append(float((guesses.argmax(axis=1) == labels[test]).mean()))
+    return found
+
+
+def finetune(study_name: str, motifs: list[str], repeats: int, rates: list[float]) -> None:
+    """Print mean accuracies over the folds, and the corrected interval of what each rate wins."""
+    study = load_study(study_name)
+    if motifs:
+        study = study.model_copy(update={"motifs": tuple(motifs), "sources": ()})
+    dataset = load_dataset(study)
+    maps, splits = bottom_maps(dataset.images), list(grouped_splits(study, dataset, repeats))
+    run = joblib.Parallel(n_jobs=-1, return_as="generator")
+    said = run(joblib.delayed(finetuned)(maps, dataset.labels, split, study.image.size, rates) for split in splits)
+    found = np.array(list(track(said, "fits", total=len(splits), console=ERR)))
+    print(f"{', '.join(study.motifs)}: {len(splits)} folds, {EPOCHS} epochs; frozen {found[:, 0].mean():.1%}")
+    for column, rate in enumerate(rates, 1):
+        _print_gain(f"rate {rate:g}", found[:, column], found[:, 0], study.grouped.folds)
+
+
+def adapt(study_name: str, elsewhere: str, repeats: int, rates: list[float]) -> None:
+    """Print what a linear head wins by a network adapted on another study's pictures of other motifs and sources."""
+    study, wide = load_study(study_name), load_study(elsewhere)
+    both = load_dataset(wide)
+    own = np.isin(np.array(both.motifs)[both.labels], study.motifs)
+    apart = ~own & ~np.isin(both.sources, both.sources[own])
+    labels = np.unique(both.labels[apart], return_inverse=True)[1]
+    dataset = load_dataset(study)
+    size, n = study.image.size, len(dataset)
+    maps = bottom_maps(np.concatenate([dataset.images, both.images[apart]]))
+    scores = {}
+    for rate in (0.0, *rates):
+        top = top_blocks(size)
+        if rate:
+            train_on(top, maps[n:], labels, rate, 0)
+        features = [np.asarray(top.predict(maps[:n, v].astype(np.float32), BATCH, verbose=0)) for v in range(4)]
+        scores[rate] = []
+        for split in grouped_splits(study, dataset, repeats):
+            train, test = np.array(split.train), np.array(split.test)
+            seen = np.concatenate([f[train] for f in features])
+            head = LogisticRegression(max_iter=2000).fit(seen, np.tile(dataset.labels[train], 4))
+            guesses = sum(head.decision_function(f[test]) for f in features)
+            scores[rate].append(float((guesses.argmax(axis=1) == dataset.labels[test]).mean()))
+    print(f"{study_name}, adapted on {int(apart.sum())} pictures of {elsewhere}; frozen {np.mean(scores[0.0]):.1%}")
+    for rate in rates:
+        _print_gain(f"rate {rate:g}", np.array(scores[rate]), np.array(scores[0.0]), study.grouped.folds)
+
+
+def _print_gain(name: str, scores: NDArray[np.float64], base: NDArray[np.float64], folds: int) -> None:
+    won = nadeau_bengio(scores - base, folds)
+    print(f"  {name}: {scores.mean():.1%}, {won.value:+.1%} ({won.low:+.1%} to {won.high:+.1%})", flush=True)
+
+
+def alike(study_name: str, side: int = 160, quality: int = 50) -> None:
+    """Print the recipes' nested accuracy on the pictures as they are and on pictures that are all made alike."""
+    study = load_study(study_name)
+    dataset, protocols = load_dataset(study), ("grouped", "sources")
+    for name, data in (("as they are", dataset), (f"{side} px, JPEG {quality}", _alike(dataset, side, quality))):
+        plan = make_plan(study, data)
+        tasks = tuple(t for t in plan.tasks if t.model.kind == "recipe" and t.fits[0].protocol in protocols)
+        results = run_plan(replace(plan, tasks=tasks, waiting=()))
+        for model in dict.fromkeys(t.fits[0].model for t in tasks):
+            for protocol in protocols:
+                if i := grouped_interval(results, model, protocol=protocol):
+                    print(f"{name}: {model}, {protocol}: {i.value:.1%} ({i.low:.1%} to {i.high:.1%})", flush=True)
+
+
+def _alike(dataset: Dataset, side: int, quality: int) -> Dataset:
+    images, hashes = [], []
+    for image in dataset.images:
+        buffer = io.BytesIO()
+        Image.fromarray(image).resize((side, side), Image.Resampling.BOX).save(buffer, "JPEG", quality=quality)
+        hashes.append(digest(buffer.getvalue()))
+        with Image.open(buffer) as small:
+            images.append(np.asarray(small.resize(image.shape[1::-1], Image.Resampling.BILINEAR)))
+    return replace(dataset, images=np.stack(images), sha256=tuple(hashes))
+
+
+def main() -> None:
+    """Command line: see the top of this file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trial", choices=("finetune", "adapt", "alike"))
+    parser.add_argument("study")
+    parser.add_argument("--motifs", nargs="+", default=[], help="other motifs of the collection, to choose a rate by")
+    parser.add_argument("--from", dest="elsewhere", default="twenty-motifs", help="a study with other motifs")
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--rates", nargs="+", type=float, default=list(RATES))
+    asked = parser.parse_args()
+    if asked.trial == "alike":
+        alike(asked.study)
+    elif asked.trial == "adapt":
+        adapt(asked.study, asked.elsewhere, asked.repeats, asked.rates)
+    else:
+        finetune(asked.study, asked.motifs, asked.repeats, asked.rates)
+
+
+if __name__ == "__main__":
+    main()
