@@ -238,10 +238,16 @@ class Claim(Strict):
     id: str
     what: str  # in words, for the table
     model: str  # a key of Study.models
-    metric: Literal["accuracy", "loss", "train_accuracy", "macro_f1", "paired_wrong_accuracy", "ten_images"]
-    """paired_wrong_accuracy: the seed's classification report, predictions shuffled against labels."""
+    metric: Literal[
+        "accuracy", "loss", "macro_f1", "train_accuracy", "train_loss", "ten_images", "images", "train_images",
+        "test_images", "paired_wrong_accuracy", "paired_wrong_precision", "paired_wrong_recall", "paired_wrong_f1",
+    ]  # fmt: skip
+    """paired_wrong_…: of the seed's classification report, predictions shuffled against labels."""
     value: float
-    n: int | None  # test images behind it
+    n: int | None = None  # images behind it
+    motif: str | None = None  # of paired_wrong_…: a motif of the study; none for the mean over motifs
+    read_off: Annotated[float, Field(gt=0)] | None = None
+    """Of a number that was read off a plot, as the seed words it: how far the reading may be off."""
     where: str  # section of the seed document
 
 
@@ -323,6 +329,9 @@ class Study(Strict):
             raise ValueError(f"compare is a pretrained model, then a scratch one, not {found}; a recipe may be either")
         if len(set(self.motifs)) != len(self.motifs):
             raise ValueError("motifs names one motif twice")
+        for motif in (claim.motif for claim in self.claims if claim.motif is not None):
+            if motif not in self.motifs:
+                raise ValueError(f"claims names the motif {motif!r}, {nearest(motif, self.motifs)}")
         return self
 
 

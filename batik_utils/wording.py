@@ -1,6 +1,7 @@
 """Numbers and names as the report writes them: 86.7 %, +12.3 points, −3.1 to 4.2, p = 0.012, Bali."""
 
 from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple, Protocol
 
 NBSP = "\u00a0"
@@ -24,44 +25,59 @@ class Band(NamedTuple):
 
 
 def number(value: float, decimals: int = 1, sign: bool = False) -> str:
-    """A number with a true minus sign; a value that rounds to zero has no sign."""
-    text = f"{abs(value):.{decimals}f}"
+    """A number with a true minus sign, halves away from zero; one that rounds to zero has no sign.
+
+    It is rounded to 6 decimals first, as in metrics.json, so that a figure read from there is written alike.
+    """
+    exact = Decimal(repr(round(abs(float(value)), 6)))
+    text = str(exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
     return text if float(text) == 0 else f"{'−' if value < 0 else '+' if sign else ''}{text}"
+
+
+def hundredths(value: float, decimals: int = 1, sign: bool = False) -> str:
+    """A fraction as a number of hundredths: 0.8667 as "86.7"; the only way in which percents and points are rounded."""
+    return number(round(100 * round(value, 6), 4), decimals, sign)
 
 
 def percent(value: float, decimals: int = 1) -> str:
     """0.8667 as "86.7 %" (no-break space)."""
-    return f"{number(100 * value, decimals)}{NBSP}%"
+    return f"{hundredths(value, decimals)}{NBSP}%"
 
 
 def percent_range(band: Range) -> str:
     """Two ends as "62.7–90.5 %", or "−3.0 to 4.0 %" where one is negative."""
-    return f"{number(100 * band.low)}{' to ' if band.low < 0 else '–'}{percent(band.high)}"
+    return f"{hundredths(band.low)}{' to ' if band.low < 0 else '–'}{percent(band.high)}"
 
 
 def points(value: float) -> str:
     """A size of a difference as "12.3 points", without sign."""
-    return f"{number(abs(100 * value))}{NBSP}points"
+    return f"{hundredths(abs(value))}{NBSP}points"
 
 
 def signed_points(value: float) -> str:
     """A difference as "+12.3 points" or "−3.1 points"."""
-    return f"{number(100 * value, sign=True)}{NBSP}points"
+    return f"{hundredths(value, sign=True)}{NBSP}points"
 
 
 def points_range(band: Range) -> str:
     """Two ends of a difference as "−3.1 to +4.2 points"."""
-    return f"{number(100 * band.low, sign=True)} to {signed_points(band.high)}"
+    return f"{hundredths(band.low, sign=True)} to {signed_points(band.high)}"
+
+
+def of_images(share: float, n: int) -> str:
+    """A share of so few images that a percentage would feign precision: "12 of 15", or a mean as "12.4 of 15"."""
+    right = share * n
+    return f"{number(right, 0 if abs(right - round(right)) < 1e-6 else 1)} of {n:,}"
 
 
 def p_value(value: float) -> str:
     """ "p = 0.012", or "p < 0.001"."""
-    return f"p{NBSP}<{NBSP}0.001" if value < 0.001 else f"p{NBSP}={NBSP}{value:.3f}"
+    return f"p{NBSP}<{NBSP}0.001" if value < 0.001 else f"p{NBSP}={NBSP}{number(value, 3)}"
 
 
 def probability(value: float) -> str:
     """A probability with two decimals that never claims certainty: "0.97", "> 0.99", "< 0.01"."""
-    return f">{NBSP}0.99" if value > 0.99 else f"<{NBSP}0.01" if value < 0.01 else f"{value:.2f}"
+    return f">{NBSP}0.99" if value > 0.99 else f"<{NBSP}0.01" if value < 0.01 else number(value, 2)
 
 
 def count(n: int, thing: str) -> str:

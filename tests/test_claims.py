@@ -2,54 +2,95 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from results_factory import make_fit, make_results, make_study, paths_and_labels
+from results_factory import MOTIFS, make_fit, make_results, make_study, paths_and_labels
+from scipy import stats
 
-from batik_utils.stats.claims import claims_table
+from batik_utils.errors import BatikError
+from batik_utils.stats.claims import binomial_variance, claims_table, expected, nearest_reading
 from batik_utils.values import Results
 
+SEED = dict.fromkeys(("title", "institution", "language", "framework", "summary"), "A")
+SEED |= {"authors": ["B"], "year": 2024, "test_images_known": True}
 
-def _row(value, counts=(17, 20, 22), metric="accuracy", n=30, model="scratch", results=None, **study):
-    claim = {"id": "c", "what": "it", "model": model, "metric": metric, "value": value, "n": n, "where": "3"}
+
+def _claim(value, metric="accuracy", n=30, model="scratch", **more):
+    return {"id": "c", "what": "it", "model": model, "metric": metric, "value": value, "n": n, "where": "3"} | more
+
+
+def _row(value, counts=(17, 20, 22), metric="accuracy", n=30, model="scratch", results=None, same=True, **study):
+    given = {name: study.pop(name) for name in ("motif", "read_off") if name in study}
     results = results or make_results({"scratch": 0.6}, repeats=1, seeds=1, published={"scratch": counts})
-    (row,) = claims_table(make_study(claims=[claim], **study), results)
+    made = make_study(claims=[_claim(value, metric, n, model, **given)], **study)
+    (row,) = claims_table(made, results, same)
     return row
 
 
 @pytest.mark.parametrize(
-    ("value", "verdict"),
+    ("published", "counts", "verdict"),
     [
-        (17 / 30, "reproduced"),
-        (0.57, "reproduced"),  # the seed rounds 17 of 30
-        (0.73, "reproduced"),
-        (23 / 30, "within interval"),
-        (15 / 30, "within interval"),
-        (25 / 30, "not reproduced"),
-        (0.3, "not reproduced"),
+        (8, (19, 20, 21), "not reproduced"),
+        (11, (19, 20, 21), "not reproduced"),
+        (12, (19, 20, 21), "cannot be told"),  # outside, but Fisher's exact p is 0.07
+        (13, (19, 20, 21), "reproduced"),
+        (27, (19, 20, 21), "reproduced"),
+        (28, (19, 20, 21), "not reproduced"),
+        (29, (17, 20, 22), "cannot be told"),  # inside, but only because our seeds differ so much: p is 0.006
+        (30, (17, 20, 22), "not reproduced"),
     ],
 )
-def test_an_accuracy_is_judged_in_whole_images_then_by_the_interval(value, verdict):
-    row = _row(value)
-    assert row.verdict == verdict
-    assert f"{round(value * 30)} of 30" in row.reason and "17–22 of 30" in row.reason
+def test_an_accuracy_is_judged_by_where_a_replicate_should_lie_and_by_a_test(published, counts, verdict):
+    row = _row(published / 30, counts)
+    assert row.verdict == verdict and f"{published} of 30 lies" in row.reason
+    assert row.p_value == pytest.approx(stats.fisher_exact([[published, 30 - published], [20, 10]]).pvalue)
 
 
-def test_a_row_carries_both_protocols_and_another_number_of_images_is_not_comparable():
+def test_twelve_of_fifteen_against_six_cannot_be_told_apart():
+    paths, labels = paths_and_labels(5)
+    ours = [make_fit("scratch", np.arange(15) < right, labels, paths, seed=i) for i, right in enumerate((5, 6, 7))]
+    row = _row(12 / 15, n=15, results=Results(tuple(ours)))
+    assert row.verdict == "cannot be told" and row.p_value == pytest.approx(0.060, abs=0.001)
+
+
+def test_a_true_replicate_lies_inside_19_times_in_20_and_more_noise_widens_the_interval():
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(2000):
+        *ours, theirs = rng.normal(0.65, 0.08, 6) + rng.normal(0, np.sqrt(0.65 * 0.35 / 30), 2)[[0] * 5 + [1]]
+        band, _ = expected(ours, binomial_variance(np.mean(ours), 30, 30))
+        inside += theirs in band
+    assert 0.93 < inside / 2000 < 0.975
+    alike, (apart, freedom) = expected([0.6, 0.6, 0.6], 0.01)[0], expected([0.5, 0.6, 0.7], 0.01)
+    assert (alike.low, alike.high) == pytest.approx(stats.norm.interval(0.95, 0.6, 0.1))
+    assert apart.low < alike.low and freedom == pytest.approx((0.01 + 0.04 / 3) ** 2 * 2 / (0.04 / 3) ** 2)
+
+
+def test_holm_is_over_all_claims_that_are_tested():
+    results = make_results({"scratch": 0.6}, repeats=1, seeds=1, published={"scratch": (19, 20, 21)})
+    claims = [_claim(11 / 30), _claim(0.66, id="d"), _claim(0.9, "ten_images", 10, id="e")]
+    first, second, ten = claims_table(make_study(claims=claims), results)
+    assert first.verdict == "cannot be told" and first.p_adjusted == pytest.approx(2 * first.p_value)
+    assert "after Holm" in first.reason
+    assert second.verdict == "reproduced" and ten.p_value is None and ten.p_adjusted is None
+
+
+def test_other_images_are_not_comparable():
+    assert _row(0.66).verdict == "reproduced" and _row(0.66, seed_study=SEED).verdict == "reproduced"
+    other = _row(0.66, seed_study=SEED | {"test_images_known": False})
+    assert other.verdict == "not comparable" and "20 of 30 there, 20 of 30 here" in other.reason
+    assert other.published.median == pytest.approx(2 / 3) and other.expected is None
+    own = _row(0.66, same=False)
+    assert own.verdict == "not comparable" and "not the seed study's" in own.reason
+    fewer = _row(0.8667, n=15)
+    assert fewer.verdict == "not comparable" and "15 test images, ours are 30" in fewer.reason
+
+
+def test_a_row_carries_both_protocols():
     row = _row(0.8)
     assert row.published.median == pytest.approx(20 / 30) and row.published.interval.n == 30
     assert row.published.range == pytest.approx((17 / 30, 22 / 30))
     assert row.grouped.low < 0.6 < row.grouped.high
     assert row.value_interval.low == pytest.approx(0.627, abs=1e-3)
-    fewer = _row(0.8667, n=15)
-    assert fewer.verdict == "not comparable" and "15 test images, ours are 30" in fewer.reason
-
-
-@pytest.mark.parametrize("known", [True, False, None])
-def test_unknown_test_images_are_said_and_compared_all_the_same(known):
-    words = ("title", "institution", "language", "framework", "summary")
-    seed = dict.fromkeys(words, "A") | {"authors": ["B"], "year": 2024, "test_images_known": known}
-    row = _row(0.6, seed_study=None if known is None else seed)
-    assert row.verdict == "reproduced" and ("is not known" in row.reason) == (known is not True)
 
 
 def test_a_model_that_could_not_be_had_is_not_comparable_and_its_stand_in_is_named():
@@ -71,32 +112,57 @@ def test_a_model_without_results_is_not_comparable():
     assert "could not be fitted" in _row(0.8, model="efficientnet_b2", results=Results((failed,))).reason
 
 
-def test_a_loss_is_judged_by_the_range_then_by_the_images():
-    ours = make_results({}, published={"scratch": (17, 20, 22)})
-    sample = _row(1.0, metric="loss", results=ours).published
-    inside, beside = sum(sample.range) / 2, sample.interval.high - 0.01
-    assert beside > sample.range[1], "the fixture must leave room between the range and the interval"
-    assert _row(inside, metric="loss", results=ours).verdict == "reproduced"
-    assert _row(beside, metric="loss", results=ours).verdict == "within interval"
-    far = _row(5.5518, metric="loss", results=ours)
-    assert far.verdict == "not reproduced" and far.value_interval is None and "5.5518" in far.reason
+def test_a_loss_is_judged_by_the_same_interval():
+    ours = make_results({}, published={"scratch": (19, 20, 21)})
+    band = _row(1.0, metric="loss", results=ours).expected
+    assert band.low < band.value < band.high
+    assert _row(band.high - 0.01, metric="loss", results=ours).verdict == "reproduced"
+    far = _row(band.high + 0.01, metric="loss", results=ours)
+    assert far.verdict == "not reproduced" and far.value_interval is None and 0.01 < far.p_value < 0.05
     row = _row(0.05, metric="macro_f1", results=ours)
     assert row.verdict == "not reproduced" and row.published.median in row.published.interval
 
 
-def test_training_accuracy_comes_from_the_last_epoch():
-    # The factory's seeds end at 0.7, 0.8 and 0.9.
-    assert _row(0.9, metric="train_accuracy", n=120).verdict == "reproduced"
-    assert _row(0.99, metric="train_accuracy", n=120).verdict == "not reproduced"
+def test_training_accuracy_and_loss_come_from_the_last_epoch():
+    # The factory's seeds end at 0.7, 0.8 and 0.9, and at a loss of 0.5.
+    assert _row(0.85, metric="train_accuracy", n=120).verdict == "reproduced"
+    assert _row(0.3, metric="train_accuracy", n=120).verdict == "not reproduced"
+    assert _row(0.5, metric="train_loss", n=None).verdict == "reproduced"
+    assert _row(0.6, metric="train_loss", n=None).verdict == "not reproduced"
     paths, labels = paths_and_labels(10)
     silent = Results((make_fit("scratch", [True] * 30, labels, paths),))
-    assert _row(0.9, metric="train_accuracy", n=120, results=silent).verdict == "not comparable"
+    row = _row(0.9, metric="train_accuracy", n=120, results=silent)
+    assert row.verdict == "not comparable" and "kept no training accuracy" in row.reason
+
+
+def test_a_number_read_off_a_plot_counts_as_the_nearest_that_may_have_been_there():
+    assert _row(0.45, metric="train_loss", n=None).verdict == "not reproduced"
+    row = _row(0.45, metric="train_loss", n=None, read_off=0.05)
+    assert row.verdict == "reproduced" and "0.45, read off to within 0.05," in row.reason
+    read = row.model_copy(update={"value": 0.9})
+    assert [nearest_reading(read, ours) for ours in (0.5, 0.92, 1.2)] == pytest.approx([0.85, 0.92, 0.95])
+    assert row.grouped is None and _row(0.66, read_off=0.05).grouped is None, "a reading stands beside the split alone"
+
+
+def test_counts_of_images_are_the_same_or_not():
+    results = make_results({"scratch": 0.6}, repeats=1, seeds=1, published={"scratch": (20,)})
+    for metric, n in (("images", 150), ("test_images", 30), ("train_images", 120)):
+        assert _row(n, metric=metric, n=None, results=results).verdict == "reproduced"
+        assert _row(n + 1, metric=metric, n=None, results=results).verdict == "not reproduced"
+        assert _row(n, metric=metric, n=None, results=results, same=False).verdict == "not comparable"
 
 
 def test_shuffled_reports_and_ten_images_are_not_comparable():
     inside, outside = (_row(v, metric="paired_wrong_accuracy") for v in (0.27, 0.8))
-    assert "27.0\u00a0% lies inside" in inside.reason and "lies outside" in outside.reason
+    assert "27\u00a0% lies inside" in inside.reason and "lies outside" in outside.reason
     assert "true accuracy is 66.7\u00a0%" in inside.reason
+    for score in ("precision", "recall", "f1"):
+        for motif in (None, MOTIFS[0]):
+            likely, never = (_row(v, metric=f"paired_wrong_{score}", motif=motif) for v in (1 / 3, 1.0))
+            assert "; inside" in likely.reason and "; outside" in never.reason
+            assert likely.verdict == never.verdict == "not comparable"
+    with pytest.raises(BatikError, match="batik-celup"):
+        _row(0.3, metric="paired_wrong_f1", motif="batik-celp")
     ten = _row(0.9, metric="ten_images", n=10)
     assert "9 of 10" in ten.reason and "not named" in ten.reason
     assert {row.verdict for row in (inside, outside, ten)} == {"not comparable"}

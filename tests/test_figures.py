@@ -91,10 +91,10 @@ def test_the_median_mark_is_the_tables_median_and_a_crowded_confusion_has_no_nou
         assert sum(bool(text.get_text()) for text in fig.axes[0].texts) == cells
 
 
-def test_the_posterior_names_its_three_probabilities():
-    fig = figures.posterior_figure(0.1, 0.02, 9, 0.02, ("A", "B"), (0.9, 0.08, 0.02))
+def test_the_posterior_names_its_three_probabilities_and_none_is_certain():
+    fig = figures.posterior_figure(0.1, 0.02, 9, 0.02, ("A", "B"), (0.9996, 0.0004, 0.0))
     names = [text.get_text().replace("\n", " ") for text in fig.axes[0].get_legend().get_texts()]
-    assert names == ["A better: 90.0\u00a0%", "practically the same (±2 points): 8.0\u00a0%", "B better: 2.0\u00a0%"]
+    assert names == ["A better: >\u00a00.99", "practically the same (±2 points): <\u00a00.01", "B better: <\u00a00.01"]
     assert "its middle at +10.0\u00a0points" in fig.alt
 
 

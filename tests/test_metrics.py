@@ -8,6 +8,7 @@ from results_factory import HYPER, MOTIFS, make_fit, make_results, paths_and_lab
 
 from batik_utils.errors import BatikError
 from batik_utils.stats import metrics
+from batik_utils.stats.intervals import wilson
 from batik_utils.stats.mistakes import label_issues, mispaired_fit
 from batik_utils.stats.search import choose
 from batik_utils.values import Results
@@ -90,9 +91,18 @@ def test_the_motif_table_covers_the_truth_and_widens_with_groups():
     assert (wider > 1.5 * width).all()
 
 
+def test_a_score_that_no_resample_changes_has_wilsons_bound_on_the_distinct_pictures():
+    oof = metrics.out_of_fold(make_results({"m": 1.0}, repeats=1, seeds=1), "m")
+    table = metrics.per_motif(oof, MOTIFS, {path: i // 2 for i, path in enumerate(oof.paths)})
+    assert table[["recall", "F1_high"]].to_numpy() == pytest.approx(1)
+    assert table["recall_low"].tolist() == pytest.approx([wilson(25, 25).low] * 3)
+
+
 def test_the_interval_across_folds_never_promises_more_than_everything():
     found = metrics.grouped_interval(make_results({"m": 0.99}, repeats=1, seeds=1), "m")
     assert found.low < found.value < found.high == 1.0
+    perfect = metrics.grouped_interval(make_results({"m": 1.0}, repeats=2, seeds=2), "m")
+    assert (perfect.low, perfect.high) == (wilson(150, 150).low, 1.0), "folds that are all alike are no certainty"
     assert metrics.grouped_interval(make_results({"m": 0.9}), "other") is None
 
 
@@ -182,6 +192,8 @@ def test_shuffling_predictions_against_labels_brings_a_good_model_near_chance():
     assert found.low < 0.27 < 0.5 <= found.high + 0.04
     assert 0 < found.at_least(0.5) < 0.1 and 0.1 < found.at_most(0.27) < 0.5
     assert found.at_least(0.0) == found.at_most(1.0) == 1.0
+    shown = found.wrong_report[["precision", "recall", "F1"]].to_numpy().T
+    assert np.array([found.precision[0], found.recall[0], found.f1[0]]) == pytest.approx(shown)
     hits = found.wrong_report["recall"] * found.wrong_report["support"]
     assert hits.sum() / 30 == pytest.approx(found.accuracies[0])
     assert found.right_report["recall"].mean() == pytest.approx(0.8)

@@ -54,7 +54,7 @@ def _true_spread(p, q, rho, own=0.0):
 def _declared(design, accuracies, seed):
     rng = np.random.default_rng(seed)
     runs = (_simulate(design, accuracies, rng)[0] for _ in range(TRIALS))
-    return sum(corrected_test(*scores, design[1])[1] < 0.05 for scores in runs) / TRIALS
+    return sum(corrected_test(*scores, design[1], design[0])[1] < 0.05 for scores in runs) / TRIALS
 
 
 def _promised(design):

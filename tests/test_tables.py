@@ -1,13 +1,22 @@
 """What a sentence once recited stands in a table beside it."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from paper import make_analysis, said
+from results_factory import make_dataset, make_results, make_study
 
-from batik_utils.report import tables
+from batik_utils.report import probe_tables, tables
+from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import calibrate
 from batik_utils.stats.claims import claims_table
 from batik_utils.stats.compare import compare_published
+from batik_utils.stats.intervals import wilson
+from batik_utils.stats.metrics import grouped_interval
 from batik_utils.study import Augmentation
+from batik_utils.values import Results
+from batik_utils.wording import hundredths, percent, percent_range
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +47,7 @@ def test_mcnemar_by_seed(analysis):
 def test_calibration_and_corruptions(analysis):
     lite = row(tables.calibration_table(analysis, [calibrate(analysis.results, "lite")]), "Lite")
     assert lite["confidence"] == "80.0\u00a0%" and "→" in lite["loss"]
-    frame = tables.corruption_frame(analysis)
+    frame = probe_tables.corruption_frame(analysis)
     assert frame[frame["label"] == "Lite"]["corruption"].tolist() == ["none", "blur", "border", "greyscale", "patches"]
 
 
@@ -52,7 +61,7 @@ def test_ten_images_are_the_first_of_each_motif_in_turn(analysis):
     fit = analysis.summaries["lite"].median
     paths = [fit.paths[i] for i in tables.ten_images(fit)]
     assert paths == ["alder/1.jpg", "beech/1.jpg", "alder/2.jpg", "beech/2.jpg"]
-    assert row(tables.ten_table(analysis), "Lite")["these pictures"] == "100.0\u00a0%"
+    assert row(tables.ten_table(analysis), "Lite")["these pictures"] == "4 of 4"
 
 
 def test_the_claims(analysis):
@@ -67,3 +76,66 @@ def test_an_augmentation_in_words():
         "rotation by up to ±40°, shifts by up to ±20 % of each side and zoom of each axis by 0.8–1.2"
     )
     assert tables.augmentation_words(Augmentation()) == "no change"
+
+
+@pytest.fixture(scope="module")
+def unequal():
+    """A pretrained model with three repeats beside a scratch one with one; three motifs."""
+    models = {"efficientnet_lite2": 0.8, "scratch": 0.6}
+    fits = make_results(models | {"baseline_colour": 0.5}, repeats={**dict.fromkeys(models, 3), "baseline_colour": 3})
+    kept = [r for r in fits if r.fit.model != "scratch" or r.fit.repeat == 1]
+    turned = [replace(r, corruptions={"blur": np.roll(r.y_prob, 1, axis=1)}) for r in kept]
+    curves = [
+        make_results({"efficientnet_lite2": a}, protocol=f"curve-{k}") for k, a in ((5, 0.4), (10, 0.7), (20, 0.7))
+    ]
+    split = make_results({}, published={"scratch": (18,), "efficientnet_lite2": (24,)})
+    return Analysis(make_study(), make_dataset(), Results((*turned, *split, *(r for c in curves for r in c))))
+
+
+def test_what_stands_side_by_side_rests_on_the_same_folds_and_adds_up(unequal):
+    a = unequal.head
+    main, pair = tables.grouped_table(unequal), tables.comparison_table(unequal)
+    lite, scratch = row(main, "EfficientNet-Lite2"), row(main, "Scratch CNN")
+    assert (lite["accuracy"], scratch["accuracy"]) == (percent(a.mean_a), percent(a.mean_b))
+    assert lite["folds"] == scratch["folds"] == 5 and row(main, "Colour histogram")["folds"] == 5
+    assert pair.loc[0, "A and B"] == f"{hundredths(a.mean_a)} and {percent(a.mean_b)}"
+    assert pair["folds"].tolist() == [5, 15, 5], "a test uses all folds that its two models share"
+    assert unequal.confusions["efficientnet_lite2"].trace() / 150 == pytest.approx(a.mean_a)
+    assert list(unequal.all_folds) == ["EfficientNet-Lite2"]
+    found = unequal.metrics["models"]["efficientnet_lite2"]
+    assert found["grouped"]["accuracy"] == pytest.approx(a.mean_a, abs=1e-6) and found["grouped"]["fits"] == 10
+    every = grouped_interval(unequal.results, "efficientnet_lite2")
+    assert found["grouped_all"]["accuracy"] == pytest.approx(every.value, abs=1e-6) != found["grouped"]["accuracy"]
+    assert "grouped_all" not in unequal.metrics["models"]["scratch"]
+    tested = unequal.metrics["comparison"]["family"]
+    assert [(c["a"], c["b"]) for c in tested][1:] == [(m, "baseline_colour") for m in ("efficientnet_lite2", "scratch")]
+    assert tested[0]["p_adjusted"] == unequal.metrics["comparison"]["grouped"]["p_adjusted"] > tested[0]["p_value"]
+
+
+def test_what_a_corruption_costs_and_another_step_gains_is_paired_by_fold(unequal):
+    scores, drops = probe_tables.corruption_scores(unequal)["EfficientNet-Lite2"]
+    assert drops["blur"].value == pytest.approx(scores["none"].value - scores["blur"].value)
+    assert scores["none"] == unequal.grouped_intervals["EfficientNet-Lite2"] and drops["blur"].low > 0
+    means, step = probe_tables.curve_steps(unequal)["EfficientNet-Lite2"]
+    assert list(means) == [5, 10, 20] and step.value == pytest.approx(means[20] - means[10])
+    assert step.low < 0 < step.high and means[10] - means[5] > 0.2
+
+
+def test_a_search_counts_images(analysis):
+    best = tables.search_table(tables.search_frame(analysis)).iloc[0]
+    assert (best["validation"], best["test"], best["95 % interval"]) == (
+        "4 of 4",
+        "4 of 4",
+        percent_range(wilson(4, 4)),
+    )
+
+
+def test_scores_of_shuffled_reports_have_a_table_of_their_own():
+    claim = {"where": "2", "model": "scratch", "n": 10, "metric": "paired_wrong_f1", "value": 0.37}
+    claims = [claim | {"id": "a", "what": "F1", "motif": "batik-bali"}, claim | {"id": "b", "what": "mean F1"}]
+    read = {"id": "c", "what": "loss", "metric": "train_loss", "value": 0.5, "n": None, "read_off": 0.1}
+    claims.append(claim | read)
+    rows = claims_table(make_study(claims=claims), make_results({}, published={"scratch": (18,)}))
+    assert tables.claims_frame(rows)["published"].tolist() == ["about 0.500 (read off)"]
+    shown = tables.shuffled_table(rows, make_study().motifs)
+    assert shown["motif"].tolist() == ["Bali", "all"] and shown["published"].tolist() == ["0.37", "0.37"]

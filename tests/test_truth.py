@@ -41,7 +41,7 @@ ONLY_IF = {
     "augmented": "augmented views",
     "many": "among the first three",
     "networks": "layer by layer",
-    "corruptions": "Corruptions change; loses most when; next to nothing on tampered",
+    "corruptions": "Corruptions change; loses most when; No loss on tampered",
 }
 """{fact: words that may be said only where it holds}"""
 NOT_AT_HOME = "batik; Batik; cloth; dyer; photograph"
@@ -179,3 +179,17 @@ def test_each_augmentation_is_told_with_its_models():
     text = told(make_analysis())
     assert "Training images of Small CNN undergo no change." in text
     assert "Training images of Lite undergo horizontal flips." in text
+
+
+def test_what_costs_next_to_nothing_is_set_against_both_models_of_the_verdict():
+    with_network = {"parts": {"pooled": {"backbone": "mobilenet_v2", "layers": ["out_relu"], "pooling": ["average"]}}}
+    made = recipes()
+    pretrained = RECIPE | with_network | {"candidates": {"pooled": ["pooled"]}}
+    study = make_analysis(motifs=12, models={"recipe": pretrained, "texture": RECIPE}, compare=["recipe", "texture"])
+    analysis = Analysis(study.study, made.dataset, made.results)
+    assert list(analysis.gaps["recipe"]) == ["Recipe"], "a recipe of texture alone"
+    assert analysis.gaps["recipe"]["Recipe"] is analysis.head and analysis.gaps["texture"] == {}
+    plain = make_analysis()
+    baselines = {"file facts only, picture unopened", "colour histogram", "frozen features, logistic regression"}
+    assert set(plain.gaps["lite"]) == set(plain.gaps["small"]) == baselines
+    assert all(c.p_adjusted is not None for gaps in plain.gaps.values() for c in gaps.values())

@@ -2,19 +2,15 @@
 
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 from results_factory import make_dataset
 
 from batik_utils import wording
 from batik_utils.report import verdicts
-from batik_utils.stats.calibration import Calibration, Quality
 from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import Comparison, McNemar, PublishedComparison
-from batik_utils.stats.intervals import Interval, VarianceSplit
-from batik_utils.stats.power import Power
-from batik_utils.stats.search import Choice
-from batik_utils.values import Hyper, Pair
+from batik_utils.stats.intervals import Interval
+from batik_utils.values import Pair
 
 
 def _band(value, reach=0.05):
@@ -59,23 +55,14 @@ def test_the_verdict_shows_its_evidence():
     assert "5 and 1 training seeds" in unequal and "after Holm’s correction" in unequal
 
 
-def _test(p):
-    median = McNemar("a", "b", 0, 0, 16, 8, 1, 5, p)
+def _test(p, adjusted=None):
+    median = McNemar("a", "b", 0, 0, 16, 8, 1, 5, p, adjusted)
     return PublishedComparison(median, (median,))
 
 
-def _calibration(confidence, ece, after_loss=0.5):
-    before = Quality(ece, 0.3, 0.6, confidence, 0.8, pd.DataFrame())
-    return Calibration("m", before, replace(before, ece=0.02, brier=0.28, log_loss=after_loss), (1.5,))
-
-
-def _claim(verdict, what="it"):
-    claim = {"id": "c", "what": what, "where": "3", "model": "m", "metric": "accuracy", "value": 0.5, "n": None}
+def _claim(verdict, what="it", metric="accuracy"):
+    claim = {"id": "c", "what": what, "where": "3", "model": "m", "metric": metric, "value": 0.5, "n": None}
     return ClaimRow(**claim, verdict=verdict, reason="")
-
-
-def _variance(data, seed):
-    return verdicts.variance("A", VarianceSplit(data, seed, 50, 5))
 
 
 def _learnt(accuracy, **over):
@@ -94,22 +81,12 @@ def _permutation(accuracy):
     return verdicts.permutation("A", accuracy, 1 / 3)
 
 
-def _corruptions(plain=0.85, **found):
-    return verdicts.corruptions("A", {"none": plain} | found, 1 / 3, 150)
-
-
-def _curve(*values):
-    return verdicts.learning_curve("A", dict(zip((5, 10, 20, 40), values, strict=False)))
-
-
+OPEN, LOST = _comparison(gap=0.03, p=0.2), _comparison(gap=-0.1)
+TAKEN_BACK = _comparison(p=0.03, p_adjusted=0.06)
 SPLIT = "of the 30 test images of the one fixed split (@sec-protocols)"
-TWINS = {"A": (0.75, 0.8), "B": (float("nan"), 1.0)}
-SURE, UNSURE, GOOD = _calibration(0.95, 0.15), _calibration(0.6, 0.2), _calibration(0.81, 0.03, after_loss=0.6)
-WORSE, UNEVEN = _calibration(0.81, 0.03, after_loss=0.7), _calibration(0.81, 0.1)
-CHOICE = Choice("m", Hyper(20, 0.001, 0.3), 27, 5, 0.9, 0.8, Hyper(40, 0.003, 0.0), 0.88, 0.93)
-SAME = replace(CHOICE, test_chosen=CHOICE.hyper, test_chosen_accuracy=0.8)
-POWER = Power(150, 5, 10, 0.5, 0.3, 0.1, 0.35, 0.18, 0.2, 0.1, 400, 30, 0.08)
+TWINS = {"A": (_band(0.75), 0.8), "B": (None, 1.0)}
 ROWS = [_claim("reproduced"), _claim("not reproduced", "the loss"), _claim("not comparable")]
+SHUFFLED = [_claim("not comparable"), _claim("not comparable", metric="paired_wrong_f1")]
 BARE, PAIRS = make_dataset(3), (Pair("a", "b", "exact", True, ""), Pair("c", "d", "mirrored", False, ""))
 TEST = "On these 30 images, with p < 0.05, the test "
 
@@ -117,11 +94,16 @@ TEST = "On these 30 images, with p < 0.05, the test "
 @pytest.mark.parametrize(
     ("sentence", "says", "never"),
     [
-        (verdicts.mcnemar({"A and B": _test(0.049)}), TEST + "tells apart A and B.", "not"),
+        (verdicts.mcnemar({"A and B": _test(0.049)}), TEST + "tells apart A and B.", "Holm"),
+        (
+            verdicts.mcnemar({"A and B": _test(0.03, 0.06), "A and C": _test(0.01, 0.02)}),
+            "p < 0.05 after Holm’s correction, … tells apart A and C, and does not tell apart A and B.",
+            "",
+        ),
         (verdicts.mcnemar({"A and B": _test(0.05)}), TEST + "does not tell apart A and B.", ""),
         (
             verdicts.mcnemar({"A and B": _test(0.2), "A and C": _test(0.01), "A and D": _test(0.3)}),
-            TEST + "tells apart A and C, and does not tell apart A and B; A and D.",
+            "the test tells apart A and C, and does not tell apart A and B; A and D.",
             "",
         ),
         (verdicts.mcnemar({}), "No two models", ""),
@@ -137,65 +119,44 @@ TEST = "On these 30 images, with p < 0.05, the test "
         (_learnt(_band(0.36)), "cannot be told from chance", ""),
         (_learnt(_band(0.2)), "does worse than chance", ""),
         (_learnt(None), "too few fits", ""),
-        (_learnt(_band(0.8), facts=_band(0.3), colour=_band(0.1)), "(by 30.0 points) and colour … learnt more", ""),
-        (_learnt(_band(0.8), colour=_band(-0.02)), "cannot be shown to beat colour (−2.0 points)", "learnt more"),
-        (_learnt(_band(0.8), colour=_band(-0.2)), "it is beaten by colour (by 20.0 points)", "learnt more"),
-        (_variance(0.06, 0.01), "far more than the training seed", ""),
-        (_variance(0.06, 0.04), "both matter", "far more"),
-        (_variance(0.01, 0.05), "seed matters more … 5.0 points between training seeds", ""),
-        (_variance(0, 0), "the same in every fold", ""),
         (
-            verdicts.calibration({"A": SURE, "B": UNSURE, "C": GOOD, "D": SURE}),
-            "Too sure of themselves: A and D; too unsure of themselves: B; well calibrated: C. … "
-            "lowers the loss of A, B and D and hardly changes that of C.",
+            _learnt(_band(0.8), facts=_comparison(), colour=_comparison(gap=0.2)),
+            "colour (by 20.0 points), … learnt",
             "",
         ),
-        (verdicts.calibration({"F": UNEVEN}), "Right on the whole, but not at each level of confidence: F.", "sure"),
-        (verdicts.calibration({"A": SURE, "E": WORSE}), "lowers the loss of A and raises that of E.", "hardly"),
-        (verdicts.calibration({"C": GOOD}), "Well calibrated: C. … hardly changes the loss of C.", "lowers"),
-        (verdicts.calibration({}), "cannot be measured", ""),
-        (_corruptions(greyscale=0.55, blur=0.8), "loses most when images are stripped of colour (30.0 points)", ""),
-        (_corruptions(greyscale=0.84, blur=0.83), "next to nothing", ""),
-        (_corruptions(border=0.6), "margin", ""),
-        (_corruptions(border=0.35), "border", "margin"),
-        # Near chance on whole pictures there is nothing for a border to explain.
-        (_corruptions(plain=0.45, border=0.6), "A loses", "margin"),
-        (_corruptions(plain=0.4, border=0.6), "too near chance", "loses"),
-        (_permutation(_band(0.34)), "falls to chance", ""),
-        (_permutation(_band(0.5)), "a leak is suspected", ""),
-        (_permutation(_band(0.2)), "below chance", ""),
+        (_learnt(_band(0.8), colour=OPEN), "cannot be shown to beat colour (+3.0 points)", "learnt more"),
+        (_learnt(_band(0.8), colour=TAKEN_BACK), "cannot be shown to beat colour (+10.0 points)", "learnt more"),
+        (_learnt(_band(0.8), colour=LOST), "it is beaten by colour (by 10.0 points)", "learnt more"),
+        (verdicts.all_folds({}) or "nothing", "nothing", "folds"),
+        (verdicts.all_folds({"A": _band(0.76)}), "A 76.0 %, 95 % interval 71.0–81.0 % (50 folds).", ""),
+        (
+            _permutation(_band(0.34)),
+            "cannot be told from chance (34.0 %, 95 % interval 29.0–39.0 %, 50 folds",
+            "no leak",
+        ),
+        (_permutation(_band(0.34)), "worth more than 5.7 points is excluded, a smaller one is not.", "suspected"),
+        (_permutation(_band(0.384)), "a leak is suspected", "excluded"),
+        (_permutation(_band(0.383)), "excluded", "suspected"),
+        (_permutation(_band(0.2)), "below chance", "excluded"),
         (_permutation(None), "too few", ""),
-        (_curve(0.5, 0.6, 0.7, 0.8), "rising, from 50.0 % with 5 training images per motif to 80.0 % with 40", ""),
-        (_curve(0.5, 0.7, 0.8, 0.81), "levelled off", ""),
-        (_curve(0.5, 0.7, 0.85, 0.8), "too noisy", ""),
-        (_curve(0.5), "too few points", ""),
-        (verdicts.search("A", CHOICE), "Of 27 settings of A, validation chose 20 epochs, a learning rate of 0.001", ""),
-        (verdicts.search("A", CHOICE), "the test images would have shown 88.0 %, 8.0 points too much", "seed study"),
-        (verdicts.search("A", CHOICE, True), "on the test images, as the seed study did, would", ""),
-        (verdicts.search("A", SAME), "would have shown the same here", "too much"),
         (
             verdicts.claims_summary(ROWS),
             "Of 3 published numbers, 1 is reproduced, 1 is not reproduced and 1 is not comparable. "
             "Not reproduced: the loss.",
             "",
         ),
-        (verdicts.claims_summary([_claim("within interval")]), "1 is inside the interval that", "Not reproduced:"),
-        (verdicts.power(POWER, "A", "B"), "found 35.0 % of the time; only one of 18.0 points", "enough"),
-        (verdicts.power(POWER, "A", "B"), "takes 400 images; the one fixed split has 30", ""),
-        (
-            verdicts.power(replace(POWER, detectable=1.0), "A", "B"),
-            "none, however large, would be found 80 %",
-            "only one",
-        ),
-        (verdicts.power(replace(POWER, found=0.9), "A", "B"), "which is enough", "only one of"),
-        (verdicts.power(replace(POWER, images_needed=None), "A", "B"), "no number of images", "takes"),
-        (verdicts.power(replace(POWER, published_n=None), "A", "B"), "takes 400 images.", "fixed split"),
-        (verdicts.power(None, "A", "B"), "share no folds", ""),
+        (verdicts.claims_summary([_claim("cannot be told")]), "1 cannot be told either way.", "Not reproduced:"),
+        (verdicts.claims_summary(ROWS), "not comparable.", "shuffled"),
+        (verdicts.claims_summary(SHUFFLED), "2 are not comparable (1 of them from reports whose labels were", ""),
         (verdicts.missing_fits(10, 10), "All 10 planned fits have a result.", ""),
         (verdicts.missing_fits(9, 10, ["no memory"]), "9 of 10 planned fits … 1 is missing: no memory", ""),
         (verdicts.missing_fits(8, 10), "2 are missing.", ""),
         (verdicts.sources("A", None, None), "cannot be said", "less than"),
-        (verdicts.sources("A", _band(0.8, 0.1), _band(0.71, 0.1)), "near the 80.0 % … leans little", "less than"),
+        (
+            verdicts.sources("A", _band(0.8, 0.1), _band(0.71, 0.1)),
+            "near the 80.0 % … no sign that it leans",
+            "less than",
+        ),
         (verdicts.sources("A", _band(0.8, 0.1), _band(0.69, 0.1)), "11.0 points less than … elsewhere", "leans"),
         (verdicts.others("A", 0.60, 0.02, "B", 0.5, 0.02), "10.0 points more than the best … 50.0 % of B", "no clear"),
         (verdicts.others("A", 0.45, 0.01, "B", 0.5, 0.02), "5.0 points less than the best", "no clear"),
@@ -209,7 +170,11 @@ TEST = "On these 30 images, with p < 0.05, the test "
         (verdicts.audit(replace(BARE, pairs=PAIRS)), "**1 pair is under two different labels**", "No pair"),
         (verdicts.audit(replace(BARE, pairs=PAIRS[1:])), "No pair has two labels", "**"),
         (verdicts.twins(30, 0, TWINS), f"None {SPLIT} has a near-duplicate among its training images.", "Without"),
-        (verdicts.twins(30, 1, TWINS), f"1 {SPLIT} has … Without it, … A 75.0 % (80.0 % with it)", ""),
+        (
+            verdicts.twins(30, 1, TWINS),
+            f"1 {SPLIT} has … Without it, … A 75.0 %, 95 % interval 70.0–80.0 % (80.0 % with it)",
+            "",
+        ),
         (verdicts.twins(30, 4, TWINS), f"4 {SPLIT} have … Without them, … B nothing (100.0 % with them)", ""),
         (verdicts.sizes([64, 64], [64, 64]), "Every picture is 64 × 64 pixels", ""),
         (verdicts.sizes([64, 1200], [64, 64]), "64 and 1,200 pixels wide and between 64 and 64 pixels high", ""),
@@ -225,6 +190,11 @@ def test_each_side_of_each_line(sentence, says, never):
     ("text", "shown"),
     [
         (wording.percent(0.86667), "86.7\u00a0%"),
+        # A number read from metrics.json, which has six decimals, is written like the one that it was.
+        (wording.percent(0.6964996) + wording.percent(0.6965), "69.7\u00a0%69.7\u00a0%"),
+        (wording.percent(0.6964994) + wording.percent(0.696499), "69.6\u00a0%69.6\u00a0%"),
+        (wording.number(0.0125, 3) + wording.number(1.005, 2), "0.0131.01"),
+        (wording.of_images(12 / 15, 15) + ", " + wording.of_images(0.82, 15), "12 of 15, 12.3 of 15"),
         (wording.signed_points(-0.031), "−3.1\u00a0points"),
         (wording.signed_points(-0.0001), "0.0\u00a0points"),
         (wording.percent_range(_band(0.8)), "75.0–85.0\u00a0%"),

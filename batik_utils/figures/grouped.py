@@ -25,7 +25,7 @@ from batik_utils.figures.style import (
     place_names,
     ranked,
 )
-from batik_utils.wording import number, percent, signed_points
+from batik_utils.wording import number, percent, probability, signed_points
 
 FITS = "the fits of grouped cross-validation"
 
@@ -103,7 +103,7 @@ def posterior_figure(
     ax.plot(x, density, color=INK, linewidth=1.2)
     parts = ((x > rope, PALETTE[0]), (np.abs(x) <= rope, GREY), (x < -rope, PALETTE[1]))
     names = (f"{titles[0]} better", f"practically the same (±{100 * rope:g} points)", f"{titles[1]} better")
-    shown = [f"{name}: {percent(p)}" for name, p in zip(names, probabilities, strict=True)]
+    shown = [f"{name}: {probability(p)}" for name, p in zip(names, probabilities, strict=True)]
     for (where, colour), name in zip(parts, shown, strict=True):
         label = textwrap.fill(name, 30)
         ax.fill_between(x, density, where=where, color=colour, alpha=0.45, linewidth=0, label=label)

@@ -50,22 +50,22 @@ def verdict(found: Verdict, comparison: Comparison | None, title_a: str, title_b
         return f"{opening}."
     c, gap = comparison, comparison.difference
     means = f"{say.percent(c.mean_a)} berbanding {say.percent(c.mean_b)} pada lipatan yang sama"
-    band = f"{say.number(100 * gap.low, sign=True)} sampai {say.number(100 * gap.high, sign=True)}{say.NBSP}poin"
-    size = f"selisih {say.number(100 * gap.value, sign=True)}{say.NBSP}poin (interval 95{say.NBSP}% {band})"
+    band = f"{say.hundredths(gap.low, sign=True)} sampai {say.hundredths(gap.high, sign=True)}{say.NBSP}poin"
+    size = f"selisih {say.hundredths(gap.value, sign=True)}{say.NBSP}poin (interval 95{say.NBSP}% {band})"
     return _decimals(f"{opening}: {means}, {size}.")
 
 
-def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[str, Interval]) -> str:
+def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[str, Comparison]) -> str:
     """Whether a model has been shown to know more than simple methods do; arguments as lessons.worth takes them."""
     if accuracy is None:
         return f"Apa yang dipelajari {title} tidak dapat dikatakan: hasilnya terlalu sedikit."
     if accuracy.low <= chance:
         return f"Belum terbukti bahwa {title} mempelajari sesuatu: intervalnya memuat peluang tebakan."
-    simple = {SIMPLE.get(name, f"*{name}*"): gap for name, gap in over.items()}
+    simple = {SIMPLE.get(name, f"*{name}*"): c for name, c in over.items()}
     groups = {
-        "tahu lebih banyak daripada": [name for name, gap in simple.items() if gap.low > 0],
-        "belum terbukti tahu lebih banyak daripada": [n for n, gap in simple.items() if gap.low <= 0 <= gap.high],
-        "tahu lebih sedikit daripada": [name for name, gap in simple.items() if gap.high < 0],
+        "tahu lebih banyak daripada": [n for n, c in simple.items() if c.declared and c.difference.value > 0],
+        "belum terbukti tahu lebih banyak daripada": [n for n, c in simple.items() if not c.declared],
+        "tahu lebih sedikit daripada": [n for n, c in simple.items() if c.declared and c.difference.value < 0],
     }
     parts = [f"{does} {_listed(names)}" for does, names in groups.items() if names]
     return f"{title} {'; ia '.join(parts) or 'mempelajari sesuatu'}."

@@ -21,10 +21,11 @@ from batik_utils.report import verdicts
 from batik_utils.report.metrics_json import build_metrics
 from batik_utils.report.networks import Layer, layers
 from batik_utils.stats import metrics as stats
-from batik_utils.stats.compare import Comparison, compare, compare_with
+from batik_utils.stats.claims import ClaimRow, claims_table
+from batik_utils.stats.compare import Comparison, PublishedComparison, compare_family, published_family, shared_folds
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
-from batik_utils.study import PretrainedModel, Repetition, Study
+from batik_utils.study import PretrainedModel, RecipeModel, Repetition, Study
 from batik_utils.values import Dataset, FitResult, Results, Split
 from batik_utils.wording import count, listed, motif_names, percent
 
@@ -173,7 +174,7 @@ class Analysis:
             {"Probabilities": "of every model for images that it has not seen, kept with their labels"},
             {
                 "Intervals": "Wilson on one split; Nadeau and Bengio across folds",
-                "Tests": "McNemar; corrected t, with Holm; Bayesian correlated t",
+                "Tests": "McNemar; corrected t; both with Holm; Bayesian correlated t",
                 "Calibration": "a temperature from the other folds",
             },
             {"Verdict": f"{self.title(self.pretrained)} against {self.title(self.scratch)}"},
@@ -190,8 +191,9 @@ class Analysis:
         return {m: s for m in self.models if (s := stats.published_summary(self.results, m))}
 
     def published_claims(self, metric: str = "accuracy") -> dict[str, float]:
-        """{title: the seed study's number}"""
-        return {self.title(c.model): c.value for c in self.study.claims if c.metric == metric}
+        """{title: the seed study's number} where it is stated, not read off a plot."""
+        found = [c for c in self.study.claims if c.metric == metric and c.read_off is None]
+        return {self.title(c.model): c.value for c in found}
 
     @cached_property
     def mispaired(self) -> dict[str, Mispaired]:
@@ -205,32 +207,66 @@ class Analysis:
         return {m: o for m in self.models if (o := stats.out_of_fold(self.results, m))}
 
     @cached_property
+    def shared(self) -> Results:
+        """The results on the grouped folds that both models of the verdict have: what stands side by side."""
+        return shared_folds(self.results, self.pretrained, self.scratch)
+
+    @cached_property
+    def confusions(self) -> dict[str, NDArray[np.float64]]:
+        """{model: confusion of an average single fit on the shared folds}"""
+        return {m: o.confusion for m in self.models if (o := stats.out_of_fold(self.shared, m))}
+
+    @cached_property
     def per_motif(self) -> dict[str, pd.DataFrame]:
-        """{model: out-of-fold scores of each motif, with intervals}"""
+        """{model: out-of-fold scores of each motif on the shared folds, with intervals}"""
         groups = dict(zip(self.dataset.paths, self.dataset.groups.tolist(), strict=True))
-        return {model: stats.per_motif(oof, self.motifs, groups) for model, oof in self.oofs.items()}
+        found = {m: stats.out_of_fold(self.shared, m) for m in self.models}
+        return {m: stats.per_motif(oof, self.motifs, groups) for m, oof in found.items() if oof}
 
     @cached_property
     def grouped_intervals(self) -> dict[str, Interval]:
-        """{title: corrected interval of the mean accuracy} of the networks, then the baselines."""
-        found = {m: stats.grouped_interval(self.results, m) for m in [*self.models, *BASELINES]}
+        """{title: corrected interval of the mean accuracy on the shared folds} of the networks, then the baselines."""
+        found = {m: stats.grouped_interval(self.shared, m) for m in [*self.models, *BASELINES]}
         return {self.title(m): interval for m, interval in found.items() if interval}
 
     @cached_property
+    def all_folds(self) -> dict[str, Interval]:
+        """{title: the same over all its folds} of the models that were fitted on more than the shared ones."""
+        found = {self.title(m): stats.grouped_interval(self.results, m) for m in self.models}
+        shared = self.grouped_intervals
+        return {title: i for title, i in found.items() if i and (title not in shared or shared[title].n != i.n)}
+
+    @cached_property
     def fold_accuracies(self) -> dict[str, NDArray[np.float64]]:
-        """{title: accuracy of every test fold, averaged over seeds}, as grouped_intervals."""
-        scores = {self.title(m): stats.fold_scores(self.results, m) for m in [*self.models, *BASELINES]}
+        """{title: accuracy of every shared test fold, averaged over seeds}, as grouped_intervals."""
+        scores = {self.title(m): stats.fold_scores(self.shared, m) for m in [*self.models, *BASELINES]}
         return {title: stats.mean_over_seeds(s).to_numpy() for title, s in scores.items() if len(s)}
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """The verdict's pretrained model against every other, Holm-corrected."""
-        return compare_with(self.results, self.pretrained, [m for m in self.models if m != self.pretrained])
+        """All comparisons across folds, each on all that its two models share: one family under Holm's correction.
+
+        The verdict's pretrained model against every other, each model of the verdict against every baseline, and
+        what repeats a mistake against what does not.
+        """
+        a, b = self.pretrained, self.scratch
+        others = [m for m in self.models if m not in (a, b)]
+        pairs = [*((a, m) for m in (b, *others, *BASELINES)), *((b, m) for m in BASELINES)]
+        return compare_family(self.results, [*pairs, *((right, wrong) for wrong, right, _ in self.variants)])
+
+    def comparison(self, a: str, b: str) -> Comparison | None:
+        """That of the family in which A is against B."""
+        return next((c for c in self.comparisons if (c.a, c.b) == (a, b)), None)
 
     @cached_property
     def head(self) -> Comparison | None:
         """The comparison of the verdict."""
-        return next((c for c in self.comparisons if c.b == self.scratch), None)
+        return self.comparison(self.pretrained, self.scratch)
+
+    @cached_property
+    def published_comparisons(self) -> tuple[PublishedComparison, ...]:
+        """The verdict's pretrained model against every other on the published split, Holm-corrected."""
+        return published_family(self.results, self.pretrained, [m for m in self.models if m != self.pretrained])
 
     @cached_property
     def verdict(self) -> verdicts.Verdict:
@@ -240,10 +276,20 @@ class Analysis:
         )
 
     @cached_property
-    def gaps(self) -> dict[str, dict[str, Interval]]:
-        """{model of the verdict: {baseline, as within a sentence: interval of the model's accuracy minus its}}"""
-        found = [(m, b, compare(self.results, m, name)) for m in self.study.compare for name, b in BASELINES.items()]
-        return {m: {b.title.lower(): c.difference for a, b, c in found if a == m and c} for m in self.study.compare}
+    def gaps(self) -> dict[str, dict[str, Comparison]]:
+        """{model of the verdict: {what costs next to nothing, as within a sentence: the model against it}}
+
+        Those are the baselines, and recipes of texture alone.
+        """
+        cheap = {name: b.title.lower() for name, b in BASELINES.items()}
+        recipes = {m: r for m in self.models if isinstance(r := self.study.models[m], RecipeModel)}
+        cheap |= {m: r.title for m, r in recipes.items() if all(part.texture for part in r.parts.values())}
+        return {m: {cheap[c.b]: c for c in self.comparisons if c.a == m and c.b in cheap} for m in self.study.compare}
+
+    @cached_property
+    def claims(self) -> list[ClaimRow]:
+        """Every number that the seed study published, beside ours."""
+        return claims_table(self.study, self.shared, self.dataset.source.kind == "published")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:

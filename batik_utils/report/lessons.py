@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from batik_utils import wording as say
 from batik_utils.plates import Plate
+from batik_utils.stats.compare import Comparison
 from batik_utils.stats.intervals import Interval
 
 TAUGHT = {
@@ -48,20 +49,20 @@ def pictures(n: int, kind: str, motifs: Sequence[str], chance: float) -> str:
     return f"{n:,} {PICTURES[kind]} are used: {say.listed(motifs)}. {guess}"
 
 
-def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[str, Interval]) -> str:
+def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[str, Comparison]) -> str:
     """Whether a model has been shown to know more than what costs next to nothing.
 
-    over is {simple method: the model's accuracy minus its, on the same folds}; chance is a fraction.
+    over is {simple method: the model against it}; chance is a fraction.
     """
     if accuracy is None:
         return f"What {title} has learnt cannot be said: it has too few fits."
     if accuracy.low <= chance:
         return f"{title} has not been shown to have learnt anything: its interval holds chance."
-    simple = {SIMPLE.get(name, name): gap for name, gap in over.items()}
+    simple = {SIMPLE.get(name, name): c for name, c in over.items()}
     groups = {
-        "knows more than": [name for name, gap in simple.items() if gap.low > 0],
-        "has not been shown to know more than": [name for name, gap in simple.items() if gap.low <= 0 <= gap.high],
-        "knows less than": [name for name, gap in simple.items() if gap.high < 0],
+        "knows more than": [n for n, c in simple.items() if c.declared and c.difference.value > 0],
+        "has not been shown to know more than": [n for n, c in simple.items() if not c.declared],
+        "knows less than": [n for n, c in simple.items() if c.declared and c.difference.value < 0],
     }
     parts = [f"{does} {say.listed(names)}" for does, names in groups.items() if names]
     return f"{title} {'; it '.join(parts) or 'has learnt something'}."

@@ -12,8 +12,8 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from batik_utils.files import write_json
 from batik_utils.report.pages import VERSION
 from batik_utils.stats import metrics as scores
-from batik_utils.stats.claims import Verdict, claims_table
-from batik_utils.stats.compare import PublishedComparison, compare_published
+from batik_utils.stats.claims import Verdict
+from batik_utils.stats.compare import PublishedComparison
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.power import Power, power_statement
 from batik_utils.stats.search import Choice, choose
@@ -120,6 +120,9 @@ class Model(Part):
     published: Published | None = None
     search: Choice | None = None
     grouped: Folds | None = None
+    """On the folds that both models of the verdict have: what stands beside other models."""
+    grouped_all: Folds | None = None
+    """Over all its folds, where they are more than those."""
     sources: Folds | None = None
     """The same with pictures of one source (vendor, camera, garment) on one side too."""
     others: Folds | None = None
@@ -150,7 +153,14 @@ class OnFolds(Part):
     p_b_better: Share
     rope: float
     p_adjusted: Share | None
-    """Holm's; null where there is but one comparison."""
+    """Holm's, over all comparisons across folds; null where there is but one."""
+
+
+class Tested(OnFolds):
+    """One comparison of the family, and the two that it compares."""
+
+    a: str
+    b: str
 
 
 class Comparison(Part):
@@ -163,6 +173,8 @@ class Comparison(Part):
     fits: dict[Literal["got", "planned"], Count]
     """Grouped fits of A and B."""
     grouped: OnFolds | None
+    family: list[Tested]
+    """All comparisons across folds, this one among them, that Holm's correction is over."""
     published: PublishedComparison | None
     power: Power | None
 
@@ -189,9 +201,17 @@ class Judged(Part):
     metric: str
     value: float
     n: Count | None
+    motif: str | None
+    read_off: float | None
+    """Of a number that was read off a plot: how far the reading may be off."""
     value_interval: Ends | None
     published: Median | None
+    expected: Ends | None
+    """Where a replicate of ours should lie, 95 %: their images, ours and the training seed have a part in it."""
     grouped: Mean | None
+    p_value: Share | None
+    """Of the two-sample test against ours; p_adjusted is Holm's over the study's claims."""
+    p_adjusted: Share | None
     verdict: Verdict
     reason: str
 
@@ -203,13 +223,15 @@ class Placed(Part):
     metric: str
     value: float
     n: Count | None
+    motif: str | None
+    read_off: float | None
     where: str
 
 
 class MetricsFile(Part):
     """The numbers of one study; accuracies, F1 and probabilities are fractions (0-1), intervals 95 % as [low, high]."""
 
-    version: Literal[3]
+    version: Literal[4]
     study: str
     title: str
     motifs: list[str]
@@ -256,14 +278,15 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
             "sentence": analysis.verdict.sentence,
             "fits": {"got": got, "planned": planned},
             "grouped": analysis.head,
-            "published": compare_published(results, a, b),
+            "family": analysis.comparisons,
+            "published": next((c for c in analysis.published_comparisons if c.median.b == b), None),
             "power": power_statement(results, a, b),
         },
-        "baselines": {name.removeprefix(BASELINE): _folds(results, name, "grouped") for name in baselines},
+        "baselines": {name.removeprefix(BASELINE): _folds(analysis.shared, name, "grouped") for name in baselines},
         "claims": {
             row.id: {name: getattr(row, name) for name in Judged.model_fields if name in type(row).model_fields}
             | {"grouped": row.grouped and {"value": row.grouped, "interval": row.grouped}}
-            for row in claims_table(study, results)
+            for row in analysis.claims
         },
         "published": {c.id: c.model_dump(exclude={"id", "what"}) for c in study.claims},
     }
@@ -274,7 +297,9 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
 
 def _protocols(analysis: "Analysis", model: str) -> dict[str, Any]:
     results, motifs = analysis.results, analysis.dataset.motifs
-    out: dict[str, Any] = {p: _folds(results, model, p) for p in FOLDED if results.select(model, p)}
+    out: dict[str, Any] = {p: _folds(analysis.shared, model, p) for p in FOLDED if analysis.shared.select(model, p)}
+    if analysis.title(model) in analysis.all_folds:
+        out["grouped_all"] = _folds(results, model, "grouped")
     if summary := analysis.summaries.get(model):
         columns = zip(summary.seeds, summary.accuracy, summary.loss, summary.macro_f1, strict=True)
         seeds = [dict(zip(("seed", "accuracy", "loss", "macro_f1"), row, strict=True)) for row in columns]
@@ -291,10 +316,10 @@ def _protocols(analysis: "Analysis", model: str) -> dict[str, Any]:
         }
         if choice := choose(results, model):
             out["search"] = choice
-    if model in analysis.oofs:
+    if model in analysis.per_motif:
         # Not for "permuted": there an image has another label in each repeat.
         out["grouped"]["per_class"] = _per_class(analysis.per_motif[model].set_axis(motifs))
-    if fits := [r for r in results.select(model, "grouped") if r.alone]:
+    if fits := [r for r in analysis.shared.select(model, "grouped") if r.alone]:
         out["alone"] = {
             name: float(np.mean([scores.accuracy(r.y_true, r.alone[name]) for r in fits])) for name in fits[0].alone
         }

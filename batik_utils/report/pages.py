@@ -18,7 +18,7 @@ from batik_utils.strict_yaml import read_yaml
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study, study_names
 
-VERSION: Literal[3] = 3
+VERSION: Literal[4] = 4
 """Of metrics.json, raised whenever a key changes its name or meaning; an older one is not read."""
 FILES = {
     "report.html": "Read the report",

@@ -17,14 +17,14 @@ from batik_utils.files import read_sealed
 
 VARIABLE = "BATIK_SNAPSHOT"
 """The environment variable that tells a notebook's kernel where the snapshot is."""
-DRAWN = "augmented"
-"""What only a figure is made of: not kept, as its code may change (and moving pictures needs TensorFlow)."""
+DRAWN = {"augmented", "layers"}
+"""What only a figure or table is made of: not kept, as its code may change (and TensorFlow would be needed)."""
 
 
 def dump(analysis: Any) -> tuple[bytes, list[str]]:
     """An analysis with all that it derives, as bytes, and the files of images that it needs besides."""
     for name, what in vars(type(analysis)).items():  # once here rather than once in every kernel
-        if isinstance(what, cached_property) and name != DRAWN:
+        if isinstance(what, cached_property) and name not in DRAWN:
             getattr(analysis, name)
     kept, images = copy.copy(analysis), analysis.dataset.images
     if analysis.clean_features is not None:

@@ -1,7 +1,7 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -17,12 +17,15 @@ from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
-from batik_utils.stats.claims import ClaimRow
+from batik_utils.stats.claims import SHUFFLED, ClaimRow
 from batik_utils.stats.compare import PublishedComparison
-from batik_utils.stats.intervals import nadeau_bengio
-from batik_utils.stats.metrics import accuracy, fold_scores, grouped_interval, macro_f1
+from batik_utils.stats.intervals import wilson
+from batik_utils.stats.metrics import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
 from batik_utils.study import Augmentation, RecipeModel
 from batik_utils.values import Dataset, FitResult
+
+MOTIF_SCORES = {f"{SHUFFLED}{score}" for score in ("precision", "recall", "f1")}
+"""Metrics of claims that are one motif's in a report from shuffled labels, or their mean."""
 
 
 def data_table(dataset: Dataset) -> pd.DataFrame:
@@ -76,7 +79,8 @@ def published_table(analysis: Analysis) -> pd.DataFrame:
         place, title = s.seeds.index(s.median.fit.seed), analysis.title(model)
         shares = (say.percent(s.median_accuracy), f"{s.correct[place]} of {s.n_test}", say.percent_range(s))
         scores = (say.number(s.loss[place], 3), say.number(s.macro_f1[place], 3))
-        rows.append((title, claims.get(title), *shares, say.percent_range(s.interval), *scores))
+        published = say.percent(claims[title]) if title in claims else None
+        rows.append((title, published, *shares, say.percent_range(s.interval), *scores))
     return _claimed(_frame("model; published; median; right; over seeds; 95 % interval; loss; macro F1", rows))
 
 
@@ -92,18 +96,23 @@ def mcnemar_table(analysis: Analysis, comparisons: Sequence[PublishedComparison]
     """One row per pair of models on the published split: images that only one got right, exact p of each seed."""
     rows = []
     for c in comparisons:
-        p = [t.p_value for t in c.seeds]
+        p = [t.p for t in c.seeds]
         seeds = (f"{_p(min(p))} – {_p(max(p))}", f"{sum(v < 0.05 for v in p)} of {len(p)}")
-        only = (c.median.only_a, c.median.only_b, _p(c.median.p_value))
+        only = (c.median.only_a, c.median.only_b, _p(c.median.p))
         rows.append((analysis.title(c.median.a), analysis.title(c.median.b), *only, *seeds))
-    return _frame("A; B; only A right; only B right; p, median seeds; p, over seeds; seeds with p < 0.05", rows)
+    name = "p (Holm)" if len(rows) > 1 else "p"
+    return _frame(
+        f"A; B; only A right; only B right; {name}, median seeds; {name}, over seeds; seeds with p < 0.05", rows
+    )
 
 
 def search_frame(analysis: Analysis) -> pd.DataFrame:
-    """Every setting tried, best of each model first: columns label, …, val_accuracy, test_accuracy, chosen."""
+    """Every setting tried, best of each model first: columns label, …, val_accuracy, test_accuracy, chosen, n_*."""
     tried = [m for m in analysis.models if analysis.study.models[m].search]
+    fits = {m: analysis.results.select(m, "search").items for m in tried}
+    sizes = {m: {"n_val": len(f[0].val_paths), "n_test": len(f[0].paths)} for m, f in fits.items() if f}
     rows = [
-        asdict(row.hyper) | row._asdict() | {"label": analysis.title(model), "chosen": place == 0}
+        asdict(row.hyper) | row._asdict() | sizes[model] | {"label": analysis.title(model), "chosen": place == 0}
         for model in tried
         for place, row in enumerate(ranking(analysis.results, model))
     ]
@@ -114,21 +123,33 @@ def search_table(every: pd.DataFrame, top: int = 3) -> pd.DataFrame:
     """The best settings of each model on validation."""
     best = every.groupby("label", sort=False).head(top)
     names = {"label": "model", "epochs": "epochs", "learning_rate": "rate", "dropout": "dropout", "seeds": "seeds"}
-    names |= {"val_accuracy": "validation", "val_loss": "validation loss", "test_accuracy": "test"}
-    shown = {column: best[column].map(say.percent) for column in ("val_accuracy", "test_accuracy")}
+    names |= {
+        "val_accuracy": "validation",
+        "val_loss": "validation loss",
+        "test_accuracy": "test",
+        "interval": "95 % interval",
+    }
+    right = {
+        share: list(zip(best[share], best[n], strict=True))
+        for share, n in (("val_accuracy", "n_val"), ("test_accuracy", "n_test"))
+    }
+    shown: dict[str, Any] = {share: [say.of_images(*of) for of in pairs] for share, pairs in right.items()}
+    shown["interval"] = [say.percent_range(wilson(share * n, n)) for share, n in right["test_accuracy"]]
+    shown["val_loss"] = best["val_loss"].map(partial(say.number, decimals=3))
     shown |= {column: best[column].map("{:g}".format) for column in ("learning_rate", "dropout")}
     return best.assign(**shown)[list(names)].rename(columns=names)
 
 
 def grouped_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per model and baseline under the grouped protocol: mean accuracy, corrected interval, fits."""
+    """One row per model and baseline on the shared folds: mean accuracy, corrected interval, macro F1, folds, fits."""
     rows = []
     for title, model in {analysis.title(m): m for m in [*analysis.models, *BASELINES]}.items():
         if interval := analysis.grouped_intervals.get(title):
-            f1 = fold_scores(analysis.results, model, metric="macro_f1")["value"]
+            f1 = fold_scores(analysis.shared, model, metric="macro_f1")
             accuracies = (say.percent(interval.value), say.percent_range(interval))
-            rows.append((title, *accuracies, say.number(f1.mean(), 3), len(f1)))
-    return _frame("model; accuracy; 95 % interval; macro F1; fits", rows)
+            folds = len(f1.groupby(["repeat", "fold"]))
+            rows.append((title, *accuracies, say.number(mean_over_seeds(f1).mean(), 3), folds, len(f1)))
+    return _frame("model; accuracy; 95 % interval; macro F1; folds; fits", rows)
 
 
 def sources_table(analysis: Analysis) -> pd.DataFrame:
@@ -144,18 +165,17 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
 
 def recipe_table(analysis: Analysis, model: str) -> pd.DataFrame:
     """One row per candidate of a recipe: its accuracy alone on the outer folds, and in which share it was chosen."""
-    fits = analysis.results.select(model, "grouped").items
+    fits = analysis.shared.select(model, "grouped").items
     chosen = Counter(fit.chosen.rpartition(", ")[0] for fit in fits)
     heads = Counter(tuple(fit.chosen.split(", ")) for fit in fits)
     rows, recipe = [], analysis.study.models[model]
     assert isinstance(recipe, RecipeModel)
     for name in recipe.candidates:
-        folds = [accuracy(fit.y_true, fit.alone[name]) for fit in fits]
-        alone = nadeau_bengio(folds, analysis.study.grouped.folds)
+        alone = _over_folds(fits, [accuracy(fit.y_true, fit.alone[name]) for fit in fits])
         often = [(head, n) for (candidate, head), n in heads.most_common() if candidate == name]
         told = f"{often[0][0]} ({often[0][1]})" if often else "–"
-        rows.append((name, say.percent(alone.value), say.percent_range(alone), f"{chosen[name]} of {len(fits)}", told))
-    return _frame("candidate; alone; 95 % interval; chosen; most often with", rows)
+        rows.append((name, alone, f"{chosen[name]} of {len(fits)}", told))
+    return _frame("candidate; alone, 95 % interval; chosen; most often with", rows)
 
 
 def others_scores(analysis: Analysis) -> dict[str, NDArray[np.float64]]:
@@ -178,10 +198,10 @@ def others_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def many_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per model: how often the motif is the first guess, or among the first three; macro F1."""
+    """One row per model on the shared folds: how often the motif is the first guess, or among the first three; F1."""
     rows = []
     for model in analysis.models:
-        if fits := analysis.results.select(model, "grouped").items:
+        if fits := analysis.shared.select(model, "grouped").items:
             every = range(len(analysis.motifs))
             scores = [
                 (
@@ -192,20 +212,30 @@ def many_table(analysis: Analysis) -> pd.DataFrame:
                 )
                 for f in fits
             ]
-            *shares, f1 = np.mean(scores, axis=0).tolist()
-            rows.append((analysis.title(model), *map(say.percent, shares), say.number(f1, 3)))
+            *shares, f1 = np.transpose(scores)
+            told = (_over_folds(fits, share.tolist()) for share in shares)
+            rows.append((analysis.title(model), *told, say.number(float(f1.mean()), 3)))
     return _frame("model; first guess right; balanced; among the first three; macro F1", rows)
 
 
+def _over_folds(fits: Sequence[FitResult], values: Sequence[float]) -> str:
+    """A share of each fit as "83.6 % (77.9–89.3 %)": mean and corrected interval over folds."""
+    where = [(r.fit.repeat, r.fit.fold, r.fit.seed, len(r.paths), v) for r, v in zip(fits, values, strict=True)]
+    band = folds_interval(_frame("repeat; fold; seed; n; value", where))
+    return "–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})"
+
+
 def comparison_table(analysis: Analysis) -> pd.DataFrame:
-    """The verdict's pretrained model against each other: difference with interval, p, posterior probabilities."""
-    rows, p_name = [], "p"
+    """All comparisons across folds, each on the folds that its two models share: both means, difference, p, beliefs."""
+    rows, p_name = [], "p (Holm)" if len(analysis.comparisons) > 1 else "p"
     for c in analysis.comparisons:
-        p, p_name = (c.p_value, "p") if c.p_adjusted is None else (c.p_adjusted, "p (Holm)")
+        means = f"{say.hundredths(c.mean_a)} and {say.percent(c.mean_b)}"
         difference = f"{say.signed_points(c.difference.value)} ({say.points_range(c.difference)})"
         beliefs = map(say.probability, (c.p_a_better, c.p_same, c.p_b_better))
-        rows.append((analysis.title(c.a), analysis.title(c.b), difference, _p(p), *beliefs))
-    return _frame(f"A; B; A − B, 95 % interval; {p_name}; P(A better); P(same); P(B better)", rows)
+        folds = c.folds * c.repeats
+        rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, folds, _p(c.p), *beliefs))
+    columns = f"A; B; A and B; A − B, 95 % interval; folds; {p_name}; P(A better); P(same); P(B better)"
+    return _frame(columns, rows)
 
 
 def per_motif_table(analysis: Analysis) -> pd.DataFrame:
@@ -215,7 +245,8 @@ def per_motif_table(analysis: Analysis) -> pd.DataFrame:
     for scores in found.values():
         for name in ("precision", "recall", "F1"):
             cells = scores[[name, f"{name}_low", f"{name}_high"]].to_numpy()
-            scores[name] = [f"{value:.2f} ({low:.2f}–{high:.2f})" for value, low, high in cells]
+            two = [[say.number(v, 2) for v in row] for row in cells]
+            scores[name] = [f"{value} ({low}–{high})" for value, low, high in two]
     shown = pd.concat(found, names=["model", "motif"]).reset_index()
     return shown[["model", "motif", "precision", "recall", "F1", "support"]]
 
@@ -224,47 +255,46 @@ def calibration_table(analysis: Analysis, calibrations: Sequence[Calibration]) -
     """One row per model: confidence and accuracy; calibration error, Brier score and loss, before and after scaling."""
     rows = []
     for c in calibrations:
-        cells = [f"{getattr(c.before, m):.3f} → {getattr(c.after, m):.3f}" for m in ("ece", "brier", "log_loss")]
+        pairs = [(getattr(c.before, m), getattr(c.after, m)) for m in ("ece", "brier", "log_loss")]
+        cells = [" → ".join(say.number(v, 3) for v in pair) for pair in pairs]
         means = (say.percent(c.before.confidence), say.percent(c.before.accuracy), say.number(c.temperature, 2))
         rows.append((analysis.title(c.model), *means, *cells))
     return _frame("model; confidence; accuracy; temperature; calibration error; Brier score; loss", rows)
 
 
-def curve_frame(analysis: Analysis) -> pd.DataFrame:
-    """Per model and training images per motif: mean accuracy and corrected interval; label, images, mean, low, high."""
-    curves = {r.fit.protocol for r in analysis.results if r.fit.protocol.startswith("curve-")}
-    steps = sorted(int(protocol.removeprefix("curve-")) for protocol in curves)
-    every = ((m, k) for m in analysis.models for k in steps)
-    found = ((m, k, grouped_interval(analysis.results, m, protocol=f"curve-{k}")) for m, k in every)
-    bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high)) for m, k, i in found if i is not None)
-    return _frame("label; images; mean; low; high", bands)
-
-
-def corruption_frame(analysis: Analysis) -> pd.DataFrame:
-    """Mean accuracy over grouped fits: columns label, corruption ("none" is the untouched image), accuracy."""
-    rows = []
-    for model in analysis.models:
-        there = [set(r.corruptions) for r in analysis.results.select(model, "grouped")]
-        every = sorted(set.intersection(*there)) if there else []
-        for corruption in ["", *every] if every else []:
-            scores = fold_scores(analysis.results, model, corruption=corruption or None)["value"]
-            rows.append((analysis.title(model), corruption or "none", float(scores.mean())))
-    return _frame("label; corruption; accuracy", rows)
-
-
 def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
-    """The claims table as short text."""
+    """The claims table as short text; numbers of the shuffled reports' motifs have a table of their own."""
     out = []
     for r in rows:
-        plain = r.metric in {"loss", "macro_f1"}
-        show, ours = partial(say.number, decimals=3) if plain else say.percent, "–"
+        if r.metric in MOTIF_SCORES:
+            continue
+        show, ours = _claimed_as(r), "–"
         if r.published:
             low, high = r.published.range
-            band = f"{show(low)}–{show(high)}" if plain else say.percent_range(say.Band(low, high))
+            band = say.percent_range(say.Band(low, high)) if show is say.percent else f"{show(low)}–{show(high)}"
             ours = f"{show(r.published.median)} ({band})"
+        value = say.of_images(r.value, r.n) if r.metric == "ten_images" and r.n else show(r.value)
+        shown = f"about {value} (read off)" if r.read_off else value
         grouped = "–" if r.grouped is None else show(r.grouped.value)
-        out.append((r.what, show(r.value), ours, grouped, f"**{r.verdict}**", r.reason))
+        out.append((r.what, shown, ours, grouped, f"**{r.verdict}**", r.reason))
     return _frame("claim; published; ours, same split; ours, grouped; verdict; why", out)
+
+
+def shuffled_table(rows: Sequence[ClaimRow], motifs: Sequence[str]) -> pd.DataFrame:
+    """Precision, recall and F1 of the seed's shuffled reports beside what shuffling shows here."""
+    names = dict(zip(motifs, say.motif_names(motifs), strict=True))
+    out = [
+        (r.what, names.get(r.motif or "", "all"), say.number(r.value, 2), f"**{r.verdict}**", r.reason)
+        for r in rows
+        if r.metric in MOTIF_SCORES
+    ]
+    return _frame("claim; motif; published; verdict; why", out)
+
+
+def _claimed_as(row: ClaimRow) -> Callable[[float], str]:
+    if row.metric.endswith("images") and row.metric != "ten_images":
+        return partial(say.number, decimals=0)
+    return partial(say.number, decimals=3) if row.metric in {"loss", "train_loss", "macro_f1"} else say.percent
 
 
 def ten_images(result: FitResult) -> list[int]:
@@ -279,8 +309,9 @@ def ten_table(analysis: Analysis) -> pd.DataFrame:
     claims, rows = analysis.published_claims("ten_images"), []
     for model, s in analysis.summaries.items():
         title, ten = analysis.title(model), ten_images(s.median)
-        right = accuracy(s.median.y_true[ten], s.median.y_prob[ten])
-        rows.append((title, claims.get(title), say.percent(right), say.percent(s.median_accuracy)))
+        right = say.of_images(accuracy(s.median.y_true[ten], s.median.y_prob[ten]), len(ten))
+        published = say.of_images(claims[title], 10) if title in claims else None
+        rows.append((title, published, right, say.of_images(s.median_accuracy, s.n_test)))
     return _claimed(_frame("model; published, ten pictures; ours, these pictures; ours, all test images", rows))
 
 
@@ -291,9 +322,8 @@ def _frame(columns: str, rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
 def _claimed(frame: pd.DataFrame) -> pd.DataFrame:
     """The table; without its second column, of the seed study's numbers, where there are none: then all are ours."""
     name = frame.columns[1]
-    shown = frame.assign(**{name: frame[name].map(say.percent, na_action="ignore")})
     if frame[name].notna().any():
-        return shown
+        return frame
     return frame.drop(columns=name).rename(columns=lambda column: column.removeprefix("ours, "))
 
 

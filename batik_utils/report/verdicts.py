@@ -9,11 +9,8 @@ from dataclasses import dataclass
 
 from batik_utils import wording as say
 from batik_utils.stats import claims
-from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.compare import Comparison, PublishedComparison
-from batik_utils.stats.intervals import Interval, VarianceSplit
-from batik_utils.stats.power import Power
-from batik_utils.stats.search import Choice
+from batik_utils.stats.intervals import Interval
 from batik_utils.values import Dataset
 
 TOO_FEW = "too few fits"
@@ -52,13 +49,12 @@ def verdict(comparison: Comparison | None, title_a: str, title_b: str, got: int,
         return Verdict(word, f"{opening}: {got} of {expected} planned fits have a result{common}.", f"{opening}.")
     means = f"{opening}: {say.percent(c.mean_a)} against {say.percent(c.mean_b)} on the same folds"
     gap, interval = say.signed_points(c.difference.value), f"{INTERVAL} {say.points_range(c.difference)}"
-    p = say.p_value(c.p_value) if c.p_adjusted is None else f"{say.p_value(c.p_adjusted)} after Holm’s correction"
     seeds = f"{c.seeds_a} and {c.seeds_b} training seeds"
     if c.seeds_a == c.seeds_b:
         seeds = say.count(c.seeds_a, "training seed")
     evidence = (
-        f"(difference {gap}, {interval}, {p}; P({title_a} better) {say.probability(c.p_a_better)}, "
-        f"P(same within {say.points(c.rope)}) {say.probability(c.p_same)}, "
+        f"(difference {gap}, {interval}, {_p(c)}; P({title_a} better) {say.probability(c.p_a_better)}, "
+        f"P(same within {set_beforehand(c.rope)}) {say.probability(c.p_same)}, "
         f"P({title_b} better) {say.probability(c.p_b_better)}; "
         f"{say.count(c.folds, 'fold')} × {say.count(c.repeats, 'repeat')}, {seeds})"
     )
@@ -70,10 +66,11 @@ def mcnemar(found: Mapping[str, PublishedComparison]) -> str:
     if not found:
         return "No two models have fits on this split."
     n = next(iter(found.values())).median.n
-    apart = {pair: c.median.p_value < 0.05 for pair, c in found.items()}
+    apart = {pair: c.median.p < 0.05 for pair, c in found.items()}
     told, untold = ("; ".join(pair for pair, yes in apart.items() if yes is side) for side in (True, False))
     parts = [f"{does} {pairs}" for does, pairs in (("tells apart", told), ("does not tell apart", untold)) if pairs]
-    return f"On these {say.count(n, 'image')}, with p < 0.05, the test {', and '.join(parts)}."
+    corrected = " after Holm’s correction" if len(found) > 1 else ""
+    return f"On these {say.count(n, 'image')}, with p < 0.05{corrected}, the test {', and '.join(parts)}."
 
 
 def mistake_cost(c: Comparison | None, title: str, variant: str, mistake: str) -> str:
@@ -87,7 +84,7 @@ def mistake_cost(c: Comparison | None, title: str, variant: str, mistake: str) -
         says = f"Unexpectedly, {mistake} does better by {say.points(c.difference.value)}"
     return (
         f"{says}: {title} reaches {say.percent(c.mean_a)}, {variant} {say.percent(c.mean_b)} "
-        f"({INTERVAL} of the difference {say.points_range(c.difference)}, {say.p_value(c.p_value)})."
+        f"({INTERVAL} of the difference {say.points_range(c.difference)}, {_p(c)})."
     )
 
 
@@ -102,47 +99,43 @@ def parameter_limit(scratch: tuple[str, int], pretrained: tuple[str, int], limit
     return f"{counts}: {say.listed(over) or 'both'} {are} {bound}."
 
 
-def learnt(title: str, accuracy: Interval | None, chance: float, over: Mapping[str, Interval]) -> str:
-    """Whether a model learnt more than chance (a fraction) and each baseline; over is {baseline: model minus it}."""
+def learnt(title: str, accuracy: Interval | None, chance: float, over: Mapping[str, Comparison]) -> str:
+    """Whether a model learnt more than chance (a fraction) and each baseline; over is {baseline: model against it}."""
     if accuracy is None:
         return f"Whether {title} beats chance cannot be said: it has too few fits."
     does = "better than" if accuracy.low > chance else "worse than" if accuracy.high < chance else ""
     does = f"does {does} chance" if does else "cannot be told from chance"
-    opening = f"{title} {does} ({say.percent(chance)}): {_mean(accuracy)}."
-    beaten = [f"{name} (by {say.points(gap.value)})" for name, gap in over.items() if gap.low > 0]
-    open_ = [f"{name} ({say.signed_points(gap.value)})" for name, gap in over.items() if gap.low <= 0 <= gap.high]
-    lost = [f"{name} (by {say.points(gap.value)})" for name, gap in over.items() if gap.high < 0]
+    opening = f"{title} {does} ({say.percent(chance)}): {reached(accuracy)}."
+    size = {name: say.points(c.difference.value) for name, c in over.items()}
+    beaten = [f"{name} (by {size[name]})" for name, c in over.items() if c.declared and c.difference.value > 0]
+    open_ = [f"{name} ({say.signed_points(c.difference.value)})" for name, c in over.items() if not c.declared]
+    lost = [f"{name} (by {size[name]})" for name, c in over.items() if c.declared and c.difference.value < 0]
     groups = (("it beats", beaten), ("it cannot be shown to beat", open_), ("it is beaten by", lost))
     parts = [f"{words} {say.listed(names)}" for words, names in groups if names]
     more = "" if open_ or lost else ", so it has learnt more than these baselines can"
     return f"{opening} On the same folds, {'; '.join(parts)}{more}." if parts else opening
 
 
-def variance(title: str, split: VarianceSplit) -> str:
-    """Whether the draw of images or the training seed moves a score more."""
-    if split.data_sd + split.seed_sd == 0:
-        return f"{title} scores the same in every fold and with every seed."
-    than = "which images are drawn matters far more than the training seed"
-    if split.seed_share > 0.5:
-        than = "the training seed matters more than which images are drawn"
-    elif split.seed_share > 0.2:
-        than = "which images are drawn matters more than the training seed, but both matter"
-    return (
-        f"For {title}, {than}: standard deviation {say.points(split.data_sd)} between folds, "
-        f"{say.points(split.seed_sd)} between training seeds of one fold "
-        f"({say.count(split.seeds, 'seed')}, {say.count(split.splits, 'fold')})."
-    )
+def all_folds(found: Mapping[str, Interval]) -> str:
+    """What is reached over more folds than those that are set side by side, {title: interval}; nothing without any."""
+    if not found:
+        return ""
+    told = say.listed([f"{title} {reached(i)} ({say.count(i.n, 'fold')})" for title, i in found.items()])
+    return f"Over all folds that it was fitted on, and not only the shared ones: {told}."
 
 
 def claims_summary(rows: Sequence[claims.ClaimRow]) -> str:
     """How many published numbers hold, and which do not."""
     n = Counter(r.verdict for r in rows)
-    words = {claims.WITHIN: "inside the interval that the images allow"}
-    order = (claims.REPRODUCED, claims.WITHIN, claims.NOT_REPRODUCED, claims.NOT_COMPARABLE)
-    parts = [f"{n[v]} {'is' if n[v] == 1 else 'are'} {words.get(v, v)}" for v in order if n[v]]
+    words = {claims.UNTOLD: "cannot be told either way"}
+    order = (claims.REPRODUCED, claims.UNTOLD, claims.NOT_REPRODUCED, claims.NOT_COMPARABLE)
+    counted = [(v, n[v], "is" if n[v] == 1 else "are") for v in order if n[v]]
+    parts = [f"{times} {words[v]}" if v in words else f"{times} {be} {v}" for v, times, be in counted]
     failed = [r.what for r in rows if r.verdict == claims.NOT_REPRODUCED]
     which = f" Not reproduced: {say.listed(failed)}." if failed else ""
-    return f"Of {say.count(len(rows), 'published number')}, {say.listed(parts)}.{which}"
+    shuffled = sum(r.metric.startswith(claims.SHUFFLED) for r in rows)
+    why = f" ({shuffled} of them from reports whose labels were shuffled)" if shuffled else ""
+    return f"Of {say.count(len(rows), 'published number')}, {say.listed(parts)}{why}.{which}"
 
 
 def sources(title: str, grouped: Interval | None, sources: Interval | None) -> str:
@@ -152,8 +145,8 @@ def sources(title: str, grouped: Interval | None, sources: Interval | None) -> s
     lost = f"{say.points(grouped.value - sources.value)} less than with near-duplicates together"
     if sources.value >= grouped.low:
         near = f"near the {say.percent(grouped.value)} with near-duplicates together"
-        lost = f"{near}: it leans little on who took a picture"
-    return f"{title} reaches {_mean(sources)}, {lost}. This is what to expect of it on pictures from elsewhere."
+        lost = f"{near}: no sign that it leans on who took a picture"
+    return f"{title} reaches {reached(sources)}, {lost}. This is what to expect of it on pictures from elsewhere."
 
 
 def others(title: str, mean: float, sd: float, best: str, accuracy: float, best_sd: float) -> str:
@@ -177,126 +170,21 @@ def missing_fits(got: int, expected: int, reasons: Sequence[str] = ()) -> str:
     return f"{got:,} of {say.count(expected, 'planned fit')} have a result; {gone}{why}."
 
 
-def calibration(found: Mapping[str, Calibration]) -> str:
-    """Which models' probabilities ({title: calibration}) can be believed, and whose loss a temperature lowers."""
-    if not found:
-        return "Calibration cannot be measured: there are too few folds."
-    groups: dict[str, list[str]] = {}
-    for title, c in found.items():
-        gap = c.before.confidence - c.before.accuracy
-        words = f"too {'sure' if gap > 0 else 'unsure'} of themselves"
-        if abs(gap) < 0.03:
-            words = (
-                "well calibrated" if c.before.ece < 0.06 else "right on the whole, but not at each level of confidence"
-            )
-        groups.setdefault(words, []).append(title)
-    says = "; ".join(f"{words}: {say.listed(titles)}" for words, titles in groups.items())
-    change = {title: c.after.log_loss - c.before.log_loss for title, c in found.items()}
-    does = {"lowers": [title for title, by in change.items() if by < -0.005]}
-    does["raises"] = [title for title, by in change.items() if by > 0.005]
-    does["hardly changes"] = [title for title, by in change.items() if abs(by) <= 0.005]
-    parts = [f"{verb} {{}} of {say.listed(titles)}" for verb, titles in does.items() if titles]
-    told = [part.format("that" if i else "the loss") for i, part in enumerate(parts)]
-    return f"{say.upper_first(says)}. A temperature, fitted on other folds, {say.listed(told)}."
-
-
-CORRUPTIONS = {
-    "greyscale": "stripped of colour",
-    "blur": "blurred",
-    "patches": "cut into patches and shuffled",
-    "border": "cut down to their border",
-}
-
-
-def corruptions(title: str, accuracies: Mapping[str, float], chance: float, n: int) -> str:
-    """What costs a model most of its accuracy on n images ({corruption: accuracy}), and if their border is enough."""
-    plain = accuracies["none"]
-    drops = [(plain - value, name) for name, value in accuracies.items() if name != "none"]
-    worst, name = min(drops, key=lambda drop: (-drop[0], drop[1]))
-    above = 2 * (chance * (1 - chance) / n) ** 0.5
-    if plain - chance <= above:
-        return f"{title} is too near chance on whole images to have much to lose."
-    opening = f"{title} loses most when images are {CORRUPTIONS.get(name, name)} ({say.points(worst)})."
-    # Two standard errors of a share of n images: less than that is noise.
-    if worst <= 2 * (max(plain * (1 - plain), 0.05) / n) ** 0.5:
-        opening = f"{title} loses next to nothing on tampered images."
-    # A model that is near chance on whole images has nothing that a border could explain.
-    border = accuracies.get("border", 0.0)
-    if border <= chance + above or plain - chance <= 2 * above:
-        return opening
-    return (
-        f"{opening} The border alone is enough for {say.percent(border)} (chance {say.percent(chance)}): part of the "
-        "accuracy may come from the margin and what is seen there."
-    )
-
-
 def permutation(title: str, accuracy: Interval | None, chance: float) -> str:
-    """The label-permutation control: with shuffled labels a model must fall to chance (a fraction)."""
+    """The label-permutation control: what leak, in accuracy above chance (a fraction), it shows or leaves possible."""
     if accuracy is None:
         return f"The label-permutation control of {title} has too few fits."
-    shown = f"({_mean(accuracy)}, chance {say.percent(chance)})"
-    says = f"falls to chance {shown}: no sign of a leak"
+    shown = f"({reached(accuracy)}, {say.count(accuracy.n, 'fold')}, chance {say.percent(chance)})"
     if accuracy.low > chance:
-        says = f"stays above chance {shown}: a leak is suspected"
-    elif accuracy.high < chance:
-        says = f"falls below chance {shown}, as balanced folds can make it: no sign of a leak"
-    return f"With labels shuffled, {title} {says}."
-
-
-def learning_curve(title: str, accuracies: Mapping[int, float], rise: float = 0.02) -> str:
-    """Whether more images would help; accuracies maps training images per motif to accuracy."""
-    steps = sorted(accuracies)
-    if len(steps) < 2:
-        return f"There are too few points for a learning curve of {title}."
-    first, before, last = (accuracies[step] for step in (steps[0], *steps[-2:]))
-    few, many = f"with {steps[0]} training images per motif", f"with {steps[-1]}"
-    path = f"from {say.percent(first)} {few} to {say.percent(last)} {many}"
-    if last - before >= rise:
-        return f"{title} is still rising, {path}: more images would probably help."
-    if before - last >= rise:
-        return f"{title} goes {path} and does not rise at the end: the curve is too noisy to be read."
-    return f"{title} has levelled off, {path}: more images of this kind would help little."
-
-
-def search(title: str, choice: Choice, seed_chose_by_test: bool = False) -> str:
-    """What choosing on validation gave, and what choosing on the test set would have shown."""
-    h, seed = choice.hyper, ", as the seed study did," if seed_chose_by_test else ""
-    shown = "the same here"
-    if choice.optimism > 1e-9:
-        shown = f"{say.percent(choice.test_chosen_accuracy)}, {say.points(choice.optimism)} too much"
-    return (
-        f"Of {say.count(choice.settings, 'setting')} of {title}, validation chose {say.count(h.epochs, 'epoch')}, a "
-        f"learning rate of {h.learning_rate:g} and a dropout of {h.dropout:g}: {say.percent(choice.val_accuracy)} on "
-        f"validation, {say.percent(choice.test_accuracy)} on the test images (mean of "
-        f"{say.count(choice.seeds, 'seed')}). Choosing on the test images{seed} would have shown {shown}; "
-        f"the best single fit, {say.percent(choice.best_single)}."
-    )
-
-
-def power(found: Power | None, title_a: str, title_b: str) -> str:
-    """What the present images can tell apart, and how many would be needed."""
-    if found is None:
-        return f"The power of the comparison between {title_a} and {title_b} cannot be said: they share no folds."
-    planted, target = say.points(found.planted), say.percent(0.8, 0)
-    enough = ", which is enough"
-    if found.detectable >= 1:
-        enough = f"; none, however large, would be found {target} of the time"
-    elif found.found < 0.8:
-        enough = f"; only one of {say.points(found.detectable)} would be found {target} of the time"
-    need = "The two are right equally often, so no number of images would tell them apart"
-    if found.images_needed is not None:
-        need = (
-            f"To tell the two apart as they are on fresh test images (only {title_a} right on "
-            f"{say.percent(found.only_a)}, only {title_b} on {say.percent(found.only_b)}) with {target} power takes "
-            f"{say.count(found.images_needed, 'image')}"
+        return f"With labels shuffled, {title} stays above chance {shown}: a leak is suspected."
+    if accuracy.high < chance:
+        return (
+            f"With labels shuffled, {title} falls below chance {shown}, as balanced folds can make it: no leak shows."
         )
-    if found.published_n is not None and found.published_found is not None:
-        would = f"would find {planted} {say.percent(found.published_found)} of the time"
-        need += f"; the one fixed split has {found.published_n} and {would}"
+    room = say.points(accuracy.high - chance)
     return (
-        f"With {say.count(found.n_images, 'image')}, {say.count(found.folds, 'fold')} and "
-        f"{say.count(found.repeats, 'repeat')}, a true difference of {planted} between {title_a} and {title_b} would "
-        f"be found {say.percent(found.found)} of the time{enough}. {need}."
+        f"With labels shuffled, {title} cannot be told from chance {shown}: a leak that is worth more than {room} is "
+        "excluded, a smaller one is not."
     )
 
 
@@ -315,14 +203,16 @@ def audit(dataset: Dataset) -> str:
     )
 
 
-def twins(total: int, n: int, accuracies: Mapping[str, tuple[float, float]]) -> str:
+def twins(total: int, n: int, accuracies: Mapping[str, tuple[Interval | None, float]]) -> str:
     """How many of a split's test images have a twin in training; {title: accuracy (without them, of all)}."""
     of = f"of the {say.count(total, 'test image')} of the one fixed split (@sec-protocols)"
     if not n:
         return f"None {of} has a near-duplicate among its training images."
-    less = {title: say.percent(rest) if rest == rest else "nothing" for title, (rest, _) in accuracies.items()}
     have, them = ("has", "it") if n == 1 else ("have", "them")
-    parts = "; ".join(f"{title} {less[title]} ({say.percent(accuracies[title][1])} with {them})" for title in less)
+    parts = "; ".join(
+        f"{title} {reached(rest) if rest else 'nothing'} ({say.percent(every)} with {them})"
+        for title, (rest, every) in accuracies.items()
+    )
     shown = f"Without {them}, the median seed reaches: {parts}."
     return f"{n} {of} {have} a near-duplicate among its training images. {shown}"
 
@@ -341,5 +231,15 @@ def _word(c: Comparison) -> str:
     return "better" if c.difference.value > 0 else "worse"
 
 
-def _mean(interval: Interval) -> str:
+def reached(interval: Interval) -> str:
+    """A number with its interval, as sentences give it."""
     return f"{say.percent(interval.value)}, {INTERVAL} {say.percent_range(interval)}"
+
+
+def _p(c: Comparison) -> str:
+    return say.p_value(c.p) + ("" if c.p_adjusted is None else " after Holm’s correction")
+
+
+def set_beforehand(fraction: float) -> str:
+    """Points that were set beforehand and not measured: no decimals are made up."""
+    return f"{100 * fraction:g}{say.NBSP}points"

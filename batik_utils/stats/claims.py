@@ -1,22 +1,30 @@
 """Every number that a seed study published, beside ours, with a verdict word and the reason in one line."""
 
-from typing import Literal, NamedTuple, get_args
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from batik_utils.stats.intervals import Interval, wilson
+from batik_utils.stats.compare import holm
+from batik_utils.stats.intervals import LEVEL, Interval, wilson
 from batik_utils.stats.metrics import METRICS, SMALLEST, PublishedSummary, grouped_interval, macro_f1, published_summary
-from batik_utils.stats.mistakes import mispaired_fit
+from batik_utils.stats.mistakes import Mispaired, mispaired_fit
 from batik_utils.study import Claim, PretrainedModel, Study
 from batik_utils.values import Results
-from batik_utils.wording import NBSP, count, percent, percent_range
+from batik_utils.wording import NBSP, Band, count, number, of_images, p_value, percent, percent_range
 
-Verdict = Literal["reproduced", "within interval", "not reproduced", "not comparable"]
-REPRODUCED, WITHIN, NOT_REPRODUCED, NOT_COMPARABLE = get_args(Verdict)
-"""Within our range over training seeds (accuracies as whole images); outside it, but inside the interval of our median
-seed; outside both; the model, the images or the way of counting is not the seed's."""
+Verdict = Literal["reproduced", "cannot be told", "not reproduced", "not comparable"]
+REPRODUCED, UNTOLD, NOT_REPRODUCED, NOT_COMPARABLE = get_args(Verdict)
+"""Inside the interval that predicts such a number from ours (see expected), and no two-sample test tells the two apart;
+inside or outside, but the test says otherwise, so that a noisy model does not pass by its noise; outside, and the test,
+corrected, tells them apart; the model, the images or the way of counting is not the seed's."""
+SHUFFLED = "paired_wrong_"
+"""How the metrics of the seed's shuffled reports begin."""
+SHARES = {"accuracy", "train_accuracy"}
+"""The metrics that are shares of images."""
 
 
 class OnSplit(NamedTuple):
@@ -27,55 +35,148 @@ class OnSplit(NamedTuple):
     range: tuple[float, float]
     """Lowest and highest over training seeds."""
     interval: Interval | None
-    """Wilson (accuracy) or bootstrap over images (loss, F1) of the median seed."""
+    """Wilson (shares of images) or bootstrap over images (loss, F1) of the median seed."""
 
 
 class ClaimRow(Claim):
     """A claim with what became of it; None where there is no such number."""
 
     value_interval: Interval | None = None
-    """Wilson, of the published value on its own n images (accuracies only)."""
+    """Wilson, of the published value on its own n images (shares of images only)."""
     published: OnSplit | None = None
+    expected: Interval | None = None
+    """Where a replicate of ours should lie; its value is the mean over our training seeds."""
     grouped: Interval | None = None
     """Ours across grouped folds, Nadeau-Bengio."""
-    verdict: Verdict
-    reason: str
+    p_value: float | None = None
+    """Of the two-sample test against ours: Fisher's exact for shares of images (our median seed), else of the t
+    statistic that the predictive interval rests on."""
+    p_adjusted: float | None = None
+    """Holm's, over the study's claims that are tested; None where there is but one."""
+    verdict: Verdict = NOT_COMPARABLE
+    reason: str = ""
 
 
-def claims_table(study: Study, results: Results) -> list[ClaimRow]:
-    """One row per claim of the study, in the study's order."""
-    return [_row(claim, study, results) for claim in study.claims]
+def claims_table(study: Study, results: Results, same_images: bool = True) -> list[ClaimRow]:
+    """One row per claim of the study, in the study's order; same_images says whether the pictures are the seed's."""
+    shuffled: dict[str, Mispaired] = {}
+    rows = [_row(claim, study, results, same_images, shuffled) for claim in study.claims]
+    tested = {row.id: row.p_value for row in rows if row.p_value is not None}
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+    return [_judged(row, adjusted[row.id]) if row.id in adjusted else row for row in rows]
 
 
-def _row(claim: Claim, study: Study, results: Results) -> ClaimRow:
+def expected(values: Sequence[float], sampling: float) -> tuple[Interval, float]:
+    """Where another run of the same should lie, 95 %, and the degrees of freedom, from values [seeds] of ours.
+
+    Its variance is `sampling` (their images and ours) plus the training seed's, once for their run and once for our
+    mean over seeds; degrees of freedom by Welch and Satterthwaite. A seed of ours alone shows no spread.
+    Sources: P. Patil, R. D. Peng and J. T. Leek, Perspectives on Psychological Science 11 (2016) 539-544, for
+    judging a replication by such an interval; J. R. Spence and D. J. Stanley, PLOS ONE 11 (2016) e0162874.
+    """
+    seeds, mean = len(values), float(np.mean(values))
+    spread = float(np.var(values, ddof=1)) * (1 + 1 / seeds) if seeds > 1 else 0.0
+    freedom = (sampling + spread) ** 2 * (seeds - 1) / spread**2 if spread else math.inf
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(sampling + spread)
+    return Interval(mean, mean - reach, mean + reach, seeds), freedom
+
+
+def binomial_variance(share: float, ours: int, theirs: int) -> float:
+    """Variance of the difference of two shares of as many images, at a share that is drawn in, so that it is never 0.
+
+    Source: A. Agresti and B. A. Coull, The American Statistician 52 (1998) 119-126, for (x + 2) / (n + 4).
+    """
+    drawn_in = (share * ours + 2) / (ours + 4)
+    return drawn_in * (1 - drawn_in) * (1 / ours + 1 / theirs)
+
+
+def _row(claim: Claim, study: Study, results: Results, same_images: bool, shuffled: dict[str, Mispaired]) -> ClaimRow:
     summary = published_summary(results, claim.model)
-    ours, verdict = None, NOT_COMPARABLE
+    found: dict[str, Any] = {}
     if summary is None:
-        reason = _unavailable(claim, study, results)
-    elif claim.metric == "paired_wrong_accuracy":
-        reason = _artefact(claim, study, summary)
-    elif claim.metric == "ten_images":
-        n = claim.n or 10
-        band, right = percent_range(wilson(shown := round(claim.value * n), n)), percent(summary.median_accuracy)
-        reason = (
-            f"the {n} images are not named; {shown} of {n} allows anything in {band}, and our median seed would "
-            f"get {right} of such images."
-        )
+        found["reason"] = _unavailable(claim, study, results)
+    elif claim.metric.startswith(SHUFFLED):
+        if claim.model not in shuffled:
+            shuffled[claim.model] = mispaired_fit(summary.median, study.motifs)
+        found["reason"] = _artefact(claim, study, shuffled[claim.model])
+    elif claim.metric.endswith("images"):
+        found |= _images(claim, results, summary, same_images)
     elif values := getattr(summary, claim.metric):
-        median = values[summary.seeds.index(summary.median.fit.seed)]
-        ours = OnSplit(median, (min(values), max(values)), _interval(claim, summary, median))
-        verdict, reason = _judge(claim, study, summary, ours)
+        found |= _measured(claim, study, summary, values, same_images)
     else:
-        reason = "our fits kept no training accuracy."
-    counted = claim.n if claim.metric not in {"loss", "macro_f1"} else None
-    return ClaimRow(
-        **dict(claim),
-        value_interval=wilson(round(claim.value * counted), counted) if counted else None,
-        published=ours,
-        grouped=grouped_interval(results, claim.model, claim.metric) if claim.metric in METRICS else None,
-        verdict=verdict,
-        reason=reason,
-    )
+        found["reason"] = f"our fits kept no training {'loss' if claim.metric == 'train_loss' else 'accuracy'}."
+    if claim.metric in SHARES | {f"{SHUFFLED}accuracy", "ten_images"} and claim.n:
+        found["value_interval"] = wilson(round(claim.value * claim.n), claim.n)
+    if claim.metric in METRICS and claim.read_off is None:
+        found["grouped"] = grouped_interval(results, claim.model, claim.metric)
+    return ClaimRow(**dict(claim), **found)
+
+
+def _measured(
+    claim: Claim, study: Study, summary: PublishedSummary, values: Sequence[float], same_images: bool
+) -> dict[str, Any]:
+    median = values[summary.seeds.index(summary.median.fit.seed)]
+    interval = _interval(claim, summary, median)
+    found: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval)}
+    ours = summary.n_test if claim.metric in METRICS else claim.n
+    if not same_images:
+        return found | {"reason": "the pictures here are not the seed study's."}
+    if study.seed_study and not study.seed_study.test_images_known:
+        lies = f"{round(claim.value * claim.n)} of {claim.n} there, " if claim.n and claim.metric in SHARES else ""
+        also = f"{of_images(median, ours)} here" if ours and claim.metric in SHARES else f"{number(median, 3)} here"
+        why = "which images the seed study tested on is not known, only how many; ours are others"
+        return found | {"reason": f"{why} ({lies}{also})."}
+    if claim.metric in METRICS and claim.n and claim.n != summary.n_test:
+        return found | {"reason": f"published on {claim.n} test images, ours are {summary.n_test}."}
+    theirs, sampling = claim.n or ours, 0.0
+    if claim.metric in SHARES and ours and theirs:
+        sampling = binomial_variance(float(np.mean(values)), ours, theirs)
+    elif interval and ours and theirs:
+        error = (interval.high - interval.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2))
+        sampling = float(error**2) * (1 + ours / theirs)
+    band, freedom = expected(values, sampling)
+    value = nearest_reading(claim, band.value)
+    if claim.metric in SHARES and ours and theirs:
+        right = round(value * theirs), round(median * ours)
+        p = float(stats.fisher_exact([[right[0], theirs - right[0]], [right[1], ours - right[1]]]).pvalue)
+    else:
+        scale = (band.high - band.value) / float(stats.t.ppf((1 + LEVEL) / 2, freedom))
+        p = float(2 * stats.t.sf(abs(value - band.value) / scale, freedom)) if scale else float(value == band.value)
+    top = math.inf if claim.metric.endswith("loss") else 1.0
+    band = Interval(band.value, max(0.0, band.low), min(top, band.high), band.n)
+    return found | {"expected": band, "p_value": p}
+
+
+def nearest_reading(claim: Claim, ours: float) -> float:
+    """What the seed study may have seen, nearest to ours: the number itself, but for one that was read off a plot."""
+    if claim.read_off is None:
+        return claim.value
+    return min(max(ours, claim.value - claim.read_off), claim.value + claim.read_off)
+
+
+def _judged(row: ClaimRow, adjusted: float | None) -> ClaimRow:
+    """The row with its verdict, which awaited the correction for all tests."""
+    assert row.expected is not None and row.p_value is not None
+    value = nearest_reading(row, row.expected.value)
+    if row.metric in SHARES and row.n:
+        value = round(value * row.n) / row.n
+        least, most = math.ceil(row.expected.low * row.n - 1e-9), math.floor(row.expected.high * row.n + 1e-9)
+        told, band = f"{round(row.value * row.n)} of {row.n}", f"{least}–{most} of {row.n}"
+    else:
+        told, band = f"{row.value:g}", f"{number(row.expected.low, 3)}–{number(row.expected.high, 3)}"
+    if row.read_off:
+        told = f"{told}, read off to within {row.read_off:g},"
+    inside = row.expected.low - 1e-9 <= value <= row.expected.high + 1e-9
+    # Uncorrected where it would stand against "reproduced", corrected where it would be for "not reproduced".
+    p = row.p_value if inside or adjusted is None else adjusted
+    apart = p < 1 - LEVEL
+    verdict = UNTOLD if inside == apart else REPRODUCED if inside else NOT_REPRODUCED
+    over, place = count(row.expected.n, "training seed"), "within" if inside else "outside"
+    test = f"{p_value(p)}{'' if inside or adjusted is None else ' after Holm’s correction'}"
+    also = f", {'but' if verdict == UNTOLD else 'and'} the test against ours gives {test}"
+    shown = "" if verdict == REPRODUCED else also
+    reason = f"{told} lies {place} {band}, where a replicate should lie (from {over}){shown}."
+    return row.model_copy(update={"verdict": verdict, "p_adjusted": adjusted, "reason": reason})
 
 
 def _interval(claim: Claim, summary: PublishedSummary, value: float) -> Interval | None:
@@ -83,6 +184,8 @@ def _interval(claim: Claim, summary: PublishedSummary, value: float) -> Interval
         return summary.interval
     if claim.metric == "train_accuracy":
         return wilson(round(value * claim.n), claim.n) if claim.n else None
+    if claim.metric == "train_loss":
+        return None
     fit = summary.median
     images = np.arange(len(fit.y_true))
     losses = -np.log(np.clip(fit.y_prob[images, fit.y_true], SMALLEST, 1))
@@ -97,28 +200,23 @@ def _interval(claim: Claim, summary: PublishedSummary, value: float) -> Interval
     return Interval(value, float(band.low), float(band.high), len(images))
 
 
-def _judge(claim: Claim, study: Study, summary: PublishedSummary, found: OnSplit) -> tuple[str, str]:
-    n, (low, high), interval = claim.n, found.range, found.interval
-    if claim.metric != "train_accuracy" and n is not None and n != summary.n_test:
-        return NOT_COMPARABLE, f"published on {n} test images, ours are {summary.n_test}."
-    if n is not None and claim.metric in {"accuracy", "train_accuracy"}:
-        published, least, most = (round(v * n) for v in (claim.value, low, high))
-        inside = least <= published <= most
-        theirs, ours = f"{published} of {n}", f"{least}–{most} of {n}" if least < most else f"{least} of {n}"
-        band = percent_range(interval) if interval else ""
-    else:
-        inside = round(low, 4) <= claim.value <= round(high, 4)
-        theirs, ours = f"{claim.value:g}", f"{low:.3f}–{high:.3f}"
-        band = f"{interval.low:.3f}–{interval.high:.3f}" if interval else ""
-    end = "."
-    if not (study.seed_study and study.seed_study.test_images_known):
-        end = ". Which images the seed study tested on is not known, only how many; ours are others."
-    place = f"{theirs} lies {'in' if inside else 'outside'} our {ours} over {count(len(summary.fits), 'training seed')}"
-    if inside or interval is None:
-        return REPRODUCED if inside else NOT_REPRODUCED, f"{place}{end}"
-    if claim.value in interval:
-        return WITHIN, f"{place}, inside the median seed's interval {band}{end}"
-    return NOT_REPRODUCED, f"{place} and the median seed's interval {band}{end}"
+def _images(claim: Claim, results: Results, summary: PublishedSummary, same_images: bool) -> dict[str, Any]:
+    if claim.metric == "ten_images":
+        n = claim.n or 10
+        shown = round(claim.value * n)
+        return {
+            "reason": f"the {n} images are not named; {shown} of {n} allows anything in "
+            f"{percent_range(wilson(shown, n))}, and our median seed gets "
+            f"{of_images(summary.median_accuracy, summary.n_test)} test images."
+        }
+    fit = summary.median
+    every = {path for r in results.select(protocol="grouped") for path in r.paths} | {*fit.paths, *fit.val_paths}
+    found = {"images": len(every), "test_images": summary.n_test}
+    found["train_images"] = len(every) - summary.n_test - len(fit.val_paths)
+    ours = found[claim.metric]
+    if not same_images:
+        return {"reason": f"the pictures here are not the seed study's; there are {ours}."}
+    return {"verdict": REPRODUCED if ours == claim.value else NOT_REPRODUCED, "reason": f"there are {ours} here."}
 
 
 def _unavailable(claim: Claim, study: Study, results: Results) -> str:
@@ -136,13 +234,19 @@ def _unavailable(claim: Claim, study: Study, results: Results) -> str:
     return f"{why} Its stand-in, {title}, got {percent(summary.median_accuracy)} ({over})."
 
 
-def _artefact(claim: Claim, study: Study, summary: PublishedSummary) -> str:
-    mistake = mispaired_fit(summary.median, study.motifs)
-    # In whole images: 0.27 of 30 is 8 images, 0.2667.
-    shown = round(claim.value * mistake.n) / mistake.n
-    where = "inside" if mistake.low - 1e-9 <= shown <= mistake.high + 1e-9 else "outside"
-    return (
-        f"predictions were shuffled against labels: {percent(claim.value)} lies {where} what shuffling shows for our "
-        f"median seed ({percent(mistake.expected)}, 95{NBSP}% of shuffles {percent_range(mistake)}), whose true "
-        f"accuracy is {percent(mistake.right)}."
-    )
+def _artefact(claim: Claim, study: Study, found: Mispaired) -> str:
+    if claim.metric == f"{SHUFFLED}accuracy":
+        # In whole images: 0.27 of 30 is 8 images, 0.2667.
+        shown = round(claim.value * found.n) / found.n
+        where = "inside" if found.low - 1e-9 <= shown <= found.high + 1e-9 else "outside"
+        return (
+            f"predictions were shuffled against labels: {percent(claim.value, 0)} lies {where} what shuffling shows "
+            f"for our median seed ({percent(found.expected)}, 95{NBSP}% of shuffles {percent_range(found)}), whose "
+            f"true accuracy is {percent(found.right)}."
+        )
+    scores = getattr(found, claim.metric.removeprefix(SHUFFLED))
+    values = scores.mean(axis=1) if claim.motif is None else scores[:, study.motifs.index(claim.motif)]
+    band = Band(*np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist())
+    # The seed rounds to hundredths.
+    where = "inside" if band.low - 0.005 <= claim.value <= band.high + 0.005 else "outside"
+    return f"shuffled; {where} what 95{NBSP}% of our shuffles show ({number(band.low, 2)}–{number(band.high, 2)})."

@@ -1,6 +1,6 @@
 """Tests between two models: across folds (corrected t, Bayesian with a region of equivalence) and on one split."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn.metrics import confusion_matrix
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from batik_utils.errors import BatikError
 from batik_utils.stats.intervals import LEVEL, Interval, corrected_error, nadeau_bengio
@@ -48,12 +49,17 @@ class Comparison:
     within it, that B is better; they sum to 1."""
     rope: float
     p_adjusted: float | None = None
-    """Holm's, where this is one of several comparisons."""
+    """Holm's, over the family of comparisons; None where it has but one."""
+
+    @property
+    def p(self) -> float:
+        """The p that counts: Holm's where there is one."""
+        return self.p_value if self.p_adjusted is None else self.p_adjusted
 
     @property
     def declared(self) -> bool:
         """Whether the two are declared different: p under 0.05, after Holm's correction where there is one."""
-        return (self.p_value if self.p_adjusted is None else self.p_adjusted) < 1 - LEVEL
+        return self.p < 1 - LEVEL
 
 
 class FoldPairs(NamedTuple):
@@ -65,10 +71,12 @@ class FoldPairs(NamedTuple):
     repeats: int
     seeds_a: int
     seeds_b: int
+    images: int
+    """Tested in one repeat."""
 
 
-def fold_pairs(results: Results, a: str, b: str, metric: str = "accuracy") -> FoldPairs | None:
-    """Pair two models' grouped scores fold by fold, each averaged over its seeds; None where both completed no repeat.
+def fold_pairs(results: Results, a: str, b: str) -> FoldPairs | None:
+    """Pair two models' accuracies fold by fold, each averaged over its seeds; None where both completed no repeat.
 
     Raises BatikError where the same fold held different images.
     """
@@ -78,56 +86,97 @@ def fold_pairs(results: Results, a: str, b: str, metric: str = "accuracy") -> Fo
         if held.setdefault((r.fit.repeat, r.fit.fold), images) != images:
             where = f"Repeat {r.fit.repeat}, fold {r.fit.fold} of grouped"
             raise BatikError(f"{where} holds different images for {a} and {b}; run the study again.")
-    tables = [fold_scores(results, m, metric=metric) for m in (a, b)]
-    if any(t.empty for t in tables):
-        return None
-    folds = int(max(t["fold"].max() for t in tables)) + 1
-    both = pd.concat([mean_over_seeds(t) for t in tables], axis=1, keys=["a", "b"], join="inner").sort_index()
-    both = both[(both.groupby(level="repeat")["a"].transform("size") == folds).to_numpy()]
+    tables = [fold_scores(results, m) for m in (a, b)]
+    both, folds = _whole_repeats(*tables)
     if both.empty or folds < 2:
         return None
     seeds = [int(t.groupby(["repeat", "fold"])["seed"].nunique().loc[both.index].min()) for t in tables]
-    return FoldPairs(both, folds, len(both) // folds, seeds[0], seeds[1])
+    tested = sum(len(paths) for (repeat, _), paths in held.items() if repeat == both.index[0][0])
+    return FoldPairs(both, folds, len(both) // folds, seeds[0], seeds[1], tested)
 
 
-def compare(results: Results, a: str, b: str, metric: str = "accuracy") -> Comparison | None:
-    """Compare two models across folds; None where no repeat was completed by both.
+def _whole_repeats(x: pd.DataFrame, y: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Two tables of fold_scores side by side (means over seeds, a and b) in the repeats that both have; folds."""
+    folds = 0 if x.empty or y.empty else int(max(x["fold"].max(), y["fold"].max())) + 1
+    both = pd.concat([mean_over_seeds(x), mean_over_seeds(y)], axis=1, keys=["a", "b"], join="inner").sort_index()
+    return both[(both.groupby(level="repeat")["a"].transform("size") == folds).to_numpy()], folds
+
+
+def fold_gap(x: pd.DataFrame, y: pd.DataFrame) -> Interval | None:
+    """Mean of one model's fold scores (metrics.fold_scores, an accuracy) minus its others on the same folds.
+
+    With the interval of corrected_test; None where no repeat of two folds or more is complete in both.
+    """
+    both, folds = _whole_repeats(x, y)
+    if both.empty or folds < 2:
+        return None
+    first = x[(x["repeat"] == both.index[0][0]) & (x["seed"] == x["seed"].min())]
+    return corrected_test(both["a"].to_numpy(), both["b"].to_numpy(), folds, int(first["n"].sum()))[0]
+
+
+def shared_folds(results: Results, a: str, b: str) -> Results:
+    """The results with grouped fits of those repeats only that models A and B both completed; all, where none is."""
+    pairs = fold_pairs(results, a, b)
+    if pairs is None:
+        return results
+    repeats = set(pairs.scores.index.unique(level="repeat"))
+    return Results(tuple(r for r in results if r.fit.protocol != "grouped" or r.fit.repeat in repeats))
+
+
+def compare(results: Results, a: str, b: str) -> Comparison | None:
+    """Compare two models' accuracy across folds; None where no repeat was completed by both.
 
     The decision rule is the corrected test (declared); the posterior is reported beside it.
     Sources: C. Nadeau and Y. Bengio (2003), for the test; G. Corani and A. Benavoli, Machine Learning 100 (2015)
     285-304, and A. Benavoli et al., Journal of Machine Learning Research 18 (2017) 77, for the posterior.
     """
-    pairs = fold_pairs(results, a, b, metric)
+    pairs = fold_pairs(results, a, b)
     if pairs is None:
         return None
     x, y = pairs.scores["a"].to_numpy(), pairs.scores["b"].to_numpy()
-    difference, p_value = corrected_test(x, y, pairs.folds)
+    difference, p_value = corrected_test(x, y, pairs.folds, pairs.images)
     # baycomp looks at y - x, so its left is "x better".
     better_a, same, better_b = map(float, two_on_single(x, y, rope=ROPE, runs=pairs.repeats))
-    where = (a, b, metric, pairs.folds, pairs.repeats, pairs.seeds_a, pairs.seeds_b)
+    if np.ptp(x - y) < 1e-12:
+        believed = stats.norm(difference.value, (difference.high - difference.low) / (2 * stats.norm.ppf(0.975)))
+        better_a, better_b = float(believed.sf(ROPE)), float(believed.cdf(-ROPE))
+        same = 1 - better_a - better_b
+    where = (a, b, "accuracy", pairs.folds, pairs.repeats, pairs.seeds_a, pairs.seeds_b)
     means = (float(x.mean()), float(y.mean()))
     return Comparison(*where, *means, difference, p_value, better_a, same, better_b, ROPE)
 
 
-def corrected_test(x: NDArray[np.float64], y: NDArray[np.float64], folds: int) -> tuple[Interval, float]:
-    """Nadeau-Bengio interval of the mean of x - y (fold scores [J]) and its two-sided p.
+def corrected_test(x: NDArray[np.float64], y: NDArray[np.float64], folds: int, images: int) -> tuple[Interval, float]:
+    """Nadeau-Bengio interval of the mean of x - y (fold scores [J], shares of images) and its two-sided p.
 
-    Where every fold differs by the same amount there is no variance: p is 1 for no difference, else 0.
+    Where every fold differs by the same amount, which is no certainty, the two means are compared as shares of the
+    images of one repeat, as if unpaired: Newcombe's interval and Fisher's exact test.
+    Source: R. G. Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10.
     """
     gaps = x - y
     interval, error = nadeau_bengio(gaps, folds), corrected_error(gaps, folds)
-    if error < 1e-12:
-        return interval, float(abs(interval.value) < 1e-12)
-    return interval, float(2 * stats.t.sf(abs(interval.value) / error, len(gaps) - 1))
+    if error >= 1e-12:
+        return interval, float(2 * stats.t.sf(abs(interval.value) / error, len(gaps) - 1))
+    counts = [float(v.mean()) * images for v in (x, y)]
+    low, high = confint_proportions_2indep(counts[0], images, counts[1], images, method="newcomb", compare="diff")
+    table = [[round(c), images - round(c)] for c in counts]
+    return Interval(interval.value, float(low), float(high), images), float(stats.fisher_exact(table).pvalue)
 
 
-def compare_with(results: Results, a: str, others: Sequence[str]) -> tuple[Comparison, ...]:
-    """A against each of the others that it can be compared with: one family of tests, Holm-corrected if several."""
-    found = [c for b in others if (c := compare(results, a, b))]
-    if len(found) > 1:
-        adjusted = multipletests([c.p_value for c in found], method="holm")[1]
-        found = [replace(c, p_adjusted=float(p)) for c, p in zip(found, adjusted, strict=True)]
-    return tuple(found)
+def compare_family(results: Results, pairs: Iterable[tuple[str, str]]) -> tuple[Comparison, ...]:
+    """Each pair (A, B) that can be compared, in order and once: one family of tests, Holm-corrected if several."""
+    found = [c for a, b in dict.fromkeys(pairs) if (c := compare(results, a, b))]
+    return tuple(replace(c, p_adjusted=p) for c, p in zip(found, holm([c.p_value for c in found]), strict=True))
+
+
+def holm(p_values: Sequence[float]) -> list[float | None]:
+    """Holm's adjusted p of each test of one family; None for a lone one, which needs none.
+
+    Source: S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70.
+    """
+    if len(p_values) < 2:
+        return [None] * len(p_values)
+    return [float(p) for p in multipletests(p_values, method="holm")[1]]
 
 
 @dataclass(frozen=True)
@@ -144,6 +193,13 @@ class McNemar:
     neither: int
     p_value: float
     """Two-sided and exact (binomial); 1 where no image sets the two apart."""
+    p_adjusted: float | None = None
+    """Holm's, over the pairs of models of one split; None where there is but one."""
+
+    @property
+    def p(self) -> float:
+        """The p that counts: Holm's where there is one."""
+        return self.p_value if self.p_adjusted is None else self.p_adjusted
 
     @property
     def n(self) -> int:
@@ -181,3 +237,25 @@ def compare_published(results: Results, a: str, b: str) -> PublishedComparison |
     other = {r.fit.seed: r for r in theirs.fits}
     seeds = tuple(mcnemar_fits(r, other[r.fit.seed]) for r in ours.fits if r.fit.seed in other)
     return PublishedComparison(mcnemar_fits(ours.median, theirs.median), seeds)
+
+
+def published_family(results: Results, a: str, others: Sequence[str]) -> tuple[PublishedComparison, ...]:
+    """A against each of the others on the published split, Holm-corrected over the others.
+
+    The tests of median fits are one family, and so are those of each training seed.
+    """
+    found = [c for b in others if (c := compare_published(results, a, b))]
+    medians = _adjusted([c.median for c in found])
+    by_seed: dict[int, list[McNemar]] = {}
+    for test in (test for c in found for test in c.seeds):
+        by_seed.setdefault(test.seed_a, []).append(test)
+    adjusted = {(test.b, test.seed_a): test for tests in by_seed.values() for test in _adjusted(tests)}
+    return tuple(
+        PublishedComparison(median, tuple(adjusted[test.b, test.seed_a] for test in c.seeds))
+        for c, median in zip(found, medians, strict=True)
+    )
+
+
+def _adjusted(tests: Sequence[McNemar]) -> list[McNemar]:
+    adjusted = holm([test.p_value for test in tests])
+    return [replace(test, p_adjusted=p) for test, p in zip(tests, adjusted, strict=True)]

@@ -30,8 +30,8 @@ class Interval:
         return self.low <= other <= self.high
 
 
-def wilson(correct: int, n: int) -> Interval:
-    """Wilson's score interval of a proportion, here correct images out of n.
+def wilson(correct: float, n: int) -> Interval:
+    """Wilson's score interval of a proportion, here correct images out of n (a mean over seeds need not be whole).
 
     Raises BatikError where n is not positive or correct is not between 0 and n.
     Source: E. B. Wilson, Journal of the American Statistical Association 22 (1927) 209-212.
@@ -65,6 +65,15 @@ def nadeau_bengio(values: ArrayLike, folds: int) -> Interval:
     return Interval(mean, mean - reach, mean + reach, len(scores))
 
 
+def mean_interval(values: ArrayLike) -> Interval:
+    """Mean of independent values [n] with Student's t interval; raises BatikError for fewer than two."""
+    scores = np.asarray(values, dtype=np.float64)
+    if len(scores) < 2:
+        raise BatikError(f"An interval of a mean needs two values, not {len(scores)}.")
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1) * stats.sem(scores))
+    return Interval(mean := float(scores.mean()), mean - reach, mean + reach, len(scores))
+
+
 class VarianceSplit(NamedTuple):
     """Standard deviations of one fit's score by their cause."""
 
@@ -75,18 +84,16 @@ class VarianceSplit(NamedTuple):
     splits: int
     seeds: int
     """Per split (the harmonic mean, rounded, where splits have unequal numbers)."""
-
-    @property
-    def seed_share(self) -> float:
-        """Share of the total variance that is the seed's, 0-1; 0 where nothing varies."""
-        return self.seed_sd**2 / (self.data_sd**2 + self.seed_sd**2 or 1.0)
+    ratio: Interval
+    """data_sd / seed_sd with its 95 % interval, exact for normal scores of independent splits; 0 to infinity."""
 
 
 def variance_split(scores: pd.DataFrame) -> VarianceSplit | None:
     """Split the variance of metrics.fold_scores into data sampling and training seed; None where seeds are too few.
 
-    One-way random-effects analysis of variance by moments over splits (repeat, fold); a negative component is 0.
-    Source: S. R. Searle, G. Casella and C. E. McCulloch, Variance Components (1992), chapter 3;
+    One-way random-effects analysis of variance by moments over splits (repeat, fold); a negative component is 0. The
+    ratio's interval inverts the F test of the two mean squares.
+    Source: S. R. Searle, G. Casella and C. E. McCulloch, Variance Components (1992), chapter 3, section 3.6;
     X. Bouthillier et al., Accounting for variance in machine learning benchmarks, MLSys 2021.
     """
     groups = scores.groupby(["repeat", "fold"])["value"].agg(["size", "mean", "var"]).query("size > 1")
@@ -98,4 +105,9 @@ def variance_split(scores: pd.DataFrame) -> VarianceSplit | None:
     # The expected mean square between groups is seed + size * data, with this size when groups are unequal.
     size = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / (len(groups) - 1)
     data_sd = math.sqrt(max(0.0, float((between - within) / size)))
-    return VarianceSplit(data_sd, math.sqrt(within), len(groups), round(stats.hmean(sizes)))
+    # Where seeds agree everywhere, any ratio that is left is without bound.
+    f = between / within if within else math.inf if between else 0.0
+    edges = stats.f.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], len(groups) - 1, sizes.sum() - len(groups))
+    middle, low, high = (math.sqrt(max(0.0, (f / edge - 1) / size)) for edge in (1.0, *edges.tolist()))
+    ratio = Interval(middle, low, high, len(groups))
+    return VarianceSplit(data_sd, math.sqrt(within), len(groups), round(stats.hmean(sizes)), ratio)

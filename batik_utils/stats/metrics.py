@@ -77,13 +77,19 @@ def mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
 
 
 def grouped_interval(
-    results: Results, model: str, metric: str = "accuracy", protocol: str = "grouped"
+    results: Results, model: str, metric: str = "accuracy", protocol: str = "grouped", corruption: str | None = None
 ) -> Interval | None:
-    """Mean of a model's fold scores (each averaged over seeds) with the corrected interval; None without folds.
+    """Mean of a model's fold scores with the corrected interval, as folds_interval has it; None without folds."""
+    return folds_interval(fold_scores(results, model, protocol, metric, corruption), share=metric != "loss")
 
-    It is cut off at 0 and, but for a loss, at 1. Repeats that lack a fold are left out.
+
+def folds_interval(scores: pd.DataFrame, share: bool = True) -> Interval | None:
+    """Mean of fold scores (a table as fold_scores makes it), each averaged over seeds, with the corrected interval.
+
+    It is cut off at 0 and, for a share (0-1), at 1. Repeats that lack a fold are left out; None where none is left.
+    Where all folds score the same, the corrected interval has no width, and Wilson's on the images of one repeat takes
+    its place (for a share).
     """
-    scores = fold_scores(results, model, protocol, metric)
     if scores.empty:
         return None
     folds = int(scores["fold"].max()) + 1
@@ -92,7 +98,10 @@ def grouped_interval(
     if len(whole) < 2 or folds < 2:
         return None
     band = nadeau_bengio(whole, folds)
-    return replace(band, low=max(0.0, band.low), high=band.high if metric == "loss" else min(1.0, band.high))
+    if share and np.ptp(whole) < 1e-12:
+        images = int(scores[scores["seed"] == scores["seed"].min()].groupby("repeat")["n"].sum().max())
+        return wilson(band.value * images, images)
+    return replace(band, low=max(0.0, band.low), high=min(1.0, band.high) if share else band.high)
 
 
 class PublishedSummary(NamedTuple):
@@ -107,6 +116,8 @@ class PublishedSummary(NamedTuple):
     macro_f1: tuple[float, ...]
     train_accuracy: tuple[float, ...]
     """Last epoch's, as Keras counts it (augmented images, dropout on); empty where no history was kept."""
+    train_loss: tuple[float, ...]
+    """The same of the loss."""
     low: float
     high: float
     """Lowest and highest accuracy over seeds."""
@@ -137,7 +148,8 @@ def published_summary(results: Results, model: str) -> PublishedSummary | None:
     place = sorted(range(len(fits)), key=lambda i: (scores[i], -losses[i]))[(len(fits) - 1) // 2]
     n_test = len(fits[0].paths)
     correct = tuple(round(score * n_test) for score in scores)
-    histories = [r.history.get("accuracy") for r in fits]
+    last = {what: [r.history[what][-1] for r in fits if r.history.get(what)] for what in ("accuracy", "loss")}
+    trained = {what: tuple(values) if len(values) == len(fits) else () for what, values in last.items()}
     return PublishedSummary(
         fits=fits,
         seeds=tuple(r.fit.seed for r in fits),
@@ -145,7 +157,8 @@ def published_summary(results: Results, model: str) -> PublishedSummary | None:
         accuracy=scores,
         loss=losses,
         macro_f1=f1,
-        train_accuracy=tuple(h[-1] for h in histories if h) if all(histories) else (),
+        train_accuracy=trained["accuracy"],
+        train_loss=trained["loss"],
         low=min(scores),
         high=max(scores),
         n_test=n_test,
@@ -199,7 +212,8 @@ def per_motif(
     """Out-of-fold precision, recall, F1 per motif with 95 % bootstrap intervals of what a single fit does.
 
     Columns: precision, recall, F1 (each also with _low and _high) and support. Images are drawn with replacement,
-    near-duplicates (groups: {path: group}) together, with all their predictions; seeded. Percentile intervals.
+    near-duplicates (groups: {path: group}) together, with all their predictions; seeded. Percentile intervals; where
+    one has no width, for every draw gives the same, Wilson's on the motif's groups takes its place.
     """
     n, classes = oof.votes.shape
     own = np.arange(n) if groups is None else np.array([groups[p] for p in oof.paths])
@@ -213,10 +227,14 @@ def per_motif(
     hit = np.diagonal(tables, axis1=1, axis2=2)
     predicted, true = tables.sum(axis=1), tables.sum(axis=2)
     out = pd.DataFrame(index=pd.Index(motifs, name="motif"))
+    distinct = [max(1, len(np.unique(cluster[oof.y_true == i]))) for i in range(classes)]
     shares = {"precision": (hit, predicted), "recall": (hit, true), "F1": (2 * hit, predicted + true)}
     for name, (above, below) in shares.items():
         values = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
         low, high = np.quantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        for i in np.flatnonzero(high - low < 1e-9):
+            bound = wilson(values[0, i] * distinct[i], distinct[i])
+            low[i], high[i] = bound.low, bound.high
         out[name], out[f"{name}_low"], out[f"{name}_high"] = values[0], low, high
     out["support"] = np.bincount(oof.y_true, minlength=classes)
     return out
@@ -246,7 +264,8 @@ def twins_across(split: Split, groups: NDArray[np.int64]) -> NDArray[np.int64]:
     return test[np.isin(groups[test], groups[list(split.train)])]
 
 
-def accuracy_without(result: FitResult, paths: Collection[str]) -> float:
-    """Accuracy, 0-1, over a fit's test images that are not among paths; nan where none is left."""
-    kept = np.array([path not in paths for path in result.paths], dtype=bool)
-    return accuracy(result.y_true[kept], result.y_prob[kept]) if kept.any() else float("nan")
+def accuracy_without(result: FitResult, paths: Collection[str]) -> Interval | None:
+    """Accuracy, with Wilson's interval, over a fit's test images that are not among paths; None where none is left."""
+    right = [hit for path, hit in zip(result.paths, result.y_prob.argmax(axis=1) == result.y_true, strict=True)
+             if path not in paths]  # fmt: skip
+    return wilson(int(sum(right)), len(right)) if right else None

@@ -50,6 +50,10 @@ class Mispaired:
     """Mean accuracy over all shuffles, exactly: sum over classes of (share true) x (share predicted)."""
     accuracies: NDArray[np.float64]
     """[shuffles], accuracy of shuffle 0, 1, …"""
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    """[shuffles, motifs] each; a motif never predicted has precision and F1 of 0."""
     low: float
     high: float
     """The middle 95 % of them."""
@@ -76,9 +80,13 @@ def mispaired_fit(result: FitResult, motifs: Sequence[str], shuffles: int = 10_0
     order = np.argsort(result.y_true, kind="stable")
     labels, predicted = result.y_true[order], result.y_prob.argmax(axis=1)[order]
     orders = np.array([np.random.Generator(np.random.PCG64(s)).permutation(len(labels)) for s in range(shuffles)])
-    accuracies = (predicted[orders] == labels).mean(axis=1)
+    classes = np.arange(len(motifs))
+    hits = ((predicted[orders] == labels)[..., None] & (labels[:, None] == classes)).sum(axis=1)
+    true, said = (np.bincount(v, minlength=len(motifs)) for v in (labels, predicted))
+    precision, recall, f1 = (hits / np.maximum(below, 1) for below in (said, true, (said + true) / 2))
+    accuracies = hits.sum(axis=1) / len(labels)
     low, high = np.quantile(accuracies, [0.025, 0.975]).tolist()
-    shares = [np.bincount(v, minlength=len(motifs)) / len(labels) for v in (labels, predicted)]
-    right = float((labels == predicted).mean())
-    reports = (classification_table(labels, said, motifs) for said in (predicted, predicted[orders[0]]))
-    return Mispaired(right, float(shares[0] @ shares[1]), accuracies, low, high, len(labels), *reports)
+    expected, right = float(true @ said) / len(labels) ** 2, float((labels == predicted).mean())
+    reports = (classification_table(labels, answers, motifs) for answers in (predicted, predicted[orders[0]]))
+    scores = (accuracies, precision, recall, f1)
+    return Mispaired(right, expected, *scores, low, high, len(labels), *reports)

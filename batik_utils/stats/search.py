@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from batik_utils.experiment.choose import ranking
+from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.metrics import accuracy
 from batik_utils.values import Hyper, Results
 
@@ -25,6 +26,14 @@ class Choice:
     """Its mean test accuracy, too high by design."""
     best_single: float
     """The highest test accuracy of any one fit in the whole search: the figure that tempts one to report it."""
+    n_val: int
+    n_test: int
+    """Images behind the accuracies."""
+
+    @property
+    def interval(self) -> Interval:
+        """Wilson, of the chosen setting's mean accuracy on the test images."""
+        return wilson(self.test_accuracy * self.n_test, self.n_test)
 
     @property
     def optimism(self) -> float:
@@ -48,4 +57,6 @@ def choose(results: Results, model: str) -> Choice | None:
         if replace(r.fit.hyper, epochs=epochs) in ranked
     )
     chosen = (best.hyper, len(rows), best.seeds, best.val_accuracy, best.test_accuracy)
-    return Choice(model, *chosen, tempting.hyper, tempting.test_accuracy, single)
+    fit = results.select(model=model, protocol="search").items[0]
+    sizes = len(fit.val_paths), len(fit.paths)
+    return Choice(model, *chosen, tempting.hyper, tempting.test_accuracy, single, *sizes)
