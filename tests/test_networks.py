@@ -1,12 +1,16 @@
 """Networks layer by layer: every number that they hold is accounted for."""
 
+from dataclasses import replace
+
 import pytest
-from paper import make_analysis, said
+from paper import LITE, SCRATCH, make_analysis, said
 
 from batik_utils.models.backbones import backbone
 from batik_utils.models.scratch import build_scratch
+from batik_utils.report.analysis import Analysis
 from batik_utils.report.networks import layers
 from batik_utils.study_file import load_study
+from batik_utils.values import Results
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,11 @@ def test_every_parameter_is_counted(architecture):
     assert sum(row.parameters for row in rows) == build_scratch(architecture, 64, 2, 0.5).count_params()
 
 
-def test_the_report_shows_them():
+def test_the_report_shows_them_and_the_curves_of_every_one():
     words = said(make_analysis())
     assert "Conv2D" in words["tbl-layers-1"] and "frozen" in words["tbl-layers-2"]
+    assert "fig-curves" in words and "fig-curves-2" not in words
+    made = make_analysis(models={"small": SCRATCH, "lite": LITE, "third": LITE | {"title": "Third"}})
+    again = [replace(r, fit=replace(r.fit, model="third")) for r in made.results.select("lite")]
+    more = Analysis(made.study, made.dataset, Results((*made.results, *again)), clean_features=made.clean_features)
+    assert said(more)["fig-curves-2"].strip() == "Accuracy and loss of Third."

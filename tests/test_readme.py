@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from batik_utils.errors import BatikError
-from batik_utils.report.pages import MARKS, update_readme
+from batik_utils.report.pages import MARKS, read_metrics, update_readme
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study
+from batik_utils.wording import NBSP, percent
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 STUDIES = MARKS.search(README)[2].split()
@@ -39,6 +40,15 @@ def test_every_study_of_the_table_is_committed_whole(name):
         assert (ROOT / "reports" / name / file).stat().st_size > 1000
     assert f"{name}/report.html" in (ROOT / "reports/index.html").read_text(encoding="utf-8")
     assert f"make report STUDY={name}" in load_study(name).command
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_verdicts_accuracies_are_told_alike_wherever_they_are_committed(name):
+    metrics = read_metrics(ROOT / "reports" / name / "metrics.json")
+    pages = (README, *((ROOT / "reports" / page).read_text("utf-8") for page in ("index.html", f"{name}/report.html")))
+    for model in (metrics["comparison"]["a"], metrics["comparison"]["b"]):
+        shown = percent(metrics["models"][model]["grouped"]["accuracy"]).replace(NBSP, " ")
+        assert all(shown in page.replace(NBSP, " ") for page in pages), model
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
