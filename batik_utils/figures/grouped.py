@@ -170,7 +170,7 @@ def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: 
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     ax.set_aspect("equal", adjustable="datalim")
-    legend_inside(ax, columns=-(-len(motifs) // 12))
+    legend_inside(ax, columns=-(-len(motifs) // 24))
     nearest = KDTree(points).query(points, 2)[1][:, 1]
     same = labels[nearest] == labels
     shares = {motif: float(same[labels == i].mean()) for i, motif in enumerate(motifs) if (labels == i).any()}
