@@ -37,7 +37,7 @@ function take(files) {
     items.push(item);
     batch.append(element("div", { id: `item-${item.id}` }));
     show(item);
-    queue = queue.then(() => look(item, file));
+    queue = queue.then(() => look(item, file)).catch(console.error); // the others go on
   }
   byId("answers").scrollIntoView({ block: "nearest" });
   if (files.length > MOST) queue = queue.then(() => tell(() => say("many", { count: number(MOST) })));
