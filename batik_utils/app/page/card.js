@@ -91,7 +91,7 @@ function whyPanel(item, classifier, facts) {
   return [element("h4", { textContent: say("evidence") }), evidence(item, classifier, facts),
     element("h4", { textContent: say("nearest") }),
     element("p", { className: "note", textContent: say(facts.pictures ? "nearest.pictures" : "nearest.note") }),
-    element("ol", { className: "alike" }, item.answer.nearest.slice(0, ALIKE).map((near) => alike(near, facts)))];
+    element("ol", { className: facts.pictures ? "alike pictured" : "alike" }, item.answer.nearest.slice(0, ALIKE).map((near) => alike(near, facts)))];
 }
 
 function alike({ row, distance }, facts) {
