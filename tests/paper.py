@@ -54,6 +54,7 @@ DEPLOYED = {
     "title": "Lite",
     "evidence": "exact",
     "temperature": 1.2,
+    "precision": "float16",
     "precisions": [
         _ROW | {"precision": "float32"},
         _ROW | {"precision": "float16", "bytes": 4_580_000},

@@ -40,8 +40,8 @@ ONLY_IF = {
     "deployed": "classifier.tflite; given out as a file; makes the file; refuses to name",
     "exact": "own arithmetic; own map of evidence",
     "occlusion": "occlusion; covering each field",
-    "unseen": "other motif",
-    "sets": "conformal; nine times in ten",
+    "unseen": "told from those that it knows; each other motif of the",
+    "sets": "conformal prediction; are to hold the true motif",
     "many": "among the first three",
     "corruptions": "Corruptions change; loses most when; next to nothing on tampered",
 }

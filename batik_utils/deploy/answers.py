@@ -78,7 +78,7 @@ def distances(
 
     Where apart [n, m] is true, the two are not compared.
     """
-    each = 1 - (features.astype(np.float32) @ training.astype(np.float32).T).astype(np.float64)
+    each = np.maximum(1 - (features.astype(np.float32) @ training.astype(np.float32).T).astype(np.float64), 0)
     if apart is not None:
         each[apart] = np.inf
     return np.sort(each, axis=1)[:, :neighbours].mean(axis=1)

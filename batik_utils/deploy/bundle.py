@@ -117,6 +117,7 @@ class About(Part):
     gate: Gate | None
     sets: Sets | None
     training: Training
+    batik: bool  # whether its pictures are the published photographs of batik
     drawn: bool  # whether it was trained on the procedural sample, not on photographs
     limits: dict[Literal["en", "id"], list[str]]  # what it must not be used for, in sentences
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the model, as the file begins

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 MOST_APART = 1e-4
 """What a probability in float32 may differ from Keras'."""
 LEAST_AGREEMENT = 0.99
-"""The share of pictures whose most probable motif in float16 must be Keras'."""
+"""The share of pictures whose most probable motif in float16 must be Keras', or float32 is given out."""
 
 Pictures = NDArray[np.uint8]  # [n, s, s, 3], RGB 0-255
 Said = dict[str, NDArray[np.float32]]  # outputs by name, each [n, ...]
@@ -71,13 +71,24 @@ def ask_litert(content: bytes, pictures: Pictures) -> Said:
     return {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
 
 
-def demand_parity(expected: NDArray[np.float32], said: Mapping[str, NDArray[np.float32]]) -> None:
-    """BatikError where a converted model's probabilities [n, m] are not those expected, Keras'; int8 may be anyhow."""
-    apart = float(np.abs(said["float32"] - expected).max()) if "float32" in said else 0.0
+def faithful(model: Any, pictures: Pictures) -> tuple[Precision, bytes]:
+    """The smallest conversion of a network that says what the network says of these pictures: (its precision, itself).
+
+    That is float16 where the most probable motif is Keras' for LEAST_AGREEMENT of them or more, else float32. Raises
+    BatikError where a probability in float32 is MOST_APART off or more.
+    """
+    whole, half = to_litert(model, ("float32", "float16"), pictures)
+    expected = ask_keras(model, pictures)["probabilities"]
+    demand_parity(ask_litert(whole, pictures)["probabilities"], expected)
+    agreed = agreement(ask_litert(half, pictures)["probabilities"], expected)
+    return ("float16", half) if agreed >= LEAST_AGREEMENT else ("float32", whole)
+
+
+def demand_parity(said: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    """BatikError where a float32 conversion's probabilities [n, m] are not those expected, Keras'."""
+    apart = float(np.abs(said - expected).max())
     if not apart < MOST_APART:
         raise BatikError(f"The converted model is not the network: its probabilities are up to {apart:.2g} off.")
-    if "float16" in said and (agreed := agreement(said["float16"], expected)) < LEAST_AGREEMENT:
-        raise BatikError(f"The model in float16 agrees with the network on {agreed:.1%} of the pictures only.")
 
 
 def agreement(said: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

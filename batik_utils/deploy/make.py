@@ -19,7 +19,7 @@ from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances
 from batik_utils.deploy.bundle import About, Accuracy, Bundle, Gate, Model, Named, Row, Training
 from batik_utils.deploy.choice import recommended
-from batik_utils.deploy.convert import PRECISIONS, Pictures, agreement, ask_keras, ask_litert, demand_parity, to_litert
+from batik_utils.deploy.convert import PRECISIONS, Pictures, agreement, ask_keras, ask_litert, faithful, to_litert
 from batik_utils.deploy.evidence import deletion_curves
 from batik_utils.deploy.litert import Runtime
 from batik_utils.deploy.measured import Deletion, Deployed, Precise, Unseen
@@ -61,12 +61,7 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
     fits = list(results.select(name, "grouped"))
     temperature = fit_temperature(*pooled(fits)) if fits else 1.0
 
-    network, some = _network(plan, name, temperature, "all"), _spread(dataset.images)
-    exact, model = to_litert(network, ("float32", "float16"), some)
-    said = {"float32": ask_litert(exact, some), "float16": ask_litert(model, some)}
-    demand_parity(
-        ask_keras(network, some)["probabilities"], {which: answers["probabilities"] for which, answers in said.items()}
-    )
+    precision, model = faithful(_network(plan, name, temperature, "all"), _spread(dataset.images))
     training = ask_litert(model, dataset.images)["features"].astype(np.float16)
 
     gate, auroc, unseen = None, None, None
@@ -85,12 +80,13 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
         size=dataset.size,
         resize=study.image.resize,
         temperature=round(temperature, 6),
-        evidence="exact" if "evidence" in said["float16"] else "occlusion",
+        evidence="exact" if "evidence" in Runtime(model).outputs else "occlusion",
         accuracy=_accuracy(numbers, "grouped"),
         sources_accuracy=_accuracy(numbers, "sources"),
         gate=gate,
         sets=prediction_sets(results, name, temperature),
         training=Training(width=training.shape[1], rows=_rows(plan)),
+        batik=dataset.source.kind == "published",
         drawn=dataset.source.is_drawn,
         limits={language: [*texts["always"], texts[dataset.source.kind]] for language, texts in _LIMITS.items()},
         sha256=digest(model),
@@ -101,6 +97,7 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
         title=spec.title,
         evidence=about.evidence,
         temperature=about.temperature,
+        precision=precision,
         precisions=precisions,
         held_out=held_out,
         auroc=auroc,

@@ -50,6 +50,8 @@ class Deployed(Part):
     title: str
     evidence: Literal["exact", "occlusion"]
     temperature: float
+    precision: Precision
+    """Of the file."""
     precisions: list[Precise]
     held_out: Count
     """Published test images."""

@@ -45,7 +45,7 @@ def files_of(given: Iterable[str], standard_input: TextIO) -> list[Path]:
         if name == "-":
             lines = (line.rstrip("\n") for line in standard_input)
             found += files_of((line for line in lines if line not in {"", "-"}), standard_input)
-        elif Path(name).is_dir():
+        elif os.path.isdir(name):  # Path.is_dir raises for a name that no file can have
             for folder, folders, files in os.walk(name):
                 folders[:] = sorted(f for f in folders if not f.startswith("."))
                 found += [Path(folder) / file for file in sorted(files) if not file.startswith(".")]
@@ -137,7 +137,7 @@ class _Words:
         said = [f"{self._title[motif]} {percent(p)}" for motif, p in answer.probabilities.items()]
         names = [self._title[motif] for motif in answer.one_of]
         if not answer.looks_like_batik:
-            text = "this does not look like batik" if not self._about.drawn else "this does not look like the sample"
+            text = f"this does not look like {'batik' if self._about.batik else 'the pictures that it knows'}"
         elif len(names) == 1:
             text = "; ".join(said[: self._top or 3])
         else:

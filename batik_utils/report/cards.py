@@ -112,8 +112,8 @@ def model_card(
 
 def card_rows(deployed: Mapping[str, Any]) -> dict[str, Any]:
     """What a model card says of the file, from the part "deployed" of metrics.json."""
-    size = next(row["bytes"] for row in deployed["precisions"] if row["precision"] == "float16")
-    rows = {"file": CLASSIFIER, "format": f"LiteRT, float16, {size / 1e6:.1f} MB"}
+    size = next(row["bytes"] for row in deployed["precisions"] if row["precision"] == deployed["precision"])
+    rows = {"file": CLASSIFIER, "format": f"LiteRT, {deployed['precision']}, {size / 1e6:.1f} MB"}
     rows |= {"temperature": deployed["temperature"], "evidence": deployed["evidence"]}
     if gate := deployed["gate"]:
         rows["ordinary pictures turned away"] = percent(gate["ordinary_turned_away"])

@@ -53,7 +53,7 @@ def precision(deployed: Numbers) -> str:
         else:
             cost = "changes no answer here"
         told.append(f"{smaller} and {cost}")
-    return f"{say.upper_first(told[0])}; {told[1]}. What is given out is in float16."
+    return f"{say.upper_first(told[0])}; {told[1]}. What is given out is in {deployed['precision']}."
 
 
 def gate_table(deployed: Numbers) -> pd.DataFrame:

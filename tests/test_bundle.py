@@ -1,0 +1,119 @@
+"""classifier.tflite: any runtime opens it, any zip reader too, and nothing in it is believed that was not checked."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from classifiers import bundle, changed, pictures
+from mutants import peak
+
+from batik_utils.deploy.answers import Classifier
+from batik_utils.deploy.bundle import read_bundle, write_bundle
+from batik_utils.deploy.litert import Runtime
+from batik_utils.errors import BatikError
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_bundle(tmp_path / "classifier.tflite", bundle())
+    return tmp_path / "classifier.tflite"
+
+
+def test_what_is_written_is_read_and_is_the_same_bytes_again(path):
+    found = read_bundle(path)
+    assert found.model == bundle().model and found.about == bundle().about
+    np.testing.assert_array_equal(found.training, bundle().training)
+    assert found.to_bytes() == path.read_bytes()
+
+
+def test_a_runtime_that_knows_nothing_of_the_archive_opens_the_file_as_it_is(path):
+    whole, alone = Runtime(path.read_bytes()), Runtime(bundle().model)
+    np.testing.assert_array_equal(*(r.ask(pictures()[0])["probabilities"] for r in (whole, alone)))
+
+
+def test_the_archive_is_of_plain_stored_members_without_a_date(path):
+    with zipfile.ZipFile(path) as archive:
+        assert [(m.filename, m.compress_type, m.date_time[0]) for m in archive.infolist()] == [
+            ("classifier.json", 0, 1980),
+            ("training.f16", 0, 1980),
+        ]
+        assert json.loads(archive.read("classifier.json"))["motifs"] == ["batik-red", "batik-blue", "batik-grey"]
+        assert np.frombuffer(archive.read("training.f16"), "<f2").reshape(12, -1).shape == bundle().training.shape
+
+
+def rewritten(path, **members):
+    """The file with other members (None: without it) after its model."""
+    with zipfile.ZipFile(path) as archive:
+        old = {name: archive.read(name) for name in archive.namelist()}
+    path.write_bytes(bundle().model)
+    with zipfile.ZipFile(path, "a", members.pop("how", zipfile.ZIP_STORED)) as archive:
+        for name, content in old.items():
+            content = members.get(name.partition(".")[0], content)
+            if content is not None:
+                archive.writestr(name, content)
+
+
+def about(**changes):
+    return json.dumps(bundle().about.model_dump() | changes).encode()
+
+
+ROWS = {"width": 6, "rows": [{"name": "a", "motif": 7, "palette": []}] * 12}
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"classifier": about(format=2)}, "is damaged, or of another version: format"),
+        ({"classifier": about(surprise=1)}, "is damaged, or of another version: surprise"),
+        ({"classifier": b"[" * 100_000}, "is damaged|cannot be used"),
+        ({"classifier": about(size=100_000)}, "is damaged, or of another version: size"),
+        ({"classifier": about(sha256="0" * 64)}, "its model is not the one that was saved"),
+        ({"classifier": about(training=ROWS)}, "no such numbers"),
+        ({"classifier": None}, "is not a classifier that this project saved"),
+        ({"classifier": b" " * (1 << 24) + b"{}"}, "is said to have 16,777,218 bytes"),
+        ({"how": zipfile.ZIP_DEFLATED}, "is compressed, which a classifier's never is"),
+        ({"training": b"\0" * 10}, "has 10 bytes, not 12 × 6 × 2"),
+        ({"training": np.full((12, 6), np.nan, "<f2").tobytes()}, "no such numbers"),
+    ],
+)
+def test_what_is_not_as_it_was_saved_is_refused_in_one_line(path, members, says):
+    rewritten(path, **members)
+    with pytest.raises(BatikError, match=says) as error:
+        read_bundle(path)
+    assert "\n" not in str(error.value) and str(error.value).startswith("classifier.tflite")
+
+
+def test_files_of_other_kinds_and_broken_ones_are_refused_in_one_line(path, tmp_path):
+    content = path.read_bytes()
+    files = {"text": b"hello", "cut": content[:-300], "empty": b"", "model alone": bundle().model}
+    for name, broken in files.items():
+        (tmp_path / name).write_bytes(broken)
+    for name in [*files, "absent"]:
+        with pytest.raises(BatikError) as error:
+            read_bundle(tmp_path / name)
+        assert "\n" not in str(error.value) and name in str(error.value)
+
+
+def test_every_byte_of_a_damaged_file_is_refused_or_makes_no_difference(path):
+    content, rng, said = path.read_bytes(), np.random.default_rng(0), set()
+    for place in rng.integers(0, len(content), 100):
+        broken = bytearray(content)
+        broken[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(broken)
+        try:
+            read_bundle(path)
+            said.add("read")
+        except BatikError as error:
+            said.add("refused")
+            assert "\n" not in str(error)
+    assert "refused" in said and peak() < 4_000_000
+
+
+def test_a_model_that_is_none_or_another_than_the_file_says_is_refused_before_it_answers():
+    with pytest.raises(BatikError, match="no model that LiteRT can run"):
+        Runtime(b"\x1c\0\0\0TFL3" + b"\0" * 100)
+    with pytest.raises(BatikError, match="which is not what its file says of it"):
+        Classifier(changed(motifs=["batik-red", "batik-blue"]))
+    with pytest.raises(BatikError, match="which is not what its file says of it"):
+        Classifier(changed(size=64))

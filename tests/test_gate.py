@@ -1,0 +1,79 @@
+"""“This does not look like batik”, and the motifs that cannot be ruled out: set on some pictures, judged on others."""
+
+import numpy as np
+import pytest
+from crepes import ConformalClassifier
+from results_factory import make_dataset, make_results
+
+from batik_utils.deploy import sets
+from batik_utils.deploy.answers import distances, members
+from batik_utils.deploy.gate import auroc, left_out, make_gate
+from batik_utils.deploy.ordinary import ordinary_pictures
+from batik_utils.stats.calibration import scale
+
+rng = np.random.default_rng(0)
+GROUPS = np.arange(100) // 2
+
+
+def units(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_a_distance_is_the_mean_to_the_nearest_and_a_copy_does_not_count_as_near():
+    training = units(np.array([[1.0, 0], [1, 0], [0, 1], [-1, 0]]))
+    assert distances(np.array([[1.0, 0]]), training, 3) == pytest.approx([1 / 3])
+    assert left_out(training, np.array([0, 0, 1, 2]), 1) == pytest.approx([1, 1, 1, 1])
+    assert left_out(training, np.array([0, 1, 2, 3]), 1)[0] == pytest.approx(0)
+
+
+def test_a_gate_that_can_tell_turns_away_others_and_keeps_to_its_aim():
+    own, ordinary, judges = rng.normal(0.3, 0.05, 100), rng.normal(0.6, 0.08, 80), np.arange(80) % 2 == 1
+    gate, how_well = make_gate(own, GROUPS, ordinary, judges)
+    assert gate and gate.auroc == how_well > 0.98 and gate.n_ordinary == 40
+    assert 0.3 < gate.threshold < 0.6 and gate.own_turned_away <= 0.1 and gate.ordinary_turned_away > 0.85
+    odd = np.unique(GROUPS, return_inverse=True)[1] % 2 == 1
+    assert gate.own_turned_away == (own[odd] > gate.threshold).mean()
+    assert gate.ordinary_turned_away == (ordinary[judges] > gate.threshold).mean()
+
+
+def test_what_judges_has_no_say_in_the_threshold():
+    own, ordinary, judges = rng.normal(0.3, 0.05, 100), rng.normal(0.6, 0.05, 80), np.arange(80) % 2 == 1
+    other = own.copy()
+    other[GROUPS % 2 == 1] -= 0.1
+    gates = [make_gate(*given, judges)[0] for given in ((own, GROUPS, ordinary), (other, GROUPS, ordinary + judges))]
+    assert gates[0] and gates[1] and gates[0].threshold == gates[1].threshold
+
+
+def test_there_is_no_gate_where_features_cannot_tell():
+    own, ordinary, judges = rng.normal(0.3, 0.1, 100), rng.normal(0.35, 0.1, 80), np.arange(80) % 2 == 1
+    gate, how_well = make_gate(own, GROUPS, ordinary, judges)
+    assert gate is None and 0.5 < how_well < 0.9
+    assert auroc(own, own) == 0.5
+
+
+def test_ordinary_pictures_are_many_of_every_sort_and_the_same_every_time():
+    first, again = (ordinary_pictures(32, "bilinear") for _ in range(2))
+    assert first.pictures.tobytes() == again.pictures.tobytes() and first.pictures.shape[1:] == (32, 32, 3)
+    assert len(first.pictures) > 150 and 0.4 < first.judges.mean() < 0.6
+    assert (first.pictures.std(axis=(1, 2, 3)) < 40).any()
+
+
+RESULTS = make_results({"lite": 0.8}, repeats=4, seeds=2, folds=4, motifs=make_dataset().motifs)
+
+
+def test_sets_hold_the_truth_as_often_as_promised_and_are_those_of_the_library():
+    found = sets.prediction_sets(RESULTS, "lite", 1.0)
+    assert found and found.measured_coverage == pytest.approx(0.9, abs=0.05) and 1 <= found.mean_size < 3
+    y_true, y_prob = sets.pooled(list(RESULTS.select("lite", "grouped"))[:4])
+    improbable = 1 - y_prob[np.arange(len(y_true)), y_true]
+    theirs = ConformalClassifier().fit(improbable).predict_set(1 - y_prob, confidence=0.9, smoothing=False)
+    ours = members(y_prob, sets.threshold(y_true, y_prob))
+    best = np.eye(y_prob.shape[1], dtype=bool)[y_prob.argmax(axis=1)]
+    np.testing.assert_array_equal(ours, (theirs == 1) | best)
+
+
+def test_a_set_is_never_empty_and_there_are_none_without_folds():
+    assert members(np.array([[0.4, 0.35, 0.25]]), 0.1).tolist() == [[True, False, False]]
+    assert members(np.array([[0.5, 0.4, 0.1]]), 0.6).tolist() == [[True, True, False]]
+    assert sets.prediction_sets(make_results({"lite": 0.8}, folds=1), "lite", 1.0) is None
+    assert scale(np.array([[0.5, 0.5]]), 2.0).tolist() == [[0.5, 0.5]]
