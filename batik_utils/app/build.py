@@ -65,6 +65,7 @@ def _fill(stamp: str, facts: Mapping[str, Any], code: str, runtime: bytes, model
         policy=Markup(policy + "; img-src data: blob:; base-uri 'none'; form-action 'none'"),
         stamp=stamp,
         title=facts["study"]["title"],
+        title_word="title" if facts["batik"] else "title.other",
         drawn=facts["drawn"],
         noscript=[said["noscript"] for said in json.loads(words).values()],
         words=_json(json.loads(words)),

@@ -13,7 +13,7 @@ export const motifName = (facts, motif) =>
 
 /** The one line that answers. */
 export function verdict(facts, { batik, among }) {
-  if (!batik) return say(facts.drawn ? "verdict.undrawn" : "verdict.strange");
+  if (!batik) return say(facts.batik ? "verdict.strange" : "verdict.unlike");
   if (among.length === 1) return motifName(facts, among[0]);
   const values = { count: number(among.length), motifs: list(among.map((motif) => motifName(facts, motif))) };
   if (among.length === 2) return say("verdict.two", values);

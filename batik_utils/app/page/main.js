@@ -78,8 +78,8 @@ function clear() {
 /** Says everything anew in the chosen language. */
 function speak(language) {
   setLanguage(language);
-  document.title = `${say("title")} · ${facts.study.title}`;
   for (const place of document.querySelectorAll("[data-word]")) place.textContent = say(place.dataset.word);
+  document.title = `${document.querySelector("h1").textContent} · ${facts.study.title}`;
   for (const place of document.querySelectorAll("[data-label]")) place.setAttribute("aria-label", say(place.dataset.label));
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));
