@@ -127,7 +127,7 @@ function evidence(item, classifier, facts) {
     told.textContent = say(exact ? "evidence.exact" : "evidence.occlusion", { motif });
     if (item.maps) paint(canvas, item.maps(Number(choice.value)));
   };
-  const work = item.maps ? [] : occlusion(item, classifier, facts, show);
+  const work = item.maps ? [] : occlusion(item, classifier, facts, () => { show(); choice.focus(); });
   show();
   return element("div", { className: "evidence" },
     element("div", { className: "overlay" },
@@ -141,7 +141,7 @@ function evidence(item, classifier, facts) {
       told, work));
 }
 
-function occlusion(item, classifier, facts, show) {
+function occlusion(item, classifier, facts, done) {
   const bar = element("progress", { max: 1, value: 0, hidden: true, "aria-label": say("evidence.progress") });
   const start = element("button", {
     type: "button", textContent: say("evidence.start", { count: number(LOOKS) }),
@@ -151,7 +151,7 @@ function occlusion(item, classifier, facts, show) {
       const run = (pixels) => classifier.run(pixels);
       item.maps = await occlusionMaps(item.picture.pixels, facts.size, run, (share) => { bar.value = share; });
       bar.hidden = start.hidden = true;
-      show();
+      done();
     },
   });
   return [start, bar];
