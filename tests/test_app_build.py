@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from browsing import had, html_faults
+from browsing import browse, had, html_faults
 from tiny_classifier import NEVER, bundle, cloth, write_page
 
 from batik_utils.app import make
@@ -126,3 +126,11 @@ def test_without_npm_one_line_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("BATIK_OFFLINE", "1")
     with pytest.raises(BatikError, match="not in the cache, and npm was not asked"):
         packages(FOLDER)
+
+
+def test_without_a_browser_tests_are_skipped_with_a_reason_but_fail_in_ci(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    for variable, outcome in (("", pytest.skip.Exception), ("true", pytest.fail.Exception)):
+        monkeypatch.setenv("CI", variable)
+        with pytest.raises(outcome, match="firefox is not installed"), browse("firefox"):
+            pass
