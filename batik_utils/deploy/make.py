@@ -15,6 +15,7 @@ from PIL import Image
 
 from batik_utils import backend
 from batik_utils.data.obtain import find_photographs
+from batik_utils.data.split import published_split
 from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances
 from batik_utils.deploy.bundle import About, Accuracy, Bundle, Gate, Model, Named, Row, Training
@@ -123,7 +124,7 @@ def spread(pictures: Pictures) -> Pictures:
 def _judged(plan: Plan, name: str, temperature: float) -> tuple[list[Precise], Deletion, int]:
     """What only pictures can tell that a model was not trained on: of the published training images' own classifier."""
     data = plan.dataset
-    split = next(t.splits[0] for t in plan.tasks if (t.fits[0].model, t.fits[0].protocol) == (name, "published"))
+    split = published_split(plan.study, data)
     test, labels = data.images[list(split.test)], data.labels[list(split.test)]
     network, some = _network(plan, name, temperature, "published"), spread(data.images)
     models = to_litert(network, PRECISIONS, spread(data.images[list(split.train)]))
