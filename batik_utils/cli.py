@@ -240,6 +240,33 @@ def diff(
 
 
 @app.command()
+def export(
+    study: StudyName = FIRST,
+    form: Annotated[str, typer.Option("--format", help="litert, onnx or saved_model.")] = "litert",
+    precision: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "float32",
+    to: Annotated[Path | None, typer.Option(help="The file to write, or the folder of a saved_model.")] = None,
+    data: Data = None,
+    settings: Settings = None,
+) -> None:
+    """Write the recommended model for other programs, once it says what Keras says."""
+    from batik_utils.deploy.convert import PRECISIONS
+    from batik_utils.deploy.export import SUFFIXES
+    from batik_utils.deploy.export import export as write
+    from batik_utils.deploy.make import deployed_network, spread
+    from batik_utils.experiment import open_plan, run_plan
+    from batik_utils.report.analysis import analyse
+
+    for name, value, known in (("format", form, SUFFIXES), ("precision", precision, PRECISIONS)):
+        if value not in known:
+            raise BatikError(f"--{name} is one of {', '.join(known)}, not {value!r}.")
+    plan = open_plan(study, data, settings or ())
+    results = run_plan(plan, retry=False)
+    _, _, network = deployed_network(plan, results, analyse(plan, results).metrics)
+    place = to or Path(f"{plan.study.name}-{precision}{SUFFIXES[form]}")  # type: ignore[index]
+    out.print(escape(write(network, spread(plan.dataset.images), form, precision, place)))  # type: ignore[arg-type]
+
+
+@app.command()
 def studies() -> None:
     """List the studies."""
     for name in study_names():

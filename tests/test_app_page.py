@@ -2,7 +2,9 @@
 
 import base64
 import csv
+import gzip
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -74,6 +76,16 @@ def test_it_starts_from_a_file_without_a_word_to_the_network_or_the_console(page
     addresses = page.call("requests")
     assert all(address.startswith(("file:", "data:", "blob:")) for address in addresses)
     assert page.call("complaints") == []
+
+
+def test_where_it_cannot_start_it_says_so(one, made, tmp_path):
+    text = made[0].read_text(encoding="utf-8")
+    runtime = re.search(r'id="runtime">(.*?)</script>', text, re.DOTALL)[1]
+    (tmp_path / "page.html").write_text(text.replace(runtime, base64.b64encode(gzip.compress(b"no program")).decode()))
+    one.open(tmp_path / "page.html")
+    one.wait("document.getElementById('status').textContent.includes('WebAssembly')")
+    choose(one, save(tmp_path, "red.png", cloth(RED)))
+    assert one.evaluate(TITLES) == ["red.png could not be read"]
 
 
 ASK = """

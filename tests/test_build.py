@@ -16,22 +16,24 @@ import numpy as np
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from paper import DEPLOYED
 from results_factory import make_dataset, make_results, make_study
 
 from batik_utils.data.obtain import NoPhotographs
 from batik_utils.errors import BatikError
 from batik_utils.report import build as pipeline
-from batik_utils.report import deploy, freshness, provenance
+from batik_utils.report import freshness, provenance
 from batik_utils.report.analysis import Analysis
 from batik_utils.report.build import Build, about, build_report
 from batik_utils.values import Results
 
 CODE = {
     "figures/grouped.py": "def fold_dots(): 1", "figures/data.py": "def file_sizes(): 1", "figures/style.py": "INK = 1",
+    "deploy/make.py": "x = 1",
     "stats/metrics.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
 }  # fmt: skip
 PUBLIC = ["croissant.json", "metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
-PRIVATE = ["model.keras", "report.html", "report.pdf", "run.json"]
+PRIVATE = ["classifier.tflite", "report.html", "report.pdf", "run.json"]
 WEIGHTS = "keras/models/efficientnet-lite2-9656183e.pth"
 
 
@@ -79,17 +81,16 @@ def house(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("batik_utils.experiment.open_plan", lambda *args: build.opened[0])
     steps = []
 
     def analyse(self, dask, jobs):
         steps.append("open")
         return build.opened
 
-    def save(plan, metrics, path):
+    def make(plan, results, metrics, data):
         steps.append("model")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"model of {metrics['study']}")
+        bundle = SimpleNamespace(to_bytes=lambda: f"model of {metrics['study']}".encode())
+        return SimpleNamespace(bundle=bundle, numbers=DEPLOYED | {"model": "efficientnet_lite2"})
 
     def run(path, parameters, keep, environment):
         steps.append(path.name[:2])
@@ -110,7 +111,7 @@ def house(tmp_path, monkeypatch):
         return page, page.encode()
 
     monkeypatch.setattr(Build, "_analyse", analyse)
-    monkeypatch.setattr(deploy, "save_best", save)
+    monkeypatch.setattr("batik_utils.deploy.make.make_classifier", make)
     monkeypatch.setattr("batik_utils.report.execute.run_notebook", run)
     monkeypatch.setattr("batik_utils.report.export.export", export)
 
@@ -139,7 +140,7 @@ def test_drawn_pictures_have_one_edition_and_photographs_two(house):
     shutil.rmtree(house.root / "reports")
     house.opened = analysis_of(kind="drawn")
     house()
-    assert sorted(p.name for p in house.private.iterdir()) == ["model.keras", "run.json"]
+    assert sorted(p.name for p in house.private.iterdir()) == ["classifier.tflite", "run.json"]
     (first, _), about, *_ = json.loads((house.public / "report.html").read_text())
     assert about["header"] == "Procedural sample, not batik photographs" and '"drawn"' in str(first)
 
@@ -155,7 +156,7 @@ ALL = "open 01 02 with without"
     ("what", "change", "steps"),
     [
         ("nothing", lambda house: None, ""),
-        ("code", edit("batik_utils/stats/metrics.py", "x = 2"), ALL),
+        ("code", edit("batik_utils/stats/metrics.py", "x = 2"), "model " + ALL),
         ("new code", edit("batik_utils/new.py", ""), ALL),
         ("a figure of one notebook", edit("batik_utils/figures/data.py", "def file_sizes(): 2"), "01 with without"),
         ("the verdict's figure", edit("batik_utils/figures/grouped.py", "def fold_dots(): 2"), "02 with without"),
@@ -163,7 +164,7 @@ ALL = "open 01 02 with without"
         ("what all figures share", edit("batik_utils/figures/style.py", "INK = 2"), "01 02 with without"),
         ("a template", edit("batik_utils/report/templates/report.css", "p {}"), "with without"),
         ("the command line's code", edit("batik_utils/cli.py", "x = 2"), ""),
-        ("lock", edit("requirements.txt", "numpy==3"), ALL),
+        ("lock", edit("requirements.txt", "numpy==3"), "model " + ALL),
         ("a picture", edit("data/batik-bali/1.jpg", "A picture"), ALL),
         ("a new picture", edit("data/batik-bali/2.jpg", "another"), ALL),
         ("weights", edit(WEIGHTS, "other"), ALL),
@@ -175,7 +176,8 @@ ALL = "open 01 02 with without"
         ("numbers edited", lambda house: (house.public / "metrics.json").write_text("{}"), ""),
         ("the index deleted", lambda house: (house.root / "reports/index.html").unlink(), ""),
         ("the index edited", lambda house: (house.root / "reports/index.html").write_text("hand-made"), ""),
-        ("a model deleted", lambda house: (house.private / "model.keras").unlink(), "model"),
+        ("a classifier deleted", lambda house: (house.private / "classifier.tflite").unlink(), ""),
+        ("how a classifier is made", edit("batik_utils/deploy/make.py", "x = 2"), "model " + ALL),
         ("a kept run damaged", lambda h: next((h.root / "cache/builds").glob("*/run-01*")).write_text("?"), "01"),
     ],
 )  # fmt: skip
@@ -208,25 +210,26 @@ def test_failed_fits_are_tried_again_and_the_model_follows_the_results(house):
     _, analysis = good = analysis_of()
     first, *rest = analysis.results
     house.opened = analysis_of(Results((replace(first, missing="it diverged", y_prob=np.zeros((0, 3))), *rest)))
-    for opened, steps in ((house.opened, ["open", "model"]), (good, ["open", "01", "02", "model"]), (good, [])):
+    for opened, steps in ((house.opened, ["open"]), (good, ["open", "model", "01", "02"]), (good, [])):
         house() if opened is house.opened else None
         house.opened = opened
         house()
         assert [s for s in house.steps if not s.startswith("with")] == steps
 
 
-def test_a_model_that_cannot_be_saved_is_said_and_the_report_goes_on(house, monkeypatch, capsys):
+def test_a_classifier_that_cannot_be_made_is_said_and_tried_again_and_the_report_goes_on(house, monkeypatch, capsys):
     def fail(*args):
-        raise BatikError("scratch/published/r0f0/s0 failed: it diverged")
+        raise BatikError("it diverged")
 
+    with monkeypatch.context() as patch:
+        patch.setattr("batik_utils.deploy.make.make_classifier", fail)
+        house(progress=True)
+    assert "No classifier is made: it diverged" in capsys.readouterr().err.splitlines()
+    assert json.loads((house.public / "metrics.json").read_text())["deployed"] is None
+    assert {p.name for p in house.public.iterdir()} == {*PUBLIC} - {"model-card.md"}
     house()
-    monkeypatch.setattr(deploy, "save_best", fail)
-    (house.root / "requirements.txt").write_text("")
-    monkeypatch.setattr(pipeline, "fingerprint", lambda *args: "other")
-    house(progress=True)
-    said = "No model is saved; the one that is there is an older run's: scratch/published/r0f0/s0 failed: it diverged"
-    assert said in capsys.readouterr().err.splitlines()
-    assert sorted(p.name for p in house.public.iterdir()) == PUBLIC and (house.private / "model.keras").is_file()
+    assert house.steps[:2] == ["open", "model"] and (house.private / "classifier.tflite").is_file()
+    assert json.loads((house.public / "metrics.json").read_text())["deployed"]["model"] == "efficientnet_lite2"
 
 
 def test_a_neighbour_of_another_version_is_left_out_of_the_index_and_said_so(house, capsys):

@@ -86,7 +86,7 @@ def test_what_is_written_and_the_metrics_follow_their_schema_and_name_every_mode
     public = ["croissant.json", "metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
     private = report.parent / "photographs" / "tiny"
     assert sorted(p.name for p in report.iterdir()) == public
-    assert sorted(p.name for p in private.iterdir()) == ["model.keras", "report.html", "report.pdf", "run.json"]
+    assert sorted(p.name for p in private.iterdir()) == ["classifier.tflite", "report.html", "report.pdf", "run.json"]
     record = json.loads((private / "run.json").read_text())
     assert {"data", "fits", "analysis", "notebooks", "pages", "model"} == set(record["minutes"])
     metrics = json.loads((report / "metrics.json").read_text(encoding="utf-8"))

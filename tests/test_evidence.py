@@ -1,13 +1,8 @@
-"""Explanations that are checked: deleting what a map marks hurts more than deleting at random, and it marks the thing."""
+"""Explanations that are checked: a map marks the thing, and deleting it hurts more than deleting at random."""
 
 import numpy as np
 import pytest
 from classifiers import SIZE, network
-
-import batik_utils.backend  # noqa: F401  (before keras)
-
-# isort: split
-import keras
 
 from batik_utils.deploy.evidence import deletion_curves, evidence_map
 from batik_utils.deploy.graph import with_three_outputs
@@ -19,16 +14,19 @@ def cloths(count, seed):
     images, labels = rng.integers(60, 190, (count, SIZE, SIZE, 1)).repeat(3, axis=3), np.arange(count) % 2
     places = rng.integers(0, SIZE - 8, (count, 2))
     for image, label, (y, x) in zip(images, labels, places, strict=True):
-        image[y : y + 8, x : x + 8] = (255, 0, 0) if label == 0 else (0, 0, 255)
+        image[y : y + 8, x : x + 8] = [(255, 0, 0), (0, 0, 255)][label]
     return images.astype(np.uint8), labels, places
 
 
 @pytest.fixture(scope="module")
-def trained():
-    whole = network(hidden=8, classes=2)
-    whole.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
-    images, labels, _ = cloths(80, 0)
-    whole.fit(images.astype(np.float32), labels, epochs=25, verbose=0)
+def model():
+    """It counts red and blue, and says the third motif where there is neither."""
+    whole = network(hidden=2)
+    kernel, head = np.zeros((8, 8, 3, 6)), np.zeros((6, 2))
+    kernel[..., 0, 0] = kernel[..., 2, 1] = 1 / 64
+    kernel[..., 1, :2] = -1 / 64
+    head[[0, 1], [0, 1]] = 100
+    whole.set_weights([kernel, np.zeros(6), head, np.zeros(2), np.array([[1, 0, 0], [0, 1, 0]]), np.array([0, 0, 0.5])])
     return with_three_outputs(whole, 1.0)
 
 
@@ -41,22 +39,22 @@ def asking(model, exact):
 
 
 @pytest.mark.parametrize("exact", [True, False], ids=["own map", "occlusion"])
-def test_deleting_marked_fields_hurts_more_than_random_ones_on_pictures_not_trained_on(trained, exact):
+def test_deleting_marked_fields_hurts_more_than_random_ones(model, exact):
     images, *_ = cloths(20, 1)
-    found = deletion_curves(asking(trained, exact), images, exact)
+    found = deletion_curves(asking(model, exact), images, exact)
     assert found.shares[0] == 0 and found.marked[0] == found.random[0] > 0.9 and found.images > 5
     assert np.mean(found.marked[1:4]) < np.mean(found.random[1:4]) - 0.2
 
 
 @pytest.mark.parametrize("exact", [True, False], ids=["own map", "occlusion"])
-def test_the_map_marks_what_the_motif_is_known_by(trained, exact):
+def test_the_map_marks_what_the_motif_is_known_by(model, exact):
     images, labels, places = cloths(12, 2)
     for image, label, place in zip(images, labels, places, strict=True):
-        found = evidence_map(asking(trained, exact), image, label)
+        found = evidence_map(asking(model, exact), image, label)
         y, x = (np.array(np.unravel_index(found.argmax(), found.shape)) + 0.5) * SIZE / len(found)
         assert np.abs(np.array([y, x]) - (place + 4)).max() < 9
 
 
-def test_both_curves_are_the_same_every_time(trained):
+def test_both_curves_are_the_same_every_time(model):
     images, *_ = cloths(4, 3)
-    assert deletion_curves(asking(trained, True), images, True) == deletion_curves(asking(trained, True), images, True)
+    assert deletion_curves(asking(model, True), images, True) == deletion_curves(asking(model, True), images, True)

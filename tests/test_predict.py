@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from classifiers import MOTIFS, bundle, changed, pictures
+from mutants import KILOBYTES, mutant
 from PIL import Image
 
 from batik_utils.deploy import predict
@@ -103,6 +104,28 @@ def test_what_never_ends_is_not_waited_for(room):
     found = {row["file"]: row["error"] for row in rows(done.stdout)}
     assert {found[f"cloth/{name}"] for name in ("pipe.jpg", "endless.png", "plug")} == {"not a regular file"}
     assert found["cloth/a.jpg"] == "" and found["cloth/self.jpg"] and not any("loop" in name for name in found)
+
+
+def test_five_hundred_mutated_pictures_and_some_bombs_are_answered_or_refused_in_bounded_memory(room):
+    picture = Image.fromarray(np.kron(pictures(1)[0], np.ones((4, 4, 1), np.uint8)))
+    (room / "mutants").mkdir()
+    for number in range(500):
+        (room / "mutants" / f"{number:03d}.jpg").write_bytes(mutant(picture, number))
+    header = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + (30_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
+    bombs = {"huge.png": header, "none.png": header.replace((30_000).to_bytes(4, "big"), bytes(4)), "a.svg": b"<svg/>"}
+    for name, content in bombs.items():
+        (room / "mutants" / name).write_bytes(content)
+    code = "import sys\nfrom mutants import peak\nfrom batik_utils.cli import app\n"
+    code += "try: app(['predict', 'mutants', '--csv', '--model', 'classifier.tflite'])\n"
+    code += "finally: print(peak(), file=sys.stderr)"
+    path = {"PYTHONPATH": os.pathsep.join([*map(str, sys.path), os.path.dirname(__file__)])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | path)
+    found = {row["file"].partition("/")[2]: row for row in rows(done.stdout)}
+    assert done.returncode == 1 and len(found) == 503 and "Traceback" not in done.stderr
+    refused = {name for name, row in found.items() if row["error"]}
+    assert bombs.keys() <= refused and 50 < len(refused) < 450
+    assert all(found[name]["answer"] in MOTIFS for name in found.keys() - refused)
+    assert int(done.stderr.splitlines()[-1]) < KILOBYTES
 
 
 def test_odd_names_are_shown_so_that_they_do_nothing(room):

@@ -209,6 +209,7 @@ def test_probabilities_are_calibrated(motifs):
 
 
 def test_a_study_runs_and_puts_its_recipe_together(monkeypatch, tmp_path):
+    from batik_utils.deploy.graph import with_three_outputs
     from batik_utils.experiment import final_weights
     from batik_utils.models import kinds
 
@@ -228,6 +229,9 @@ def test_a_study_runs_and_puts_its_recipe_together(monkeypatch, tmp_path):
     rows = [plan.dataset.paths.index(path) for path in published.paths]
     said = network.predict_on_batch(plan.dataset.images[rows].astype(np.float32))
     np.testing.assert_allclose(said, published.y_prob, atol=1e-5)
+    three = with_three_outputs(network, 1.0).predict_on_batch(plan.dataset.images[rows])
+    np.testing.assert_allclose(three["probabilities"], said, atol=1e-5)
+    assert three.keys() == {"probabilities", "features"} and np.ptp(three["features"], axis=0).max() > 0
 
 
 def test_texture_cannot_be_saved_as_a_network():

@@ -81,6 +81,7 @@ def bundle(evidence=True):
         },
         "sets": {"coverage": 0.9, "threshold": 0.8, "measured_coverage": 0.91, "mean_size": 1.2},
         "training": {"width": 3, "rows": rows},
+        "batik": True,
         "drawn": False,
         "limits": {"en": ["Not for telling what a cloth is worth."], "id": ["Bukan untuk menilai harga kain."]},
         "sha256": digest(model),

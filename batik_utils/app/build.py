@@ -50,6 +50,7 @@ def build_page(bundle: Bundle, stamp: str = "", picture: Picture | None = None) 
     facts |= {"names": motif_names(motifs), "plates": told(motifs), "pictures": picture is not None}
     facts["examples"] = _examples(motifs if bundle.about.drawn else SAMPLE_MOTIFS)
     runtime = packages(FOLDER) / "@litertjs" / "core"
+    facts["runtime"] = json.loads(_text(runtime / "package.json"))["version"]
     wasm = (runtime / "wasm" / "litert_wasm_compat_internal.wasm").read_bytes()
     return _fill(stamp, facts, script(runtime), wasm, bundle.model, bundle.training.astype("<f2").tobytes())
 
@@ -65,6 +66,7 @@ def _fill(stamp: str, facts: Mapping[str, Any], code: str, runtime: bytes, model
         policy=Markup(policy + "; img-src data: blob:; base-uri 'none'; form-action 'none'"),
         stamp=stamp,
         title=facts["study"]["title"],
+        title_word="title" if facts["batik"] else "title.other",
         drawn=facts["drawn"],
         noscript=[said["noscript"] for said in json.loads(words).values()],
         words=_json(json.loads(words)),

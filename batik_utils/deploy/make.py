@@ -15,6 +15,7 @@ from PIL import Image
 
 from batik_utils import backend
 from batik_utils.data.obtain import find_photographs
+from batik_utils.data.split import published_split
 from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances
 from batik_utils.deploy.bundle import About, Accuracy, Bundle, Gate, Model, Named, Row, Training
@@ -55,13 +56,10 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
     does not say what Keras says.
     """
     study, dataset = plan.study, plan.dataset
-    name = recommended(study, metrics)
+    name, temperature, network = deployed_network(plan, results, metrics)
     spec, numbers = study.models[name], metrics["models"][name]
     starts = KINDS[spec.kind].describe(spec).starts
-    fits = list(results.select(name, "grouped"))
-    temperature = fit_temperature(*pooled(fits)) if fits else 1.0
-
-    precision, model = faithful(_network(plan, name, temperature, "all"), _spread(dataset.images))
+    precision, model = faithful(network, spread(dataset.images))
     training = ask_litert(model, dataset.images)["features"].astype(np.float16)
 
     gate, auroc, unseen = None, None, None
@@ -69,6 +67,7 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
         own = gates.left_out(training, dataset.groups, gates.NEIGHBOURS)
         gate, auroc = _gate(plan, model, training, own)
         if dataset.source.kind == "published":
+            fits = list(results.select(name, "grouped"))
             sure = scale(pooled(fits)[1], temperature).max(axis=1) if fits else None
             unseen = _unseen(plan, find_photographs(data, study.motifs)[0], model, training, own, sure)
 
@@ -109,13 +108,26 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
     return Made(Bundle(model, about, training), json.loads(measured.model_dump_json(), parse_float=rounded))
 
 
+def deployed_network(plan: Plan, results: Results, metrics: Mapping[str, Any]) -> tuple[str, float, Any]:
+    """The recommended model trained on every picture: (its name, its temperature, a network of with_three_outputs)."""
+    name = recommended(plan.study, metrics)
+    fits = list(results.select(name, "grouped"))
+    temperature = fit_temperature(*pooled(fits)) if fits else 1.0
+    return name, temperature, _network(plan, name, temperature, "all")
+
+
+def spread(pictures: Pictures) -> Pictures:
+    """At most MOST_COMPARED of the pictures, evenly spread."""
+    return pictures[np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_COMPARED)).astype(int))]
+
+
 def _judged(plan: Plan, name: str, temperature: float) -> tuple[list[Precise], Deletion, int]:
     """What only pictures can tell that a model was not trained on: of the published training images' own classifier."""
     data = plan.dataset
-    split = next(t.splits[0] for t in plan.tasks if (t.fits[0].model, t.fits[0].protocol) == (name, "published"))
+    split = published_split(plan.study, data)
     test, labels = data.images[list(split.test)], data.labels[list(split.test)]
-    network, some = _network(plan, name, temperature, "published"), _spread(data.images)
-    models = to_litert(network, PRECISIONS, _spread(data.images[list(split.train)]))
+    network, some = _network(plan, name, temperature, "published"), spread(data.images)
+    models = to_litert(network, PRECISIONS, spread(data.images[list(split.train)]))
     converted = dict(zip(PRECISIONS, models, strict=True))
     expected, precisions = ask_keras(network, some)["probabilities"], []
     for precision, model in converted.items():
@@ -155,10 +167,6 @@ def _network(plan: Plan, name: str, temperature: float, on: Literal["all", "publ
     # Keras counts the layers that it has named so far, and their names are in the file.
     keras.utils.clear_session()
     return with_three_outputs(KINDS[model.kind].assemble(model, weights, data.size, data.motifs, 0.0), temperature)
-
-
-def _spread(pictures: Pictures) -> Pictures:
-    return pictures[np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_COMPARED)).astype(int))]
 
 
 def _gate(

@@ -32,6 +32,7 @@ export function about(facts) {
     }) : say("about.gate.none")]],
     [say("about.limits"), limits[currentLanguage()]],
     [say("about.privacy"), [say("about.privacy.text")]],
+    [say("about.licences"), [say("about.licences.text", { version: facts.runtime })]],
   ];
   return element("dl", {}, rows.filter(Boolean).map(([term, texts]) => [
     element("dt", { textContent: term }),

@@ -13,7 +13,7 @@ export const motifName = (facts, motif) =>
 
 /** The one line that answers. */
 export function verdict(facts, { batik, among }) {
-  if (!batik) return say(facts.drawn ? "verdict.undrawn" : "verdict.strange");
+  if (!batik) return say(facts.batik ? "verdict.strange" : "verdict.unlike");
   if (among.length === 1) return motifName(facts, among[0]);
   const values = { count: number(among.length), motifs: list(among.map((motif) => motifName(facts, motif))) };
   if (among.length === 2) return say("verdict.two", values);
@@ -91,7 +91,7 @@ function whyPanel(item, classifier, facts) {
   return [element("h4", { textContent: say("evidence") }), evidence(item, classifier, facts),
     element("h4", { textContent: say("nearest") }),
     element("p", { className: "note", textContent: say(facts.pictures ? "nearest.pictures" : "nearest.note") }),
-    element("ol", { className: "alike" }, item.answer.nearest.slice(0, ALIKE).map((near) => alike(near, facts)))];
+    element("ol", { className: facts.pictures ? "alike pictured" : "alike" }, item.answer.nearest.slice(0, ALIKE).map((near) => alike(near, facts)))];
 }
 
 function alike({ row, distance }, facts) {
@@ -127,7 +127,7 @@ function evidence(item, classifier, facts) {
     told.textContent = say(exact ? "evidence.exact" : "evidence.occlusion", { motif });
     if (item.maps) paint(canvas, item.maps(Number(choice.value)));
   };
-  const work = item.maps ? [] : occlusion(item, classifier, facts, show);
+  const work = item.maps ? [] : occlusion(item, classifier, facts, () => { show(); choice.focus(); });
   show();
   return element("div", { className: "evidence" },
     element("div", { className: "overlay" },
@@ -141,7 +141,7 @@ function evidence(item, classifier, facts) {
       told, work));
 }
 
-function occlusion(item, classifier, facts, show) {
+function occlusion(item, classifier, facts, done) {
   const bar = element("progress", { max: 1, value: 0, hidden: true, "aria-label": say("evidence.progress") });
   const start = element("button", {
     type: "button", textContent: say("evidence.start", { count: number(LOOKS) }),
@@ -151,7 +151,7 @@ function occlusion(item, classifier, facts, show) {
       const run = (pixels) => classifier.run(pixels);
       item.maps = await occlusionMaps(item.picture.pixels, facts.size, run, (share) => { bar.value = share; });
       bar.hidden = start.hidden = true;
-      show();
+      done();
     },
   });
   return [start, bar];

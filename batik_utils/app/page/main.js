@@ -37,7 +37,7 @@ function take(files) {
     items.push(item);
     batch.append(element("div", { id: `item-${item.id}` }));
     show(item);
-    queue = queue.then(() => look(item, file));
+    queue = queue.then(() => look(item, file)).catch(console.error); // the others go on
   }
   byId("answers").scrollIntoView({ block: "nearest" });
   if (files.length > MOST) queue = queue.then(() => tell(() => say("many", { count: number(MOST) })));
@@ -78,8 +78,8 @@ function clear() {
 /** Says everything anew in the chosen language. */
 function speak(language) {
   setLanguage(language);
-  document.title = `${say("title")} · ${facts.study.title}`;
   for (const place of document.querySelectorAll("[data-word]")) place.textContent = say(place.dataset.word);
+  document.title = `${document.querySelector("h1").textContent} · ${facts.study.title}`;
   for (const place of document.querySelectorAll("[data-label]")) place.setAttribute("aria-label", say(place.dataset.label));
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));

@@ -61,7 +61,7 @@ class Classifier {
     const found = rows.map((row, i) => {
       let dot = 0;
       for (let k = 0, at = i * width; k < width; k++) dot += features[k] * this.training[at + k];
-      return { row, distance: 1 - dot };
+      return { row, distance: Math.max(0, 1 - dot) };
     });
     return found.sort((a, b) => a.distance - b.distance);
   }

@@ -25,7 +25,7 @@ export async function readPicture(file, { size, resize: method }) {
 }
 
 async function decode(bytes, type) {
-  const options = { imageOrientation: "from-image", premultiplyAlpha: "none", colorSpaceConversion: "none" };
+  const options = { premultiplyAlpha: "none", colorSpaceConversion: "none" }; // upright it is of itself
   try {
     return await createImageBitmap(new Blob([bytes], { type }), options);
   } catch {
