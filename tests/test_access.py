@@ -18,6 +18,7 @@ from batik_utils.report.export import export
 from batik_utils.study import ROOT
 
 REPORTS = {path.parent.name: path for path in sorted((ROOT / "reports").glob("*/report.html"))}
+INDEX = ROOT / "reports" / "index.html"
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -51,7 +52,7 @@ def opened(page, view, kind="chromium", dark=False):
 def test_axe_finds_nothing_on_a_wide_screen_and_on_a_phone(tiny, dark):
     found = {}
     with browse("chromium", dark=dark) as browser:
-        for page in (tiny, *REPORTS.values()):
+        for page in (tiny, *REPORTS.values(), INDEX):
             for view in (WIDE, PHONE):
                 browser.call("viewport", **view)
                 browser.open(page)
@@ -72,7 +73,7 @@ def test_axe_would_find_a_link_that_only_its_colour_tells_from_the_text(tiny, tm
 
 
 def test_the_html_is_valid(tiny):
-    assert [fault for page in (tiny, *REPORTS.values()) for fault in html_faults(page)] == []
+    assert [fault for page in (tiny, *REPORTS.values(), INDEX) for fault in html_faults(page)] == []
 
 
 @pytest.mark.parametrize("kind", ["chromium", "firefox"])
