@@ -131,3 +131,12 @@ def test_each_side_of_each_line(sentence, says, never):
     sentence = sentence.replace(wording.NBSP, " ")
     assert all(part in sentence for part in says.split(" … "))
     assert not never or never not in sentence
+
+
+def test_names_of_places_are_called_harder_only_where_a_test_says_so():
+    low, high = [0.2, 0.25, 0.3, 0.35], [0.7, 0.75, 0.8, 0.85]
+    plain = probes.named_for("A", {"place": low, "pattern": high}).replace(wording.NBSP, " ")
+    assert plain.startswith("A recognises 28 % of the pictures of the mean motif named for a place, and 78 % of one")
+    assert "The harder names are those of a place: such a name promises no one pattern." in plain
+    assert probes.named_for("A", {"place": high, "pattern": low}).endswith("those of a pattern.")
+    assert "do not show" in probes.named_for("A", {"place": [0.2, 0.8, 0.5, 0.3], "pattern": [0.3, 0.7, 0.6, 0.4]})

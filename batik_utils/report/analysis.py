@@ -33,6 +33,8 @@ from batik_utils.wording import count, listed, motif_names, percent
 if TYPE_CHECKING:
     from batik_utils.experiment import Plan
 
+FEW = 4
+"""Motifs named for a place, and for a pattern, that it takes at least to compare the two."""
 MANY = 8
 """Motifs above which a figure of examples shows one picture of each, not a row."""
 
@@ -107,6 +109,7 @@ class Analysis:
             "corruptions": study.grouped.corruptions,
             "augmented": self.augments(self.shown),
             "many": len(self.motifs) > MANY,
+            "kinds": all(len(self.recall_by_kind.get(kind, ())) >= FEW for kind in ("place", "pattern")),
             "bfloat16": any(getattr(m, "precision", "") == "bfloat16" for m in models),
         }
         lacks = {f"no{fact}" for fact in ("seed", "search", "twins", "curve") if not holds[fact]}
@@ -232,6 +235,16 @@ class Analysis:
         groups = dict(zip(self.dataset.paths, self.dataset.groups.tolist(), strict=True))
         found = {m: stats.out_of_fold(self.shared, m) for m in self.models}
         return {m: stats.per_motif(oof, self.motifs, groups) for m, oof in found.items() if oof}
+
+    @cached_property
+    def recall_by_kind(self) -> dict[str, list[float]]:
+        """{what the name of a motif with a plate is the name of: recalls of the verdict's pretrained model}"""
+        known, found = load_plates(), self.per_motif.get(self.pretrained)
+        out: dict[str, list[float]] = {}
+        for motif, recall in zip(self.study.motifs, [] if found is None else found["recall"], strict=False):
+            if motif in known:
+                out.setdefault(known[motif].kind, []).append(float(recall))
+        return out
 
     @cached_property
     def grouped_intervals(self) -> dict[str, Interval]:

@@ -4,7 +4,10 @@ Like those of verdicts.py, each is a pure function with a test on both sides of 
 rests on an interval of its own; none declares one model better than another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.stats import mannwhitneyu
 
 from batik_utils import wording as say
 from batik_utils.report.verdicts import INTERVAL, reached, set_beforehand
@@ -190,6 +193,23 @@ def calibration(found: Mapping[str, Calibration]) -> str:
     parts = [f"{verb} {{}} of {say.listed(titles)}" for verb, titles in does.items() if titles]
     told = [part.format("that" if i else "the loss") for i, part in enumerate(parts)]
     return f"{say.upper_first(says)}. A temperature, fitted on other folds, {say.listed(told)}."
+
+
+def named_for(title: str, recalls: Mapping[str, Sequence[float]]) -> str:
+    """Whether motifs named for places are recognised as often as those named for patterns.
+
+    recalls is {kind of name: recall of each motif, 0-1}; the test is Mann and Whitney's, over motifs, and stands alone.
+    """
+    places, patterns = recalls["place"], recalls["pattern"]
+    p = float(mannwhitneyu(places, patterns).pvalue)
+    gap = float(np.mean(places) - np.mean(patterns))
+    means = f"{say.percent(float(np.mean(places)), 0)} of the pictures of the mean motif named for a place, and "
+    means += f"{say.percent(float(np.mean(patterns)), 0)} of one named for a pattern"
+    told = f"{title} recognises {means} ({len(places)} and {len(patterns)} motifs, Mann–Whitney {say.p_value(p)})"
+    if p >= 0.05:
+        return f"{told}: so few motifs do not show that it matters what a name stands for."
+    which = "a place: such a name promises no one pattern" if gap < 0 else "a pattern"
+    return f"{told}. The harder names are those of {which}."
 
 
 def _band(interval: Interval) -> str:
