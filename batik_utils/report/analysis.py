@@ -1,7 +1,6 @@
 """One study with its data and results, opened once; what the notebooks show is derived here, lazily and wordlessly."""
 
 import os
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 
 from batik_utils.data.split import published_split
 from batik_utils.errors import BatikError
-from batik_utils.figures import Picture
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.plates import Plate, load_plates
@@ -27,8 +25,8 @@ from batik_utils.stats.compare import Comparison, PublishedComparison, compare_f
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
 from batik_utils.study import PretrainedModel, RecipeModel, Repetition, Study
-from batik_utils.values import Dataset, FitResult, Results, Split
-from batik_utils.wording import count, listed, motif_names, percent
+from batik_utils.values import Dataset, Results, Split
+from batik_utils.wording import motif_names
 
 if TYPE_CHECKING:
     from batik_utils.experiment import Plan
@@ -154,44 +152,6 @@ class Analysis:
     def counted(self, models: Sequence[str]) -> tuple[int, int]:
         """Grouped fits (got, planned) of these models."""
         return sum(len(self.results.select(m, "grouped")) for m in models), sum(map(self.planned, models))
-
-    @cached_property
-    def flow(self) -> list[dict[str, str]]:
-        """The method as bands of boxes, {heading: text}, from the pictures to the verdict."""
-        study, folds = self.study, self.study.grouped.folds
-        control = ["shuffled labels"] * ("permuted" in self.facts)
-        control += sorted({c for r in self.results for c in r.corruptions})
-        controls = [", ".join(control)] * bool(control)
-        if "curve" in self.facts:
-            controls.append(f"{listed([str(n) for n in study.grouped.curve])} training images per motif")
-        arms = {}
-        for name in self.models:
-            model, often = study.models[name], self.often(name)
-            fits = f"{self.planned(name):,} fits ({often.repeats} × {folds} folds, {count(often.seeds, 'seed')})"
-            what = KINDS[model.kind].describe(model).words
-            arms[model.title] = f"{what}; {self.parameters(name):,} parameters; {fits}"
-        if baselines := [b.title for b in BASELINES.values() if b.title in self.grouped_intervals]:
-            arms["Baselines"] = f"{'; '.join(baselines)}, on the same folds"
-        motifs = textwrap.shorten(", ".join(self.motifs), 200, placeholder=" …")
-        repeats = count(max(self.often(m).repeats for m in self.models), "repeat")
-        groups = len(np.unique(self.dataset.groups))
-        return [
-            {f"{len(self.dataset):,} pictures": f"{len(self.motifs)} motifs: {motifs}"},
-            {"Audit for near-duplicates": f"{groups:,} groups; copies of one picture share one"},
-            {
-                "One split": f"{len(self.split.train)} train, {len(self.split.test)} test",
-                "Grouped cross-validation": f"{folds} folds, {repeats} at most; a group is never on both sides",
-                "Controls on the same folds": "; ".join(controls) or "none",
-            },
-            arms,
-            {"Probabilities": "of every model for images that it has not seen, kept with their labels"},
-            {
-                "Intervals": "Wilson on one split; Nadeau and Bengio across folds",
-                "Tests": "McNemar; corrected t; both with Holm; Bayesian correlated t",
-                "Calibration": "a temperature from the other folds",
-            },
-            {"Verdict": f"{self.title(self.pretrained)} against {self.title(self.scratch)}"},
-        ]
 
     @cached_property
     def split(self) -> Split:
@@ -330,38 +290,6 @@ class Analysis:
     def image(self, path: str) -> NDArray[np.uint8]:
         """The decoded picture at a path, uint8 [size, size, 3]."""
         return self.dataset.images[self.dataset.paths.index(path)]
-
-    def examples(self) -> tuple[list[Picture], list[str]]:
-        """Six pictures of each motif, evenly spread over its files, and the rows' names; of many motifs one each."""
-        each, rows = (6, self.motifs) if len(self.motifs) <= MANY else (1, [])
-        chosen = []
-        for label, motif in enumerate(self.motifs):
-            own = np.flatnonzero(self.dataset.labels == label)
-            for row in own[np.linspace(0, len(own) - 1, each).astype(int)]:
-                chosen.append(Picture(self.dataset.images[row], self.dataset.paths[row], "" if rows else motif))
-        return chosen, rows
-
-    @cached_property
-    def augmented(self) -> list[Picture]:
-        """One image of each of the first three motifs, and five views of it as the shown model sees them."""
-        from batik_utils.models.augment import AffineAugmentation, draw_transforms
-
-        data, out = self.dataset, []
-        for label in range(min(3, len(self.motifs))):
-            row = int(np.flatnonzero(data.labels == label)[-1])
-            spec, hashes = self.study.models[self.shown].augmentation, [data.sha256[row]] * 6
-            images = np.stack([data.images[row]] * 6)
-            moved = AffineAugmentation()([images, draw_transforms(spec, hashes, range(6), data.size)])
-            views = np.asarray(moved).round().astype(np.uint8)
-            out += [Picture(v, data.paths[row], f"view {i}" if i else "as it is") for i, v in enumerate(views)]
-        return out
-
-    def predicted(self, fit: FitResult, row: int) -> Picture:
-        """A test image of a fit with its true and predicted motif and the prediction's probability."""
-        true, guess = int(fit.y_true[row]), int(fit.y_prob[row].argmax())
-        sign = "=" if guess == true else "≠"
-        words = f"true: {self.motifs[true]}\n{sign} {self.motifs[guess]}, {percent(fit.y_prob[row, guess], 0)}"
-        return Picture(self.image(fit.paths[row]), fit.paths[row], words, guess == true)
 
 
 def analyse(plan: "Plan", results: Results, data: Path | None = None) -> Analysis:
