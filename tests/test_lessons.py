@@ -118,6 +118,8 @@ def test_advice_names_both_ways_to_ask_and_trusts_as_far_as_the_accuracy_goes():
     assert "94 % of the time on pictures such as these, so its answer is a suggestion" in plain(
         lessons.advice({"folder"}, 0.94)
     )
+    assert lessons.advice({"folder"}, 0.9).endswith("always named, whatever is shown.")
+    assert lessons.advice({"folder", "gate"}, 0.9).endswith("told apart; another motif is taken for one of these.")
     assert "suggestion" not in lessons.advice({"folder"}, 0.95) and "best" not in lessons.advice({"folder"}, None)
 
 

@@ -103,6 +103,7 @@ class Analysis:
             "exact": bool(self.deployed and self.deployed["evidence"] == "exact"),
             "occlusion": bool(self.deployed and self.deployed["evidence"] == "occlusion"),
             "unseen": bool(self.deployed and self.deployed["unseen"]),
+            "gate": bool(self.deployed and self.deployed["gate"]),
             "sets": bool(self.deployed and self.deployed["sets"]),
             "corruptions": study.grouped.corruptions,
             "augmented": self.augments(self.shown),

@@ -126,4 +126,7 @@ def advice(facts: Collection[str], best: float | None) -> str:
     if best is not None:
         trust = f" The best model is right {say.percent(best, 0)} of the time on pictures such as these"
         trust += ", so its answer is a suggestion." if best < SURE else "."
-    return f"Ask what a picture shows: {how}.{trust} One of these motifs is always named, whatever is shown."
+    known = "One of these motifs is always named, whatever is shown."
+    if "gate" in facts:
+        known = "What looks like nothing that it knows is told apart; another motif is taken for one of these."
+    return f"Ask what a picture shows: {how}.{trust} {known}"
