@@ -12,7 +12,6 @@ from batik_utils.deploy import litert
 from batik_utils.deploy.answers import Classifier
 from batik_utils.deploy.bundle import read_bundle, write_bundle
 from batik_utils.deploy.litert import Runtime
-from batik_utils.deploy.make import palette
 from batik_utils.errors import BatikError
 
 
@@ -125,11 +124,3 @@ def test_a_model_that_wants_more_memory_than_it_may_is_refused_before_it_takes_i
     monkeypatch.setattr(litert, "MOST_BYTES", 1000)
     with pytest.raises(BatikError, match=r"it wants [\d,]+ bytes of memory"):
         Runtime(bundle().model)
-
-
-def test_a_palette_is_the_commonest_colours_with_their_shares():
-    picture = np.zeros((40, 40, 3), np.uint8)
-    picture[:10] = (255, 0, 0)
-    assert palette(picture) == [("#000000", 0.75), ("#ff0000", 0.25)]
-    assert palette(picture[:10]) == [("#ff0000", 1.0)]
-    assert len(palette(np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8))) == 5

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from PIL import Image
 
 from batik_utils import backend
 from batik_utils.data.obtain import find_photographs
@@ -30,10 +29,10 @@ from batik_utils.deploy.unseen import other_motifs
 from batik_utils.experiment import Plan, final_weights
 from batik_utils.files import digest, rounded
 from batik_utils.models.kinds import KINDS
+from batik_utils.palette import palette
 from batik_utils.stats.calibration import fit_temperature, scale
 from batik_utils.values import Results
 
-COLOURS = 5
 MOST_COMPARED = 100
 """Pictures, evenly spread, on which a converted model is held to Keras, and ranges for int8 are measured."""
 _LIMITS = yaml.safe_load(Path(__file__).with_name("limits.yaml").read_text(encoding="utf-8"))
@@ -147,15 +146,6 @@ def _judged(plan: Plan, name: str, temperature: float) -> tuple[list[Precise], D
     return precisions, deletion_curves(runtime.ask, test, "evidence" in runtime.outputs), len(test)
 
 
-def palette(picture: NDArray[np.uint8]) -> list[tuple[str, float]]:
-    """A picture's commonest colours ("#rrggbb") with their shares, at most COLOURS of them, by median cut."""
-    reduced = Image.fromarray(picture).quantize(COLOURS, Image.Quantize.MEDIANCUT)
-    colours, counts = reduced.getpalette() or [], sorted(reduced.getcolors() or [], reverse=True)
-    whole = picture.shape[0] * picture.shape[1]
-    # Of a picture without colours Pillow counts numbers only; palettes hold integers here.
-    return [("#" + bytes(colours[3 * int(i) : 3 * int(i) + 3]).hex(), round(n / whole, 3)) for n, i in counts]  # type: ignore[call-overload]
-
-
 def _network(plan: Plan, name: str, temperature: float, on: Literal["all", "published"]) -> Any:
     backend.start()
     import keras
@@ -201,7 +191,8 @@ def _unseen(
 def _rows(plan: Plan) -> list[Row]:
     data = plan.dataset
     rows = zip(data.paths, data.labels.tolist(), data.images, strict=True)
-    return [Row(name=path, motif=label, palette=palette(image)) for path, label, image in rows]
+    found = ((path, label, palette(image[::2, ::2])) for path, label, image in rows)
+    return [Row(name=n, motif=m, palette=[(c, round(share, 3)) for c, share in colours]) for n, m, colours in found]
 
 
 def _accuracy(numbers: Mapping[str, Any], protocol: Literal["grouped", "sources"]) -> Accuracy | None:
