@@ -81,11 +81,13 @@ def faithful(model: Any, pictures: Pictures) -> tuple[Precision, bytes]:
     That is float16 where the most probable motif is Keras' for LEAST_AGREEMENT of them or more, else float32. Raises
     BatikError where a probability in float32 is MOST_APART off or more.
     """
-    whole, half = to_litert(model, ("float32", "float16"), pictures)
     expected = ask_keras(model, pictures)["probabilities"]
+    (half,) = to_litert(model, ["float16"], pictures)
+    if agreement(ask_litert(half, pictures)["probabilities"], expected) >= LEAST_AGREEMENT:
+        return "float16", half
+    (whole,) = to_litert(model, ["float32"], pictures)
     demand_parity(ask_litert(whole, pictures)["probabilities"], expected)
-    agreed = agreement(ask_litert(half, pictures)["probabilities"], expected)
-    return ("float16", half) if agreed >= LEAST_AGREEMENT else ("float32", whole)
+    return "float32", whole
 
 
 def demand_parity(said: NDArray[np.float32], expected: NDArray[np.float32]) -> None:

@@ -19,7 +19,16 @@ from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances
 from batik_utils.deploy.bundle import About, Accuracy, Bundle, Gate, Model, Named, Row, Training
 from batik_utils.deploy.choice import recommended
-from batik_utils.deploy.convert import PRECISIONS, Pictures, agreement, ask_keras, ask_litert, faithful, to_litert
+from batik_utils.deploy.convert import (
+    PRECISIONS,
+    Pictures,
+    agreement,
+    ask_keras,
+    ask_litert,
+    demand_parity,
+    faithful,
+    to_litert,
+)
 from batik_utils.deploy.evidence import deletion_curves
 from batik_utils.deploy.litert import Runtime
 from batik_utils.deploy.measured import Deletion, Deployed, Precise, Unseen
@@ -131,6 +140,8 @@ def _judged(plan: Plan, name: str, temperature: float) -> tuple[list[Precise], D
     expected, precisions = ask_keras(network, some)["probabilities"], []
     for precision, model in converted.items():
         said = ask_litert(model, some)["probabilities"]
+        if precision == "float32":
+            demand_parity(said, expected)
         apart = np.abs(said - expected).max(axis=1)
         precisions.append(
             Precise(
