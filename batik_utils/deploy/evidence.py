@@ -16,7 +16,7 @@ SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
 """Of a picture that are deleted, one after the other."""
 DRAWS = 3
 """Of random fields, for each picture."""
-MOST_QUESTIONS = 400
+MOST_QUESTIONS = 500
 """To the model; the number of pictures follows. MobileNetV2 answers some 60 a second."""
 
 Ask = Callable[[NDArray[np.uint8]], Answers]
