@@ -5,6 +5,7 @@ import re
 from contextlib import contextmanager
 from urllib.parse import unquote
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +21,12 @@ from batik_utils.study import ROOT
 REPORTS = {path.parent.name: path for path in sorted((ROOT / "reports").glob("*/report.html"))}
 INDEX = ROOT / "reports" / "index.html"
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    yield
+    plt.close("all")
 
 
 def folds(best=0.9):
