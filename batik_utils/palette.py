@@ -23,8 +23,8 @@ def palette(image: NDArray[np.uint8]) -> list[tuple[str, float]]:
     codes = codes[:: -(-len(codes) // ENOUGH)]
     ordered = np.stack([codes & 255, (codes >> 8) & 255, codes >> 16], axis=1).astype(np.uint8)
     reduced = Image.fromarray(ordered[None]).quantize(MOST, Image.Quantize.MEDIANCUT, kmeans=20)
-    codes, found = reduced.getpalette() or [], Counter[str]()
+    chosen, found = reduced.getpalette() or [], Counter[str]()
     for index, times in enumerate(reduced.histogram()[:MOST]):
         if times:  # two of Pillow's colours may be one
-            found["#{:02x}{:02x}{:02x}".format(*codes[3 * index : 3 * index + 3])] += times
+            found["#{:02x}{:02x}{:02x}".format(*chosen[3 * index : 3 * index + 3])] += times
     return [(colour, times / len(ordered)) for colour, times in sorted(found.items(), key=lambda c: (-c[1], c[0]))]
