@@ -74,7 +74,7 @@ def test_a_moved_accuracy_is_given_in_points_and_set_against_its_interval():
 def test_what_no_reader_sees_moves_nothing():
     assert told(lambda metrics: None) == []
     (line,) = told(change("models/lite/grouped/accuracy", ACCURACY + 0.0004))
-    assert line == "Only details differ, none of which moves an accuracy by 0.1 points: models.lite.grouped.accuracy."
+    assert line == "Only details differ, and no accuracy of a protocol by 0.1 points: models.lite.grouped.accuracy."
 
 
 def run(*words):

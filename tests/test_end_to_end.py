@@ -13,7 +13,7 @@ from PIL import Image
 
 from batik_utils.experiment import Store, open_plan
 from batik_utils.report.build import build_report
-from batik_utils.report.metrics_json import SCHEMA
+from batik_utils.report.metrics_file import SCHEMA
 from batik_utils.sample import draw
 
 EACH = 12

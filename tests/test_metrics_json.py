@@ -12,7 +12,7 @@ from results_factory import make_dataset, make_results
 
 from batik_utils.files import json_text, write_json
 from batik_utils.report.analysis import Analysis
-from batik_utils.report.metrics_json import SCHEMA, MetricsFile
+from batik_utils.report.metrics_file import SCHEMA, MetricsFile
 from batik_utils.study_file import load_study, study_names
 from batik_utils.values import Results
 
@@ -38,7 +38,7 @@ def one():
 
 def test_the_committed_schema_is_that_of_the_classes_and_describes_what_is_built(one):
     schema = MetricsFile.model_json_schema()
-    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema, "python -m batik_utils.report.metrics_json"
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema, "python -m batik_utils.report.metrics_file"
     jsonschema.validate(one, schema)
 
 

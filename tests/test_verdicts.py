@@ -119,14 +119,10 @@ TEST = "On these 30 images, with p < 0.05, the test "
         (_learnt(_band(0.36)), "cannot be told from chance", ""),
         (_learnt(_band(0.2)), "does worse than chance", ""),
         (_learnt(None), "too few fits", ""),
-        (
-            _learnt(_band(0.8), facts=_comparison(), colour=_comparison(gap=0.2)),
-            "colour (by 20.0 points), … learnt",
-            "",
-        ),
+        (_learnt(_band(0.8), facts=_comparison(), colour=_comparison(gap=0.2)), "colour (+20.0 points), … learnt", ""),
         (_learnt(_band(0.8), colour=OPEN), "cannot be shown to beat colour (+3.0 points)", "learnt more"),
         (_learnt(_band(0.8), colour=TAKEN_BACK), "cannot be shown to beat colour (+10.0 points)", "learnt more"),
-        (_learnt(_band(0.8), colour=LOST), "it is beaten by colour (by 10.0 points)", "learnt more"),
+        (_learnt(_band(0.8), colour=LOST), "it is beaten by colour (−10.0 points)", "learnt more"),
         (verdicts.all_folds({}) or "nothing", "nothing", "folds"),
         (verdicts.all_folds({"A": _band(0.76)}), "A 76.0 %, 95 % interval 71.0–81.0 % (50 folds).", ""),
         (

@@ -12,8 +12,8 @@ GAP, GUTTER, LINE, LETTER, COLUMNS = 0.2, 0.1, 0.115, 0.056, 3
 """Inches between two bands, between two boxes, of a line, of a letter (rather too many); boxes side by side at most."""
 
 
-def method_flow(bands: Sequence[Mapping[str, str]]) -> Drawing:
-    """Bands of boxes, {heading: text}, an arrow from each band to the next; as wide as the page."""
+def method_flow(bands: Sequence[Mapping[str, str]], results: str = "the study's file") -> Drawing:
+    """Bands of boxes, {heading: text}, an arrow from each band to the next; as wide as the page; results: their origin."""
     boxes, arrows, y = [], [], 0.0
     for band in bands:
         cells = list(band.items())
@@ -45,6 +45,4 @@ def method_flow(bands: Sequence[Mapping[str, str]]) -> Drawing:
     ]
     said = [(step, *box) for step, band in enumerate(bands, 1) for box in band.items()]
     data = pd.DataFrame(said, columns=["band", "heading", "text"])
-    return fig.tell(
-        f"From top to bottom, an arrow from each to the next: {'; '.join(steps)}.", data, "the study's file"
-    )
+    return fig.tell(f"From top to bottom, an arrow from each to the next: {'; '.join(steps)}.", data, results)

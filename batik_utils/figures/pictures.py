@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,13 @@ from numpy.typing import NDArray
 
 from batik_utils.figures.style import INK, PALETTE, WIDTH, Drawing, new
 from batik_utils.palette import palette
-from batik_utils.wording import count
+from batik_utils.wording import count, percent
 
 LETTERS = 19
 """Of a name that fit under a tile."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Picture:
     """A picture with what is said about it."""
 
@@ -29,6 +30,11 @@ class Picture:
     title: str = ""
     good: bool | None = None
     """Whether the frame is that of a right (blue) or wrong (orange) prediction; None for no frame."""
+
+    @cached_property
+    def palette(self) -> list[tuple[str, float]]:
+        """Its colours and their shares."""
+        return palette(self.image)
 
 
 def picture_grid(
@@ -55,9 +61,7 @@ def picture_grid(
     alt = [f"{count(len(pictures), 'picture')}{'' if photos else ', each as a tile of its own five colours'}"]
     alt += [f"one row each for {', '.join(row_names)}"] if row_names else []
     alt += [f"{sum(rated)} framed as right and {len(rated) - sum(rated)} as wrong"] if rated else []
-    said = [
-        [p.name, " ".join(p.title.split("\n")), " ".join(f"{c} {s:.3f}" for c, s in palette(p.image))] for p in pictures
-    ]
+    said = [[p.name, " ".join(p.title.split("\n")), " ".join(f"{c} {s:.3f}" for c, s in p.palette)] for p in pictures]
     data = pd.DataFrame(said, columns=["file", "said", "palette"])
     return fig.tell("; ".join(alt) + ".", data, "the pictures themselves")
 
@@ -84,7 +88,9 @@ def motif_palettes(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs:
         spine.set_visible(False)
     rows = [(motif, *pair) for motif, colours in zip(motifs, found, strict=True) for pair in colours]
     data = pd.DataFrame(rows, columns=["motif", "colour", "share"])
-    largest = [f"{motif} {colours[0][0]} ({colours[0][1]:.0%})" for motif, colours in zip(motifs, found, strict=True)]
+    largest = [
+        f"{motif} {colours[0][0]} ({percent(colours[0][1], 0)})" for motif, colours in zip(motifs, found, strict=True)
+    ]
     return fig.tell(
         f"The largest colour of each motif: {', '.join(largest)}.", data, "all pictures of each motif", bends=True
     )
@@ -98,7 +104,7 @@ def _draw(ax: Axes, picture: Picture, photos: bool) -> None:
     else:
         ax.set(xlim=(0, 1), ylim=(1, 0))
         top = 0.0
-        for colour, share in palette(picture.image):
+        for colour, share in picture.palette:
             ax.bar(0.5, share, 1, top, color=colour, linewidth=0)
             top += share
         if picture.name not in picture.title:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from batik_utils import wording as say
 from batik_utils.report.verdicts import TOO_FEW, Verdict
 from batik_utils.stats.claims import NOT_REPRODUCED, REPRODUCED, ClaimRow
-from batik_utils.stats.compare import Comparison
+from batik_utils.stats.compare import Comparison, sorted_out
 from batik_utils.stats.intervals import Interval
 
 OPENINGS = {
@@ -60,14 +60,10 @@ def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[st
     if accuracy is None:
         return f"Apa yang dipelajari {title} tidak dapat dikatakan: hasilnya terlalu sedikit."
     if accuracy.low <= chance:
-        return f"Belum terbukti bahwa {title} mempelajari sesuatu: intervalnya memuat peluang tebakan."
+        return f"Belum terbukti bahwa {title} mempelajari sesuatu: intervalnya tidak di atas peluang tebakan."
     simple = {SIMPLE.get(name, f"*{name}*"): c for name, c in over.items()}
-    groups = {
-        "tahu lebih banyak daripada": [n for n, c in simple.items() if c.declared and c.difference.value > 0],
-        "belum terbukti tahu lebih banyak daripada": [n for n, c in simple.items() if not c.declared],
-        "tahu lebih sedikit daripada": [n for n, c in simple.items() if c.declared and c.difference.value < 0],
-    }
-    parts = [f"{does} {_listed(names)}" for does, names in groups.items() if names]
+    does = ("tahu lebih banyak daripada", "belum terbukti tahu lebih banyak daripada", "tahu lebih sedikit daripada")
+    parts = [f"{words} {_listed(names)}" for words, names in zip(does, sorted_out(simple), strict=True) if names]
     return f"{title} {'; ia '.join(parts) or 'mempelajari sesuatu'}."
 
 
@@ -75,7 +71,7 @@ def claims(rows: Sequence[ClaimRow]) -> str:
     """How many published numbers come out again, and how many do not."""
     found = Counter(row.verdict for row in rows)
     again, not_again = found[REPRODUCED], found[NOT_REPRODUCED]
-    rest = "; sisanya tidak dapat dikatakan" if again + not_again < len(rows) else ""
+    rest = "; sisanya tidak dapat dipastikan atau dibandingkan" if again + not_again < len(rows) else ""
     return f"Dari {len(rows)} angka yang pernah diterbitkan, {again} terulang dan {not_again} tidak{rest}."
 
 

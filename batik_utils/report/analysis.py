@@ -186,16 +186,15 @@ class Analysis:
         return shared_folds(self.results, self.pretrained, self.scratch)
 
     @cached_property
-    def confusions(self) -> dict[str, NDArray[np.float64]]:
-        """{model: confusion of an average single fit on the shared folds}"""
-        return {m: o.confusion for m in self.models if (o := stats.out_of_fold(self.shared, m))}
+    def shared_oofs(self) -> dict[str, stats.OutOfFold]:
+        """{model: out-of-fold predictions on the shared folds}"""
+        return {m: o for m in self.models if (o := stats.out_of_fold(self.shared, m))}
 
     @cached_property
     def per_motif(self) -> dict[str, pd.DataFrame]:
         """{model: out-of-fold scores of each motif on the shared folds, with intervals}"""
         groups = dict(zip(self.dataset.paths, self.dataset.groups.tolist(), strict=True))
-        found = {m: stats.out_of_fold(self.shared, m) for m in self.models}
-        return {m: stats.per_motif(oof, self.motifs, groups) for m, oof in found.items() if oof}
+        return {m: stats.per_motif(oof, self.motifs, groups) for m, oof in self.shared_oofs.items()}
 
     @cached_property
     def recall_by_kind(self) -> dict[str, list[float]]:

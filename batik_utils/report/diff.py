@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from batik_utils import wording as say
 from batik_utils.errors import BatikError
-from batik_utils.report.metrics_json import MetricsFile
+from batik_utils.report.metrics_file import MetricsFile
 from batik_utils.report.pages import read_metrics
 
 PROTOCOLS = {
@@ -61,7 +61,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
         found += _named(f"verdict on the published number {name}", *verdicts)
     if not found and before != after:
         found = [
-            f"Only details differ, none of which moves an accuracy by {say.points(SMALLEST)}: {_where(before, after)}."
+            f"Only details differ, and no accuracy of a protocol by {say.points(SMALLEST)}: {_where(before, after)}."
         ]
     return found
 
@@ -132,7 +132,7 @@ def _title(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> st
 def _where(before: Any, after: Any) -> str:
     """The first place at which two JSON values differ, as keys joined by points."""
     if isinstance(before, dict) and isinstance(after, dict):
-        key = next(key for key in sorted({*before, *after}) if before.get(key) != after.get(key))
+        key = next(key for key in sorted({*before, *after}) if before.get(key, ...) != after.get(key, ...))
         deeper = _where(before.get(key), after.get(key))
         return f"{key}.{deeper}" if deeper else key
     return ""

@@ -28,6 +28,8 @@ JPEG = {"quality": 85, "subsampling": 0, "optimize": True}
 MOST_PIXELS = 10_000
 """A matrix of a hundred classes is no picture; whatever has more pixels, or colours of its own, is one."""
 
+# Numbers of an SVG that are longer than anybody sees; but a scale multiplies.
+_LONG = re.compile(rb"scale\([^)]*\)|-?\d+\.\d{3,}")
 # What counts as a number in a table cell: signs, digits, percent, intervals, ranges, dashes for "none".
 _NUMBER = re.compile(r"(?:[\s\d.,;%×()\[\]+−±–/<>≤≥=~*-]|\b(?:of|to|s|min|ms|nan|n/a)\b)*")
 # What a cell may hold beside words stays as it is; everything else that Markdown might take for a sign is escaped.
@@ -108,14 +110,23 @@ def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "", a
 
 
 def render(fig: Figure, salt: str, kind: str) -> bytes:
-    """A matplotlib figure as "svg" (text as paths) or "jpeg", the same bytes each time; the figure is closed."""
+    """A matplotlib figure as "svg" (text as paths) or "jpeg", the same bytes each time; the figure is closed.
+
+    An SVG's numbers are rounded to hundredths of a point, which nobody sees: matplotlib writes six decimals.
+    """
     svg: dict[str, Any] = {"metadata": {"Date": None, "Creator": None}}
     more = {"dpi": RASTER_DPI, "pil_kwargs": JPEG} if kind == "jpeg" else svg
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": salt}):
         fig.savefig(buffer, format=kind, bbox_inches="tight", pad_inches=0.02, **more)
     plt.close(fig)
-    return buffer.getvalue()
+    return buffer.getvalue() if kind == "jpeg" else _LONG.sub(_hundredths, buffer.getvalue())
+
+
+def _hundredths(found: re.Match[bytes]) -> bytes:
+    if found[0].startswith(b"scale"):
+        return found[0]
+    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".").encode()
 
 
 def format_cell(value: Any) -> str:

@@ -104,7 +104,7 @@ def unseen(found: Numbers) -> str:
         return f"{who} are told from those that it knows."
     if best >= HINTS:
         return f"{who} look somewhat stranger than those that it knows, and too little so to be told from them."
-    return f"{who} cannot be told from those that it knows: each is given the name of one of these."
+    return f"{who} cannot be told from those that it knows: most are given the name of one of these."
 
 
 def sets(found: Numbers) -> str:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from batik_utils import wording as say
 from batik_utils.plates import Plate
-from batik_utils.stats.compare import Comparison
+from batik_utils.stats.compare import Comparison, sorted_out
 from batik_utils.stats.intervals import Interval
 
 TAUGHT = {
@@ -57,14 +57,10 @@ def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[st
     if accuracy is None:
         return f"What {title} has learnt cannot be said: it has too few fits."
     if accuracy.low <= chance:
-        return f"{title} has not been shown to have learnt anything: its interval holds chance."
+        return f"{title} has not been shown to have learnt anything: its interval does not lie above chance."
     simple = {SIMPLE.get(name, name): c for name, c in over.items()}
-    groups = {
-        "knows more than": [n for n, c in simple.items() if c.declared and c.difference.value > 0],
-        "has not been shown to know more than": [n for n, c in simple.items() if not c.declared],
-        "knows less than": [n for n, c in simple.items() if c.declared and c.difference.value < 0],
-    }
-    parts = [f"{does} {say.listed(names)}" for does, names in groups.items() if names]
+    does = ("knows more than", "has not been shown to know more than", "knows less than")
+    parts = [f"{words} {say.listed(names)}" for words, names in zip(does, sorted_out(simple), strict=True) if names]
     return f"{title} {'; it '.join(parts) or 'has learnt something'}."
 
 
@@ -103,7 +99,7 @@ def caveats(
     facts: Collection[str], plates: Sequence[Plate], title: str, accuracy: Interval | None, sources: Interval | None
 ) -> list[str]:
     """Three of them: what the pictures are, how few there are, and what is known of pictures from elsewhere."""
-    labels = "Labels are the names of folders; nobody who knows the motifs has checked them."
+    labels = "Labels are the names of folders; they were not checked here by anyone who knows the motifs."
     if "drawn" in facts:
         labels = "The pictures are drawn by a program: nothing is said about batik."
     elif len({plate.kind for plate in plates}) > 1:
@@ -119,7 +115,7 @@ def caveats(
 
 def advice(facts: Collection[str], best: float | None) -> str:
     """What to do with the saved model; best is the best accuracy in cross-validation, a fraction."""
-    how = "open `classifier.html`, beside this report, in a browser, or run `batik predict PATH…`"
+    how = "open `classifier.html`, which `make app` puts beside this report, or run `batik predict PATH…`"
     if "drawn" in facts:
         return f"Try the pipeline ({how}), and ask it about no real cloth."
     trust = ""
@@ -128,5 +124,7 @@ def advice(facts: Collection[str], best: float | None) -> str:
         trust += ", so its answer is a suggestion." if best < SURE else "."
     known = "One of these motifs is always named, whatever is shown."
     if "gate" in facts:
-        known = "What looks like nothing that it knows is told apart; another motif is taken for one of these."
+        known = (
+            "What looks like nothing that it knows is mostly told apart; other motifs mostly get one of these names."
+        )
     return f"Ask what a picture shows: {how}.{trust} {known}"

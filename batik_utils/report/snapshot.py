@@ -17,7 +17,7 @@ from batik_utils.files import read_sealed
 
 VARIABLE = "BATIK_SNAPSHOT"
 """The environment variable that tells a notebook's kernel where the snapshot is."""
-DRAWN = {"augmented", "layers"}
+DRAWN = {"layers"}
 """What only a figure or table is made of: not kept, as its code may change (and TensorFlow would be needed)."""
 
 

@@ -19,7 +19,7 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import SHUFFLED, ClaimRow
 from batik_utils.stats.compare import PublishedComparison
-from batik_utils.stats.disputed import accuracy_on, disputed
+from batik_utils.stats.disputed import disputed
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.metrics import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
 from batik_utils.study import Augmentation, RecipeModel
@@ -227,15 +227,19 @@ def _over_folds(fits: Sequence[FitResult], values: Sequence[float]) -> str:
 
 
 def disputed_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per model: accuracy on pictures that no other motif's folder has too, and on those that one has."""
-    paths, rows = np.array(analysis.dataset.paths), []
-    inside = disputed(analysis.dataset.labels, analysis.dataset.groups).rows
-    for model in analysis.models:
-        sides = (set(paths[~inside].tolist()), set(paths[inside].tolist()))
-        found = [accuracy_on(analysis.results, model, side, analysis.study.grouped.folds) for side in sides]
-        shown = (f"{say.percent(i.value)} ({say.percent_range(i)})" if i else "–" for i in found)
-        if any(found):
-            rows.append((analysis.title(model), *shown))
+    """One row per model: accuracy on pictures that no other motif's folder has too, and on those that one has.
+
+    Intervals are Wilson's on groups of near-duplicates, whose pictures count as one.
+    """
+    data, rows = analysis.dataset, []
+    inside = disputed(data.labels, data.groups).rows
+    for model, oof in analysis.shared_oofs.items():
+        places, cells = [data.paths.index(path) for path in oof.paths], []
+        for side in (~inside[places], inside[places]):
+            groups = len(np.unique(data.groups[places][side]))
+            band = wilson(oof.right[side].mean() * groups, groups) if groups else None
+            cells.append("–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})")
+        rows.append((analysis.title(model), *cells))
     return _frame("model; pictures of one motif; pictures of several", rows)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from batik_utils import wording as say
 from batik_utils.stats import claims
-from batik_utils.stats.compare import Comparison, PublishedComparison
+from batik_utils.stats.compare import Comparison, PublishedComparison, sorted_out
 from batik_utils.stats.intervals import Interval
 from batik_utils.values import Dataset
 
@@ -106,13 +106,11 @@ def learnt(title: str, accuracy: Interval | None, chance: float, over: Mapping[s
     does = "better than" if accuracy.low > chance else "worse than" if accuracy.high < chance else ""
     does = f"does {does} chance" if does else "cannot be told from chance"
     opening = f"{title} {does} ({say.percent(chance)}): {reached(accuracy)}."
-    size = {name: say.points(c.difference.value) for name, c in over.items()}
-    beaten = [f"{name} (by {size[name]})" for name, c in over.items() if c.declared and c.difference.value > 0]
-    open_ = [f"{name} ({say.signed_points(c.difference.value)})" for name, c in over.items() if not c.declared]
-    lost = [f"{name} (by {size[name]})" for name, c in over.items() if c.declared and c.difference.value < 0]
-    groups = (("it beats", beaten), ("it cannot be shown to beat", open_), ("it is beaten by", lost))
-    parts = [f"{words} {say.listed(names)}" for words, names in groups if names]
-    more = "" if open_ or lost else ", so it has learnt more than these baselines can"
+    gap = {name: say.signed_points(c.difference.value) for name, c in over.items()}
+    does, groups = ("it beats", "it cannot be shown to beat", "it is beaten by"), sorted_out(over)
+    told = ([f"{name} ({gap[name]})" for name in names] for names in groups)
+    parts = [f"{words} {say.listed(names)}" for words, names in zip(does, told, strict=True) if names]
+    more = "" if groups[1] or groups[2] else ", so it has learnt more than these baselines can"
     return f"{opening} On the same folds, {'; '.join(parts)}{more}." if parts else opening
 
 
@@ -146,7 +144,8 @@ def sources(title: str, grouped: Interval | None, sources: Interval | None) -> s
     if sources.value >= grouped.low:
         near = f"near the {say.percent(grouped.value)} with near-duplicates together"
         lost = f"{near}: no sign that it leans on who took a picture"
-    return f"{title} reaches {reached(sources)}, {lost}. This is what to expect of it on pictures from elsewhere."
+    expect = "So much can be expected of it on pictures of other sources of this kind."
+    return f"{title} reaches {reached(sources)}, {lost}. {expect}"
 
 
 def others(title: str, mean: float, sd: float, best: str, accuracy: float, best_sd: float) -> str:

@@ -164,18 +164,18 @@ def _judged(row: ClaimRow, adjusted: float | None) -> ClaimRow:
         told, band = f"{round(row.value * row.n)} of {row.n}", f"{least}–{most} of {row.n}"
     else:
         told, band = f"{row.value:g}", f"{number(row.expected.low, 3)}–{number(row.expected.high, 3)}"
-    if row.read_off:
-        told = f"{told}, read off to within {row.read_off:g},"
     inside = row.expected.low - 1e-9 <= value <= row.expected.high + 1e-9
     # Uncorrected where it would stand against "reproduced", corrected where it would be for "not reproduced".
     p = row.p_value if inside or adjusted is None else adjusted
     apart = p < 1 - LEVEL
     verdict = UNTOLD if inside == apart else REPRODUCED if inside else NOT_REPRODUCED
-    over, place = count(row.expected.n, "training seed"), "within" if inside else "outside"
+    over, place = count(row.expected.n, "training seed"), "lies within" if inside else "lies outside"
+    if row.read_off:
+        told, place = f"{told}, read off to within {row.read_off:g},", "reaches into" if inside else place
     test = f"{p_value(p)}{'' if inside or adjusted is None else ' after Holm’s correction'}"
     also = f", {'but' if verdict == UNTOLD else 'and'} the test against ours gives {test}"
     shown = "" if verdict == REPRODUCED else also
-    reason = f"{told} lies {place} {band}, where a replicate should lie (from {over}){shown}."
+    reason = f"{told} {place} {band}, where a replicate should lie (from {over}){shown}."
     return row.model_copy(update={"verdict": verdict, "p_adjusted": adjusted, "reason": reason})
 
 

@@ -1,6 +1,6 @@
 """Tests between two models: across folds (corrected t, Bayesian with a region of equivalence) and on one split."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -60,6 +60,13 @@ class Comparison:
     def declared(self) -> bool:
         """Whether the two are declared different: p under 0.05, after Holm's correction where there is one."""
         return self.p < 1 - LEVEL
+
+
+def sorted_out(against: Mapping[str, Comparison]) -> tuple[list[str], list[str], list[str]]:
+    """Names of what A is declared better than, of what nothing is declared about, and of what A is worse than."""
+    told = {name: c.declared * float(np.sign(c.difference.value)) for name, c in against.items()}
+    better, open_, worse = ([name for name, sign in told.items() if sign == which] for which in (1, 0, -1))
+    return better, open_, worse
 
 
 class FoldPairs(NamedTuple):

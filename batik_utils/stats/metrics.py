@@ -100,7 +100,7 @@ def folds_interval(scores: pd.DataFrame, share: bool = True) -> Interval | None:
     band = nadeau_bengio(whole, folds)
     if share and np.ptp(whole) < 1e-12:
         images = int(scores[scores["seed"] == scores["seed"].min()].groupby("repeat")["n"].sum().max())
-        return wilson(band.value * images, images)
+        return replace(wilson(band.value * images, images), n=len(whole))
     return replace(band, low=max(0.0, band.low), high=min(1.0, band.high) if share else band.high)
 
 
