@@ -250,19 +250,21 @@ def export(
 ) -> None:
     """Write the recommended model for other programs, once it says what Keras says."""
     from batik_utils.deploy.convert import PRECISIONS
-    from batik_utils.deploy.export import SUFFIXES
+    from batik_utils.deploy.export import SUFFIXES, demand
     from batik_utils.deploy.export import export as write
-    from batik_utils.deploy.make import deployed_network, spread
-    from batik_utils.experiment import open_plan, run_plan
-    from batik_utils.report.analysis import analyse
 
     for name, value, known in (("format", form, SUFFIXES), ("precision", precision, PRECISIONS)):
         if value not in known:
             raise BatikError(f"--{name} is one of {', '.join(known)}, not {value!r}.")
+    place = to or Path(f"{load_study(study).name}-{precision}{SUFFIXES[form]}")  # type: ignore[index]
+    demand(form, precision, place)  # type: ignore[arg-type]
+    from batik_utils.deploy.make import deployed_network, spread
+    from batik_utils.experiment import open_plan, run_plan
+    from batik_utils.report.analysis import analyse
+
     plan = open_plan(study, data, settings or ())
     results = run_plan(plan, retry=False)
     _, _, network = deployed_network(plan, results, analyse(plan, results).metrics)
-    place = to or Path(f"{plan.study.name}-{precision}{SUFFIXES[form]}")  # type: ignore[index]
     out.print(escape(write(network, spread(plan.dataset.images), form, precision, place)))  # type: ignore[arg-type]
 
 
@@ -287,6 +289,7 @@ def new(
 
 def main() -> None:
     """Entry point: what a BatikError or the system says is printed without a stack trace, and exits with 2."""
+    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names of files, in any encoding
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII only
     try:

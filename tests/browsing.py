@@ -25,7 +25,7 @@ class Browser:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
-        self.version = self._answer()
+        self._answer()
 
     def call(self, name: str, **given: Any) -> Any:
         assert self.process.stdin

@@ -68,7 +68,7 @@ DEPLOYED = {
     },
     "unseen": {"motifs": 2, "images": 20, "auroc": 0.6, "auroc_confidence": 0.55},
     "sets": {"coverage": 0.9, "threshold": 0.5, "measured_coverage": 0.88, "mean_size": 1.2},
-    "deletion": {"shares": [0.0, 0.5], "marked": [0.9, 0.5], "random": [0.9, 0.6], "images": 20},
+    "deletion": {"shares": [0.0, 0.5], "marked": [0.9, 0.5], "random": [0.9, 0.6], "images": 20, "gap": [0.05, 0.15]},
 }  # fmt: skip
 """What metrics.json might say of a classifier: of photographs; other sorts of pictures have less."""
 NO_OTHERS = {"unseen": None}

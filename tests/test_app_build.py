@@ -12,7 +12,6 @@ from tiny_classifier import NEVER, bundle, cloth, write_page
 from batik_utils.app import make
 from batik_utils.app.build import FOLDER, PAGE, SCRIPTS, build_page
 from batik_utils.app.node import packages
-from batik_utils.deploy.bundle import write_bundle
 from batik_utils.errors import BatikError
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study
@@ -95,10 +94,10 @@ def test_a_report_renews_the_page_when_a_part_of_it_has_changed(tmp_path, monkey
     assert not make.renew_page(study, model, page) and not page.exists()
     with pytest.raises(BatikError, match="make report STUDY=minimal"):
         make.make_page(study, model, page)
-    write_bundle(model, bundle())
+    model.write_bytes(bundle().to_bytes())
     had(FOLDER)
     assert [make.renew_page(study, model, page) for _ in range(2)] == [True, False]
-    write_bundle(model, bundle(evidence=False))
+    model.write_bytes(bundle(evidence=False).to_bytes())
     assert make.renew_page(study, model, page)
     monkeypatch.setattr(make, "place_of", lambda folder: tmp_path / "nothing")
     page.unlink()
@@ -106,7 +105,7 @@ def test_a_report_renews_the_page_when_a_part_of_it_has_changed(tmp_path, monkey
 
 
 def test_strange_pictures_are_not_passed_off_as_those_it_learnt_from(made, tmp_path):
-    write_bundle(tmp_path / "classifier.tflite", made[1])
+    (tmp_path / "classifier.tflite").write_bytes(made[1].to_bytes())
     with pytest.raises(BatikError, match="not the pictures that the classifier of minimal learnt from"):
         make.make_page(load_study("minimal"), tmp_path / "classifier.tflite", tmp_path / "page.html", photographs=True)
 

@@ -6,18 +6,17 @@ import zipfile
 import numpy as np
 import pytest
 from classifiers import bundle, changed, pictures
-from mutants import peak
 
 from batik_utils.deploy import litert
 from batik_utils.deploy.answers import Classifier
-from batik_utils.deploy.bundle import read_bundle, write_bundle
+from batik_utils.deploy.bundle import read_bundle
 from batik_utils.deploy.litert import Runtime
 from batik_utils.errors import BatikError
 
 
 @pytest.fixture
 def path(tmp_path):
-    write_bundle(tmp_path / "classifier.tflite", bundle())
+    (tmp_path / "classifier.tflite").write_bytes(bundle().to_bytes())
     return tmp_path / "classifier.tflite"
 
 
@@ -96,19 +95,19 @@ def test_files_of_other_kinds_and_broken_ones_are_refused_in_one_line(path, tmp_
         assert "\n" not in str(error.value) and name in str(error.value)
 
 
-def test_every_byte_of_a_damaged_file_is_refused_or_makes_no_difference(path):
+def test_a_damaged_file_is_refused_or_read_as_what_it_was(path):
     content, rng, said = path.read_bytes(), np.random.default_rng(0), set()
     for place in rng.integers(0, len(content), 100):
         broken = bytearray(content)
         broken[place] ^= int(rng.integers(1, 256))
         path.write_bytes(broken)
         try:
-            read_bundle(path)
+            assert read_bundle(path).to_bytes() == content
             said.add("read")
         except BatikError as error:
             said.add("refused")
             assert "\n" not in str(error)
-    assert "refused" in said and peak() < 4_000_000
+    assert "refused" in said
 
 
 def test_a_model_that_is_none_or_another_than_the_file_says_is_refused_before_it_answers():

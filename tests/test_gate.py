@@ -9,9 +9,8 @@ from batik_utils.deploy import sets
 from batik_utils.deploy.answers import distances, members
 from batik_utils.deploy.gate import auroc, left_out, make_gate
 from batik_utils.deploy.ordinary import ordinary_pictures
-from batik_utils.stats.calibration import scale
+from batik_utils.stats.calibration import pooled, scale
 
-rng = np.random.default_rng(0)
 GROUPS = np.arange(100) // 2
 
 
@@ -27,6 +26,7 @@ def test_a_distance_is_the_mean_to_the_nearest_and_a_copy_does_not_count_as_near
 
 
 def test_a_gate_that_can_tell_turns_away_others_and_keeps_to_its_aim():
+    rng = np.random.default_rng(0)
     own, ordinary, judges = rng.normal(0.3, 0.05, 100), rng.normal(0.6, 0.08, 80), np.arange(80) % 2 == 1
     gate, how_well = make_gate(own, GROUPS, ordinary, judges)
     assert gate and gate.auroc == how_well > 0.98 and gate.n_ordinary == 40
@@ -37,6 +37,7 @@ def test_a_gate_that_can_tell_turns_away_others_and_keeps_to_its_aim():
 
 
 def test_what_judges_has_no_say_in_the_threshold():
+    rng = np.random.default_rng(1)
     own, ordinary, judges = rng.normal(0.3, 0.05, 100), rng.normal(0.6, 0.05, 80), np.arange(80) % 2 == 1
     other = own.copy()
     other[GROUPS % 2 == 1] -= 0.1
@@ -45,6 +46,7 @@ def test_what_judges_has_no_say_in_the_threshold():
 
 
 def test_there_is_no_gate_where_features_cannot_tell():
+    rng = np.random.default_rng(2)
     own, ordinary, judges = rng.normal(0.3, 0.1, 100), rng.normal(0.35, 0.1, 80), np.arange(80) % 2 == 1
     gate, how_well = make_gate(own, GROUPS, ordinary, judges)
     assert gate is None and 0.5 < how_well < 0.9
@@ -52,10 +54,12 @@ def test_there_is_no_gate_where_features_cannot_tell():
 
 
 def test_ordinary_pictures_are_many_of_every_sort_and_the_same_every_time():
-    first, again = (ordinary_pictures(32, "bilinear") for _ in range(2))
-    assert first.pictures.tobytes() == again.pictures.tobytes() and first.pictures.shape[1:] == (32, 32, 3)
+    first, again = (ordinary_pictures(64, "bilinear") for _ in range(2))
+    assert first.pictures.tobytes() == again.pictures.tobytes() and first.pictures.shape[1:] == (64, 64, 3)
     assert len(first.pictures) > 150 and 0.4 < first.judges.mean() < 0.6
     assert (first.pictures.std(axis=(1, 2, 3)) < 40).any()
+    sides = [{picture.tobytes() for picture in first.pictures[which]} for which in (first.judges, ~first.judges)]
+    assert not sides[0] & sides[1], "what sets the threshold does not judge it"
 
 
 RESULTS = make_results({"lite": 0.8}, repeats=4, seeds=2, folds=4, motifs=make_dataset().motifs)
@@ -64,7 +68,7 @@ RESULTS = make_results({"lite": 0.8}, repeats=4, seeds=2, folds=4, motifs=make_d
 def test_sets_hold_the_truth_as_often_as_promised_and_are_those_of_the_library():
     found = sets.prediction_sets(RESULTS, "lite", 1.0)
     assert found and found.measured_coverage == pytest.approx(0.9, abs=0.05) and 1 <= found.mean_size < 3
-    y_true, y_prob = sets.pooled(list(RESULTS.select("lite", "grouped"))[:4])
+    y_true, y_prob = pooled(list(RESULTS.select("lite", "grouped"))[:4])
     improbable = 1 - y_prob[np.arange(len(y_true)), y_true]
     theirs = ConformalClassifier().fit(improbable).predict_set(1 - y_prob, confidence=0.9, smoothing=False)
     ours = members(y_prob, sets.threshold(y_true, y_prob))

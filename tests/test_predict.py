@@ -17,14 +17,13 @@ from PIL import Image
 
 from batik_utils.deploy import predict
 from batik_utils.deploy.answers import Classifier
-from batik_utils.deploy.bundle import write_bundle
 from batik_utils.errors import BatikError
 
 
 @pytest.fixture
 def room(tmp_path, monkeypatch):
     """A folder with a classifier, and cloth/ with three pictures, one of them in a folder below."""
-    write_bundle(tmp_path / "classifier.tflite", bundle())
+    (tmp_path / "classifier.tflite").write_bytes(bundle().to_bytes())
     (tmp_path / "cloth" / "below").mkdir(parents=True)
     for name, pixels in zip(("b.png", "a.jpg", "below/c.png"), pictures(3), strict=True):
         Image.fromarray(np.kron(pixels, np.ones((2, 2, 1), np.uint8))).save(tmp_path / "cloth" / name)
@@ -143,17 +142,19 @@ def test_odd_names_are_shown_so_that_they_do_nothing(room):
 def test_a_picture_that_is_unlike_all_is_not_given_a_name(room):
     Image.new("RGB", (40, 40), "white").save(room / "white.png")
     gate = bundle().about.model_dump()["gate"] | {"threshold": 0.0}
-    write_bundle(room / "strict.tflite", changed(gate=gate))
+    (room / "strict.tflite").write_bytes(changed(gate=gate).to_bytes())
     assert "white.png: this does not look like batik\n" in batik("white.png", "--model", "strict.tflite").stdout
-    write_bundle(room / "own.tflite", changed(gate=gate, batik=False))
+    (room / "own.tflite").write_bytes(changed(gate=gate, batik=False).to_bytes())
     assert "like the pictures that it knows" in batik("white.png", "--model", "own.tflite").stdout
-    write_bundle(room / "none.tflite", changed(gate=None, sets=None))
+    (room / "none.tflite").write_bytes(changed(gate=None, sets=None).to_bytes())
     (row,) = rows(batik("white.png", "--csv", "--model", "none.tflite").stdout)
     assert row["distance"] == "" and row["looks_like_batik"] == "yes"
 
 
 def test_motifs_that_cannot_be_ruled_out_are_named_together(room):
-    write_bundle(room / "unsure.tflite", changed(sets=bundle().about.model_dump()["sets"] | {"threshold": 1.0}))
+    (room / "unsure.tflite").write_bytes(
+        changed(sets=bundle().about.model_dump()["sets"] | {"threshold": 1.0}).to_bytes()
+    )
     said = batik("cloth/a.jpg", "--model", "unsure.tflite").stdout
     assert "cloth/a.jpg: one of these three: " in said and said.count("%") >= 4
 

@@ -22,7 +22,8 @@ _HEAD = 4096  # bytes of a page, at most, in which its stamp stands
 def make_page(study: Study, model: Path, page: Path, data: Path | None = None, photographs: bool = False) -> None:
     """Build the page of a study's classifier, of the file `model`; with the training pictures in it where wished.
 
-    Raises BatikError where there is no classifier, no runtime, or the pictures are not those that it learnt from.
+    Raises BatikError where there is no classifier, no runtime, or the pictures have not the names of those that it
+    learnt from.
     """
     if not model.is_file():
         raise BatikError(f"{study.name} has no classifier yet; make it with `make report STUDY={study.name}`.")
@@ -47,8 +48,10 @@ def renew_page(study: Study, model: Path, page: Path) -> bool:
 
 def _stamp(model: Path) -> str:
     """Names all that a page is made of."""
-    parts = sorted(path for path in FOLDER.rglob("*") if path.suffix in {".py", ".js", ".css", ".html", ".json"})
-    return digest_json([digest_file(model), *map(digest_source, (*parts, PLATES, REFERENCES))])
+    parts = [path for path in FOLDER.rglob("*") if path.suffix in {".py", ".js", ".css", ".html", ".json"}]
+    library = FOLDER.parent  # its examples are drawn, its names and plates told by these
+    parts += [*(library / "sample").glob("*.py"), library / "wording.py", library / "plates.py"]
+    return digest_json([digest_file(model), *map(digest_source, (*sorted(parts), PLATES, REFERENCES))])
 
 
 def _pictures(study: Study, bundle: Bundle, data: Path | None) -> Callable[[int], NDArray[np.uint8]]:

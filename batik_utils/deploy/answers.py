@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batik_utils.data.decode import read_image
+from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.deploy.bundle import About, Bundle
 from batik_utils.deploy.litert import Runtime
 from batik_utils.errors import BatikError
@@ -36,10 +36,10 @@ class Answer:
 class Classifier:
     """A bundle at work; for one thread."""
 
-    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         """Raises BatikError where its model does not fit what the bundle says of it."""
         self.about: About = bundle.about
-        self._runtime, self._training = Runtime(bundle.model, threads), bundle.training.astype(np.float32)
+        self._runtime, self._training = Runtime(bundle.model), bundle.training.astype(np.float32)
         shapes = {name: value.shape for name, value in self._runtime.ask(self.blank).items()}
         wanted = {"probabilities": (len(self.about.motifs),), "features": bundle.training.shape[1:]}
         if self._runtime.size != self.about.size or {name: shapes.get(name) for name in wanted} != wanted:
@@ -51,7 +51,12 @@ class Classifier:
         return np.zeros((self.about.size, self.about.size, 3), np.uint8)
 
     def read(self, path: Path) -> NDArray[np.uint8]:
-        """A picture as it takes it, uint8 [s, s, 3]; raises NotAnImage, and BatikError for what is no regular file."""
+        """A picture as it takes it, uint8 [s, s, 3]; raises NotAnImage, also for what is no regular file.
+
+        Such (a pipe, a device) may never end, and is not opened.
+        """
+        if path.exists() and not path.is_file():
+            raise NotAnImage(path.name, "not a regular file")
         return read_image(path, self.about.size, self.about.resize)[0]
 
     def ask(self, picture: NDArray[np.uint8]) -> Answer:

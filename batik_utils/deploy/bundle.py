@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from batik_utils.errors import BatikError
-from batik_utils.files import digest, write_bytes
+from batik_utils.files import digest
 
 _ABOUT, _TRAINING = "classifier.json", "training.f16"
 MOST_BYTES = {_ABOUT: 1 << 24, _TRAINING: 1 << 28}
@@ -141,13 +141,8 @@ class Bundle:
         return whole.getvalue()
 
 
-def write_bundle(path: Path, bundle: Bundle) -> None:
-    """Write the file, whole or not at all."""
-    write_bytes(path, bundle.to_bytes())
-
-
 def read_bundle(path: Path) -> Bundle:
-    """Read a file of write_bundle.
+    """Read a classifier's file.
 
     No code from the file is run, and its sizes are looked at before memory is taken. Raises BatikError, in one line,
     if it is absent, damaged or no such file.

@@ -68,9 +68,10 @@ def ask_keras(model: Any, pictures: Pictures) -> Said:
 
 def ask_litert(content: bytes, pictures: Pictures) -> Said:
     """What a converted model says; each core asks about its part of the pictures, on one thread."""
-    parts = np.array_split(np.arange(len(pictures)), min(len(pictures), cpu_count()))
+    parts = np.array_split(pictures, min(len(pictures), cpu_count()))
+    runtimes = [Runtime(content) for _ in parts]  # not by the threads: what keeps one quiet is the whole process's
     ask = Parallel(n_jobs=len(parts), prefer="threads")
-    found = ask(delayed(lambda rows: [*map(Runtime(content).ask, pictures[rows])])(rows) for rows in parts)
+    found = ask(delayed(lambda r, own: [*map(r.ask, own)])(r, own) for r, own in zip(runtimes, parts, strict=True))
     answers = [answer for part in found for answer in part]
     return {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
 

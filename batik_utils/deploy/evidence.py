@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from batik_utils.deploy.litert import Answers
 from batik_utils.deploy.measured import Deletion
+from batik_utils.stats.intervals import mean_interval
 
 GRID = 7
 """Fields a side that are covered one by one where a model gives no map of its own."""
@@ -58,7 +59,9 @@ def deletion_curves(ask: Ask, pictures: Picture, exact: bool) -> Deletion:
         marked.append([float(said[motif]), *first])
         random.append([float(said[motif]), *np.mean(drawn, axis=0).tolist()])
     means = {name: np.mean(curves, axis=0).tolist() for name, curves in (("marked", marked), ("random", random))}
-    return Deletion(shares=list(SHARES), images=len(chosen), **means)
+    gaps = (np.array(random) - np.array(marked))[:, 1:].mean(axis=1)
+    band = mean_interval(gaps) if len(gaps) > 1 else None
+    return Deletion(shares=list(SHARES), images=len(chosen), gap=(band.low, band.high) if band else None, **means)
 
 
 def _falls(ask: Ask, picture: Picture, motif: int, order: NDArray[np.int64], side: int) -> list[float]:

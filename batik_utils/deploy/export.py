@@ -41,10 +41,7 @@ def export(model: Any, pictures: Pictures, form: Form, precision: Precision, to:
     than it may be (in float32 by probability, in float16 by the most probable motif; int8 is as it is), for a
     precision that a form does not have, and where onnx is not installed.
     """
-    if form != "litert" and precision != "float32":
-        raise BatikError(f"{form} is written in float32 only; smaller precisions are LiteRT's.")
-    if to.exists():
-        raise BatikError(f"{to} is there already; name another place with --to.")
+    demand(form, precision, to)
     with tempfile.TemporaryDirectory(prefix="batik-") as folder:
         made = Path(folder) / "model"
         ask = {"litert": _litert, "onnx": _onnx, "saved_model": _saved_model}[form](model, pictures, precision, made)
@@ -68,6 +65,16 @@ def export(model: Any, pictures: Pictures, form: Form, precision: Precision, to:
     )
 
 
+def demand(form: Form, precision: Precision, to: Path) -> None:
+    """BatikError where export would refuse whatever the model is."""
+    if form != "litert" and precision != "float32":
+        raise BatikError(f"{form} is written in float32 only; smaller precisions are LiteRT's.")
+    if form == "onnx" and not all(map(importlib.util.find_spec, ("tf2onnx", "onnxruntime"))):
+        raise BatikError("ONNX needs more packages: install batik-utils[onnx], or tf2onnx and onnxruntime.")
+    if to.exists():
+        raise BatikError(f"{to} is there already; name another place with --to.")
+
+
 def _litert(model: Any, pictures: Pictures, precision: Precision, to: Path) -> Callable[[Pictures], Said]:
     (content,) = to_litert(model, [precision], pictures)
     to.write_bytes(content)
@@ -84,8 +91,6 @@ def _saved_model(model: Any, pictures: Pictures, precision: Precision, to: Path)
 
 
 def _onnx(model: Any, pictures: Pictures, precision: Precision, to: Path) -> Callable[[Pictures], Said]:
-    if not all(map(importlib.util.find_spec, ("tf2onnx", "onnxruntime"))):
-        raise BatikError("ONNX needs more packages: install batik-utils[onnx], or tf2onnx and onnxruntime.")
     import keras
     import onnxruntime
 

@@ -20,19 +20,19 @@ Answers = dict[str, NDArray[np.float32]]
 class Runtime:
     """A LiteRT model that takes one picture, uint8 [1, s, s, 3] named "image"."""
 
-    def __init__(self, content: bytes, threads: int = 1) -> None:
+    def __init__(self, content: bytes) -> None:
         """Raises BatikError, before memory is taken, for what is no such model or wants more than MOST_BYTES."""
         from ai_edge_litert.interpreter import Interpreter
 
         try:
             with quiet():
-                interpreter: Any = Interpreter(model_content=content, num_threads=threads)
+                interpreter: Any = Interpreter(model_content=content, num_threads=1)
                 wanted = sum(
-                    int(np.prod(tensor["shape"], dtype=np.float64)) * np.dtype(tensor["dtype"]).itemsize
+                    np.prod(np.abs(tensor["shape"]), dtype=np.float64) * np.dtype(tensor["dtype"]).itemsize
                     for tensor in interpreter.get_tensor_details()
                 )
-                if wanted > MOST_BYTES:
-                    raise ValueError(f"it wants {wanted:,} bytes of memory")
+                if not wanted <= MOST_BYTES:
+                    raise ValueError(f"it wants {wanted:,.0f} bytes of memory")
                 interpreter.allocate_tensors()
                 self._run = interpreter.get_signature_runner("serving_default")
         # The runtime raises ValueError and RuntimeError, of no common type, for whatever it cannot read.
@@ -46,8 +46,11 @@ class Runtime:
         self.size = shape[1]
 
     def ask(self, picture: NDArray[np.uint8]) -> Answers:
-        """Answers to one picture [s, s, 3], RGB 0-255."""
-        return {name: np.array(value[0]) for name, value in self._run(image=picture[None]).items()}
+        """Answers to one picture [s, s, 3], RGB 0-255; raises BatikError where the model fails as it runs."""
+        try:
+            return {name: np.array(value[0]) for name, value in self._run(image=picture[None]).items()}
+        except (ValueError, RuntimeError, IndexError) as error:
+            raise BatikError(f"The model fails as it runs: {' '.join(str(error).split())[:200]}") from None
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from batik_utils.deploy.choice import recommended
 from batik_utils.deploy.convert import (
     PRECISIONS,
     Pictures,
+    Precision,
     agreement,
     ask_keras,
     ask_litert,
@@ -33,13 +34,13 @@ from batik_utils.deploy.evidence import deletion_curves
 from batik_utils.deploy.litert import Runtime
 from batik_utils.deploy.measured import Deletion, Deployed, Precise, Unseen
 from batik_utils.deploy.ordinary import ordinary_pictures
-from batik_utils.deploy.sets import pooled, prediction_sets
+from batik_utils.deploy.sets import prediction_sets
 from batik_utils.deploy.unseen import other_motifs
 from batik_utils.experiment import Plan, final_weights
 from batik_utils.files import digest, rounded
 from batik_utils.models.kinds import KINDS
 from batik_utils.palette import palette
-from batik_utils.stats.calibration import fit_temperature, scale
+from batik_utils.stats.calibration import fit_temperature, pooled, scale
 from batik_utils.values import Results
 
 MOST_COMPARED = 100
@@ -98,7 +99,7 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
         limits={language: [*texts["always"], texts[dataset.source.kind]] for language, texts in _LIMITS.items()},
         sha256=digest(model),
     )
-    precisions, deletion, held_out = _judged(plan, name, temperature)
+    precisions, deletion, held_out = _judged(plan, name, temperature, precision)
     measured = Deployed(
         model=name,
         title=spec.title,
@@ -129,7 +130,7 @@ def spread(pictures: Pictures) -> Pictures:
     return pictures[np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_COMPARED)).astype(int))]
 
 
-def _judged(plan: Plan, name: str, temperature: float) -> tuple[list[Precise], Deletion, int]:
+def _judged(plan: Plan, name: str, temperature: float, given_out: Precision) -> tuple[list[Precise], Deletion, int]:
     """What only pictures can tell that a model was not trained on: of the published training images' own classifier."""
     data = plan.dataset
     split = published_split(plan.study, data)
@@ -153,7 +154,7 @@ def _judged(plan: Plan, name: str, temperature: float) -> tuple[list[Precise], D
                 accuracy=float((ask_litert(model, test)["probabilities"].argmax(1) == labels).mean()),
             )
         )
-    runtime = Runtime(converted["float16"])
+    runtime = Runtime(converted[given_out])
     return precisions, deletion_curves(runtime.ask, test, "evidence" in runtime.outputs), len(test)
 
 

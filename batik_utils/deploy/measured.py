@@ -41,6 +41,9 @@ class Deletion(Part):
     """The fields with most evidence deleted first."""
     random: list[Share]
     images: Count
+    gap: tuple[float, float] | None
+    """By how much more deleting what is marked lowers the probability, mean over shares: a 95 % interval over pictures;
+    null with one picture only."""
 
 
 class Deployed(Part):

@@ -75,13 +75,13 @@ def _pages() -> list[list[Image.Image]]:
         page, step = Image.new("RGB", (448, 448), paper), (14, 22, 34, 56)[number // 2]
         draw, font = ImageDraw.Draw(page), ImageFont.load_default(step)
         for line, y in enumerate(range(0, 448, int(1.3 * step))):
-            draw.text((8, y), (WORDS[line:] + WORDS) * 2, ink, font)
+            draw.text((8, y), (WORDS[line + 7 * number :] + WORDS) * 2, ink, font)
         pages.append([page])
     return pages
 
 
 def _blank() -> list[list[Image.Image]]:
-    """Twelve plain colours: every second one perfectly so, the others with a weave and light from one side."""
+    """Twelve plain colours: in pairs perfectly so, or with a weave and light from one side."""
     rng, cloths = np.random.default_rng(0), []
     for hue in range(12):
         colour = np.asarray(Image.new("HSV", (1, 1), (hue * 21, 120, 170)).convert("RGB"), np.float64)[0, 0]

@@ -85,9 +85,6 @@ def _read_ahead(classifier: Classifier, files: Iterable[Path]) -> Iterator[tuple
 
     def read(path: Path) -> NDArray[np.uint8] | NotAnImage:
         try:
-            # What may never end (a pipe, a device) is not opened.
-            if path.exists() and not path.is_file():
-                return NotAnImage(path.name, "not a regular file")
             return classifier.read(path)
         except NotAnImage as error:
             return error

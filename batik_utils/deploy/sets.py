@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-
 import numpy as np
 from crepes import ConformalClassifier
 
 from batik_utils.deploy.answers import members
 from batik_utils.deploy.bundle import Sets
-from batik_utils.stats.calibration import fit_temperature, scale
+from batik_utils.stats.calibration import fit_temperature, pooled, scale, whole_runs
 from batik_utils.stats.metrics import Labels, Probabilities
-from batik_utils.values import FitResult, Results
+from batik_utils.values import Results
 
 COVERAGE = 0.9
 
@@ -24,10 +21,7 @@ def prediction_sets(results: Results, model: str, temperature: float) -> Sets | 
     probable one always. Coverage and size are measured on each fold with temperature and threshold from the other
     folds of its repeat, so on pictures of which no near-duplicate had a say.
     """
-    runs: dict[tuple[int, int], list[FitResult]] = defaultdict(list)
-    for r in results.select(model, "grouped"):
-        runs[r.fit.repeat, r.fit.seed].append(r)
-    whole = [folds for folds in runs.values() if len(folds) > 1]
+    whole = whole_runs(results, model)
     if not whole:
         return None
     covered, sizes = [], []
@@ -53,8 +47,3 @@ def threshold(y_true: Labels, y_prob: Probabilities) -> float:
     conformal = ConformalClassifier().fit(improbable)
     kept = conformal.predict_set(improbable[:, None], confidence=COVERAGE, smoothing=False)[:, 0] == 1
     return float(improbable[kept].max())
-
-
-def pooled(fits: Sequence[FitResult]) -> tuple[Labels, Probabilities]:
-    """Labels [n] and probabilities [n, m] of several fits' test pictures."""
-    return np.concatenate([r.y_true for r in fits]), np.concatenate([r.y_prob for r in fits])

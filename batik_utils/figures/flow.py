@@ -13,7 +13,7 @@ GAP, GUTTER, LINE, LETTER, COLUMNS = 0.2, 0.1, 0.115, 0.056, 3
 
 
 def method_flow(bands: Sequence[Mapping[str, str]], results: str = "the study's file") -> Drawing:
-    """Bands of boxes, {heading: text}, an arrow from each band to the next; as wide as the page; results: their origin."""
+    """Bands of boxes, {heading: text}, an arrow from each band to the next; wide as a page; results: their origin."""
     boxes, arrows, y = [], [], 0.0
     for band in bands:
         cells = list(band.items())

@@ -241,8 +241,11 @@ class Build:
         from batik_utils.deploy.make import make_classifier
 
         assert self.plan is not None
-        code = only(self.found, "batik_utils/deploy/", "batik_utils/stats/", "batik_utils/models/", "requirements.txt")
-        key = digest_json([fingerprint(self.plan, analysis.results), self.found["study"], code])
+        rooms = (
+            f"batik_utils/{room}" for room in ("deploy/", "stats/", "models/", "data/", "experiment/", "palette.py")
+        )
+        made_of = only(without(self.found, *FACES), *rooms, "requirements.txt", "installed packages", "study")
+        key = digest_json([fingerprint(self.plan, analysis.results), made_of])
         numbers = self.kept.read("deployed", key)
         if numbers is None or self.kept.read("classifier", key) is None:
             with self.stages("model"):

@@ -20,13 +20,14 @@ from batik_utils.study import ROOT, Study
 _TEMPLATES = ("math", "pandoc.", "refs.", "report.css", "report.html", "report.lua", "report.typ")
 PAGES = ("batik_utils/report/export.py", *(f"batik_utils/report/templates/{name}" for name in _TEMPLATES))
 """What only the pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
-FIGURES = (
-    *("batik_utils/figures/", "batik_utils/palette.py"),
-    *("batik_utils/report/display.py", "batik_utils/report/templates/report.mplstyle"),
-)
+FIGURES = ("batik_utils/figures/", "batik_utils/report/display.py", "batik_utils/report/templates/report.mplstyle")
 """What draws: notebooks run again, but data and results need not be opened again, as no figure is kept with them."""
 FACES = (
-    *(f"batik_utils/{name}.py" for name in ("bootstrap", "cli", "newstudy", "report/watch")),
+    *(
+        f"batik_utils/{name}.py"
+        for name in ("bootstrap", "cli", "newstudy", "report/watch", "deploy/predict", "deploy/export")
+    ),
+    "batik_utils/app/",
     *(f"batik_utils/report/templates/{name}" for name in ("index.", "readme.")),
 )
 """What changes nothing in a report."""

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from batik_utils import wording as say
+from batik_utils.deploy.gate import MOST_OWN
 
 UNDER = 0.02
-"""A mean probability is lower than another from this difference on, and a coverage falls short."""
+"""From this on a coverage falls short."""
 TELLS, HINTS = 0.9, 0.7
 """AUROC from which two sorts of pictures are told apart, and from which there is something in it."""
-AIM = 0.05
-"""The share of a study's own pictures that a gate may turn away."""
 
 Numbers = Mapping[str, Any]
 
@@ -84,9 +83,9 @@ def gate(deployed: Numbers) -> str:
             f"in {say.percent(deployed['auroc'])} of cases only."
         )
     own = say.percent(found["own_turned_away"])
-    kept = f"{own} of the study's own pictures are turned away, within the {say.percent(AIM, 0)} aimed at"
-    if found["own_turned_away"] > AIM:
-        kept = f"{own} of the study's own pictures are turned away, more than the {say.percent(AIM, 0)} aimed at"
+    kept = f"{own} of the study's own pictures are turned away, within the {say.percent(MOST_OWN, 0)} aimed at"
+    if found["own_turned_away"] > MOST_OWN:
+        kept = f"{own} of the study's own pictures are turned away, more than the {say.percent(MOST_OWN, 0)} aimed at"
     return (
         f"The gate turns away {say.percent(found['ordinary_turned_away'])} of the ordinary pictures that had no say in "
         f"its threshold (AUROC {say.number(found['auroc'], 3)}); {kept}."
@@ -123,8 +122,12 @@ def deletion(found: Numbers, evidence: str) -> str:
     which = "the model's own map of evidence" if evidence == "exact" else "the map found by covering each field in turn"
     means = f"the named motif keeps a mean probability of {say.percent(marked)}, against {say.percent(random)}"
     where = f"over {say.count(found['images'], 'held-out picture')}"
-    if marked <= random - UNDER:
+    low, high = found["gap"] or (-1.0, 1.0)
+    if found["gap"]:
+        where += f" (difference {say.points_range(say.Band(low, high))}, 95{say.NBSP}% interval)"
+    if low > 0:
         return f"Deleting what {which} marks hurts more than deleting at random: {means} {where}."
-    if marked >= random + UNDER:
+    if high < 0:
         return f"Deleting what {which} marks hurts *less* than deleting at random: {means} {where}. It misleads here."
-    return f"Deleting what {which} marks hurts no more than deleting at random: {means} {where}. It says little here."
+    nothing = f"Deleting what {which} marks is not shown to hurt more than deleting at random"
+    return f"{nothing}: {means} {where}. It says little here."

@@ -107,9 +107,10 @@ def learnt(title: str, accuracy: Interval | None, chance: float, over: Mapping[s
     does = f"does {does} chance" if does else "cannot be told from chance"
     opening = f"{title} {does} ({say.percent(chance)}): {reached(accuracy)}."
     gap = {name: say.signed_points(c.difference.value) for name, c in over.items()}
-    does, groups = ("it beats", "it cannot be shown to beat", "it is beaten by"), sorted_out(over)
+    groups = sorted_out(over)
     told = ([f"{name} ({gap[name]})" for name in names] for names in groups)
-    parts = [f"{words} {say.listed(names)}" for words, names in zip(does, told, strict=True) if names]
+    words = ("it beats", "it cannot be shown to beat", "it is beaten by")
+    parts = [f"{says} {say.listed(names)}" for says, names in zip(words, told, strict=True) if names]
     more = "" if groups[1] or groups[2] else ", so it has learnt more than these baselines can"
     return f"{opening} On the same folds, {'; '.join(parts)}{more}." if parts else opening
 

@@ -1,5 +1,6 @@
 """Whether a model's probabilities mean what they say, before and after temperature scaling."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,18 +89,25 @@ def calibrate(results: Results, model: str) -> Calibration | None:
     For each repeat and training seed, the temperature of a fold is fitted on the other folds' out-of-fold
     probabilities. All fits are then pooled, so one image counts once per repeat and seed.
     """
-    runs: dict[tuple[int, int], list[FitResult]] = {}
-    for r in results.select(model, "grouped"):
-        runs.setdefault((r.fit.repeat, r.fit.seed), []).append(r)
-    fits = [r for folds in runs.values() if len(folds) > 1 for r in folds]
+    runs = whole_runs(results, model)
+    fits = [r for folds in runs for r in folds]
     if not fits:
         return None
-    others = ([other for other in runs[r.fit.repeat, r.fit.seed] if other is not r] for r in fits)
-    temperatures = tuple(fit_temperature(*_pooled(folds)) for folds in others)
-    y_true, before = _pooled(fits)
+    others = ([other for other in folds if other is not r] for folds in runs for r in folds)
+    temperatures = tuple(fit_temperature(*pooled(folds)) for folds in others)
+    y_true, before = pooled(fits)
     after = np.concatenate([scale(r.y_prob, t) for r, t in zip(fits, temperatures, strict=True)])
     return Calibration(model, quality(y_true, before), quality(y_true, after), temperatures)
 
 
-def _pooled(fits: list[FitResult]) -> tuple[Labels, Probabilities]:
+def whole_runs(results: Results, model: str) -> list[list[FitResult]]:
+    """A model's grouped fits by repeat and training seed, each run with all its folds; those of one fold left out."""
+    runs: dict[tuple[int, int], list[FitResult]] = {}
+    for r in results.select(model, "grouped"):
+        runs.setdefault((r.fit.repeat, r.fit.seed), []).append(r)
+    return [folds for folds in runs.values() if len(folds) > 1]
+
+
+def pooled(fits: Sequence[FitResult]) -> tuple[Labels, Probabilities]:
+    """Labels [n] and probabilities [n, m] of several fits' test pictures."""
     return np.concatenate([r.y_true for r in fits]), np.concatenate([r.y_prob for r in fits])

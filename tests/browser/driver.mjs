@@ -48,7 +48,6 @@ const commands = {
   viewport: ({ width, height, touch }) =>
     page.setViewport({ width, height, ...(touch !== undefined && { hasTouch: touch, isMobile: touch }) }),
   throttle: ({ times }) => page.emulateCPUThrottling(times),
-  screenshot: async ({ path, whole }) => { await page.screenshot({ path, fullPage: whole }); },
   requests: () => requests,
   complaints: () => complaints,
   axe: async () => {

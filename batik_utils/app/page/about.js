@@ -9,6 +9,12 @@ export const known = (facts) => say("known", {
   motifs: list(facts.motifs.map((_, motif) => motifName(facts, motif)), "conjunction"),
 });
 
+/** The share of the commonest motif: what always naming it would get right. */
+function commonest({ motifs, training }) {
+  const counts = motifs.map((_, motif) => training.rows.filter((row) => row.motif === motif).length);
+  return Math.max(...counts) / training.rows.length;
+}
+
 /** The model's card as a list of terms. */
 export function about(facts) {
   const { model, study, accuracy, sources_accuracy: sources, gate, sets, limits } = facts;
@@ -20,7 +26,7 @@ export function about(facts) {
     })]],
     [say("about.accuracy"), [
       accuracy ? say("about.accuracy.text", {
-        ...interval(accuracy), images: number(accuracy.images), chance: percent(1 / facts.motifs.length),
+        ...interval(accuracy), images: number(accuracy.images), chance: percent(commonest(facts)),
       }) : say("about.unknown"),
       sources && say("about.sources.text", interval(sources)),
     ]],

@@ -18,7 +18,7 @@ export async function readPicture(file, { size, resize: method }) {
   try {
     const { width, height } = bitmap;
     const pixels = await resize(width, height, size, method, rowsOf(bitmap));
-    return { name: file.name, pixels, preview: await preview(bitmap), width, height };
+    return { pixels, preview: await preview(bitmap) };
   } finally {
     bitmap.close();
   }

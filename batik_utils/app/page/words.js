@@ -5,8 +5,8 @@ const LOCALES = { en: "en-GB" }; // how numbers and lists are written, where the
 let language = "en";
 
 /** The first of the reader's languages that the page speaks. */
-export function preferred(wanted = navigator.languages) {
-  const known = wanted.map((tag) => tag.toLowerCase().split("-")[0].replace(/^in$/, "id")); // "in" is its old code
+export function preferred() {
+  const known = navigator.languages.map((tag) => tag.toLowerCase().split("-")[0].replace(/^in$/, "id")); // "in" is its old code
   return known.find((tag) => tag in WORDS) ?? "en";
 }
 
