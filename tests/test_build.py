@@ -29,7 +29,7 @@ from batik_utils.values import Results
 
 CODE = {
     "figures/grouped.py": "def fold_dots(): 1", "figures/data.py": "def file_sizes(): 1", "figures/style.py": "INK = 1",
-    "deploy/make.py": "x = 1",
+    "deploy/make.py": "x = 1", "palette.py": "x = 1", "app/build.py": "x = 1",
     "stats/metrics.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
 }  # fmt: skip
 PUBLIC = ["croissant.json", "metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
@@ -177,6 +177,8 @@ ALL = "open 01 02 with without"
         ("the index deleted", lambda house: (house.root / "reports/index.html").unlink(), ""),
         ("the index edited", lambda house: (house.root / "reports/index.html").write_text("hand-made"), ""),
         ("a classifier deleted", lambda house: (house.private / "classifier.tflite").unlink(), ""),
+        ("the palettes, which it holds", edit("batik_utils/palette.py", "x = 2"), "model " + ALL),
+        ("the classifier's page", edit("batik_utils/app/build.py", "x = 2"), ""),
         ("how a classifier is made", edit("batik_utils/deploy/make.py", "x = 2"), "model " + ALL),
         ("a kept run damaged", lambda h: next((h.root / "cache/builds").glob("*/run-01*")).write_text("?"), "01"),
     ],

@@ -119,6 +119,17 @@ def test_a_model_that_is_none_or_another_than_the_file_says_is_refused_before_it
         Classifier(changed(size=64))
 
 
+def test_a_model_that_fails_as_it_runs_is_one_line(monkeypatch):
+    classifier = Classifier(bundle())
+
+    def fail(**given):
+        raise RuntimeError("Node 3\nfailed to invoke")
+
+    monkeypatch.setattr(classifier._runtime, "_run", fail)
+    with pytest.raises(BatikError, match=r"^The model fails as it runs: Node 3 failed to invoke$"):
+        classifier.ask(classifier.blank)
+
+
 def test_a_model_that_wants_more_memory_than_it_may_is_refused_before_it_takes_it(monkeypatch):
     monkeypatch.setattr(litert, "MOST_BYTES", 1000)
     with pytest.raises(BatikError, match=r"it wants [\d,]+ bytes of memory"):
