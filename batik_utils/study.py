@@ -5,60 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from batik_utils.strict import Count, Fraction, Rate, Strict, Times, some
+from batik_utils.told import Claim, Others, SeedStudy, Tried
 
 ROOT = Path(__file__).resolve().parent.parent  # the project's folder: studies/, notebooks/ and reports/ are in it
 
 
-def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    # Not Field(min_length=1): pydantic counts good values only, and would name a bad one's mistake twice.
-    if not values:
-        raise ValueError("needs one value or more")
-    return values
-
-
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Times = Annotated[int, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0, lt=1)]
-Counts = Annotated[tuple[Count, ...], AfterValidator(_some)]
-Strengths = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(_some)]
+Counts = Annotated[tuple[Count, ...], AfterValidator(some)]
+Strengths = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(some)]
 Architecture = Literal["seed_cnn", "pooled_cnn", "small_cnn"]
 """The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
-
-
-class Strict(BaseModel):
-    """Base of every part of a study: frozen, no unknown keys, no coercion ("20" is not 20), no .inf or .nan."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Notes(Strict):
-    """What readers must know of one seed study, in Markdown, named after the section that says it."""
-
-    models: str = ""
-    training: str = ""
-    protocols: str = ""
-    search: str = ""
-    mispaired: str = ""
-
-
-class SeedStudy(Strict):
-    """The student project that a study takes up."""
-
-    title: str
-    authors: tuple[str, ...]
-    institution: str
-    year: int | None
-    language: str
-    framework: str
-    summary: str  # one or two sentences: what it compared and what it reported
-    parameter_limit: Count | None = None  # what it allows a "limited-parameter" model
-    test_images_known: bool = False  # whether it can be told which images it tested on
-    chose_by_test: bool = False  # whether it chose its best model by accuracy on the test images
-    notes: Notes = Notes()
 
 
 class Image(Strict):
@@ -84,9 +44,17 @@ class Search(Strict):
     """Values to try; the choice is made on validation images only."""
 
     epochs: Counts
-    learning_rate: Annotated[tuple[Rate, ...], AfterValidator(_some)]
-    dropout: Annotated[tuple[Fraction, ...], AfterValidator(_some)]
+    learning_rate: Annotated[tuple[Rate, ...], AfterValidator(some)]
+    dropout: Annotated[tuple[Fraction, ...], AfterValidator(some)]
     seeds: Count = 1  # training seeds per setting (a model whose fits are cheap can afford several)
+
+
+class Tuned(Strict):
+    """How the settings of a model were chosen beforehand: by photographs of motifs that are not the study's."""
+
+    settings: Count  # how many were compared
+    on: Annotated[tuple[str, ...], AfterValidator(some)]  # folder names
+    command: str
 
 
 class _Model(Strict):
@@ -96,7 +64,13 @@ class _Model(Strict):
     learning_rate: Rate = 1e-3
     dropout: Fraction = 0.5
     augmentation: Augmentation = Augmentation()
-    search: Search | None = None
+    search: Search | None = None  # a choice by validation images, for the published split alone
+    tuned: Tuned | None = None
+
+    @property
+    def settings(self) -> int:
+        """How many settings were compared for its fits in cross-validation."""
+        return self.tuned.settings if self.tuned else 1
 
 
 class Regularisation(Strict):
@@ -175,11 +149,12 @@ class RecipeModel(Strict):
     learning_rate: ClassVar[float] = 0.0
     dropout: ClassVar[float] = 0.0
     search: ClassVar[None] = None
+    tuned: ClassVar[None] = None
 
     @model_validator(mode="after")
     def _names_parts(self) -> RecipeModel:
         for candidate, names in self.candidates.items():
-            for name in _some(names):
+            for name in some(names):
                 if name not in self.parts:
                     raise ValueError(f"the candidate {candidate} names the part {name!r}, {nearest(name, self.parts)}")
         return self
@@ -232,51 +207,6 @@ class Grouped(Strict):
     corruptions: bool = True  # whether models are asked about tampered test images too
 
 
-class Claim(Strict):
-    """A number that the seed study published."""
-
-    id: str
-    what: str  # in words, for the table
-    model: str  # a key of Study.models
-    metric: Literal[
-        "accuracy", "loss", "macro_f1", "train_accuracy", "train_loss", "ten_images", "images", "train_images",
-        "test_images", "paired_wrong_accuracy", "paired_wrong_precision", "paired_wrong_recall", "paired_wrong_f1",
-    ]  # fmt: skip
-    """paired_wrong_…: of the seed's classification report, predictions shuffled against labels."""
-    value: float
-    n: int | None = None  # images behind it
-    motif: str | None = None  # of paired_wrong_…: a motif of the study; none for the mean over motifs
-    read_off: Annotated[float, Field(gt=0)] | None = None
-    """Of a number that was read off a plot, as the seed words it: how far the reading may be off."""
-    where: str  # section of the seed document
-
-
-class Reported(Strict):
-    """What somebody else reported of one model on these pictures."""
-
-    title: str
-    accuracy: Annotated[float, Field(ge=0, le=1)]  # mean over their runs
-    sd: Annotated[float, Field(ge=0)]  # over their runs
-    parameters: Count | None = None
-
-
-class Others(Strict):
-    """An evaluation of the same pictures by somebody else, whose splits are taken up as they are."""
-
-    title: str
-    note: str = ""  # what must be known to compare, in Markdown
-    splits: str  # studies/splits/NAME.csv: paths, and in which splits each is tested on
-    reported: tuple[Reported, ...] = ()
-
-
-class Tried(Strict):
-    """A trial beside the study's own fits, measured once by a command; none of its numbers enters a result."""
-
-    what: str
-    result: str
-    command: str
-
-
 class Groups(Strict):
     """Near-duplicate groups corrected by hand, over what the audit finds."""
 
@@ -289,7 +219,7 @@ class PictureSource(Strict):
 
     name: str
     why: str  # what can be seen, or what the files say
-    pictures: Annotated[tuple[str, ...], AfterValidator(_some)]  # paths relative to the data folder, of any motif
+    pictures: Annotated[tuple[str, ...], AfterValidator(some)]  # paths relative to the data folder, of any motif
 
 
 class Study(Strict):
@@ -313,17 +243,22 @@ class Study(Strict):
     """In the YAML a list, or the name of a file in studies/sources/ that holds one, for studies to share."""
     others: Others | None = None
     tried: tuple[Tried, ...] = ()
+    milliseconds: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """A decoded picture by one core, of models and baselines by name: measured once, by benchmarks.trials."""
     command: str = ""
     minutes: str = ""  # minutes on two cores, measured or estimated
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Study:
         named = [("compare", name) for name in self.compare] + [("claims", claim.model) for claim in self.claims]
+        named += [("milliseconds", name) for name in self.milliseconds if not name.startswith("baseline_")]
         for key, model in self.models.items():
             references = {name: getattr(model, name, None) for name in ("variant_of", "stand_in")}
             named += [(f"models.{key}.{where}", name) for where, name in references.items() if name is not None]
             if bool(references["variant_of"]) != bool(getattr(model, "mistake", "")):
                 raise ValueError(f"models.{key}: variant_of and mistake go together")
+            if (tuned := getattr(model, "tuned", None)) and (both := set(tuned.on) & set(self.motifs)):
+                raise ValueError(f"models.{key}.tuned.on names {min(both)}, a motif of the study itself")
             if model.search and self.published.split == "keras-validation-split":
                 raise ValueError(
                     f"models.{key}.search chooses on validation images, and published.split keras-validation-split "

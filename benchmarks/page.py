@@ -1,6 +1,7 @@
-"""The classifier's page against Python on real pictures: the same answers, how fast, how large.
+"""The classifier's page against LiteRT and Keras on real pictures: the same answers, how fast, how large.
 
-python -m benchmarks.page MODEL.tflite [--pictures 200] [--folder data]; what it finds goes to the cache's page.json.
+python -m benchmarks.page STUDY [--pictures 200] [--folder data], after `make report`; what it finds goes to the
+cache's page.json.
 """
 
 import argparse
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -19,9 +19,13 @@ from rich.table import Table
 from batik_utils.app.build import build_page
 from batik_utils.data.decode import NotAnImage, open_image, read_image
 from batik_utils.data.obtain import cache_dir, find_photographs
-from batik_utils.deploy.bundle import Bundle, read_bundle
-from batik_utils.deploy.litert import Runtime
+from batik_utils.deploy import CLASSIFIER
+from batik_utils.deploy.bundle import read_bundle
+from batik_utils.deploy.convert import agreement, ask_keras, ask_litert
+from batik_utils.deploy.make import deployed_network
+from batik_utils.experiment import open_plan, run_plan
 from batik_utils.files import write_json
+from batik_utils.report.analysis import analyse
 from batik_utils.study import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -37,11 +41,11 @@ ANSWERS = """return [...document.querySelectorAll('#cards article')]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("study")
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
-    bundle = read_bundle(given.model)
+    bundle = read_bundle(ROOT / "reports/photographs" / given.study / CLASSIFIER)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         page, large = folder / "classifier.html", folder / "large.jpg"
@@ -49,7 +53,14 @@ def main() -> None:
         files = pictures(given.folder or find_photographs(None, ["batik-bali"])[0], given.pictures, folder)
         with Image.open(files[0]) as first:
             first.convert("RGB").resize((4000, 3000)).save(large, quality=92)
-        expected = ask_python(bundle, files)
+        arrays = np.stack([read_image(f, bundle.about.size, bundle.about.resize)[0] for f in files])
+        plan = open_plan(given.study)
+        results = run_plan(plan, retry=False)
+        _, _, network = deployed_network(plan, results, analyse(plan, results).metrics)
+        python = {
+            "LiteRT": ask_litert(bundle.model, arrays)["probabilities"],
+            "Keras": ask_keras(network, arrays)["probabilities"],
+        }
         found: dict[str, Any] = {"pictures": len(files), "megabytes": page.stat().st_size / 1e6}
         for kind, times in (("firefox", 1), ("chromium", 1), ("chromium", 4)):
             with browse(kind) as browser:
@@ -57,9 +68,11 @@ def main() -> None:
                     browser.call("throttle", times=times)
                 one = timed(browser, page, files[: 20 if times > 1 else None], large)
             said = np.array([[answer[motif] for motif in bundle.about.motifs] for answer in one.pop("answers")])
-            apart = np.abs(said - expected[: len(said)])
-            one |= {"most_apart": float(apart.max()), "median_apart": float(np.median(apart.max(1)))}
-            one |= {"agreement": float((said.argmax(1) == expected[: len(said)].argmax(1)).mean())}
+            for name, all_expected in python.items():
+                expected = all_expected[: len(said)]
+                apart = np.abs(said - expected).max(axis=1)
+                one |= {f"{name}: max |Δp|": float(apart.max()), f"{name}: median |Δp|": float(np.median(apart))}
+                one[f"{name}: agreement"] = agreement(said, expected)
             found[f"{kind} {times}×"] = one
     write_json(cache_dir() / "page.json", found)
     Console().print(table(found))
@@ -86,12 +99,6 @@ def pictures(photographs: Path, count: int, folder: Path) -> list[Path]:
     return kept[:count]
 
 
-def ask_python(bundle: Bundle, files: list[Path]) -> NDArray[np.float32]:
-    """What LiteRT says in Python, [n, motifs]."""
-    runtime, about = Runtime(bundle.model), bundle.about
-    return np.stack([runtime.ask(read_image(f, about.size, about.resize)[0])["probabilities"] for f in files])
-
-
 def timed(browser: Browser, page: Path, files: list[Path], large: Path) -> dict[str, Any]:
     """Seconds from opening to ready, a picture, and one of 12 megapixels; and the answers."""
 
@@ -109,18 +116,17 @@ def timed(browser: Browser, page: Path, files: list[Path], large: Path) -> dict[
     seconds(files[:1])  # the first answer compiles what it needs
     twelve = seconds([large])
     each = seconds(files) / len(files)
-    return {"ready": ready, "each": each, "twelve_megapixels": twelve, "answers": browser.evaluate(ANSWERS)}
+    said = {"seconds to ready": ready, "seconds a picture": each, "seconds for 12 megapixels": twelve}
+    return {**said, "answers": browser.evaluate(ANSWERS)}
 
 
 def table(found: dict[str, Any]) -> Table:
     out = Table(title=f"{found['pictures']} pictures; the page has {found['megabytes']:.1f} MB")
-    rows = {"ready": "seconds to ready", "each": "seconds a picture", "twelve_megapixels": "seconds for 12 megapixels"}
-    rows |= {"most_apart": "max |Δp|", "median_apart": "median |Δp|", "agreement": "agreement"}
     kinds = [kind for kind, one in found.items() if isinstance(one, dict)]
     for column in ("", *kinds):
         out.add_column(column, justify="right" if column else "left")
-    for key, title in rows.items():
-        out.add_row(title, *(f"{found[kind][key]:.4g}" for kind in kinds))
+    for key in found[kinds[0]]:
+        out.add_row(key, *(f"{found[kind][key]:.4g}" for kind in kinds))
     return out
 
 

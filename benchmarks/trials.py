@@ -3,15 +3,21 @@
 python -m benchmarks.trials finetune STUDY [--motifs A B C]  the last blocks trained on, from the linear head's solution
 python -m benchmarks.trials adapt STUDY --from STUDY         the same on other motifs' pictures, then a linear head
 python -m benchmarks.trials alike STUDY                      every picture brought to one size and one JPEG quality
+python -m benchmarks.trials settings STUDY --motifs A B C    each model's search, judged by folds of other motifs
+python -m benchmarks.trials together STUDY MODEL MODEL       the mean of two models' probabilities
+python -m benchmarks.trials speed STUDY                      milliseconds a picture on one core, each model alone
 """
 
 import argparse
 import io
+import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import joblib
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
@@ -24,12 +30,18 @@ import batik_utils.backend  # noqa: F401  (before keras)
 import keras
 
 from batik_utils.data.load import load_dataset
-from batik_utils.data.split import grouped_splits
+from batik_utils.data.split import PROTOCOLS, Round, grouped_splits
 from batik_utils.experiment import make_plan, run_plan
+from batik_utils.experiment.store import Store
 from batik_utils.files import digest
 from batik_utils.models.backbones import BACKBONES
+from batik_utils.models.baselines import baseline_inputs
+from batik_utils.models.features import compute_features
+from batik_utils.models.kinds import KINDS
+from batik_utils.models.scratch import build_scratch
 from batik_utils.stats.intervals import nadeau_bengio
-from batik_utils.stats.metrics import grouped_interval
+from batik_utils.stats.metrics import accuracy, grouped_interval, log_loss
+from batik_utils.study import Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Split
 
@@ -120,7 +132,7 @@ def adapt(study_name: str, elsewhere: str, repeats: int, rates: list[float]) -> 
     dataset = load_dataset(study)
     size, n = study.image.size, len(dataset)
     maps = bottom_maps(np.concatenate([dataset.images, both.images[apart]]))
-    scores = {}
+    scores: dict[float, list[float]] = {}
     for rate in (0.0, *rates):
         top = top_blocks(size)
         if rate:
@@ -168,11 +180,91 @@ def _alike(dataset: Dataset, side: int, quality: int) -> Dataset:
     return replace(dataset, images=np.stack(images), sha256=tuple(hashes))
 
 
+def settings(study: Study, motifs: list[str]) -> None:
+    """Print the best settings of each model's search by grouped cross-validation on pictures of other motifs."""
+    study = study.model_copy(update={"motifs": tuple(motifs), "sources": ()})
+    dataset = load_dataset(study)
+    folds = [replace(split, protocol="search") for split in grouped_splits(study, dataset, repeats=1)]
+    PROTOCOLS["search"] = lambda study, dataset, often: iter([Round(folds, setting="tried")])
+    plan = make_plan(study, dataset)
+    tasks = tuple(task for task in plan.tasks if task.fits[0].protocol == "search")
+    results = run_plan(replace(plan, tasks=tasks, waiting=()))
+    rows = [
+        (
+            r.fit.model,
+            epochs,
+            r.fit.hyper.learning_rate,
+            r.fit.hyper.dropout,
+            *(score(r.y_true, said["test"]) for score in (accuracy, log_loss)),
+        )
+        for r in results.items
+        for epochs, said in r.checkpoints.items()
+    ]
+    columns = ["model", "epochs", "rate", "dropout", "accuracy", "loss"]
+    means = pd.DataFrame(rows, columns=columns).groupby(columns[:4]).mean().sort_values("loss")
+    print(", ".join(motifs))
+    for _, best in means.groupby("model"):
+        print(best.head().to_string(), flush=True)
+
+
+def together(study: Study, models: list[str]) -> None:
+    """Print the accuracy of two models and of the mean of their probabilities on the folds that both have."""
+    results = Store(study.name).load(make_plan(study, load_dataset(study)))
+    for protocol in ("grouped", "sources"):
+        sides = [
+            {(r.fit.repeat, r.fit.fold): r for r in results.select(m, protocol).items if not r.fit.seed} for m in models
+        ]
+        shared = [(sides[0][at], sides[1][at]) for at in sorted(sides[0].keys() & sides[1].keys())]
+        if not shared:
+            continue
+        alone = [np.array([accuracy(r.y_true, r.y_prob) for r in side]) for side in zip(*shared, strict=True)]
+        both = np.array([accuracy(a.y_true, a.y_prob + b.y_prob) for a, b in shared])
+        print(f"{study.name}, {protocol}, {len(shared)} folds")
+        for model, scores in zip(models, alone, strict=True):
+            print(f"{model} alone: {scores.mean():.1%}")
+            _print_gain(f"together, against {model}", both, scores, study.grouped.folds)
+
+
+def speed(study: Study, pictures: int = 24) -> None:
+    """Print each model's median milliseconds for one decoded picture on one core: features, or the whole network."""
+    plan = make_plan(study, load_dataset(study))
+    tasks = {task.fits[0].model: task for task in plan.tasks}
+    data = plan.dataset
+    rows = np.linspace(0, len(data) - 1, pictures).astype(int)
+    for name, task in tasks.items():
+        ask: Any
+        given: list[Any]
+        spec = task.features and replace(task.features, views=0, corruptions=())
+        if getattr(task.model, "inputs", "features") != "features":
+            ask = partial(baseline_inputs, task.model.inputs)
+            given = [
+                replace(data, images=data.images[[i]], facts=(data.facts[i],), paths=(data.paths[i],)) for i in rows
+            ]
+        elif spec:  # a linear head costs next to nothing
+            ask, given = partial(compute_features, spec, sha256=""), [data.images[i] for i in rows]
+        else:
+            kind, size = KINDS[task.model.kind], data.size
+            network = build_scratch(task.model.architecture, size, len(data.motifs), 0.0)
+            whole = kind.assemble(task.model, network.get_weights(), size, data.motifs, 0.0)
+            ask, given = whole.predict_on_batch, [data.images[[i]].astype(np.float32) for i in rows]
+        ask(given[0])
+        times = []
+        for picture in given:
+            began = time.perf_counter()
+            ask(picture)
+            times.append(1000 * (time.perf_counter() - began))
+        print(f"  {name}: {np.median(times):.3g}", flush=True)
+
+
 def main() -> None:
     """Command line: see the top of this file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trial", choices=("finetune", "adapt", "alike"))
+    parser.add_argument("trial", choices=("finetune", "adapt", "alike", "settings", "together", "speed"))
     parser.add_argument("study")
+    parser.add_argument("models", nargs="*", help="of together: two models of the study")
+    parser.add_argument(
+        "--set", nargs="+", default=[], help="fields of the study set otherwise, as batik report has them"
+    )
     parser.add_argument("--motifs", nargs="+", default=[], help="other motifs of the collection, to choose a rate by")
     parser.add_argument("--from", dest="elsewhere", default="twenty-motifs", help="a study with other motifs")
     parser.add_argument("--repeats", type=int, default=1)
@@ -180,6 +272,12 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.trial == "alike":
         alike(asked.study)
+    elif asked.trial == "settings":
+        settings(load_study(asked.study, asked.set), asked.motifs)
+    elif asked.trial == "speed":
+        speed(load_study(asked.study))
+    elif asked.trial == "together":
+        together(load_study(asked.study), asked.models)
     elif asked.trial == "adapt":
         adapt(asked.study, asked.elsewhere, asked.repeats, asked.rates)
     else:

@@ -53,12 +53,23 @@ def test_a_tile_holds_no_more_than_five_colours_and_nothing_of_where_they_lay():
     assert render(other, "salt", "svg") != first
 
 
+@pytest.mark.parametrize(
+    ("cost", "less", "more"), [("parameters", "smaller", "larger"), ("milliseconds", "faster", "slower")]
+)
+def test_what_accuracy_costs_is_told_of_those_that_no_cheaper_beats(cost, less, more):
+    points = {"A": (10, 0.5, 0.4, 0.6), "B": (20, 0.45, 0.4, 0.5), "C": (3000, 0.7, 0.6, 0.8)}
+    fig = figures.pareto(points, 1 / 3, cost)
+    front = f"No {less} model beats these: A (10 {cost}, 50.0\u00a0%), C (3,000 {cost}, 70.0\u00a0%)."
+    assert fig.alt == f"{front} One no {more} reaches as much as each of the others: B."
+    assert list(fig.data.columns) == ["model", cost, "accuracy", "low", "high"]
+
+
 def test_the_palettes_of_motifs_are_as_wide_as_their_shares():
     images = np.zeros((3, 10, 10, 3), dtype=np.uint8)
     images[0, :5] = 255
     fig = figures.motif_palettes(images, np.array([0, 0, 1]), ["Bali", "Celup"])
     assert [round(bar.get_width(), 2) for bar in fig.axes[0].patches] == [0.75, 0.25, 1.0]
-    assert fig.alt == "The largest colour of each motif: Bali #000000 (75%), Celup #000000 (100%)."
+    assert fig.alt == "The largest colour of each motif: Bali #000000 (75\u00a0%), Celup #000000 (100\u00a0%)."
 
 
 def test_a_grid_leaves_no_empty_frames_and_names_its_rows():

@@ -58,7 +58,11 @@ POWER = Power(150, 5, 10, 0.5, 0.3, 0.1, 0.35, 0.18, 0.2, 0.1, 400, 30, 0.08)
         (_variance(0.01, 0.05, 0.1, 0.9), "seed matters more than which … 5.0 points between training seeds", "told"),
         (_variance(0.05, 0.0001, 40, float("inf")), "far more … interval: over 40.0;", "inf"),
         (_variance(0, 0), "the same in every fold", "ratio"),
-        (probes.power(POWER, "A", "B"), "found 35.0 % of the time; only one of 18.0 points", "enough"),
+        (
+            probes.power(POWER, "A", "B"),
+            "found 35.0 % of the time, before any correction for several tests; only one of 18.0 points",
+            "enough",
+        ),
         (probes.power(POWER, "A", "B"), "a true difference of 10 points … takes 400 images; the one … has 30", ""),
         (
             probes.power(replace(POWER, detectable=1.0), "A", "B"),
@@ -107,7 +111,7 @@ POWER = Power(150, 5, 10, 0.5, 0.3, 0.1, 0.35, 0.18, 0.2, 0.1, 400, 30, 0.08)
         (probes.file_facts(_band(0.39), 1 / 3), "alone reach 39.0 % … traces of its compression", "no sign"),
         (probes.file_facts(_band(0.38), 1 / 3), "cannot be told from chance … no sign", "traces"),
         (probes.file_facts(None, 1 / 3), "was not asked", "reach"),
-        (probes.budget({"A": 1, "B": 1}), "Neither A nor B was tuned", "search"),
+        (probes.budget({"A": 1, "B": 1}), "In cross-validation neither A nor B was tuned", "search"),
         (probes.budget({"A": 35, "B": 35}), "tuned alike, among 35 settings each", "lead"),
         (probes.budget({"A": 1, "B": 35}), "B chose among 35 settings, A among 1 … lead of B may be the search’s", ""),
         (probes.search("A", CHOICE), "Of 27 settings of A, validation chose 20 epochs, a learning rate of 0.001", ""),
@@ -137,6 +141,6 @@ def test_names_of_places_are_called_harder_only_where_a_test_says_so():
     low, high = [0.2, 0.25, 0.3, 0.35], [0.7, 0.75, 0.8, 0.85]
     plain = probes.named_for("A", {"place": low, "pattern": high}).replace(wording.NBSP, " ")
     assert plain.startswith("A recognises 28 % of the pictures of the mean motif named for a place, and 78 % of one")
-    assert "The harder names are those of a place: such a name promises no one pattern." in plain
+    assert "The harder names are those of a place." in plain
     assert probes.named_for("A", {"place": high, "pattern": low}).endswith("those of a pattern.")
     assert "do not show" in probes.named_for("A", {"place": [0.2, 0.8, 0.5, 0.3], "pattern": [0.3, 0.7, 0.6, 0.4]})

@@ -35,7 +35,7 @@ ONLY_IF = {
     "permuted": "labels shuffled",
     "unequal": "fewer of them; equally often",
     "bfloat16": "bfloat16",
-    "sources": "pictures of one source together; what to expect of it; confirmed by eye",
+    "sources": "pictures of one source together; confirmed by eye",
     "others": "Beside another evaluation; splits of another",
     "recipe": "inner folds of its own; What the recipes chose; an ablation",
     "regularised": "random crops",
@@ -44,12 +44,13 @@ ONLY_IF = {
     "exact": "own arithmetic; own map of evidence",
     "occlusion": "occlusion; covering each field",
     "unseen": "told from those that it knows; each other motif of the",
+    "gate": "half of both set it",
     "sets": "conformal prediction; are to hold the true motif",
     "many": "among the first three",
     "networks": "layer by layer",
     "corruptions": "Corruptions change; loses most when; No loss on tampered",
     "kinds": "mean motif named for a place",
-    "disputed": "under two motifs; several labels; nobody honest",
+    "disputed": "under two motifs; several labels",
     "tried": "tried beside",
 }
 """{fact: words that may be said only where it holds}"""

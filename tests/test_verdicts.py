@@ -153,7 +153,11 @@ TEST = "On these 30 images, with p < 0.05, the test "
             "near the 80.0 % … no sign that it leans",
             "less than",
         ),
-        (verdicts.sources("A", _band(0.8, 0.1), _band(0.69, 0.1)), "11.0 points less than … elsewhere", "leans"),
+        (
+            verdicts.sources("A", _band(0.8, 0.1), _band(0.69, 0.1)),
+            "11.0 points less than … of other sources of this kind",
+            "leans",
+        ),
         (verdicts.others("A", 0.60, 0.02, "B", 0.5, 0.02), "10.0 points more than the best … 50.0 % of B", "no clear"),
         (verdicts.others("A", 0.45, 0.01, "B", 0.5, 0.02), "5.0 points less than the best", "no clear"),
         (verdicts.others("A", 0.54, 0.02, "B", 0.5, 0.02), "no clear difference from the best", "points more"),

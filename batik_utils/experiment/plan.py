@@ -33,6 +33,7 @@ UNUSED = {
     "mistake",
     "stand_in",
     "search",
+    "tuned",
     "epochs",
     "learning_rate",
     "dropout",

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -54,8 +54,19 @@ def fold_dots(
     return fig.tell(f"{alt}; chance is {percent(chance)}.", data, FITS, bends=True)
 
 
-def pareto(points: Mapping[str, tuple[int, float, float, float]], chance: float) -> Drawing:
-    """Accuracy against size, {model: (parameters, accuracy, low, high)}; the line joins those that no smaller beats."""
+COSTS = {
+    "parameters": ("Parameters, backbone included", "smaller", "larger", "{:,}"),
+    "milliseconds": ("Milliseconds for a picture on one core", "faster", "slower", "{:,g}"),
+}
+
+
+def pareto(
+    points: Mapping[str, tuple[float, float, float, float]],
+    chance: float,
+    cost: Literal["parameters", "milliseconds"] = "parameters",
+) -> Drawing:
+    """Accuracy against cost, {model: (cost, accuracy, low, high)}; the line joins those that no cheaper one beats."""
+    name, less, more, form = COSTS[cost]
     fig, ax = new(height=3.2)
     best, front = 0.0, []
     rising = sorted(points.items(), key=lambda point: (point[1][0], -point[1][1]))
@@ -71,17 +82,15 @@ def pareto(points: Mapping[str, tuple[int, float, float, float]], chance: float)
         *zip(*(point[:2] for point in front), strict=True), color=PALETTE[0], lw=0.9, drawstyle="steps-post", zorder=0
     )
     ax.axhline(chance, linewidth=1, **THIN)
-    ax.set(xscale="log", xlabel="Parameters, backbone included (logarithmic axis)")
+    ax.set(xscale="log", xlabel=f"{name} (logarithmic axis)")
     ax.set_xlim(right=ax.get_xlim()[1] * 12)  # room for the names
     percent_axis(ax.yaxis, label="Grouped accuracy")
     place_names(ax, [(size, value, title) for title, (size, value, _, _) in rising])
-    steps = ", ".join(f"{title} ({size:,} parameters, {percent(value)})" for size, value, title in front)
+    steps = ", ".join(f"{title} ({form.format(size)} {cost}, {percent(value)})" for size, value, title in front)
     beaten = [title for title in points if title not in {point[2] for point in front}]
-    others = f" One no larger reaches as much as each of the others: {', '.join(beaten)}." if beaten else ""
-    alt = f"No smaller model beats these: {steps}.{others}"
-    data = pd.DataFrame(
-        [(t, *p) for t, p in points.items()], columns=["model", "parameters", "accuracy", "low", "high"]
-    )
+    others = f" One no {more} reaches as much as each of the others: {', '.join(beaten)}." if beaten else ""
+    alt = f"No {less} model beats these: {steps}.{others}"
+    data = pd.DataFrame([(t, *p) for t, p in points.items()], columns=["model", cost, "accuracy", "low", "high"])
     return fig.tell(alt, data, FITS)
 
 
