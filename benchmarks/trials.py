@@ -5,6 +5,7 @@ python -m benchmarks.trials adapt STUDY --from STUDY         the same on other m
 python -m benchmarks.trials alike STUDY                      every picture brought to one size and one JPEG quality
 python -m benchmarks.trials settings STUDY --motifs A B C    each model's search, judged by folds of other motifs
 python -m benchmarks.trials together STUDY MODEL MODEL       the mean of two models' probabilities
+python -m benchmarks.trials against STUDY MODEL STUDY MODEL  two studies' models on the same folds of the same pictures
 python -m benchmarks.trials speed STUDY                      milliseconds a picture on one core, each model alone
 """
 
@@ -31,6 +32,7 @@ import keras
 
 from batik_utils.data.load import load_dataset
 from batik_utils.data.split import PROTOCOLS, Round, grouped_splits
+from batik_utils.errors import BatikError
 from batik_utils.experiment import make_plan, run_plan
 from batik_utils.experiment.store import Store
 from batik_utils.files import digest
@@ -39,11 +41,12 @@ from batik_utils.models.baselines import baseline_inputs
 from batik_utils.models.features import compute_features
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.scratch import build_scratch
+from batik_utils.stats.compare import compare
 from batik_utils.stats.intervals import nadeau_bengio
 from batik_utils.stats.metrics import accuracy, grouped_interval, log_loss
 from batik_utils.study import Study
 from batik_utils.study_file import load_study
-from batik_utils.values import Dataset, Split
+from batik_utils.values import Dataset, FitResult, Results, Split
 
 BACKBONE, CUT = "efficientnet_lite0", "blocks_10_add"
 """What comes after CUT is trained: five blocks and the last convolution, 2.5 of 3.4 million parameters."""
@@ -225,6 +228,21 @@ def together(study: Study, models: list[str]) -> None:
             _print_gain(f"together, against {model}", both, scores, study.grouped.folds)
 
 
+def against(sides: list[tuple[str, str]]) -> None:
+    """Print the comparison of a model of one study with a model of another, by the test that a report uses."""
+    fits: tuple[FitResult, ...] = ()
+    for name, model in sides:
+        study = load_study(name)
+        fits += Store(name).load(make_plan(study, load_dataset(study))).select(model, "grouped").items
+    found = compare(Results(fits), sides[0][1], sides[1][1])
+    if found is None:
+        raise BatikError("The two models share no folds.")
+    gap = found.difference
+    print(f"{found.a} {found.mean_a:.1%}, {found.b} {found.mean_b:.1%} on {found.folds * found.repeats} folds")
+    print(f"  difference {gap.value:+.1%} ({gap.low:+.1%} to {gap.high:+.1%}), p = {found.p_value:.3g}")
+    print(f"  P({found.a} better) = {found.p_a_better:.3g}")
+
+
 def speed(study: Study, pictures: int = 24) -> None:
     """Print each model's median milliseconds for one decoded picture on one core: features, or the whole network."""
     plan = make_plan(study, load_dataset(study))
@@ -259,9 +277,9 @@ def speed(study: Study, pictures: int = 24) -> None:
 def main() -> None:
     """Command line: see the top of this file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trial", choices=("finetune", "adapt", "alike", "settings", "together", "speed"))
+    parser.add_argument("trial", choices=("finetune", "adapt", "alike", "settings", "together", "against", "speed"))
     parser.add_argument("study")
-    parser.add_argument("models", nargs="*", help="of together: two models of the study")
+    parser.add_argument("models", nargs="*", help="of together and against")
     parser.add_argument(
         "--set", nargs="+", default=[], help="fields of the study set otherwise, as batik report has them"
     )
@@ -274,6 +292,9 @@ def main() -> None:
         alike(asked.study)
     elif asked.trial == "settings":
         settings(load_study(asked.study, asked.set), asked.motifs)
+    elif asked.trial == "against":
+        model, other, its = asked.models
+        against([(asked.study, model), (other, its)])
     elif asked.trial == "speed":
         speed(load_study(asked.study))
     elif asked.trial == "together":
