@@ -53,7 +53,7 @@ class Tuned(Strict):
     """How the settings of a model were chosen beforehand: by photographs of motifs that are not the study's."""
 
     settings: Count  # how many were compared
-    on: Annotated[tuple[str, ...], AfterValidator(some)]  # folder names
+    motifs: Annotated[tuple[str, ...], AfterValidator(some)]  # folder names
     command: str
 
 
@@ -257,8 +257,8 @@ class Study(Strict):
             named += [(f"models.{key}.{where}", name) for where, name in references.items() if name is not None]
             if bool(references["variant_of"]) != bool(getattr(model, "mistake", "")):
                 raise ValueError(f"models.{key}: variant_of and mistake go together")
-            if (tuned := getattr(model, "tuned", None)) and (both := set(tuned.on) & set(self.motifs)):
-                raise ValueError(f"models.{key}.tuned.on names {min(both)}, a motif of the study itself")
+            if (tuned := getattr(model, "tuned", None)) and (both := set(tuned.motifs) & set(self.motifs)):
+                raise ValueError(f"models.{key}.tuned.motifs names {min(both)}, a motif of the study itself")
             if model.search and self.published.split == "keras-validation-split":
                 raise ValueError(
                     f"models.{key}.search chooses on validation images, and published.split keras-validation-split "

@@ -12,6 +12,7 @@ python -m benchmarks.trials speed STUDY                      milliseconds a pict
 import argparse
 import io
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -44,7 +45,7 @@ from batik_utils.models.scratch import build_scratch
 from batik_utils.stats.compare import compare
 from batik_utils.stats.intervals import nadeau_bengio
 from batik_utils.stats.metrics import accuracy, grouped_interval, log_loss
-from batik_utils.study import Study
+from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, FitResult, Results, Split
 
@@ -110,7 +111,7 @@ def finetuned(
     return found
 
 
-def finetune(study_name: str, motifs: list[str], repeats: int, rates: list[float]) -> None:
+def finetune(study_name: str, motifs: list[str] | None, repeats: int, rates: list[float]) -> None:
     """Print mean accuracies over the folds, and the corrected interval of what each rate wins."""
     study = load_study(study_name)
     if motifs:
@@ -183,31 +184,31 @@ def _alike(dataset: Dataset, side: int, quality: int) -> Dataset:
     return replace(dataset, images=np.stack(images), sha256=tuple(hashes))
 
 
-def settings(study: Study, motifs: list[str]) -> None:
-    """Print the best settings of each model's search by grouped cross-validation on pictures of other motifs."""
-    study = study.model_copy(update={"motifs": tuple(motifs), "sources": ()})
-    dataset = load_dataset(study)
-    folds = [replace(split, protocol="search") for split in grouped_splits(study, dataset, repeats=1)]
-    PROTOCOLS["search"] = lambda study, dataset, often: iter([Round(folds, setting="tried")])
-    plan = make_plan(study, dataset)
-    tasks = tuple(task for task in plan.tasks if task.fits[0].protocol == "search")
-    results = run_plan(replace(plan, tasks=tasks, waiting=()))
-    rows = [
-        (
-            r.fit.model,
-            epochs,
-            r.fit.hyper.learning_rate,
-            r.fit.hyper.dropout,
-            *(score(r.y_true, said["test"]) for score in (accuracy, log_loss)),
-        )
-        for r in results.items
-        for epochs, said in r.checkpoints.items()
-    ]
-    columns = ["model", "epochs", "rate", "dropout", "accuracy", "loss"]
-    means = pd.DataFrame(rows, columns=columns).groupby(columns[:4]).mean().sort_values("loss")
-    print(", ".join(motifs))
+def settings(study: Study, sets: list[list[str]]) -> None:
+    """Print the best settings of each model's search by grouped cross-validation, mean over sets of other motifs."""
+    rows = []
+    for motifs in sets:
+        other = study.model_copy(update={"motifs": tuple(motifs), "sources": ()})
+        dataset = load_dataset(other)
+        folds = [replace(split, protocol="search") for split in grouped_splits(other, dataset, repeats=1)]
+        PROTOCOLS["search"] = partial(_tried_on, folds)
+        plan = make_plan(other, dataset)
+        tasks = tuple(task for task in plan.tasks if task.fits[0].protocol == "search")
+        for r in run_plan(replace(plan, tasks=tasks, waiting=())):
+            setting = r.fit.model, r.fit.hyper.learning_rate, r.fit.hyper.dropout
+            for epochs, said in r.checkpoints.items():
+                scores = [score(r.y_true, said["test"]) for score in (accuracy, log_loss)]
+                rows.append((*setting, epochs, ", ".join(motifs), *scores))
+    by = ["model", "rate", "dropout", "epochs"]
+    table = pd.DataFrame(rows, columns=[*by, "motifs", "accuracy", "loss"])
+    means = table.groupby([*by, "motifs"]).mean().groupby(by).mean().sort_values("accuracy", ascending=False)
+    print("; ".join(map(", ".join, sets)))
     for _, best in means.groupby("model"):
         print(best.head().to_string(), flush=True)
+
+
+def _tried_on(folds: list[Split], study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
+    yield Round(folds, setting="tried")
 
 
 def together(study: Study, models: list[str]) -> None:
@@ -283,7 +284,9 @@ def main() -> None:
     parser.add_argument(
         "--set", nargs="+", default=[], help="fields of the study set otherwise, as batik report has them"
     )
-    parser.add_argument("--motifs", nargs="+", default=[], help="other motifs of the collection, to choose a rate by")
+    parser.add_argument(
+        "--motifs", nargs="+", action="append", default=[], help="other motifs, to choose by; again for more sets"
+    )
     parser.add_argument("--from", dest="elsewhere", default="twenty-motifs", help="a study with other motifs")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--rates", nargs="+", type=float, default=list(RATES))
@@ -302,7 +305,8 @@ def main() -> None:
     elif asked.trial == "adapt":
         adapt(asked.study, asked.elsewhere, asked.repeats, asked.rates)
     else:
-        finetune(asked.study, asked.motifs, asked.repeats, asked.rates)
+        for motifs in asked.motifs or [None]:
+            finetune(asked.study, motifs, asked.repeats, asked.rates)
 
 
 if __name__ == "__main__":
