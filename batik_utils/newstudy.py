@@ -36,8 +36,8 @@ SCRATCH_SECONDS, FEATURE_SECONDS = 0.012, 0.008
 """One picture in one epoch of a scratch fit, and one view of a picture through MobileNetV2; at 224 pixels."""
 HEAD_SECONDS = 5e-5
 """One picture in one epoch of a head."""
-REST_SECONDS = 60.0
-"""Notebooks, pages and the model."""
+REST_SECONDS = 100.0
+"""Notebooks, pages and the classifier."""
 
 
 def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:

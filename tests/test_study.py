@@ -64,7 +64,12 @@ def test_a_repetition_that_is_half_said_keeps_its_kinds_defaults(raw):
         (("models", "mobilenet_v2"), "stand_in", "scratsh", "stand_in names the model 'scratsh'"),
         (("models", "mobilenet_v2"), "variant_of", "scratch", "variant_of and mistake go together"),
         ((), "milliseconds", {"scratsh": 3.0}, "milliseconds names the model 'scratsh'"),
-        (("models", "scratch"), "tuned", {"settings": 2, "motifs": ["batik-bali"], "command": "x"}, "a motif of the study"),
+        (
+            ("models", "scratch"),
+            "tuned",
+            {"settings": 2, "motifs": ["batik-bali"], "command": "x"},
+            "a motif of the study",
+        ),
         ((), "compare", ["scratch", "mobilenet_v2"], "compare is a pretrained model, then a scratch one, not scratch"),
         ((), "compare", ["scratch", "scratch"], "compare is a pretrained model, then a scratch one, not scratch"),
         ((), "motifs", ["batik-bali", "batik-bali"], "one motif twice"),

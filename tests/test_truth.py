@@ -97,7 +97,8 @@ FEW = {"folds": 3, "pretrained": {"repeats": 2, "seeds": 2}, "scratch": {"repeat
 
 PARTS = {"parts": {"pattern": {"texture": "patterns"}}, "candidates": {"patterns": ["pattern"], "again": ["pattern"]}}
 RECIPE = {"kind": "recipe", "title": "Recipe", "heads": {"ridge": [0.1, 1.0]}} | PARTS
-CROPS = SCRATCH | {"title": "Crops", "architecture": "small_cnn", "regularised": {}}
+TUNED = {"tuned": {"settings": 3, "motifs": ["maple-leaf", "oak"], "command": "make tune"}}
+CROPS = SCRATCH | TUNED | {"title": "Crops", "architecture": "small_cnn", "regularised": {}}
 THEIRS = {"title": "theirs", "splits": "theirs", "reported": [{"title": "Large", "accuracy": 0.5, "sd": 0.01}]}
 
 
@@ -108,6 +109,7 @@ def recipes() -> Analysis:
     often = {"folds": 3, "pretrained": {"repeats": 2}, "scratch": {"repeats": 2}, "corruptions": False}
     base = make_analysis(motifs=12)
     more = {"models": models, "compare": ["recipe", "texture"], "sources": [source], "others": THEIRS, "grouped": often}
+    more["milliseconds"] = {"recipe": 30.0, "baseline_colour": 0.5}
     more["tried"] = [{"what": "a trial", "result": "nothing", "command": "make trial"}]
     study = make_analysis(motifs=12, **more).study
     a, b = base.dataset.paths[0], base.dataset.paths[-1]
@@ -167,9 +169,9 @@ def test_every_figure_is_drawn():
 
 def test_a_study_of_recipes_draws_its_figures_and_tells_their_choices():
     words = said(recipes(), draw=True)
-    assert {"fig-pareto", "tbl-recipe-recipe", "tbl-recipe-texture", "tbl-sources", "tbl-others", "tbl-many"} <= set(
-        words
-    )
+    drawn = {"fig-pareto", "fig-pareto-time", "tbl-recipe-recipe", "tbl-recipe-texture"}
+    assert drawn | {"tbl-sources", "tbl-others", "tbl-many"} <= set(words)
+    assert "other motifs (Maple leaf and Oak), none of them in this study: Crops among 3, by `make tune`" in told(recipes())
     assert "fig-augmentation" not in words and "fig-corruptions" not in words
     assert "6 of 6" in words["tbl-recipe-recipe"] and "ridge 0.1 (6)" in words["tbl-recipe-recipe"]
 
