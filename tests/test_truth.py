@@ -171,7 +171,8 @@ def test_a_study_of_recipes_draws_its_figures_and_tells_their_choices():
     words = said(recipes(), draw=True)
     drawn = {"fig-pareto", "fig-pareto-time", "tbl-recipe-recipe", "tbl-recipe-texture"}
     assert drawn | {"tbl-sources", "tbl-others", "tbl-many"} <= set(words)
-    assert "other motifs (Maple leaf and Oak), none of them in this study: Crops among 3, by `make tune`" in told(recipes())
+    tuned = "other motifs (Maple leaf and Oak), none of them in this study: Crops among 3, by `make tune`"
+    assert tuned in told(recipes())
     assert "fig-augmentation" not in words and "fig-corruptions" not in words
     assert "6 of 6" in words["tbl-recipe-recipe"] and "ridge 0.1 (6)" in words["tbl-recipe-recipe"]
 
