@@ -137,6 +137,11 @@ def test_what_a_cell_shows_is_what_the_page_shows():
     assert "<code>said</code>" in page and "noise" not in page
 
 
+def test_a_number_and_its_per_cent_stay_in_one_line():
+    page = of(prose("Of 90 % here, *80* % there,\nand a per\ncent: 70\n% of all; `60 %`."))
+    assert "Of 90\u00a0% here" in page and "70\u00a0% of all; <code>60 %</code>" in page
+
+
 @pytest.mark.parametrize(
     ("cells", "message"),
     [

@@ -47,6 +47,19 @@ local function caption(blocks, id)
   return { long = { Plain(out) } }
 end
 
+-- Before all: a number and its per cent stay in one line.
+
+local percents = {
+  Inlines = function(inlines)
+    for i = 2, #inlines - 1 do
+      local before, space, after = inlines[i - 1], inlines[i].t, inlines[i + 1]
+      local sign = before.t == 'Str' and before.text:match '%d$' and after.t == 'Str' and after.text:match '^%%'
+      if sign and (space == 'Space' or space == 'SoftBreak') then inlines[i] = Str '\u{a0}' end
+    end
+    return inlines
+  end,
+}
+
 -- First pass: every heading, figure and table gets its number, in reading order.
 
 local count, levels = { fig = 0, tbl = 0 }, { 0, 0, 0, 0, 0, 0 }
@@ -278,6 +291,7 @@ function Pandoc(doc)
   alone = doc.meta.alone ~= nil
   prefix = stringify(doc.meta['caption-prefix'] or ''):gsub('[. ]+$', '')
   for key in io.open(stringify(doc.meta.bibliography)):read 'a':gmatch '@%w+{([^,%s]+),' do keys[key] = true end
+  doc.blocks = doc.blocks:walk(percents)
   doc.blocks:walk(number)
   doc.blocks = doc.blocks:walk(resolve)
   if cites and not references then
