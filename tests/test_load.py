@@ -1,7 +1,6 @@
 """From a folder of whatever people have to one Dataset, decoded once."""
 
 import hashlib
-import os
 import signal
 
 import numpy as np
@@ -154,7 +153,7 @@ def test_motifs_that_lack_two_images_are_told_together_and_nothing_is_left_behin
 
 def test_an_interruption_leaves_no_cache(data, cache, monkeypatch):
     pictures = iter([rooms.read_image(data / BALI / "1.jpg", 32, "nearest")] * 4)
-    monkeypatch.setattr(rooms, "read_image", lambda *a: next(pictures, None) or os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(rooms, "read_image", lambda *a: next(pictures, None) or signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         load_dataset(study(BALI, CELUP), data)
     assert left_in(cache) == []
