@@ -55,6 +55,7 @@ class Tuned(Strict):
     settings: Count  # how many were compared
     motifs: Annotated[tuple[str, ...], AfterValidator(some)]  # folder names
     command: str
+    note: str = ""  # what readers must know of those pictures, a sentence
 
 
 class _Model(Strict):

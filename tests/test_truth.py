@@ -97,7 +97,7 @@ FEW = {"folds": 3, "pretrained": {"repeats": 2, "seeds": 2}, "scratch": {"repeat
 
 PARTS = {"parts": {"pattern": {"texture": "patterns"}}, "candidates": {"patterns": ["pattern"], "again": ["pattern"]}}
 RECIPE = {"kind": "recipe", "title": "Recipe", "heads": {"ridge": [0.1, 1.0]}} | PARTS
-TUNED = {"tuned": {"settings": 3, "motifs": ["maple-leaf", "oak"], "command": "make tune"}}
+TUNED = {"tuned": {"settings": 3, "motifs": ["maple-leaf", "oak"], "command": "make tune", "note": "Few."}}
 CROPS = SCRATCH | TUNED | {"title": "Crops", "architecture": "small_cnn", "regularised": {}}
 THEIRS = {"title": "theirs", "splits": "theirs", "reported": [{"title": "Large", "accuracy": 0.5, "sd": 0.01}]}
 
@@ -171,7 +171,7 @@ def test_a_study_of_recipes_draws_its_figures_and_tells_their_choices():
     words = said(recipes(), draw=True)
     drawn = {"fig-pareto", "fig-pareto-time", "tbl-recipe-recipe", "tbl-recipe-texture"}
     assert drawn | {"tbl-sources", "tbl-others", "tbl-many"} <= set(words)
-    tuned = "other motifs (Maple leaf and Oak), none of them in this study: Crops among 3, by `make tune`"
+    tuned = "other motifs (Maple leaf and Oak): Crops among 3, by `make tune`. Few."
     assert tuned in told(recipes())
     assert "fig-augmentation" not in words and "fig-corruptions" not in words
     assert "6 of 6" in words["tbl-recipe-recipe"] and "ridge 0.1 (6)" in words["tbl-recipe-recipe"]
