@@ -12,7 +12,7 @@ python -m benchmarks.trials speed STUDY                      milliseconds a pict
 import argparse
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -53,6 +53,24 @@ BACKBONE, CUT = "efficientnet_lite0", "blocks_10_add"
 """What comes after CUT is trained: five blocks and the last convolution, 2.5 of 3.4 million parameters."""
 RATES, EPOCHS, BATCH, SMOOTHING = (3e-5, 1e-4, 3e-4), 10, 16, 0.1
 ERR = Console(stderr=True)
+
+
+def elsewhere(study: Study, motifs: Iterable[str]) -> tuple[Study, Dataset]:
+    """The study and data of other motifs, without the pictures that are copies, or of one source, with the study's own.
+
+    Raises BatikError where a motif is one of the study's.
+    """
+    others = tuple(motifs)
+    if both := set(others) & set(study.motifs):
+        raise BatikError(f"{min(both)} is a motif of {study.name} itself; name others.")
+    data = load_dataset(study.model_copy(update={"motifs": (*study.motifs, *others)}))
+    own = data.labels < len(study.motifs)
+    rows = np.flatnonzero(~np.isin(data.sources, data.sources[own]))
+    print(f"{', '.join(others)}: {len(rows)} pictures, {(~own).sum() - len(rows)} left out", flush=True)
+    many = {name: tuple(getattr(data, name)[i] for i in rows) for name in ("paths", "sha256", "facts")}
+    arrays = {name: getattr(data, name)[rows] for name in ("images", "groups", "sources")}
+    here = replace(data, motifs=others, labels=data.labels[rows] - len(study.motifs), pairs=(), **arrays, **many)
+    return study.model_copy(update={"motifs": others, "sources": ()}), here
 
 
 def bottom_maps(images: NDArray[np.uint8]) -> NDArray[np.float16]:
@@ -114,9 +132,7 @@ def finetuned(
 def finetune(study_name: str, motifs: list[str] | None, repeats: int, rates: list[float]) -> None:
     """Print mean accuracies over the folds, and the corrected interval of what each rate wins."""
     study = load_study(study_name)
-    if motifs:
-        study = study.model_copy(update={"motifs": tuple(motifs), "sources": ()})
-    dataset = load_dataset(study)
+    study, dataset = elsewhere(study, motifs) if motifs else (study, load_dataset(study))
     maps, splits = bottom_maps(dataset.images), list(grouped_splits(study, dataset, repeats))
     run = joblib.Parallel(n_jobs=-1, return_as="generator")
     said = run(joblib.delayed(finetuned)(maps, dataset.labels, split, study.image.size, rates) for split in splits)
@@ -126,21 +142,18 @@ def finetune(study_name: str, motifs: list[str] | None, repeats: int, rates: lis
         _print_gain(f"rate {rate:g}", found[:, column], found[:, 0], study.grouped.folds)
 
 
-def adapt(study_name: str, elsewhere: str, repeats: int, rates: list[float]) -> None:
+def adapt(study_name: str, wide: str, repeats: int, rates: list[float]) -> None:
     """Print what a linear head wins by a network adapted on another study's pictures of other motifs and sources."""
-    study, wide = load_study(study_name), load_study(elsewhere)
-    both = load_dataset(wide)
-    own = np.isin(np.array(both.motifs)[both.labels], study.motifs)
-    apart = ~own & ~np.isin(both.sources, both.sources[own])
-    labels = np.unique(both.labels[apart], return_inverse=True)[1]
+    study = load_study(study_name)
     dataset = load_dataset(study)
+    _, apart = elsewhere(study, [motif for motif in load_study(wide).motifs if motif not in study.motifs])
     size, n = study.image.size, len(dataset)
-    maps = bottom_maps(np.concatenate([dataset.images, both.images[apart]]))
+    maps = bottom_maps(np.concatenate([dataset.images, apart.images]))
     scores: dict[float, list[float]] = {}
     for rate in (0.0, *rates):
         top = top_blocks(size)
         if rate:
-            train_on(top, maps[n:], labels, rate, 0)
+            train_on(top, maps[n:], apart.labels, rate, 0)
         features = [np.asarray(top.predict(maps[:n, v].astype(np.float32), BATCH, verbose=0)) for v in range(4)]
         scores[rate] = []
         for split in grouped_splits(study, dataset, repeats):
@@ -149,7 +162,7 @@ def adapt(study_name: str, elsewhere: str, repeats: int, rates: list[float]) -> 
             head = LogisticRegression(max_iter=2000).fit(seen, np.tile(dataset.labels[train], 4))
             guesses = sum(head.decision_function(f[test]) for f in features)
             scores[rate].append(float((guesses.argmax(axis=1) == dataset.labels[test]).mean()))
-    print(f"{study_name}, adapted on {int(apart.sum())} pictures of {elsewhere}; frozen {np.mean(scores[0.0]):.1%}")
+    print(f"{study_name}, adapted on {len(apart)} pictures of {wide}; frozen {np.mean(scores[0.0]):.1%}")
     for rate in rates:
         _print_gain(f"rate {rate:g}", np.array(scores[rate]), np.array(scores[0.0]), study.grouped.folds)
 
@@ -188,8 +201,7 @@ def settings(study: Study, sets: list[list[str]]) -> None:
     """Print the best settings of each model's search by grouped cross-validation, mean over sets of other motifs."""
     rows = []
     for motifs in sets:
-        other = study.model_copy(update={"motifs": tuple(motifs), "sources": ()})
-        dataset = load_dataset(other)
+        other, dataset = elsewhere(study, motifs)
         folds = [replace(split, protocol="search") for split in grouped_splits(other, dataset, repeats=1)]
         PROTOCOLS["search"] = partial(_tried_on, folds)
         plan = make_plan(other, dataset)
@@ -287,7 +299,7 @@ def main() -> None:
     parser.add_argument(
         "--motifs", nargs="+", action="append", default=[], help="other motifs, to choose by; again for more sets"
     )
-    parser.add_argument("--from", dest="elsewhere", default="twenty-motifs", help="a study with other motifs")
+    parser.add_argument("--from", dest="wide", default="twenty-motifs", help="a study with other motifs")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--rates", nargs="+", type=float, default=list(RATES))
     asked = parser.parse_args()
@@ -303,7 +315,7 @@ def main() -> None:
     elif asked.trial == "together":
         together(load_study(asked.study), asked.models)
     elif asked.trial == "adapt":
-        adapt(asked.study, asked.elsewhere, asked.repeats, asked.rates)
+        adapt(asked.study, asked.wide, asked.repeats, asked.rates)
     else:
         for motifs in asked.motifs or [None]:
             finetune(asked.study, motifs, asked.repeats, asked.rates)

@@ -208,6 +208,17 @@ def test_a_study_or_a_setting_that_changes_is_opened_anew(house):
     assert house.steps[0] == "open" and b"Another" in (house.public / "report.html").read_bytes()
 
 
+def test_a_study_that_only_tells_more_of_itself_keeps_its_classifier(house):
+    house()
+    raw = yaml.safe_load((house.root / "study.yaml").read_text())
+    (house.root / "study.yaml").write_text(yaml.safe_dump(raw | {"minutes": "5"}))
+    house()
+    assert house.steps[0] == "open" and "model" not in house.steps
+    (house.root / "study.yaml").write_text(yaml.safe_dump(raw | {"image": {"size": 72}}))
+    house()
+    assert "model" in house.steps
+
+
 def test_failed_fits_are_tried_again_and_the_model_follows_the_results(house):
     _, analysis = good = analysis_of()
     first, *rest = analysis.results
@@ -223,9 +234,15 @@ def test_a_classifier_that_cannot_be_made_is_said_and_tried_again_and_the_report
     def fail(*args):
         raise BatikError("it diverged")
 
+    house.private.mkdir(parents=True)
+    house.public.mkdir(parents=True)
+    older = (house.private / "classifier.tflite", house.public / "model-card.md", house.public / "classifier.html")
+    for path in older:
+        path.write_text("of another run")
     with monkeypatch.context() as patch:
         patch.setattr("batik_utils.deploy.make.make_classifier", fail)
         house(progress=True)
+    assert not any(path.exists() for path in older)
     assert "No classifier is made: it diverged" in capsys.readouterr().err.splitlines()
     assert json.loads((house.public / "metrics.json").read_text())["deployed"] is None
     assert {p.name for p in house.public.iterdir()} == {*PUBLIC} - {"model-card.md"}

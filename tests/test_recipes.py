@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from scipy.special import softmax
+from sklearn.metrics import brier_score_loss
 
 from batik_utils.errors import BatikError
 from batik_utils.experiment import make_plan, run_plan
@@ -206,6 +208,17 @@ def test_probabilities_are_calibrated(motifs):
     split = Split("grouped", 0, 0, tuple(range(200)), (), tuple(range(200, 300)))
     result, _ = _fit(_task(features, noisy, groups, split), features)
     assert result.y_prob.max(1).mean() == pytest.approx(np.mean(result.y_prob.argmax(1) == result.y_true), abs=0.12)
+
+
+def test_the_choice_is_by_the_brier_score_and_not_swayed_by_one_row_that_is_sure_and_wrong():
+    y = np.repeat([0, 1], 50)
+    bold = np.where(np.eye(2)[y] > 0, 4.0, -4.0)
+    bold[0] = -40.0, 40.0
+    meek = np.where(np.arange(100)[:, None] % 5 > 0, 1.0, -1.0) * np.where(np.eye(2)[y] > 0, 1.0, -1.0)
+    (brier_bold, _), (brier_meek, temperature) = (nested.calibrated(decisions, y) for decisions in (bold, meek))
+    said = softmax(temperature * meek, axis=1)
+    assert brier_meek == pytest.approx(brier_score_loss(y, said, labels=[0, 1], scale_by_half=False))
+    assert brier_bold < brier_meek
 
 
 def test_a_study_runs_and_puts_its_recipe_together(monkeypatch, tmp_path):

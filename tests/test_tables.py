@@ -7,7 +7,7 @@ import pytest
 from paper import make_analysis, said
 from results_factory import make_dataset, make_results, make_study
 
-from batik_utils.report import probe_tables, tables
+from batik_utils.report import claim_tables, probe_tables, tables
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import calibrate
 from batik_utils.stats.claims import claims_table
@@ -65,7 +65,7 @@ def test_ten_images_are_the_first_of_each_motif_in_turn(analysis):
 
 
 def test_the_claims(analysis):
-    first = row(tables.claims_frame(claims_table(analysis.study, analysis.results)), "claim 1")
+    first = row(claim_tables.claims_frame(claims_table(analysis.study, analysis.results)), "claim 1")
     assert first["published"] == "75.0\u00a0%" and first["ours, same split"] == "100.0\u00a0% (100.0–100.0\u00a0%)"
     assert first["verdict"].startswith("**") and "tbl-claims" in said(analysis)
 
@@ -136,6 +136,6 @@ def test_scores_of_shuffled_reports_have_a_table_of_their_own():
     read = {"id": "c", "what": "loss", "metric": "train_loss", "value": 0.5, "n": None, "read_off": 0.1}
     claims.append(claim | read)
     rows = claims_table(make_study(claims=claims), make_results({}, published={"scratch": (18,)}))
-    assert tables.claims_frame(rows)["published"].tolist() == ["about 0.500 (read off)"]
-    shown = tables.shuffled_table(rows, make_study().motifs)
+    assert claim_tables.claims_frame(rows)["published"].tolist() == ["about 0.500 (read off)"]
+    shown = claim_tables.shuffled_table(rows, make_study().motifs)
     assert shown["motif"].tolist() == ["Bali", "all"] and shown["published"].tolist() == ["0.37", "0.37"]

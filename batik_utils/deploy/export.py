@@ -57,7 +57,8 @@ def export(model: Any, pictures: Pictures, form: Form, precision: Precision, to:
             with atomic(to) as part:
                 part.write_bytes(made.read_bytes())
         else:
-            shutil.copytree(made, to)
+            with tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as beside:
+                os.rename(shutil.copytree(made, Path(beside) / to.name), to)  # whole or not at all
     apart = float(np.abs(said - expected).max())
     return (
         f"{to}: {size / 1e6:.1f} MB; on {len(pictures)} pictures its probabilities are at most {apart:.2g} from "

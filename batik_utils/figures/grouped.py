@@ -25,6 +25,7 @@ from batik_utils.figures.style import (
     place_names,
     ranked,
 )
+from batik_utils.stats.pareto import pareto_front
 from batik_utils.wording import number, percent, probability, signed_points
 
 FITS = "the fits of grouped cross-validation"
@@ -68,16 +69,13 @@ def pareto(
     """Accuracy against cost, {model: (cost, accuracy, low, high)}; the line joins those that no cheaper one beats."""
     name, less, more, form = COSTS[cost]
     fig, ax = new(height=3.2)
-    best, front = 0.0, []
     rising = sorted(points.items(), key=lambda point: (point[1][0], -point[1][1]))
-    for title, (size, value, low, high) in rising:
-        better = value > best
-        colour = PALETTE[0] if better else GREY
+    best = pareto_front([(size, value) for _, (size, value, *_) in rising])
+    front = [(*rising[place][1][:2], rising[place][0]) for place in best]
+    for place, (_, (size, value, low, high)) in enumerate(rising):
+        colour = PALETTE[0] if place in best else GREY
         ax.plot([size, size], [low, high], color=colour, linewidth=1.4, solid_capstyle="butt")
         ax.plot(size, value, "o", color=colour, markersize=5)
-        if better:
-            best = value
-            front.append((size, value, title))
     ax.plot(
         *zip(*(point[:2] for point in front), strict=True), color=PALETTE[0], lw=0.9, drawstyle="steps-post", zorder=0
     )

@@ -46,8 +46,8 @@ class Choice:
     head: str
     strength: float
     right: int
-    loss: float  # mean log loss at the temperature
-    temperature: float  # by which decisions are multiplied before the softmax
+    brier: float  # Brier score at the temperature, 0 (perfect) to 2
+    temperature: float  # of the lowest log loss, by which decisions are multiplied before the softmax
 
     @property
     def name(self) -> str:
@@ -81,8 +81,9 @@ def gram_matrices(features: NDArray[np.float32], extractor: Extractor) -> Grams:
 def fit_recipe(task: Task[RecipeModel], paths: Sequence[str], grams: Grams) -> list[Fitted]:
     """Choose a setting by the inner folds of each fit's training rows, fit it on all of them, and ask it.
 
-    The lowest log loss is chosen: of a hundred rows the share that is right is too coarse to tell settings apart. Ties
-    go to more right, then to fewer parameters, then to the first.
+    The lowest Brier score is chosen: of a hundred rows the share that is right is too coarse to tell settings apart,
+    and a log loss listens most to a few rows that were taken for sure and wrong. Ties go to more right, then to fewer
+    parameters, then to the first.
     grams is gram_matrices of every row of the dataset; paths is [n]. Each candidate with its own best setting is asked
     about the test rows too (FitResult.alone). Weights are candidate [1], its index; dual [n, classes], zero in rows
     that did not train; and bias [classes]: softmax(kernel @ dual + bias) are the probabilities.
@@ -99,7 +100,7 @@ def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: Grams
     for candidate, parts in model.candidates.items():
         kernels = grams[[name in parts for name in blocks]].mean(axis=0)
         own = kernels[0][np.ix_(train, train)].astype(np.float64)
-        choice = min(trials(own, y, folds, model, candidate, task.classes), key=lambda c: (c.loss, -c.right))
+        choice = min(trials(own, y, folds, model, candidate, task.classes), key=lambda c: (c.brier, -c.right))
         (head,) = fit_heads(own, y, choice.head, [choice.strength], task.classes)
         found[candidate] = choice, head, kernels
 
@@ -112,7 +113,7 @@ def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: Grams
         choice, head, kernels = found[candidate]
         return softmax(choice.temperature * head.decide(kernels[version][np.ix_(np.asarray(rows), train)]), axis=1)
 
-    best = min(found, key=lambda name: (found[name][0].loss, -found[name][0].right, parameters(name)))
+    best = min(found, key=lambda name: (found[name][0].brier, -found[name][0].right, parameters(name)))
     choice, head, _ = found[best]
     said = {name: ask(best, rows) for name, rows in evaluation_sets(split).items()}
     corruptions = {name: ask(best, split.test, 1 + at) for at, name in enumerate(task.corruptions)}
@@ -161,7 +162,7 @@ def trials(
                 decisions[at, judge] = linear.decide(kernel[np.ix_(judge, learn)])
         for strength, decided in zip(strengths, decisions, strict=True):
             right = int((decided.argmax(1) == y).sum())
-            yield Choice(candidate, head, strength, right, *_calibrated(decided, y))
+            yield Choice(candidate, head, strength, right, *calibrated(decided, y))
 
 
 def inner_folds(
@@ -197,12 +198,13 @@ def fit_heads(
     return fitted
 
 
-def _calibrated(decisions: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[float, float]:
-    """The lowest mean log loss of decisions [rows, classes], and the temperature that gives it."""
+def calibrated(decisions: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[float, float]:
+    """Brier score of decisions [rows, classes] at the temperature of the lowest mean log loss, and that."""
 
     def loss(log_temperature: float) -> float:
         said = log_softmax(np.exp(log_temperature) * decisions, axis=1)[np.arange(len(y)), y]
         return -float(np.maximum(said, np.log(1e-7)).mean())
 
     best = minimize_scalar(loss, bounds=(-4.0, 6.0), method="bounded")
-    return float(best.fun), float(np.exp(best.x))
+    apart = softmax(np.exp(best.x) * decisions, axis=1) - np.eye(decisions.shape[1])[y]
+    return float((apart**2).sum(axis=1).mean()), float(np.exp(best.x))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from batik_utils.values import Dataset, Results
 
 DRAWN_LINE = "Procedural sample, not batik photographs"
+TOLD = ("command", "milliseconds", "minutes", "tried")
+"""Fields of a study that its report tells of and its classifier does not depend on."""
 PRIVATE = "photographs"
 """The folder beside the studies' that is never committed: editions with photographs, models, records of runs."""
 
@@ -116,6 +118,11 @@ class Build:
                 files |= {f"{place}/report.html": page, f"{place}/report.pdf": pdf}
         if classifier := self._classifier(opened):
             files[f"{private}/{CLASSIFIER}"] = classifier
+        else:  # an older one, with its card and its page, would not be this report's
+            from batik_utils.app.make import PAGE
+
+            for stale in (f"{private}/{CLASSIFIER}", f"{name}/model-card.md", f"{name}/{PAGE}"):
+                (self.out / stale).unlink(missing_ok=True)
         with contextlib.ExitStack() as together:  # they appear when all of them could be written
             for file, content in files.items():
                 together.enter_context(atomic(self.out / file)).write_bytes(content)
@@ -244,8 +251,9 @@ class Build:
         rooms = (
             f"batik_utils/{room}" for room in ("deploy/", "stats/", "models/", "data/", "experiment/", "palette.py")
         )
-        made_of = only(without(self.found, *FACES), *rooms, "requirements.txt", "installed packages", "study")
-        key = digest_json([fingerprint(self.plan, analysis.results), made_of])
+        made_of = only(without(self.found, *FACES), *rooms, "requirements.txt", "installed packages")
+        study = self.study.model_dump(mode="json", exclude=set(TOLD))
+        key = digest_json([fingerprint(self.plan, analysis.results), made_of, study])
         numbers = self.kept.read("deployed", key)
         if numbers is None or self.kept.read("classifier", key) is None:
             with self.stages("model"):

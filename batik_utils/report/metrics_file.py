@@ -181,8 +181,8 @@ class Mean(Part):
     interval: Ends
 
 
-class Judged(Part):
-    """A number that the seed study published, from n test images, beside ours."""
+class Claimed(Part):
+    """A number that the seed study published, from n test images."""
 
     model: str
     metric: str
@@ -191,6 +191,11 @@ class Judged(Part):
     motif: str | None
     read_off: float | None
     """Of a number that was read off a plot: how far the reading may be off."""
+
+
+class Judged(Claimed):
+    """A claim beside ours."""
+
     value_interval: Ends | None
     published: Median | None
     expected: Ends | None
@@ -203,15 +208,9 @@ class Judged(Part):
     reason: str
 
 
-class Placed(Part):
-    """A number that the seed study published, from n test images, and where."""
+class Placed(Claimed):
+    """A claim, and where it stands."""
 
-    model: str
-    metric: str
-    value: float
-    n: Count | None
-    motif: str | None
-    read_off: float | None
     where: str
 
 

@@ -14,6 +14,7 @@ import jinja2
 from batik_utils import wording as say
 from batik_utils.errors import BatikError
 from batik_utils.files import write_text
+from batik_utils.stats.pareto import pareto_front
 from batik_utils.strict_yaml import read_yaml
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study, study_names
@@ -97,11 +98,8 @@ def _told(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
 def pareto(models: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The models (as metrics.json has them) that no smaller one, and none of their size, equals in accuracy."""
     sized = [m for m in models if m.get("grouped") and m["parameters"] is not None]
-    line: list[Mapping[str, Any]] = []
-    for model in sorted(sized, key=lambda m: (m["parameters"], -m["grouped"]["accuracy"], m["title"])):
-        if not line or model["grouped"]["accuracy"] > line[-1]["grouped"]["accuracy"]:
-            line.append(model)
-    return line
+    sized.sort(key=lambda m: m["title"])
+    return [sized[i] for i in pareto_front([(m["parameters"], m["grouped"]["accuracy"]) for m in sized])]
 
 
 def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "reports") -> None:

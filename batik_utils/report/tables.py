@@ -1,7 +1,7 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -17,16 +17,12 @@ from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
-from batik_utils.stats.claims import SHUFFLED, ClaimRow
 from batik_utils.stats.compare import PublishedComparison
 from batik_utils.stats.disputed import disputed
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.metrics import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
 from batik_utils.study import Augmentation, RecipeModel
 from batik_utils.values import Dataset, FitResult
-
-MOTIF_SCORES = {f"{SHUFFLED}{score}" for score in ("precision", "recall", "f1")}
-"""Metrics of claims that are one motif's in a report from shuffled labels, or their mean."""
 
 
 def data_table(dataset: Dataset) -> pd.DataFrame:
@@ -37,7 +33,7 @@ def data_table(dataset: Dataset) -> pd.DataFrame:
         skipped = sum(path.startswith(f"{motif}/") for path, _ in dataset.skipped)
         identical = sum(dataset.facts[row]["status"] == "identical" for row in here)
         rows.append((name, len(here), len(np.unique(dataset.groups[here])), skipped, identical))
-    table = _frame("motif; pictures; distinct; skipped; identical to published", rows)
+    table = frame("motif; pictures; distinct; skipped; identical to published", rows)
     return table if dataset.source.kind == "published" else table.drop(columns="identical to published")
 
 
@@ -57,7 +53,7 @@ def model_table(analysis: Analysis) -> pd.DataFrame:
         # A recipe learns in one go.
         how = (m.epochs, m.batch_size, rate, f"{m.dropout:g}") if m.epochs else ("–",) * 4
         rows.append((m.title, start, f"{analysis.parameters(name):,}", *how))
-    return _frame("model; weights; parameters; epochs; batch; rate; dropout", rows)
+    return frame("model; weights; parameters; epochs; batch; rate; dropout", rows)
 
 
 def augmentation_words(augmentation: Augmentation) -> str:
@@ -82,7 +78,7 @@ def published_table(analysis: Analysis) -> pd.DataFrame:
         scores = (say.number(s.loss[place], 3), say.number(s.macro_f1[place], 3))
         published = say.percent(claims[title]) if title in claims else None
         rows.append((title, published, *shares, say.percent_range(s.interval), *scores))
-    return _claimed(_frame("model; published; median; right; over seeds; 95 % interval; loss; macro F1", rows))
+    return _claimed(frame("model; published; median; right; over seeds; 95 % interval; loss; macro F1", rows))
 
 
 def report_table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -102,7 +98,7 @@ def mcnemar_table(analysis: Analysis, comparisons: Sequence[PublishedComparison]
         only = (c.median.only_a, c.median.only_b, _p(c.median.p))
         rows.append((analysis.title(c.median.a), analysis.title(c.median.b), *only, *seeds))
     name = "p (Holm)" if len(rows) > 1 else "p"
-    return _frame(
+    return frame(
         f"A; B; only A right; only B right; {name}, median seeds; {name}, over seeds; seeds with p < 0.05", rows
     )
 
@@ -150,7 +146,7 @@ def grouped_table(analysis: Analysis) -> pd.DataFrame:
             accuracies = (say.percent(interval.value), say.percent_range(interval))
             folds = len(f1.groupby(["repeat", "fold"]))
             rows.append((title, *accuracies, say.number(mean_over_seeds(f1).mean(), 3), folds, len(f1)))
-    return _frame("model; accuracy; 95 % interval; macro F1; folds; fits", rows)
+    return frame("model; accuracy; 95 % interval; macro F1; folds; fits", rows)
 
 
 def sources_table(analysis: Analysis) -> pd.DataFrame:
@@ -161,7 +157,7 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
         if apart and (interval := analysis.grouped_intervals.get(title)):
             shown = (f"{say.percent(i.value)} ({say.percent_range(i)})" for i in (interval, apart))
             rows.append((title, *shown, apart.n))
-    return _frame("model; near-duplicates together; sources together; folds", rows)
+    return frame("model; near-duplicates together; sources together; folds", rows)
 
 
 def recipe_table(analysis: Analysis, model: str) -> pd.DataFrame:
@@ -176,7 +172,7 @@ def recipe_table(analysis: Analysis, model: str) -> pd.DataFrame:
         often = [(head, n) for (candidate, head), n in heads.most_common() if candidate == name]
         told = f"{often[0][0]} ({often[0][1]})" if often else "–"
         rows.append((name, alone, f"{chosen[name]} of {len(fits)}", told))
-    return _frame("candidate; alone, 95 % interval; chosen; most often with", rows)
+    return frame("candidate; alone, 95 % interval; chosen; most often with", rows)
 
 
 def others_scores(analysis: Analysis) -> dict[str, NDArray[np.float64]]:
@@ -195,7 +191,7 @@ def others_table(analysis: Analysis) -> pd.DataFrame:
             (r.title, (r.accuracy, r.sd), "–" if r.parameters is None else f"{r.parameters:,}") for r in others.reported
         ]
         rows += [(title, others.title, *map(say.percent, pair), size) for title, pair, size in told]
-    return _frame("model; by; accuracy; standard deviation; parameters", rows)
+    return frame("model; by; accuracy; standard deviation; parameters", rows)
 
 
 def many_table(analysis: Analysis) -> pd.DataFrame:
@@ -216,13 +212,13 @@ def many_table(analysis: Analysis) -> pd.DataFrame:
             *shares, f1 = np.transpose(scores)
             told = (_over_folds(fits, share.tolist()) for share in shares)
             rows.append((analysis.title(model), *told, say.number(float(f1.mean()), 3)))
-    return _frame("model; first guess right; balanced; among the first three; macro F1", rows)
+    return frame("model; first guess right; balanced; among the first three; macro F1", rows)
 
 
 def _over_folds(fits: Sequence[FitResult], values: Sequence[float]) -> str:
     """A share of each fit as "83.6 % (77.9–89.3 %)": mean and corrected interval over folds."""
     where = [(r.fit.repeat, r.fit.fold, r.fit.seed, len(r.paths), v) for r, v in zip(fits, values, strict=True)]
-    band = folds_interval(_frame("repeat; fold; seed; n; value", where))
+    band = folds_interval(frame("repeat; fold; seed; n; value", where))
     return "–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})"
 
 
@@ -240,12 +236,12 @@ def disputed_table(analysis: Analysis) -> pd.DataFrame:
             band = wilson(oof.right[side].mean() * groups, groups) if groups else None
             cells.append("–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})")
         rows.append((analysis.title(model), *cells))
-    return _frame("model; pictures of one motif; pictures of several", rows)
+    return frame("model; pictures of one motif; pictures of several", rows)
 
 
 def tried_table(analysis: Analysis) -> pd.DataFrame:
     """One row per trial that the study's file tells of."""
-    return _frame("tried; found; by", [(t.what, t.result, f"`{t.command}`") for t in analysis.study.tried])
+    return frame("tried; found; by", [(t.what, t.result, f"`{t.command}`") for t in analysis.study.tried])
 
 
 def comparison_table(analysis: Analysis) -> pd.DataFrame:
@@ -258,7 +254,7 @@ def comparison_table(analysis: Analysis) -> pd.DataFrame:
         folds = c.folds * c.repeats
         rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, folds, _p(c.p), *beliefs))
     columns = f"A; B; A and B; A − B, 95 % interval; folds; {p_name}; P(A better); P(same); P(B better)"
-    return _frame(columns, rows)
+    return frame(columns, rows)
 
 
 def per_motif_table(analysis: Analysis) -> pd.DataFrame:
@@ -282,42 +278,7 @@ def calibration_table(analysis: Analysis, calibrations: Sequence[Calibration]) -
         cells = [" → ".join(say.number(v, 3) for v in pair) for pair in pairs]
         means = (say.percent(c.before.confidence), say.percent(c.before.accuracy), say.number(c.temperature, 2))
         rows.append((analysis.title(c.model), *means, *cells))
-    return _frame("model; confidence; accuracy; temperature; calibration error; Brier score; loss", rows)
-
-
-def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
-    """The claims table as short text; numbers of the shuffled reports' motifs have a table of their own."""
-    out = []
-    for r in rows:
-        if r.metric in MOTIF_SCORES:
-            continue
-        show, ours = _claimed_as(r), "–"
-        if r.published:
-            low, high = r.published.range
-            band = say.percent_range(say.Band(low, high)) if show is say.percent else f"{show(low)}–{show(high)}"
-            ours = f"{show(r.published.median)} ({band})"
-        value = say.of_images(r.value, r.n) if r.metric == "ten_images" and r.n else show(r.value)
-        shown = f"about {value} (read off)" if r.read_off else value
-        grouped = "–" if r.grouped is None else show(r.grouped.value)
-        out.append((r.what, shown, ours, grouped, f"**{r.verdict}**", r.reason))
-    return _frame("claim; published; ours, same split; ours, grouped; verdict; why", out)
-
-
-def shuffled_table(rows: Sequence[ClaimRow], motifs: Sequence[str]) -> pd.DataFrame:
-    """Precision, recall and F1 of the seed's shuffled reports beside what shuffling shows here."""
-    names = dict(zip(motifs, say.motif_names(motifs), strict=True))
-    out = [
-        (r.what, names.get(r.motif or "", "all"), say.number(r.value, 2), f"**{r.verdict}**", r.reason)
-        for r in rows
-        if r.metric in MOTIF_SCORES
-    ]
-    return _frame("claim; motif; published; verdict; why", out)
-
-
-def _claimed_as(row: ClaimRow) -> Callable[[float], str]:
-    if row.metric.endswith("images") and row.metric != "ten_images":
-        return partial(say.number, decimals=0)
-    return partial(say.number, decimals=3) if row.metric in {"loss", "train_loss", "macro_f1"} else say.percent
+    return frame("model; confidence; accuracy; temperature; calibration error; Brier score; loss", rows)
 
 
 def ten_images(result: FitResult) -> list[int]:
@@ -335,10 +296,11 @@ def ten_table(analysis: Analysis) -> pd.DataFrame:
         right = say.of_images(accuracy(s.median.y_true[ten], s.median.y_prob[ten]), len(ten))
         published = say.of_images(claims[title], 10) if title in claims else None
         rows.append((title, published, right, say.of_images(s.median_accuracy, s.n_test)))
-    return _claimed(_frame("model; published, ten pictures; ours, these pictures; ours, all test images", rows))
+    return _claimed(frame("model; published, ten pictures; ours, these pictures; ours, all test images", rows))
 
 
-def _frame(columns: str, rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
+def frame(columns: str, rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
+    """Rows under columns whose names stand in one text, "a; b; c"."""
     return pd.DataFrame(list(rows), columns=columns.split("; "))
 
 
