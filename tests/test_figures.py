@@ -125,10 +125,13 @@ def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():
 
 
 def test_corruptions_stand_in_the_order_given_a_bar_for_each_model():
-    rows = [(m, c, v) for m, v in (("B", 0.8), ("A", 0.6)) for c in ("none", "blur")]
-    ax = figures.corruption_figure(pd.DataFrame(rows, columns=["label", "corruption", "accuracy"]), 0.5).axes[0]
+    rows = [(m, c, v, v - 0.1, v + 0.05) for m, v in (("B", 0.8), ("A", 0.6)) for c in ("none", "blur")]
+    table = pd.DataFrame(rows, columns=["label", "corruption", "accuracy", "low", "high"])
+    ax = figures.corruption_figure(table, 0.5).axes[0]
     assert [t.get_text() for t in ax.get_xticklabels()] == ["untouched", "blur"]
     assert [bar.get_height() for bar in ax.patches] == [0.8, 0.8, 0.6, 0.6]
+    ends = [segment[:, 1].round(6).tolist() for lines in ax.collections for segment in lines.get_segments()]
+    assert ends == [[0.7, 0.85]] * 2 + [[0.5, 0.65]] * 2
 
 
 @pytest.mark.parametrize("motifs", [2, 40])

@@ -31,11 +31,11 @@ def precisions(**changes):
         (in_use.sets(SETS | {"measured_coverage": 0.879}), "hold it less often: 87.9\u00a0%"),
         (
             in_use.deletion(DELETION, "exact"),
-            "own map of evidence marks hurts more .* 50.0\u00a0%, against 60.0\u00a0%",
+            "the map of evidence marks hurts more .* 50.0\u00a0%, against 60.0\u00a0%",
         ),
         (
             in_use.deletion(DELETION | {"gap": [-0.01, 0.2]}, "occlusion"),
-            "covering each field .* not shown to hurt more",
+            "marks .found by covering each field in turn. is not shown to hurt more",
         ),
         (in_use.deletion(DELETION | {"gap": [-0.2, -0.01]}, "exact"), r"hurts \*less\* than"),
         (in_use.deletion(DELETION | {"gap": None}, "exact"), "not shown to hurt more"),

@@ -30,8 +30,9 @@ ONLY_IF = {
     "keras-split": "ImageDataGenerator; first fifth",
     "tenths": "Eight tenths; to validate on",
     "nosearch": "No hyperparameter",
+    "seeds": "another seed",
+    "noseeds": "one training run of each model",
     "curve": "fewer training images; still rising",
-    "nocurve": "What the features know",
     "permuted": "labels shuffled",
     "unequal": "fewer of them; equally often",
     "bfloat16": "bfloat16",
@@ -41,7 +42,7 @@ ONLY_IF = {
     "regularised": "random crops",
     "augmented": "augmented views",
     "deployed": "classifier.tflite; given out as a file; makes the file; refuses to name",
-    "exact": "own arithmetic; own map of evidence",
+    "exact": "own arithmetic",
     "occlusion": "occlusion; covering each field",
     "unseen": "told from those that it knows; each other motif of the",
     "gate": "half of both set it",
@@ -109,6 +110,7 @@ def recipes() -> Analysis:
     often = {"folds": 3, "pretrained": {"repeats": 2}, "scratch": {"repeats": 2}, "corruptions": False}
     base = make_analysis(motifs=12)
     more = {"models": models, "compare": ["recipe", "texture"], "sources": [source], "others": THEIRS, "grouped": often}
+    more["published"] = {"split": "keras-validation-split", "seeds": 1}
     more["milliseconds"] = {"recipe": 30.0, "baseline_colour": 0.5}
     more["tried"] = [{"what": "a trial", "result": "nothing", "command": "make trial"}]
     study = make_analysis(motifs=12, **more).study

@@ -22,7 +22,7 @@ def file_sizes(facts: pd.DataFrame) -> Drawing:
         axis.set_ticks(ticks, [str(t) for t in ticks])
     ax.minorticks_off()
     ax.set_aspect("equal", adjustable="datalim")  # the page's width gives the legend its room
-    legend_inside(ax, columns=-(-len(motifs) // 24))
+    legend_inside(ax)
     middle = facts.groupby("motif", sort=False)[["width", "height"]].median().prod(axis=1) ** 0.5
     low, high = facts[["width", "height"]].min(), facts[["width", "height"]].max()
     alt = (

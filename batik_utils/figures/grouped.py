@@ -74,8 +74,9 @@ def pareto(
     front = [(*rising[place][1][:2], rising[place][0]) for place in best]
     for place, (_, (size, value, low, high)) in enumerate(rising):
         colour = PALETTE[0] if place in best else GREY
-        ax.plot([size, size], [low, high], color=colour, linewidth=1.4, solid_capstyle="butt")
-        ax.plot(size, value, "o", color=colour, markersize=5)
+        over = 3 if place in best else 2  # a point of the line is not hidden by another
+        ax.plot([size, size], [low, high], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=over)
+        ax.plot(size, value, "o", color=colour, markersize=5, zorder=over)
     ax.plot(
         *zip(*(point[:2] for point in front), strict=True), color=PALETTE[0], lw=0.9, drawstyle="steps-post", zorder=0
     )
@@ -116,7 +117,7 @@ def posterior_figure(
         ax.fill_between(x, density, where=where, color=colour, alpha=0.45, linewidth=0, label=label)
     ax.axvline(0, linewidth=0.8, **THIN)
     ax.set(
-        xlabel=f"Difference in accuracy, {titles[0]} − {titles[1]} (points)",
+        xlabel=textwrap.fill(f"Difference in accuracy, {titles[0]} − {titles[1]} (points)", 60),
         yticks=[],
         ylim=(0, None),
         xlim=(low, high),
@@ -152,11 +153,16 @@ def learning_curve(table: pd.DataFrame, chance: float) -> Drawing:
 
 
 def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
-    """Accuracy on tampered test images; table: columns label (the model's name), corruption ("none"), accuracy."""
+    """Accuracy on tampered test images with its interval; table: label (the model's name), corruption ("none"),
+    accuracy, low, high."""
     fig, ax = new(height=2.4)
-    wide = table.pivot(index="corruption", columns="label", values="accuracy")
-    wide = wide.loc[table["corruption"].unique(), table["label"].unique()].rename(index={"none": "untouched"})
-    style: dict[str, Any] = {"width": 0.8, "edgecolor": "white", "legend": False, "rot": 0, "xlabel": ""}
+    order = table["corruption"].unique(), table["label"].unique()
+    parts = table.pivot(index="corruption", columns="label").rename(index={"none": "untouched"})
+    order[0][order[0] == "none"] = "untouched"
+    wide, low, high = (parts[name].loc[order] for name in ("accuracy", "low", "high"))
+    bands = np.stack([(wide - low).clip(0).T, (high - wide).clip(0).T], axis=1)
+    style: dict[str, Any] = {"width": 0.8, "edgecolor": "white", "legend": False, "rot": 0, "xlabel": "", "yerr": bands}
+    style["error_kw"] = {"elinewidth": 0.8, "ecolor": INK}
     wide.plot.bar(ax=ax, color=list(colours(list(wide.columns)).values()), **style)
     ax.axhline(chance, linewidth=1, **THIN)
     percent_axis(ax.yaxis, label="Accuracy")
@@ -166,7 +172,7 @@ def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
         untouched, lowest, kind = wide[title]["untouched"], wide[title].min(), wide[title].idxmin()
         falls = f"falls from {percent(untouched)} to {percent(lowest)} at worst ({kind})"
         worst.append(f"{title} {falls if lowest < untouched else f'never falls below its {percent(untouched)}'}")
-    return fig.tell(f"{'; '.join(worst)}.", wide.reset_index(), FITS, bends=True)
+    return fig.tell(f"{'; '.join(worst)}.", table, FITS, bends=True)
 
 
 def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:
@@ -177,7 +183,7 @@ def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: 
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     ax.set_aspect("equal", adjustable="datalim")
-    legend_inside(ax, columns=-(-len(motifs) // 24))
+    legend_inside(ax)
     nearest = KDTree(points).query(points, 2)[1][:, 1]
     same = labels[nearest] == labels
     shares = {motif: float(same[labels == i].mean()) for i, motif in enumerate(motifs) if (labels == i).any()}

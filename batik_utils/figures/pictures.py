@@ -50,11 +50,11 @@ def picture_grid(
     fig, axes = new(
         rows, columns, height=rows * (tile * (1 if photos else 0.66) + 0.13 * (lines + (not photos))), squeeze=False
     )
-    fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.03)
     for ax in axes.flat[len(pictures) :]:
         ax.remove()
     for ax, picture in zip(axes.flat, pictures, strict=False):
-        _draw(ax, picture, photos)
+        _draw(ax, picture, photos, room=20 * tile)
     for ax, name in zip(axes[:, 0], row_names, strict=False):
         ax.set_ylabel(name, fontsize=8, color=INK)
     rated = [picture.good for picture in pictures if picture.good is not None]
@@ -78,7 +78,7 @@ def motif_palettes(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs:
     for y, colours in enumerate(found):
         left = 0.0
         for colour, share in colours:
-            ax.barh(y, share, 0.86, left, color=colour, edgecolor="white", linewidth=0.6)
+            ax.barh(y, share, 0.86, left, color=colour, edgecolor="#999999", linewidth=0.4)
             left += share
     ax.set(xlim=(0, 1), ylim=(len(motifs) - 0.5, -0.5), xticks=[])
     ax.set_yticks(range(len(motifs)), motifs)
@@ -96,7 +96,8 @@ def motif_palettes(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs:
     )
 
 
-def _draw(ax: Axes, picture: Picture, photos: bool) -> None:
+def _draw(ax: Axes, picture: Picture, photos: bool, room: float) -> None:
+    """One tile, over which `room` letters of the common size fit in a line."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     if photos:
@@ -111,7 +112,9 @@ def _draw(ax: Axes, picture: Picture, photos: bool) -> None:
             name = picture.name if len(picture.name) <= LETTERS else "…" + picture.name[1 - LETTERS :]
             ax.set_xlabel(name, fontsize=6, color=INK, labelpad=2)
     if picture.title:
-        ax.set_title(picture.title, fontsize=6.5, fontweight="normal", loc="center", color=INK, pad=3)
+        # A long line is set smaller, down to what can just be read, so that it does not touch the next tile's.
+        size = max(5.0, 6.5 * min(1.0, room / max(map(len, picture.title.split("\n")))))
+        ax.set_title(picture.title, fontsize=size, fontweight="normal", loc="center", color=INK, pad=3)
     colour = {None: "#CCCCCC", True: PALETTE[0], False: PALETTE[1]}[picture.good]
     for spine in ax.spines.values():
         spine.set(visible=True, color=colour, linewidth=0.6 if picture.good is None else 2.0)

@@ -60,6 +60,7 @@ def seed_dots(
     chance: float,
 ) -> Drawing:
     """Accuracy of each training seed as a dot, {model: [seeds]}, with Wilson interval and the seed study's claim."""
+    published = {title: value for title, value in published.items() if title in accuracies}
     fig, ax = new(height=0.46 * len(accuracies) + 0.75)
     band = {"color": GREY, "linewidth": 6, "alpha": 0.35}
     middle = {"color": INK, "markeredgewidth": 1.6}

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from batik_utils.wording import percent
@@ -19,6 +20,8 @@ WIDTH = 6.3
 """Inches: the text width of an A4 page with the report's margins."""
 NARROW = 3.7
 """Inches: of a figure that is drawn again for a phone."""
+MOST_INSIDE = 8
+"""Names in a plot's legend, from which on it would hide what it explains."""
 # Okabe & Ito's palette, safe for the colour-blind, without its yellow (too light on white paper).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B")
 # Eight hues in each of three lightnesses (CIE L* of 32, 50 and 66, as colourful as a screen can): who sees no hues
@@ -56,7 +59,10 @@ class Drawing(Figure):
         self.set_size_inches(NARROW, self.get_figheight() + 0.3)
         for legend in [*self.legends]:
             legend.remove()
-            _legend_above(self, legend.legend_handles, [text.get_text() for text in legend.get_texts()])
+            names = [text.get_text() for text in legend.get_texts()]
+            rows = _legend_above(self, legend.legend_handles, names)
+            if len(names) > MOST_INSIDE:
+                self.set_figheight(self.get_figheight() + 0.15 * rows)
         for ax in self.axes:
             names = [label.get_text() for label in ax.get_yticklabels()]
             if any(len(name) > 20 for name in names):
@@ -104,18 +110,26 @@ def legend_line(fig: Drawing, ax: Axes) -> None:
     _legend_above(fig, *ax.get_legend_handles_labels())
 
 
-def _legend_above(fig: Drawing, handles: Sequence[Any], names: Sequence[str]) -> None:
+def _legend_above(fig: Drawing, handles: Sequence[Any], names: Sequence[str]) -> int:
+    """Put a legend above a figure's plots; returns its lines."""
     inches = [0.45 + 0.056 * len(name) for name in names]
-    room = len(names) if sum(inches) < fig.get_figwidth() else int(fig.get_figwidth() / max(inches))
+    room = len(names) if sum(inches) < fig.get_figwidth() else max(1, int(fig.get_figwidth() / max(inches)))
+    lines = -(-len(names) // room)
     style: dict[str, Any] = {"fontsize": 7, "handlelength": 1.6, "columnspacing": 1.2, "borderaxespad": 0.1}
-    fig.legend(handles, names, loc="outside upper left", ncols=max(1, room), **style)
+    fig.legend(handles, names, loc="outside upper left", ncols=-(-len(names) // lines), **style)
+    return lines
 
 
-def legend_inside(ax: Axes, where: str = "best", columns: int = 1) -> None:
-    """A plot's legend within it, where it hides least."""
-    style: dict[str, Any] = {"loc": where, "ncols": columns, "fontsize": 7, "handlelength": 1.6, "borderpad": 0.3}
-    frame: dict[str, Any] = {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 0.8}
-    ax.legend(**style, **frame)
+def legend_inside(ax: Axes, where: str = "best") -> None:
+    """A plot's legend within it, where it hides least; of more than MOST_INSIDE names beside it."""
+    style: dict[str, Any] = {"fontsize": 7, "handlelength": 1.6, "borderpad": 0.3}
+    handles, names = ax.get_legend_handles_labels()
+    if len(names) > MOST_INSIDE:
+        fig = ax.figure.get_figure(root=True)
+        fig.legend(handles, names, loc="outside right upper", ncols=-(-len(names) // 24), **style)
+        return
+    style |= {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 0.8}
+    ax.legend(loc=where, **style)
 
 
 def place_names(ax: Axes, names: Sequence[tuple[float, float, str]]) -> None:
@@ -123,7 +137,9 @@ def place_names(ax: Axes, names: Sequence[tuple[float, float, str]]) -> None:
     ax.figure.get_figure(root=True).draw_without_rendering()
     spots = [ax.transData.transform((x, y)) for x, y, _ in names]
     taken: list[Any] = []
-    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": INK}
+    # A line that passes behind a name is kept from its letters.
+    halo = [withStroke(linewidth=2.2, foreground="white")]
+    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": INK, "path_effects": halo}
     for x, y, name in names:
         for up, side in product((3, -9, 12, -18), ("left", "right")):
             text = ax.annotate(name, (x, y), (5 if side == "left" else -5, up), ha=side, **style)

@@ -58,6 +58,8 @@ def baseline_inputs(name: str, dataset: Dataset, features: NDArray[np.floating] 
 def fit_baselines(task: Task[BaselineModel], paths: Sequence[str], inputs: NDArray[np.float64]) -> list[Fitted]:
     """Fit a task's splits on inputs [n, k]; paths is [n]."""
     labels, size = np.asarray(task.labels), (inputs.shape[1] + 1) * task.classes
+    if task.features is not None:
+        size += task.features.backbone.parameters
     done: list[Fitted] = []
     for place, (fit, split) in enumerate(zip(task.fits, task.splits, strict=True)):
         said = fit_baseline(inputs, labels, task.classes, split, fit.seed)

@@ -113,8 +113,7 @@ class Scratch(Kind[ScratchModel]):
 
     _own = ("train_scratch", "train_small", "scratch", "fast/pool", "fast/adam")
     code = (*COMMON, *VIEWS, *map("models/{}.py".format, _own))
-    words = "{architecture}, a convolutional network trained from random weights"
-    description = Description("random", words)
+    description = Description("random", "a convolutional network trained from random weights")
     cost = 1000.0
 
     def repetition(self, study: Study) -> Repetition:

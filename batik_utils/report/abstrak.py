@@ -61,7 +61,7 @@ def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[st
         return f"Apa yang dipelajari {title} tidak dapat dikatakan: hasilnya terlalu sedikit."
     if accuracy.low <= chance:
         return f"Belum terbukti bahwa {title} mempelajari sesuatu: intervalnya tidak di atas peluang tebakan."
-    simple = {SIMPLE.get(name, f"*{name}*"): c for name, c in over.items()}
+    simple = {SIMPLE.get(name, name): c for name, c in over.items()}
     does = ("tahu lebih banyak daripada", "belum terbukti tahu lebih banyak daripada", "tahu lebih sedikit daripada")
     parts = [f"{words} {_listed(names)}" for words, names in zip(does, sorted_out(simple), strict=True) if names]
     return f"{title} {'; ia '.join(parts) or 'mempelajari sesuatu'}."

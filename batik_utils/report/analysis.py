@@ -1,6 +1,7 @@
 """One study with its data and results, opened once; what the notebooks show is derived here, lazily and wordlessly."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -82,6 +83,7 @@ class Analysis:
         holds = {
             "photographs": kind != "drawn",
             "seed": bool(study.seed_study),
+            "seeds": study.published.seeds > 1,
             "search": any(m.search for m in models),
             "claims": bool(study.claims),
             "twins": bool(self.dataset.pairs),
@@ -111,7 +113,7 @@ class Analysis:
             "kinds": all(len(self.recall_by_kind.get(kind, ())) >= FEW for kind in ("place", "pattern")),
             "bfloat16": any(getattr(m, "precision", "") == "bfloat16" for m in models),
         }
-        lacks = {f"no{fact}" for fact in ("seed", "search", "twins", "curve") if not holds[fact]}
+        lacks = {f"no{fact}" for fact in ("seed", "seeds", "search", "twins") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}
         return always | lacks | {fact for fact, true in holds.items() if true}
 
@@ -139,8 +141,9 @@ class Analysis:
         return layers(self.study, self.models)
 
     def parameters(self, model: str) -> int:
-        """All parameters of a model, backbone included."""
-        return next(r.parameters for r in self.results if r.fit.model == model and not r.missing)
+        """All parameters of a model, backbone included; of a recipe, as most of its grouped fits chose it."""
+        fits = self.results.select(model, "grouped").items or self.results.select(model).items
+        return Counter(r.parameters for r in fits if not r.missing).most_common(1)[0][0]
 
     def often(self, model: str) -> Repetition:
         """How often a model's grouped fits are repeated, and with how many training seeds each."""

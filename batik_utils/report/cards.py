@@ -12,11 +12,12 @@ import yaml
 from batik_utils.deploy import CLASSIFIER
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.pages import JINJA
+from batik_utils.report.provenance import repetitions
 from batik_utils.study import Augmentation, Study
 from batik_utils.values import Dataset
 from batik_utils.wording import motif_names, percent
 
-FACTS = ("published", "folder", "drawn", "seed", "search", "claims")
+FACTS = ("published", "folder", "drawn", "seed", "search", "claims", "sources", "corruptions")
 """What a template may ask: where the pictures are from (one of the first three), and what the study has."""
 SOURCES = yaml.safe_load(Path(__file__).with_name("cards.yaml").read_text(encoding="utf-8"))
 """What is said of the pictures, by the first three of FACTS."""
@@ -139,6 +140,10 @@ def reforms_table(
     values = picture_values(dataset) | {
         "study": study,
         "models": [model.title for model in fitted.values()],
+        "often": repetitions(study, fitted),
+        "chosen": [f"{model.title} among {model.settings}" for model in fitted.values() if model.kind == "recipe"],
+        "tuned": [model.title for model in fitted.values() if getattr(model, "tuned", None)],
+        "frozen": study.models[study.compare[0]].kind != "recipe",
         "searched": [model.title for model in fitted.values() if model.search is not None],
         "augmented": any(model.augmentation != Augmentation() for model in fitted.values()),
         "stand_ins": any(getattr(model, "stand_in", None) for model in study.models.values()),

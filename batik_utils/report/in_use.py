@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from batik_utils import wording as say
+from batik_utils.deploy.convert import LEAST_AGREEMENT
 from batik_utils.deploy.gate import MOST_OWN
+from batik_utils.report.lessons import TELLS
 
 UNDER = 0.02
 """From this on a coverage falls short."""
-TELLS, HINTS = 0.9, 0.7
-"""AUROC from which two sorts of pictures are told apart, and from which there is something in it."""
+HINTS = 0.7
+"""AUROC from which there is something in telling two sorts of pictures apart."""
 
 Numbers = Mapping[str, Any]
 
@@ -52,7 +54,11 @@ def precision(deployed: Numbers) -> str:
         else:
             cost = "changes no answer here"
         told.append(f"{smaller} and {cost}")
-    return f"{say.upper_first(told[0])}; {told[1]}. What is given out is in {deployed['precision']}."
+    given = f"What is given out has learnt from all pictures, and is in {deployed['precision']}"
+    kept = f"in float16 it keeps {say.percent(LEAST_AGREEMENT, 0)} of its answers or more"
+    if deployed["precision"] == "float32":
+        kept = f"in float16 it would change more than {say.percent(1 - LEAST_AGREEMENT, 0)} of its answers"
+    return f"{say.upper_first(told[0])}; {told[1]}. {given}: {kept}."
 
 
 def gate_table(deployed: Numbers) -> pd.DataFrame:
@@ -62,10 +68,10 @@ def gate_table(deployed: Numbers) -> pd.DataFrame:
     if gate:
         turned = say.percent(gate["ordinary_turned_away"])
         rows.append((f"ordinary pictures ({gate['n_ordinary']})", say.number(gate["auroc"], 3), turned))
-        rows.append(("the study's own, left out", "", say.percent(gate["own_turned_away"])))
+        rows.append(("the study’s own, left out", "–", say.percent(gate["own_turned_away"])))
     if unseen:
         other = f"motifs that it does not know ({unseen['motifs']}, {unseen['images']} pictures)"
-        rows.append((other, say.number(unseen["auroc"], 3), ""))
+        rows.append((other, say.number(unseen["auroc"], 3), "–"))
     return pd.DataFrame(rows, columns=["pictures", "AUROC", "turned away"])
 
 
@@ -119,15 +125,15 @@ def sets(found: Numbers) -> str:
 def deletion(found: Numbers, evidence: str) -> str:
     """Whether deleting what a map marks hurts more than deleting as much at random."""
     marked, random = (float(np.mean(found[name][1:])) for name in ("marked", "random"))
-    which = "the model's own map of evidence" if evidence == "exact" else "the map found by covering each field in turn"
+    which = "the map of evidence marks" + (" (found by covering each field in turn)" if evidence != "exact" else "")
     means = f"the named motif keeps a mean probability of {say.percent(marked)}, against {say.percent(random)}"
     where = f"over {say.count(found['images'], 'held-out picture')}"
     low, high = found["gap"] or (-1.0, 1.0)
     if found["gap"]:
         where += f" (difference {say.points_range(say.Band(low, high))}, 95{say.NBSP}% interval)"
     if low > 0:
-        return f"Deleting what {which} marks hurts more than deleting at random: {means} {where}."
+        return f"Deleting what {which} hurts more than deleting at random: {means} {where}."
     if high < 0:
-        return f"Deleting what {which} marks hurts *less* than deleting at random: {means} {where}. It misleads here."
-    nothing = f"Deleting what {which} marks is not shown to hurt more than deleting at random"
+        return f"Deleting what {which} hurts *less* than deleting at random: {means} {where}. It misleads here."
+    nothing = f"Deleting what {which} is not shown to hurt more than deleting at random"
     return f"{nothing}: {means} {where}. It says little here."

@@ -14,7 +14,7 @@ TAUGHT = {
     "better": "With so few pictures, what {a} brings from other pictures is worth more than what {b} learns from these",
     "worse": "Even with so few pictures, what {b} learns from these is worth more than what {a} brings from others",
     "same": "It makes no practical difference whether one brings something from other pictures ({a}) or not ({b})",
-    "open": "Whether it helps to bring something from other pictures ({a} against {b}), these cannot tell",
+    "open": "Whether it helps to bring something from other pictures ({a} against {b}), these pictures cannot tell",
     "too few fits": "Too few fits have a result: about {a} and {b} nothing is learnt yet",
 }
 """By the word of the verdict."""
@@ -34,6 +34,8 @@ SCATTER = 0.1
 """Accuracy from the worst fold to the best, from which one split alone is said to show little."""
 SURE = 0.95
 """Accuracy below which an answer is called a suggestion."""
+TELLS = 0.9
+"""AUROC from which two sorts of pictures are told apart."""
 WIDE = 0.1
 """Width of an interval of accuracy from which the images are said to be few."""
 
@@ -57,7 +59,10 @@ def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[st
     if accuracy is None:
         return f"What {title} has learnt cannot be said: it has too few fits."
     if accuracy.low <= chance:
-        return f"{title} has not been shown to have learnt anything: its interval does not lie above chance."
+        return (
+            f"In cross-validation {title} has not been shown to have learnt anything: its interval does not lie above "
+            "chance."
+        )
     simple = {SIMPLE.get(name, name): c for name, c in over.items()}
     does = ("knows more than", "has not been shown to know more than", "knows less than")
     parts = [f"{words} {say.listed(names)}" for words, names in zip(does, sorted_out(simple), strict=True) if names]
@@ -70,7 +75,7 @@ def one_split(title: str, folds: NDArray[np.float64]) -> str:
     band = f"{say.percent(low, 0)} to {say.percent(high, 0)}"
     if high - low >= SCATTER:
         return f"One split alone could have shown anything from {band} for {title}."
-    return f"{title} scores much the same on every fold ({band})."
+    return f"The folds of {title} lie from {band}."
 
 
 def elsewhere(title: str, grouped: Interval | None, sources: Interval | None) -> str:
@@ -96,9 +101,14 @@ def kinds(plates: Sequence[Plate]) -> str:
 
 
 def caveats(
-    facts: Collection[str], plates: Sequence[Plate], title: str, accuracy: Interval | None, sources: Interval | None
+    facts: Collection[str], plates: Sequence[Plate], fares: Sequence[tuple[str, Interval | None, Interval | None]]
 ) -> list[str]:
-    """Three of them: what the pictures are, how few there are, and what is known of pictures from elsewhere."""
+    """Three of them: what the pictures are, how few there are, and what is known of pictures from elsewhere.
+
+    fares says of each model of the verdict its title and its intervals with near-duplicates, and with whole sources,
+    together.
+    """
+    title, accuracy, _ = fares[0]
     labels = "Labels are the names of folders; they were not checked here by anyone who knows the motifs."
     if "drawn" in facts:
         labels = "The pictures are drawn by a program: nothing is said about batik."
@@ -107,14 +117,17 @@ def caveats(
     few = f"How sure the accuracy of {title} is cannot be said: it has too few fits."
     if accuracy is not None:
         width = accuracy.high - accuracy.low
-        wide = f"The images are few: the accuracy of {title} is known to within {say.points(width)} only"
-        narrow = f"The accuracy of {title} is known to within {say.points(width)}, for pictures such as these"
+        wide = f"The images are few: for the accuracy of {title} they leave an interval {say.points(width)} wide"
+        narrow = f"For pictures such as these the accuracy of {title} is known to an interval {say.points(width)} wide"
         few = f"{wide if width >= WIDE else narrow} ({say.percent_range(accuracy)})."
-    return [labels, few, elsewhere(title, accuracy, sources)]
+    return [labels, few, " ".join(elsewhere(name, near, apart) for name, near, apart in fares)]
 
 
-def advice(facts: Collection[str], best: float | None) -> str:
-    """What to do with the saved model; best is the best accuracy in cross-validation, a fraction."""
+def advice(facts: Collection[str], best: float | None, unseen: float | None = None) -> str:
+    """What to do with the saved model; best is the best accuracy in cross-validation, a fraction.
+
+    unseen is the AUROC by which motifs that it does not know are told from its own, where that was measured.
+    """
     how = "open `classifier.html`, which `make app` puts beside this report, or run `batik predict PATH…`"
     if "drawn" in facts:
         return f"Try the pipeline ({how}), and ask it about no real cloth."
@@ -124,7 +137,6 @@ def advice(facts: Collection[str], best: float | None) -> str:
         trust += ", so its answer is a suggestion." if best < SURE else "."
     known = "One of these motifs is always named, whatever is shown."
     if "gate" in facts:
-        known = (
-            "What looks like nothing that it knows is mostly told apart; other motifs mostly get one of these names."
-        )
+        known = "What looks like nothing that it knows is mostly told apart"
+        known += "; other motifs mostly get one of these names." if unseen is not None and unseen < TELLS else "."
     return f"Ask what a picture shows: {how}.{trust} {known}"

@@ -30,7 +30,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
     study, dataset, results = analysis.study, analysis.dataset, analysis.results
     (a, b), (got, planned) = study.compare, analysis.counted(study.compare)
     counts = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist()
-    parameters = {r.fit.model: r.parameters for r in results.select()}
+    fitted = {r.fit.model for r in results.select()}
     baselines = {r.fit.model for r in results.select(protocol="grouped") if r.fit.model.startswith(BASELINE)}
     raw = {
         "version": VERSION,
@@ -47,7 +47,11 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
             "fingerprint": dataset.fingerprint,
         },
         "models": {
-            name: {"title": model.title, "kind": model.kind, "parameters": parameters.get(name)}
+            name: {
+                "title": model.title,
+                "kind": model.kind,
+                "parameters": analysis.parameters(name) if name in fitted else None,
+            }
             | _protocols(analysis, name)
             for name, model in study.models.items()
         },

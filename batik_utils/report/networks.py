@@ -41,11 +41,11 @@ def _scratch(spec: ScratchModel, study: Study) -> list[Layer]:
 def _pretrained(spec: PretrainedModel, classes: int) -> list[Layer]:
     frozen, rows = backbone(spec.backbone), []
     width = frozen.features
-    rows.append(Layer(f"{frozen.title}, frozen, mean over positions", f"{width}", frozen.parameters))
+    rows.append(Layer(f"{frozen.title}, frozen, mean over positions", f"{width:,}", frozen.parameters))
     if spec.hidden:
         rows.append(Layer(f"Dense, {spec.hidden} units, relu", f"{spec.hidden}", (width + 1) * spec.hidden))
         width = spec.hidden
-    rows.append(Layer(f"Dropout, {spec.dropout:g}", f"{width}", 0))
+    rows.append(Layer(f"Dropout, {spec.dropout:g}", f"{width:,}", 0))
     return [*rows, Layer(f"Dense, {classes} units, softmax", f"{classes}", (width + 1) * classes)]
 
 
@@ -64,4 +64,4 @@ def _words(layer: Any) -> str:
 
 
 def _shape(sizes: Any) -> str:
-    return " × ".join(map(str, sizes))
+    return " × ".join(f"{size:,}" for size in sizes)

@@ -51,7 +51,8 @@ def overfitting(title: str, trained: float, tested: Interval, turned: int, seeds
         says = f"{title} knows the images that it learnt from better than others"
     elif trained < tested.low:
         says = f"{title} is right less often in training, where images are changed and dropout is at work"
-    both = f"{say.percent(trained)} in training, {say.percent(tested.value)} on test images ({_band(tested)})"
+    median = " in the seed of median test accuracy" if seeds > 1 else ""
+    both = f"{say.percent(trained)} in training{median}, {say.percent(tested.value)} on test images ({_band(tested)})"
     often = f"with {turned} of {say.count(seeds, 'training seed')} its loss on other images ends over a tenth above its"
     end = f"{often} lowest, so that by this it was {'' if 2 * turned > seeds else 'not '}trained for too long"
     return f"{says}: {both}; {end}."
@@ -151,8 +152,8 @@ def corruptions(title: str, scores: Mapping[str, Interval], drops: Mapping[str, 
     says = f"The border alone, at {reached(border)}, is not shown to be enough to beat chance ({say.percent(chance)})"
     if border.low > chance:
         says = (
-            f"The border alone is enough for {reached(border)} (chance {say.percent(chance)}). That need be no cue of "
-            "the margin: a pattern that repeats to the edge is seen there too, and this test cannot tell which it is"
+            f"The border alone is enough for {reached(border)} (chance {say.percent(chance)}), by a cue of the margin "
+            "or by a pattern that repeats to the edge: this test cannot tell which"
         )
     return f"{opening} {says}."
 
@@ -182,7 +183,7 @@ def calibration(found: Mapping[str, Calibration]) -> str:
     groups: dict[str, list[str]] = {}
     for title, c in found.items():
         gap = c.before.confidence - c.before.accuracy
-        words = f"too {'sure' if gap > 0 else 'unsure'} of themselves"
+        words = f"{'more' if gap > 0 else 'less'} sure than right"
         if abs(gap) < 0.03:
             words = (
                 "well calibrated" if c.before.ece < 0.06 else "right on the whole, but not at each level of confidence"
@@ -212,7 +213,8 @@ def named_for(title: str, recalls: Mapping[str, Sequence[float]]) -> str:
     )
     if p >= 0.05:
         return f"{told}: so few motifs do not show that it matters what a name stands for."
-    return f"{told}. The harder names are those of a {'place' if 2 * u < len(places) * len(patterns) else 'pattern'}."
+    harder = "place" if 2 * u < len(places) * len(patterns) else "pattern"
+    return f"{told}. The harder names seem to be those of a {harder}; this one test has no correction for others."
 
 
 def _often(share: float) -> str:

@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
 from batik_utils.study import ROOT, Study
 from batik_utils.values import Dataset
-from batik_utils.wording import count
+from batik_utils.wording import count, listed
 
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "pandas", "matplotlib", "pillow", "pypandoc-binary", "typst")
 
@@ -27,9 +27,7 @@ def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
     Nothing of the machine, the day or the commit is in it: the same inputs give the same rows.
     """
     code = "the notebooks and all that they and the pages are made with (not set-up and command line)"
-    times = {"pretrained": study.grouped.pretrained, "scratch": study.grouped.scratch}
-    often = [f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'seed')} ({kind})" for kind, t in times.items()]
-    grouped = f"grouped cross-validation: {', '.join(often)}"
+    seeds = "training seed 0" if study.published.seeds == 1 else f"training seeds 0–{study.published.seeds - 1}"
     weights, versions = [], []
     for model in study.models.values():
         try:
@@ -49,8 +47,19 @@ def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
         *weights,
         ("Python", platform.python_version()),
         ("Packages", ", ".join(versions)),
-        ("Seeds", f"single split: training seeds 0–{study.published.seeds - 1}; {grouped}"),
+        ("Seeds", f"single split: {seeds}; grouped cross-validation: {repetitions(study)}"),
     ]
+
+
+def repetitions(study: Study, models: Collection[str] | None = None) -> str:
+    """How often grouped cross-validation is repeated for each model, or each of these, as words."""
+    often: dict[str, list[str]] = {}
+    for name, model in study.models.items():
+        if models is None or name in models:
+            t = KINDS[model.kind].repetition(study)
+            words = f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"
+            often.setdefault(words, []).append(model.title)
+    return "; ".join(f"{words} of {listed(titles)}" for words, titles in often.items())
 
 
 def run_record(study: Study, dataset: Dataset, seconds: Mapping[str, float], **more: Any) -> dict[str, Any]:

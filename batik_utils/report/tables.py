@@ -78,7 +78,10 @@ def published_table(analysis: Analysis) -> pd.DataFrame:
         scores = (say.number(s.loss[place], 3), say.number(s.macro_f1[place], 3))
         published = say.percent(claims[title]) if title in claims else None
         rows.append((title, published, *shares, say.percent_range(s.interval), *scores))
-    return _claimed(frame("model; published; median; right; over seeds; 95 % interval; loss; macro F1", rows))
+    table = frame("model; published; median; right; over seeds; 95 % interval; loss; macro F1", rows)
+    if analysis.study.published.seeds == 1:
+        table = table.drop(columns="over seeds").rename(columns={"median": "accuracy"})
+    return _claimed(table)
 
 
 def report_table(frame: pd.DataFrame) -> pd.DataFrame:
@@ -98,6 +101,8 @@ def mcnemar_table(analysis: Analysis, comparisons: Sequence[PublishedComparison]
         only = (c.median.only_a, c.median.only_b, _p(c.median.p))
         rows.append((analysis.title(c.median.a), analysis.title(c.median.b), *only, *seeds))
     name = "p (Holm)" if len(rows) > 1 else "p"
+    if analysis.study.published.seeds == 1:
+        return frame(f"A; B; only A right; only B right; {name}", [row[:5] for row in rows])
     return frame(
         f"A; B; only A right; only B right; {name}, median seeds; {name}, over seeds; seeds with p < 0.05", rows
     )
@@ -185,12 +190,12 @@ def others_table(analysis: Analysis) -> pd.DataFrame:
     """Ours on the splits of others, then what they reported: mean and standard deviation over splits, parameters."""
     ours = {analysis.title(m): f"{analysis.parameters(m):,}" for m in analysis.models}
     means = {title: (scores.mean(), scores.std(ddof=1)) for title, scores in others_scores(analysis).items()}
-    rows = [(title, "here", *map(say.percent, pair), ours.get(title, "–")) for title, pair in means.items()]
+    shown = [(title, "here", *pair, ours.get(title, "–")) for title, pair in means.items()]
     if others := analysis.study.others:
-        told = [
-            (r.title, (r.accuracy, r.sd), "–" if r.parameters is None else f"{r.parameters:,}") for r in others.reported
-        ]
-        rows += [(title, others.title, *map(say.percent, pair), size) for title, pair, size in told]
+        sizes = ["–" if r.parameters is None else f"{r.parameters:,}" for r in others.reported]
+        told = zip(others.reported, sizes, strict=True)
+        shown += [(r.title, others.title, r.accuracy, r.sd, size) for r, size in told]
+    rows = [(title, by, say.percent(mean), say.points(sd), size) for title, by, mean, sd, size in shown]
     return frame("model; by; accuracy; standard deviation; parameters", rows)
 
 
@@ -249,11 +254,12 @@ def comparison_table(analysis: Analysis) -> pd.DataFrame:
     rows, p_name = [], "p (Holm)" if len(analysis.comparisons) > 1 else "p"
     for c in analysis.comparisons:
         means = f"{say.hundredths(c.mean_a)} and {say.percent(c.mean_b)}"
-        difference = f"{say.signed_points(c.difference.value)} ({say.points_range(c.difference)})"
+        low, high = (say.hundredths(end, sign=True) for end in (c.difference.low, c.difference.high))
+        difference = f"{say.hundredths(c.difference.value, sign=True)} ({low}{say.NBSP}to{say.NBSP}{high})"
         beliefs = map(say.probability, (c.p_a_better, c.p_same, c.p_b_better))
         folds = c.folds * c.repeats
         rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, folds, _p(c.p), *beliefs))
-    columns = f"A; B; A and B; A − B, 95 % interval; folds; {p_name}; P(A better); P(same); P(B better)"
+    columns = f"A; B; A and B; A − B in points, 95 % interval; folds; {p_name}; P(A better); P(same); P(B better)"
     return frame(columns, rows)
 
 

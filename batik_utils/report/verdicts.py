@@ -62,13 +62,13 @@ def verdict(comparison: Comparison | None, title_a: str, title_b: str, got: int,
 
 
 def mcnemar(found: Mapping[str, PublishedComparison]) -> str:
-    """Which pairs ({"A and B": comparison}) the median fits' exact test tells apart on one split."""
+    """Which pairs ({"A from B": comparison}) the median fits' exact test tells apart on one split."""
     if not found:
         return "No two models have fits on this split."
     n = next(iter(found.values())).median.n
     apart = {pair: c.median.p < 0.05 for pair, c in found.items()}
     told, untold = ("; ".join(pair for pair, yes in apart.items() if yes is side) for side in (True, False))
-    parts = [f"{does} {pairs}" for does, pairs in (("tells apart", told), ("does not tell apart", untold)) if pairs]
+    parts = [f"{does} {pairs}" for does, pairs in (("tells", told), ("does not tell", untold)) if pairs]
     corrected = " after Holm’s correction" if len(found) > 1 else ""
     return f"On these {say.count(n, 'image')}, with p < 0.05{corrected}, the test {', and '.join(parts)}."
 
@@ -133,20 +133,22 @@ def claims_summary(rows: Sequence[claims.ClaimRow]) -> str:
     failed = [r.what for r in rows if r.verdict == claims.NOT_REPRODUCED]
     which = f" Not reproduced: {say.listed(failed)}." if failed else ""
     shuffled = sum(r.metric.startswith(claims.SHUFFLED) for r in rows)
-    why = f" ({shuffled} of them from reports whose labels were shuffled)" if shuffled else ""
+    counts = sum(r.metric.endswith("images") and r.metric != "ten_images" for r in rows)
+    kinds = [f"{shuffled} from reports whose labels were shuffled"] if shuffled else []
+    kinds += [f"{counts} no more than {'a count' if counts == 1 else 'counts'} of images"] if counts else []
+    why = f" (of them {say.listed(kinds)})" if kinds else ""
     return f"Of {say.count(len(rows), 'published number')}, {say.listed(parts)}{why}.{which}"
 
 
 def sources(title: str, grouped: Interval | None, sources: Interval | None) -> str:
-    """What a model reaches where pictures of one source are kept together too, and which figure to expect elsewhere."""
+    """What a model reaches where pictures of one source are kept together too."""
     if grouped is None or sources is None:
         return f"What {title} reaches with pictures of one source together cannot be said: it has too few fits."
     lost = f"{say.points(grouped.value - sources.value)} less than with near-duplicates together"
     if sources.value >= grouped.low:
         near = f"near the {say.percent(grouped.value)} with near-duplicates together"
-        lost = f"{near}: no sign that it leans on who took a picture"
-    expect = "So much can be expected of it on pictures of other sources of this kind."
-    return f"{title} reaches {reached(sources)}, {lost}. {expect}"
+        lost = f"{near}: whether it leans on who took a picture cannot be told"
+    return f"{title} reaches {reached(sources)}, {lost}."
 
 
 def others(title: str, mean: float, sd: float, best: str, accuracy: float, best_sd: float) -> str:

@@ -16,6 +16,8 @@ local SHORT_CELL = 16 -- characters: such cells are never broken, not even in a 
 local NUMBER_CELL = 22 -- characters: the same for numbers and their intervals
 local LONG_CELL = 48 -- characters: a column of sentences, which gets room on a narrow screen
 local LONG_TABLE = 20 -- lines, as far as they can be told beforehand: a longer table may break over pages
+local PAGE, SENTENCE = 100, 22 -- characters of the page's column, and of one of sentences in it, about
+local TALL = 60 -- rows from which on a table of the page is scrolled under its head
 local LINE = 44 -- characters that a column of sentences holds in a line, about
 
 local function fail(text, id, known)
@@ -47,14 +49,17 @@ local function caption(blocks, id)
   return { long = { Plain(out) } }
 end
 
--- Before all: a number and its per cent stay in one line.
+-- Before all: a number and its per cent stay in one line, and what stands between two numbers with both.
 
+local between = { ['×'] = true, ['±'] = true, ['→'] = true, ['<'] = true, ['>'] = true, ['='] = true }
 local percents = {
   Inlines = function(inlines)
     for i = 2, #inlines - 1 do
       local before, space, after = inlines[i - 1], inlines[i].t, inlines[i + 1]
-      local sign = before.t == 'Str' and before.text:match '%d$' and after.t == 'Str' and after.text:match '^%%'
-      if sign and (space == 'Space' or space == 'SoftBreak') then inlines[i] = Str '\u{a0}' end
+      if before.t == 'Str' and after.t == 'Str' and (space == 'Space' or space == 'SoftBreak') then
+        local sign = before.text:match '%d$' and after.text:match '^%%'
+        if sign or between[before.text] or between[after.text] then inlines[i] = Str '\u{a0}' end
+      end
     end
     return inlines
   end,
@@ -151,7 +156,7 @@ local function origin(id, results, csv, file)
     return ('<a class="%s"%s href="%s">%s<span class="hidden"> %s %s</span></a>'):format(
       class, save and (' download="%s"'):format(save) or '', target, shown, more, name)
   end
-  local from = ('From %s%s.'):format(results ~= '' and results .. '; ' or '', places[id])
+  local from = ('From %s%s.'):format(results ~= '' and results .. '; ' or '', places[id]):gsub("'", '’')
   local links = pandoc.List { '<span>' .. escaped(from) .. '</span>' }
   if csv ~= '' then links:insert(link('data', csv, 'Data (CSV)', 'of', csv)) end
   if file then links:insert(link('image', '#' .. id, 'Picture (' .. file:match '%w+$':upper() .. ')', 'of')) end
@@ -185,16 +190,18 @@ local function picture(div)
   return { pandoc.Figure({ box }, said, { id = div.identifier }), origin(div.identifier, a.results or '', a.csv or '', a.file) }
 end
 
--- Rows of cells (inlines), head first, and per column its alignment and the lengths of its longest cell and word.
+-- Rows of cells (inlines), head first, and per column its alignment and the lengths of its longest cell and word, and of
+-- its longest cell under the head.
 local function grid(t)
   local rows, columns = pandoc.List {}, pandoc.List {}
   for _, row in ipairs(t.head.rows .. t.bodies[1].body) do rows:insert(row.cells) end
   for i, spec in ipairs(t.colspecs) do
-    local column = { side = sides[spec[1]] or 'left', longest = 1, word = 1 }
+    local column = { side = sides[spec[1]] or 'left', longest = 1, word = 1, body = 1 }
     column.limit = column.side == 'right' and NUMBER_CELL or SHORT_CELL
-    for _, cells in ipairs(rows) do
+    for place, cells in ipairs(rows) do
       local text = stringify(cells[i].contents)
       column.longest = math.max(column.longest, utf8.len(text))
+      if place > #t.head.rows then column.body = math.max(column.body, utf8.len(text)) end
       for word in text:gmatch '[^ ]+' do column.word = math.max(column.word, utf8.len(word)) end
     end
     columns[i] = column
@@ -202,19 +209,38 @@ local function grid(t)
   return rows, columns
 end
 
+-- What is never broken within a cell: a range, the path of a picture, each word of a command.
+local unbroken = {
+  Str = function(str)
+    if str.text:match '%d[^%w%s]*–' or str.text:match '^[%w._-]+/[%w._-]+%.%w+$' then
+      return pandoc.Span({ str }, { class = 'whole' })
+    end
+  end,
+  Code = function(code)
+    if not code.text:match ' ' then return nil end
+    local spans = code.text:gsub('[^ ]+', function(word) return '<span class="whole">' .. escaped(word) .. '</span>' end)
+    return pandoc.RawInline('html', '<code>' .. spans .. '</code>')
+  end,
+}
+
 local function page_table(t)
   local rows, columns = grid(t)
-  local tied = true
+  local tied, width = true, 0
   for i, column in ipairs(columns) do
     t.colspecs[i] = { pandoc.AlignDefault, nil }
-    if column.side == 'right' and column.longest > column.limit then tied = false end
+    if column.side == 'right' and column.body > column.limit then tied = false end -- a long head may break
+    width = width + 2 + (column.side == 'right' and column.body or math.min(column.longest, SENTENCE))
     for _, cells in ipairs(rows) do
+      cells[i].contents = cells[i].contents:walk(unbroken)
       if column.side ~= 'left' then cells[i].classes:insert(column.side) end
       if column.longest > LONG_CELL then cells[i].classes:insert 'long' end
     end
   end
   t.caption = caption(t.caption.long, t.identifier)
-  local box = scrolled({ t }, t.identifier, { 'table-wrap', tied and 'tied' or nil })
+  local classes = pandoc.List { 'table-wrap' }
+  if tied and width <= PAGE then classes:insert 'tied' end
+  if #rows > TALL then classes:insert 'tall' end
+  local box = scrolled({ t }, t.identifier, classes)
   local csv = t.attributes.csv or ''
   t.attributes = {}
   return { box, origin(t.identifier, '', csv) }
