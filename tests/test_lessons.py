@@ -38,7 +38,7 @@ def comparison(gap, p=0.01):
     )
 
 
-FILE = "file facts only, picture unopened"
+FILE = "file facts (picture unopened)"
 WORTH = [
     (None, {}, "cannot be said", "tidak dapat dikatakan"),
     (

@@ -33,7 +33,7 @@ def test_the_seeds_network_is_listed_as_the_seed_lists_it(seed):
 
 def test_a_frozen_backbone_is_one_row_and_models_built_alike_share_a_table(seed):
     (titles,) = set(seed) - {"Scratch CNN"}
-    assert titles == "MobileNetV2; MobileNetV2, as published"
+    assert titles == "MobileNetV2; MobileNetV2 (as published)"
     assert seed[titles][0].parameters == backbone("mobilenet_v2").parameters and "frozen" in seed[titles][0].layer
     assert sum(row.parameters for row in seed[titles]) == 2_422_339
 

@@ -210,6 +210,6 @@ def test_what_costs_next_to_nothing_is_set_against_both_models_of_the_verdict():
     assert list(analysis.gaps["recipe"]) == ["Recipe"], "a recipe of texture alone"
     assert analysis.gaps["recipe"]["Recipe"] is analysis.head and analysis.gaps["texture"] == {}
     plain = make_analysis()
-    baselines = {"file facts only, picture unopened", "colour histogram", "frozen features, logistic regression"}
+    baselines = {"file facts (picture unopened)", "colour histogram", "frozen features (logistic regression)"}
     assert set(plain.gaps["lite"]) == set(plain.gaps["small"]) == baselines
     assert all(c.p_adjusted is not None for gaps in plain.gaps.values() for c in gaps.values())

@@ -126,13 +126,19 @@ def search_figure(table: pd.DataFrame) -> Drawing:
     table: one row per setting, columns label (the model's name), val_accuracy, test_accuracy, chosen (bool).
     """
     fig, ax = new(height=3.6)
+    rings: list[tuple[float, float]] = []
     for title, colour in colours(table["label"].unique().tolist()).items():
         rows = table[table["label"] == title]
         # Settings of equal accuracies lie on one another: the more, the larger the dot.
         places = rows.groupby(["val_accuracy", "test_accuracy"]).size()
-        ax.scatter(*zip(*places.index, strict=True), 12 * places, color=colour, alpha=0.55, linewidths=0, label=title)
-        chosen = rows[rows.chosen]
-        ax.plot(chosen.val_accuracy, chosen.test_accuracy, "o", color=colour, markersize=10, fillstyle="none")
+        ax.scatter(*zip(*places.index, strict=True), 12 * places, color=colour, alpha=0.55, linewidths=0)
+        ax.plot([], [], "o", color=colour, markersize=4, alpha=0.55, mew=0, label=title)
+        for _, chosen in rows[rows.chosen].iterrows():
+            place = chosen.val_accuracy, chosen.test_accuracy
+            # Where two models chose alike, the ring of one lies within that of the other.
+            size = 9 + 3.5 * rings.count(place)
+            ax.plot(*place, "o", color=colour, markersize=size, fillstyle="none")
+            rings.append(place)
     ax.plot([0, 1], [0, 1], linewidth=0.8, **THIN)
     low = max(0.0, table[["val_accuracy", "test_accuracy"]].min().min() - 0.05)
     percent_axis(ax.xaxis, low, 1.02, "Validation accuracy (chooses; ringed)")

@@ -30,9 +30,9 @@ class BaselineModel(Strict):
 
 
 BASELINES = {
-    "baseline_metadata": BaselineModel(inputs="metadata", title="File facts only, picture unopened"),
+    "baseline_metadata": BaselineModel(inputs="metadata", title="File facts (picture unopened)"),
     "baseline_colour": BaselineModel(inputs="colour", title="Colour histogram"),
-    "baseline_features": BaselineModel(inputs="features", title="Frozen features, logistic regression"),
+    "baseline_features": BaselineModel(inputs="features", title="Frozen features (logistic regression)"),
 }
 """By the names that their fits have."""
 

@@ -41,6 +41,11 @@ FEATURES = ("backend.py", "models/features.py", *_BACKBONES, *VIEWS)
 """The source files that frozen features depend on, and with them whatever is given features."""
 
 
+def _named(name: str) -> str:
+    """A backbone as readers know it."""
+    return BACKBONES[name].title if name in BACKBONES else name
+
+
 def _corruptions(study: Study) -> tuple[str, ...]:
     return CORRUPTIONS if study.grouped.corruptions else ()
 
@@ -146,8 +151,10 @@ class Pretrained(Kind[PretrainedModel]):
     """A head trained on a frozen backbone's features."""
 
     code = (*COMMON, "models/heads.py")
-    words = "{backbone} with frozen ImageNet weights, global average pooling and a trained classification head"
-    description = Description("ImageNet", words)
+
+    def describe(self, model: PretrainedModel) -> Description:
+        words = "with frozen ImageNet weights, global average pooling and a trained classification head"
+        return Description("ImageNet", f"{_named(model.backbone)} {words}")
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained
@@ -220,7 +227,7 @@ class Recipe(Kind[RecipeModel]):
         )
 
     def describe(self, model: RecipeModel) -> Description:
-        networks = list(dict.fromkeys(part.backbone for part in model.parts.values() if part.backbone))
+        networks = list(dict.fromkeys(_named(part.backbone) for part in model.parts.values() if part.backbone))
         frozen = f"frozen ImageNet weights ({', '.join(networks)})" if networks else "no weights, from texture"
         fits = f"{model.settings} settings × {model.inner_folds} inner folds = {model.settings * model.inner_folds}"
         words = (

@@ -25,9 +25,9 @@ PICTURES = {
 }
 """By where the pictures are from."""
 SIMPLE = {
-    "file facts only, picture unopened": "fakta berkas saja",
+    "file facts (picture unopened)": "fakta berkas saja",
     "colour histogram": "warna saja",
-    "frozen features, logistic regression": "regresi logistik pada fitur beku",
+    "frozen features (logistic regression)": "regresi logistik pada fitur beku",
 }
 """Baselines, as within a sentence."""
 

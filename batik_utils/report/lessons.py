@@ -19,9 +19,9 @@ TAUGHT = {
 }
 """By the word of the verdict."""
 SIMPLE = {
-    "file facts only, picture unopened": "file facts alone",
+    "file facts (picture unopened)": "file facts alone",
     "colour histogram": "colours alone",
-    "frozen features, logistic regression": "logistic regression on frozen features",
+    "frozen features (logistic regression)": "logistic regression on frozen features",
 }
 """Baselines, as within a sentence."""
 PICTURES = {
