@@ -3,6 +3,7 @@
 python -m benchmarks.trials finetune STUDY [--motifs A B C]  the last blocks trained on, from the linear head's solution
 python -m benchmarks.trials adapt STUDY --from STUDY         the same on other motifs' pictures, then a linear head
 python -m benchmarks.trials alike STUDY                      every picture brought to one size and one JPEG quality
+python -m benchmarks.trials views STUDY                      pictures cropped or filled to a square, not stretched
 python -m benchmarks.trials settings STUDY --motifs A B C    each model's search, judged by folds of other motifs
 python -m benchmarks.trials together STUDY MODEL MODEL       the mean of two models' probabilities
 python -m benchmarks.trials against STUDY MODEL STUDY MODEL  two studies' models on the same folds of the same pictures
@@ -10,9 +11,8 @@ python -m benchmarks.trials speed STUDY                      milliseconds a pict
 """
 
 import argparse
-import io
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,7 +21,6 @@ import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from sklearn.linear_model import LogisticRegression
@@ -32,11 +31,11 @@ import batik_utils.backend  # noqa: F401  (before keras)
 import keras
 
 from batik_utils.data.load import load_dataset
+from batik_utils.data.obtain import find_photographs
 from batik_utils.data.split import PROTOCOLS, Round, grouped_splits
 from batik_utils.errors import BatikError
 from batik_utils.experiment import make_plan, run_plan
 from batik_utils.experiment.store import Store
-from batik_utils.files import digest
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.baselines import baseline_inputs
 from batik_utils.models.features import compute_features
@@ -48,6 +47,7 @@ from batik_utils.stats.metrics import accuracy, grouped_interval, log_loss
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, FitResult, Results, Split
+from benchmarks.reworked import framed, made_alike
 
 BACKBONE, CUT = "efficientnet_lite0", "blocks_10_add"
 """What comes after CUT is trained: five blocks and the last convolution, 2.5 of 3.4 million parameters."""
@@ -175,26 +175,30 @@ def _print_gain(name: str, scores: NDArray[np.float64], base: NDArray[np.float64
 def alike(study_name: str, side: int = 160, quality: int = 50) -> None:
     """Print the recipes' nested accuracy on the pictures as they are and on pictures that are all made alike."""
     study = load_study(study_name)
-    dataset, protocols = load_dataset(study), ("grouped", "sources")
-    for name, data in (("as they are", dataset), (f"{side} px, JPEG {quality}", _alike(dataset, side, quality))):
+    dataset, recipes = load_dataset(study), {m for m, model in study.models.items() if model.kind == "recipe"}
+    _print_nested(
+        study, recipes, {"as they are": dataset, f"{side} px, JPEG {quality}": made_alike(dataset, side, quality)}
+    )
+
+
+def views(study_name: str) -> None:
+    """Print the pretrained recipes' nested accuracy on pictures that are stretched, cropped or filled to a square."""
+    study = load_study(study_name)
+    dataset, folder = load_dataset(study), find_photographs(None, study.motifs)[0]
+    recipes = {m for m, model in study.models.items() if model.kind == "recipe" and KINDS["recipe"].can_be_saved(model)}
+    _print_nested(study, recipes, {"stretched": dataset, **framed(dataset, folder)})
+
+
+def _print_nested(study: Study, models: Collection[str], versions: Mapping[str, Dataset]) -> None:
+    protocols = ("grouped", "sources")
+    for name, data in versions.items():
         plan = make_plan(study, data)
-        tasks = tuple(t for t in plan.tasks if t.model.kind == "recipe" and t.fits[0].protocol in protocols)
+        tasks = tuple(t for t in plan.tasks if t.fits[0].model in models and t.fits[0].protocol in protocols)
         results = run_plan(replace(plan, tasks=tasks, waiting=()))
         for model in dict.fromkeys(t.fits[0].model for t in tasks):
             for protocol in protocols:
                 if i := grouped_interval(results, model, protocol=protocol):
                     print(f"{name}: {model}, {protocol}: {i.value:.1%} ({i.low:.1%} to {i.high:.1%})", flush=True)
-
-
-def _alike(dataset: Dataset, side: int, quality: int) -> Dataset:
-    images, hashes = [], []
-    for image in dataset.images:
-        buffer = io.BytesIO()
-        Image.fromarray(image).resize((side, side), Image.Resampling.BOX).save(buffer, "JPEG", quality=quality)
-        hashes.append(digest(buffer.getvalue()))
-        with Image.open(buffer) as small:
-            images.append(np.asarray(small.resize(image.shape[1::-1], Image.Resampling.BILINEAR)))
-    return replace(dataset, images=np.stack(images), sha256=tuple(hashes))
 
 
 def settings(study: Study, sets: list[list[str]]) -> None:
@@ -290,7 +294,9 @@ def speed(study: Study, pictures: int = 24) -> None:
 def main() -> None:
     """Command line: see the top of this file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trial", choices=("finetune", "adapt", "alike", "settings", "together", "against", "speed"))
+    parser.add_argument(
+        "trial", choices=("finetune", "adapt", "alike", "views", "settings", "together", "against", "speed")
+    )
     parser.add_argument("study")
     parser.add_argument("models", nargs="*", help="of together and against")
     parser.add_argument(
@@ -305,6 +311,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.trial == "alike":
         alike(asked.study)
+    elif asked.trial == "views":
+        views(asked.study)
     elif asked.trial == "settings":
         settings(load_study(asked.study, asked.set), asked.motifs)
     elif asked.trial == "against":

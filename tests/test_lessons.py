@@ -82,9 +82,10 @@ def test_one_split_misleads_where_folds_scatter():
 
 
 def test_what_is_known_of_pictures_from_other_sources():
-    assert "was not measured" in lessons.elsewhere("A", band(0.8), None)
-    assert "70.0 % rather than 80.0 %" in plain(lessons.elsewhere("A", band(0.8), band(0.7)))
-    assert "much the same (75.0 %)" in plain(lessons.elsewhere("A", band(0.8), band(0.75)))
+    both = plain(lessons.elsewhere([("A", band(0.8), band(0.7)), ("B", band(0.8), band(0.75))]))
+    assert both.endswith("A reaches 70.0 % rather than 80.0 %; B reaches much the same (75.0 %).")
+    for unknown in (("A", band(0.8), None), ("A", None, band(0.8))):
+        assert lessons.elsewhere([unknown]) == "What A would reach on pictures from other sources was not measured."
 
 
 def test_names_of_one_kind_are_told_from_names_of_several():

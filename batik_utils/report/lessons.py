@@ -30,6 +30,8 @@ PICTURES = {
     "drawn": "pictures that this project draws itself",
 }
 """By where the pictures are from."""
+Fare = tuple[str, Interval | None, Interval | None]
+"""A model's title, and its accuracy with near-duplicates, and with whole sources, on one side."""
 SCATTER = 0.1
 """Accuracy from the worst fold to the best, from which one split alone is said to show little."""
 SURE = 0.95
@@ -78,14 +80,20 @@ def one_split(title: str, folds: NDArray[np.float64]) -> str:
     return f"The folds of {title} lie from {band}."
 
 
-def elsewhere(title: str, grouped: Interval | None, sources: Interval | None) -> str:
-    """What to expect on pictures from elsewhere; intervals with near-duplicates and with whole sources together."""
-    if grouped is None or sources is None:
-        return f"How {title} fares on pictures from other sources was not measured."
-    unseen, here = f"On pictures of sources that it has not seen, {title} reaches", say.percent(sources.value)
-    if sources.value < grouped.low:
-        return f"{unseen} {here} rather than {say.percent(grouped.value)}."
-    return f"{unseen} much the same ({here})."
+def elsewhere(fares: Sequence[Fare]) -> str:
+    """What to expect of each model on pictures from elsewhere."""
+    told, unknown = [], []
+    for title, grouped, sources in fares:
+        if grouped is None or sources is None:
+            unknown.append(title)
+        elif sources.value < grouped.low:
+            told.append(f"{title} reaches {say.percent(sources.value)} rather than {say.percent(grouped.value)}")
+        else:
+            told.append(f"{title} reaches much the same ({say.percent(sources.value)})")
+    parts = [f"On pictures of sources that none of the training pictures came from, {'; '.join(told)}."] if told else []
+    if unknown:
+        parts.append(f"What {say.listed(unknown)} would reach on pictures from other sources was not measured.")
+    return " ".join(parts)
 
 
 def kinds(plates: Sequence[Plate]) -> str:
@@ -100,13 +108,10 @@ def kinds(plates: Sequence[Plate]) -> str:
     return f"These names are not of one kind: {'; '.join(parts)}."
 
 
-def caveats(
-    facts: Collection[str], plates: Sequence[Plate], fares: Sequence[tuple[str, Interval | None, Interval | None]]
-) -> list[str]:
+def caveats(facts: Collection[str], plates: Sequence[Plate], fares: Sequence[Fare]) -> list[str]:
     """Three of them: what the pictures are, how few there are, and what is known of pictures from elsewhere.
 
-    fares says of each model of the verdict its title and its intervals with near-duplicates, and with whole sources,
-    together.
+    fares are those of the models of the verdict.
     """
     title, accuracy, _ = fares[0]
     labels = "Labels are the names of folders; they were not checked here by anyone who knows the motifs."
@@ -120,7 +125,7 @@ def caveats(
         wide = f"The images are few: for the accuracy of {title} they leave an interval {say.points(width)} wide"
         narrow = f"For pictures such as these the accuracy of {title} is known to an interval {say.points(width)} wide"
         few = f"{wide if width >= WIDE else narrow} ({say.percent_range(accuracy)})."
-    return [labels, few, " ".join(elsewhere(name, near, apart) for name, near, apart in fares)]
+    return [labels, few, elsewhere(fares)]
 
 
 def advice(facts: Collection[str], best: float | None, unseen: float | None = None) -> str:

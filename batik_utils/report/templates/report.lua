@@ -17,7 +17,7 @@ local NUMBER_CELL = 22 -- characters: the same for numbers and their intervals
 local LONG_CELL = 48 -- characters: a column of sentences, which gets room on a narrow screen
 local LONG_TABLE = 20 -- lines, as far as they can be told beforehand: a longer table may break over pages
 local PAGE, SENTENCE = 100, 22 -- characters of the page's column, and of one of sentences in it, about
-local TALL = 60 -- rows from which on a table of the page is scrolled under its head
+local HIGH, TALL = 20, 60 -- rows from which on a table of the page is scrolled under its head: on a phone, anywhere
 local LINE = 44 -- characters that a column of sentences holds in a line, about
 
 local function fail(text, id, known)
@@ -239,7 +239,7 @@ local function page_table(t)
   t.caption = caption(t.caption.long, t.identifier)
   local classes = pandoc.List { 'table-wrap' }
   if tied and width <= PAGE then classes:insert 'tied' end
-  if #rows > TALL then classes:insert 'tall' end
+  if #rows > HIGH then classes:insert(#rows > TALL and 'tall' or 'high') end
   local box = scrolled({ t }, t.identifier, classes)
   local csv = t.attributes.csv or ''
   t.attributes = {}
