@@ -129,9 +129,8 @@ def finetuned(
     return found
 
 
-def finetune(study_name: str, motifs: list[str] | None, repeats: int, rates: list[float]) -> None:
+def finetune(study: Study, motifs: list[str] | None, repeats: int, rates: list[float]) -> None:
     """Print mean accuracies over the folds, and the corrected interval of what each rate wins."""
-    study = load_study(study_name)
     study, dataset = elsewhere(study, motifs) if motifs else (study, load_dataset(study))
     maps, splits = bottom_maps(dataset.images), list(grouped_splits(study, dataset, repeats))
     run = joblib.Parallel(n_jobs=-1, return_as="generator")
@@ -326,7 +325,7 @@ def main() -> None:
         adapt(asked.study, asked.wide, asked.repeats, asked.rates)
     else:
         for motifs in asked.motifs or [None]:
-            finetune(asked.study, motifs, asked.repeats, asked.rates)
+            finetune(load_study(asked.study, asked.set), motifs, asked.repeats, asked.rates)
 
 
 if __name__ == "__main__":
