@@ -135,8 +135,9 @@ def test_what_a_matrix_a_curve_and_a_map_show_turns_with_their_numbers():
     assert "most often taken for another is Bali, 50\u00a0% of it for Celup." in alt([[2, 2], [1, 3]])
 
     def falls(blurred):
-        rows = [("A", "none", 0.8), ("A", "blur", blurred)]
-        return figures.corruption_figure(pd.DataFrame(rows, columns=["label", "corruption", "accuracy"]), 0.5).alt
+        rows = [("A", "none", 0.8, 0.7, 0.9), ("A", "blur", blurred, 0.6, 0.9)]
+        table = pd.DataFrame(rows, columns=["label", "corruption", "accuracy", "low", "high"])
+        return figures.corruption_figure(table, 0.5).alt
 
     assert falls(0.7) == "A falls from 80.0\u00a0% to 70.0\u00a0% at worst (blur)."
     assert falls(0.8) == "A never falls below its 80.0\u00a0%."
