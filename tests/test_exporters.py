@@ -129,7 +129,7 @@ def test_what_a_cell_shows_is_what_the_page_shows():
     frame = tiny_report.pd.DataFrame(cells, columns=list("vwxyz"))
     page = of(shown(lambda: display.table(frame, "tbl-a", "[0, 1) as *it* is")))
     found = re.findall(r"<td.*?>(.*?)</td>", page, re.S)
-    assert found[:5] == ["&gt; 0.99", "&lt;script&gt;", "a_b [0, 1) | c", "<code>x|y</code>", "--"]
+    assert found[:5] == ["&gt;\u00a00.99", "&lt;script&gt;", "a_b [0, 1) | c", "<code>x|y</code>", "--"]
     assert found[5:7] == ["<strong>b</strong>", "<em>i</em>"] and "[0, 1) as <em>it</em> is</caption>" in page
     assert "<math" in found[7] and 'href="#tbl-a"' in found[8] and found[9] == "1. one"
     streams = [new_output("stream", name="stdout", text="said\n"), new_output("stream", name="stderr", text="noise\n")]
@@ -138,8 +138,9 @@ def test_what_a_cell_shows_is_what_the_page_shows():
 
 
 def test_a_number_and_its_per_cent_stay_in_one_line():
-    page = of(prose("Of 90 % here, *80* % there,\nand a per\ncent: 70\n% of all; `60 %`."))
+    page = of(prose("Of 90 % here, *80* % there,\nand a per\ncent: 70\n% of all; `60 %`; 3 × 4, 5 ± 6 and p < 0.05."))
     assert "Of 90\u00a0% here" in page and "70\u00a0% of all; <code>60 %</code>" in page
+    assert "3\u00a0×\u00a04, 5\u00a0±\u00a06 and p\u00a0&lt;\u00a00.05." in page
 
 
 @pytest.mark.parametrize(
