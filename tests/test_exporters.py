@@ -137,6 +137,15 @@ def test_what_a_cell_shows_is_what_the_page_shows():
     assert "<code>said</code>" in page and "noise" not in page
 
 
+@pytest.mark.parametrize(("rows", "box"), [(12, "table-wrap tied"), (30, "table-wrap tied high"), (70, "tied tall")])
+def test_ranges_paths_and_words_of_commands_are_not_broken_and_long_tables_are_scrolled(rows, box):
+    cells = [["batik-bali/1.jpg", "80.0\u00a0% (70.0–90.0\u00a0%)", "`make report STUDY=a-b --flag`"]] * rows
+    page = of(shown(lambda: display.table(tiny_report.pd.DataFrame(cells, columns=list("vwx")), "tbl-a", "A")))
+    for whole in ("batik-bali/1.jpg", "(70.0–90.0\u00a0%)", "STUDY=a-b", "--flag"):
+        assert f'<span class="whole">{whole}</span>' in page
+    assert f'{box}"' in page
+
+
 def test_a_number_and_its_per_cent_stay_in_one_line():
     page = of(prose("Of 90 % here, *80* % there,\nand a per\ncent: 70\n% of all; `60 %`; 3 × 4, 5 ± 6 and p < 0.05."))
     assert "Of 90\u00a0% here" in page and "70\u00a0% of all; <code>60 %</code>" in page

@@ -41,6 +41,14 @@ def precisions(**changes):
         (in_use.deletion(DELETION | {"gap": None}, "exact"), "not shown to hurt more"),
         (in_use.precision(DEPLOYED), "Float16 makes the file 2.0 times smaller and changes no answer here; int8"),
         (in_use.precision(DEPLOYED), "3.2 times smaller and loses 3.3\u00a0points of accuracy on 30 pictures"),
+        (
+            in_use.precision(DEPLOYED | {"precision": "float16"}),
+            "in float16: in float16 it keeps 99\u00a0% of its answers",
+        ),
+        (
+            in_use.precision(DEPLOYED | {"precision": "float32"}),
+            "in float32: in float16 it would change more than 1\u00a0%",
+        ),
         (in_use.precision(precisions(accuracy=0.8)), "another motif for 4.0\u00a0% of the pictures, without losing"),
     ],
 )

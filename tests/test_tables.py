@@ -42,6 +42,9 @@ def test_mcnemar_by_seed(analysis):
     assert lite["B"] == "Small CNN" and (lite["only A right"], lite["only B right"]) == (1, 0)
     seeds = lite["p, median seeds"], lite["p, over seeds"], lite["seeds with p < 0.05"]
     assert seeds == ("1.000", "1.000 – 1.000", "0 of 2")
+    once = make_analysis(published={"split": "keras-validation-split", "seeds": 1})
+    assert not any("seeds" in column for column in tables.mcnemar_table(once, pairs))
+    assert "accuracy" in (published := tables.published_table(once)) and "over seeds" not in published
 
 
 def test_calibration_and_corruptions(analysis):

@@ -156,9 +156,9 @@ def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
     """Accuracy on tampered test images with its interval; table: label (the model's name), corruption ("none"),
     accuracy, low, high."""
     fig, ax = new(height=2.4)
+    table = table.replace({"corruption": {"none": "untouched"}})
     order = table["corruption"].unique(), table["label"].unique()
-    parts = table.pivot(index="corruption", columns="label").rename(index={"none": "untouched"})
-    order[0][order[0] == "none"] = "untouched"
+    parts = table.pivot(index="corruption", columns="label")
     wide, low, high = (parts[name].loc[order] for name in ("accuracy", "low", "high"))
     bands = np.stack([(wide - low).clip(0).T, (high - wide).clip(0).T], axis=1)
     style: dict[str, Any] = {"width": 0.8, "edgecolor": "white", "legend": False, "rot": 0, "xlabel": "", "yerr": bands}

@@ -118,14 +118,14 @@ class Build:
                 files |= {f"{place}/report.html": page, f"{place}/report.pdf": pdf}
         if classifier := self._classifier(opened):
             files[f"{private}/{CLASSIFIER}"] = classifier
-        else:  # an older one, with its card and its page, would not be this report's
+        with contextlib.ExitStack() as together:  # they appear when all of them could be written
+            for file, content in files.items():
+                together.enter_context(atomic(self.out / file)).write_bytes(content)
+        if classifier is None:  # an older one, with its card and its page, would not be this report's
             from batik_utils.app.make import PAGE
 
             for stale in (f"{private}/{CLASSIFIER}", f"{name}/model-card.md", f"{name}/{PAGE}"):
                 (self.out / stale).unlink(missing_ok=True)
-        with contextlib.ExitStack() as together:  # they appear when all of them could be written
-            for file, content in files.items():
-                together.enter_context(atomic(self.out / file)).write_bytes(content)
         if self.plan is not None:
             from batik_utils.report.provenance import run_record
 

@@ -28,8 +28,8 @@ JPEG = {"quality": 85, "subsampling": 0, "optimize": True}
 MOST_PIXELS = 10_000
 """A matrix of a hundred classes is no picture; whatever has more pixels, or colours of its own, is one."""
 
-# Numbers of an SVG that are longer than anybody sees; but a scale multiplies.
-_LONG = re.compile(rb"scale\([^)]*\)|-?\d+\.\d{3,}")
+# Coordinates of an SVG that are longer than anybody sees; but a scale multiplies, and a style has small numbers.
+_LONG = re.compile(rb"scale\([^)]*\)|[a-z-]+: ?[\d.]+|-?\d+\.\d{2,}")
 # A path has one step on each line, and a letter needs no blanks about it.
 _STEP = re.compile(rb" ?\n([A-Zz]) ?")
 _INDENT = re.compile(rb"\n +")
@@ -115,8 +115,8 @@ def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "", a
 def render(fig: Figure, salt: str, kind: str) -> bytes:
     """A matplotlib figure as "svg" (text as paths) or "jpeg", the same bytes each time; the figure is closed.
 
-    An SVG's numbers are rounded to hundredths of a point, which nobody sees: matplotlib writes six decimals. Blanks
-    that say nothing are dropped too, an eighth of it.
+    An SVG's coordinates are rounded to tenths of a point, 35 micrometres, which nobody sees: matplotlib writes six
+    decimals. Blanks that say nothing are dropped too, an eighth of it.
     """
     svg: dict[str, Any] = {"metadata": {"Date": None, "Creator": None}}
     more = {"dpi": RASTER_DPI, "pil_kwargs": JPEG} if kind == "jpeg" else svg
@@ -126,13 +126,13 @@ def render(fig: Figure, salt: str, kind: str) -> bytes:
     plt.close(fig)
     if kind == "jpeg":
         return buffer.getvalue()
-    return _INDENT.sub(b"\n", _STEP.sub(rb"\1", _LONG.sub(_hundredths, buffer.getvalue())))
+    return _INDENT.sub(b"\n", _STEP.sub(rb"\1", _LONG.sub(_rounded, buffer.getvalue())))
 
 
-def _hundredths(found: re.Match[bytes]) -> bytes:
-    if found[0].startswith(b"scale"):
+def _rounded(found: re.Match[bytes]) -> bytes:
+    if found[0][:1].isalpha():
         return found[0]
-    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".").encode()
+    return f"{float(found[0]):.1f}".removesuffix(".0").encode()
 
 
 def format_cell(value: Any) -> str:

@@ -86,10 +86,9 @@ def elsewhere(fares: Sequence[Fare]) -> str:
     for title, grouped, sources in fares:
         if grouped is None or sources is None:
             unknown.append(title)
-        elif sources.value < grouped.low:
-            told.append(f"{title} reaches {say.percent(sources.value)} rather than {say.percent(grouped.value)}")
         else:
-            told.append(f"{title} reaches much the same ({say.percent(sources.value)})")
+            than = " rather than" if sources.value < grouped.low else ", no clear fall from"
+            told.append(f"{title} reaches {say.percent(sources.value)}{than} {say.percent(grouped.value)}")
     parts = [f"On pictures of sources that none of the training pictures came from, {'; '.join(told)}."] if told else []
     if unknown:
         parts.append(f"What {say.listed(unknown)} would reach on pictures from other sources was not measured.")
