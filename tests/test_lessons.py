@@ -84,6 +84,7 @@ def test_one_split_misleads_where_folds_scatter():
 def test_what_is_known_of_pictures_from_other_sources():
     both = plain(lessons.elsewhere([("A", band(0.8), band(0.7)), ("B", band(0.8), band(0.75))]))
     assert both.endswith("A reaches 70.0 % rather than 80.0 %; B reaches 75.0 %, no clear fall from 80.0 %.")
+    assert plain(lessons.elsewhere([("A", band(0.8), band(0.8))])).endswith("A reaches 80.0 %, no less than 80.0 %.")
     for unknown in (("A", band(0.8), None), ("A", None, band(0.8))):
         assert lessons.elsewhere([unknown]) == "What A would reach on pictures from other sources was not measured."
 

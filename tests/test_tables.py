@@ -103,7 +103,7 @@ def test_what_stands_side_by_side_rests_on_the_same_folds_and_adds_up(unequal):
     assert lite["folds"] == scratch["folds"] == 5 and row(main, "Colour histogram")["folds"] == 5
     assert pair.loc[0, "A and B"] == f"{hundredths(a.mean_a)} and {percent(a.mean_b)}"
     assert pair["folds"].tolist() == [5, 15, 5], "a test uses all folds that its two models share"
-    assert unequal.shared_oofs["efficientnet_lite2"].confusion.trace() / 150 == pytest.approx(a.mean_a)
+    assert unequal.oofs["efficientnet_lite2"].confusion.trace() / 150 == pytest.approx(a.mean_a)
     assert list(unequal.all_folds) == ["EfficientNet-Lite2"]
     found = unequal.metrics["models"]["efficientnet_lite2"]
     assert found["grouped"]["accuracy"] == pytest.approx(a.mean_a, abs=1e-6) and found["grouped"]["fits"] == 10

@@ -145,10 +145,10 @@ TEST = "On these 30 images, with p < 0.05, the test "
         (verdicts.claims_summary(ROWS), "not comparable.", "shuffled"),
         (
             verdicts.claims_summary([_claim("reproduced", metric="images")]),
-            "(of them 1 no more than a count of images)",
+            "1 is reproduced (1 no more than a count of images).",
             "",
         ),
-        (verdicts.claims_summary(SHUFFLED), "2 are not comparable (of them 1 from reports whose labels were", ""),
+        (verdicts.claims_summary(SHUFFLED), "2 are not comparable (1 from reports whose labels were shuffled).", ""),
         (verdicts.missing_fits(10, 10), "All 10 planned fits have a result.", ""),
         (verdicts.missing_fits(9, 10, ["no memory"]), "9 of 10 planned fits … 1 is missing: no memory", ""),
         (verdicts.missing_fits(8, 10), "2 are missing.", ""),
@@ -165,7 +165,11 @@ TEST = "On these 30 images, with p < 0.05, the test "
         ),
         (verdicts.others("A", 0.60, 0.02, "B", 0.5, 0.02), "10.0 points more than the best … 50.0 % of B", "no clear"),
         (verdicts.others("A", 0.45, 0.01, "B", 0.5, 0.02), "5.0 points less than the best", "no clear"),
-        (verdicts.others("A", 0.54, 0.02, "B", 0.5, 0.02), "no clear difference from the best", "points more"),
+        (
+            verdicts.others("A", 0.54, 0.02, "B", 0.5, 0.02),
+            "no clear difference from the best … drawn at 5.7 points",
+            "points more",
+        ),
         (verdicts.audit(BARE), "no two that show the same", ""),
         (
             verdicts.audit(replace(BARE, pairs=PAIRS)),

@@ -19,11 +19,14 @@ def method_flow(bands: Sequence[Mapping[str, str]], results: str = "the study's 
         cells = list(band.items())
         for row in (cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)):
             width = (WIDTH - GUTTER * (len(row) - 1)) / len(row)
-            texts = [textwrap.fill(text, int(width / LETTER)) for _, text in row]
-            height = LINE * (3 + max(text.count("\n") for text in texts))
-            for i, ((heading, _), text) in enumerate(zip(row, texts, strict=True)):
-                heading = textwrap.shorten(heading, int(width / LETTER) - 2, placeholder=" …")
-                boxes.append((i * (width + GUTTER), y, width, height, heading, text, band is bands[-1]))
+            heads, texts = (
+                [textwrap.fill(part, int(width / LETTER) - bold) for part in parts]
+                for parts, bold in zip(zip(*row, strict=True), (2, 0), strict=True)
+            )
+            more = LINE * max(head.count("\n") for head in heads)
+            height = more + LINE * (3 + max(text.count("\n") for text in texts))
+            for i, (head, text) in enumerate(zip(heads, texts, strict=True)):
+                boxes.append((i * (width + GUTTER), y, width, height, head, text, more, band is bands[-1]))
             y += height + GUTTER
         arrows.append(y := y - GUTTER)
         y += GAP
@@ -31,12 +34,12 @@ def method_flow(bands: Sequence[Mapping[str, str]], results: str = "the study's 
     fig.set_layout_engine("none")
     ax.set(xlim=(-0.02, WIDTH + 0.02), ylim=(y - GAP + 0.02, -0.02), position=(0, 0, 1, 1))
     ax.axis("off")
-    for x, top, width, height, heading, text, last in boxes:
+    for x, top, width, height, heading, text, more, last in boxes:
         colour, corners = PALETTE[0] if last else GREY, "round,pad=0,rounding_size=0.05"
         ax.add_patch(FancyBboxPatch((x, top), width, height, corners, fc=colour + "24", ec=colour, lw=0.7))
         style = {"color": INK, "ha": "center", "va": "top", "linespacing": 1.15}
         ax.text(x + width / 2, top + 0.5 * LINE, heading, size=7, weight="bold", **style)
-        ax.text(x + width / 2, top + 1.6 * LINE, text, size=6.5, **style)
+        ax.text(x + width / 2, top + 1.6 * LINE + more, text, size=6.5, **style)
     for start in arrows[:-1]:
         style = {"arrowstyle": "-|>", "mutation_scale": 7, "shrinkA": 0, "shrinkB": 0, "color": INK, "linewidth": 0.8}
         ax.annotate("", (WIDTH / 2, start + GAP), (WIDTH / 2, start), arrowprops=style)

@@ -54,7 +54,7 @@ def picture_grid(
     for ax in axes.flat[len(pictures) :]:
         ax.remove()
     for ax, picture in zip(axes.flat, pictures, strict=False):
-        _draw(ax, picture, photos, room=20 * tile)
+        _draw(ax, picture, photos, room=17 * tile)
     for ax, name in zip(axes[:, 0], row_names, strict=False):
         ax.set_ylabel(name, fontsize=8, color=INK)
     rated = [picture.good for picture in pictures if picture.good is not None]

@@ -6,19 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from batik_utils.figures.style import (
-    GREY,
-    INK,
-    PALETTE,
-    THIN,
-    Drawing,
-    colours,
-    legend_inside,
-    legend_line,
-    new,
-    percent_axis,
-    ranked,
-)
+from batik_utils.figures.style import GREY, INK, PALETTE, THIN, Drawing, colours, legend_line, new, percent_axis, ranked
 from batik_utils.values import FitResult
 from batik_utils.wording import percent
 
@@ -144,7 +132,7 @@ def search_figure(table: pd.DataFrame) -> Drawing:
     percent_axis(ax.xaxis, low, 1.02, "Validation accuracy (chooses; ringed)")
     percent_axis(ax.yaxis, low, 1.02, "Test accuracy (must not choose)")
     ax.set_aspect("equal")
-    legend_inside(ax, "upper left")
+    legend_line(fig, ax)
     ringed = [
         f"{r['label']}: {percent(r['val_accuracy'])} and {percent(r['test_accuracy'])}"
         for r in table[table["chosen"]].to_dict("records")

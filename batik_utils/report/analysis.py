@@ -179,17 +179,12 @@ class Analysis:
         return {m: mispaired_fit(self.summaries[m].median, tuple(self.motifs)) for m in models if m in self.summaries}
 
     @cached_property
-    def oofs(self) -> dict[str, stats.OutOfFold]:
-        """{model: out-of-fold predictions}"""
-        return {m: o for m in self.models if (o := stats.out_of_fold(self.results, m))}
-
-    @cached_property
     def shared(self) -> Results:
         """The results on the grouped folds that both models of the verdict have: what stands side by side."""
         return shared_folds(self.results, self.pretrained, self.scratch)
 
     @cached_property
-    def shared_oofs(self) -> dict[str, stats.OutOfFold]:
+    def oofs(self) -> dict[str, stats.OutOfFold]:
         """{model: out-of-fold predictions on the shared folds}"""
         return {m: o for m in self.models if (o := stats.out_of_fold(self.shared, m))}
 
@@ -197,7 +192,7 @@ class Analysis:
     def per_motif(self) -> dict[str, pd.DataFrame]:
         """{model: out-of-fold scores of each motif on the shared folds, with intervals}"""
         groups = dict(zip(self.dataset.paths, self.dataset.groups.tolist(), strict=True))
-        return {m: stats.per_motif(oof, self.motifs, groups) for m, oof in self.shared_oofs.items()}
+        return {m: stats.per_motif(oof, self.motifs, groups) for m, oof in self.oofs.items()}
 
     @cached_property
     def recall_by_kind(self) -> dict[str, list[float]]:

@@ -87,7 +87,8 @@ def elsewhere(fares: Sequence[Fare]) -> str:
         if grouped is None or sources is None:
             unknown.append(title)
         else:
-            than = " rather than" if sources.value < grouped.low else ", no clear fall from"
+            than = ", no less than" if sources.value >= grouped.value else ", no clear fall from"
+            than = " rather than" if sources.value < grouped.low else than
             told.append(f"{title} reaches {say.percent(sources.value)}{than} {say.percent(grouped.value)}")
     parts = [f"On pictures of sources that none of the training pictures came from, {'; '.join(told)}."] if told else []
     if unknown:

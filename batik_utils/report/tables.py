@@ -234,7 +234,7 @@ def disputed_table(analysis: Analysis) -> pd.DataFrame:
     """
     data, rows = analysis.dataset, []
     inside = disputed(data.labels, data.groups).rows
-    for model, oof in analysis.shared_oofs.items():
+    for model, oof in analysis.oofs.items():
         places, cells = [data.paths.index(path) for path in oof.paths], []
         for side in (~inside[places], inside[places]):
             groups = len(np.unique(data.groups[places][side]))

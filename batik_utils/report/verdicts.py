@@ -125,19 +125,19 @@ def all_folds(found: Mapping[str, Interval]) -> str:
 
 def claims_summary(rows: Sequence[claims.ClaimRow]) -> str:
     """How many published numbers hold, and which do not."""
-    n = Counter(r.verdict for r in rows)
     words = {claims.UNTOLD: "cannot be told either way"}
-    order = (claims.REPRODUCED, claims.UNTOLD, claims.NOT_REPRODUCED, claims.NOT_COMPARABLE)
-    counted = [(v, n[v], "is" if n[v] == 1 else "are") for v in order if n[v]]
-    parts = [f"{times} {words[v]}" if v in words else f"{times} {be} {v}" for v, times, be in counted]
+    parts = []
+    for verdict in (claims.REPRODUCED, claims.UNTOLD, claims.NOT_REPRODUCED, claims.NOT_COMPARABLE):
+        if these := [r for r in rows if r.verdict == verdict]:
+            counts = sum(r.metric.endswith("images") and r.metric != "ten_images" for r in these)
+            shuffled = sum(r.metric.startswith(claims.SHUFFLED) for r in these)
+            kinds = [f"{counts} no more than {'counts' if counts > 1 else 'a count'} of images"] if counts else []
+            kinds += [f"{shuffled} from reports whose labels were shuffled"] if shuffled else []
+            told = words.get(verdict) or f"{'is' if len(these) == 1 else 'are'} {verdict}"
+            parts.append(f"{len(these)} {told}" + (f" ({' and '.join(kinds)})" if kinds else ""))
     failed = [r.what for r in rows if r.verdict == claims.NOT_REPRODUCED]
     which = f" Not reproduced: {say.listed(failed)}." if failed else ""
-    shuffled = sum(r.metric.startswith(claims.SHUFFLED) for r in rows)
-    counts = sum(r.metric.endswith("images") and r.metric != "ten_images" for r in rows)
-    kinds = [f"{shuffled} from reports whose labels were shuffled"] if shuffled else []
-    kinds += [f"{counts} no more than {'a count' if counts == 1 else 'counts'} of images"] if counts else []
-    why = f" (of them {say.listed(kinds)})" if kinds else ""
-    return f"Of {say.count(len(rows), 'published number')}, {say.listed(parts)}{why}.{which}"
+    return f"Of {say.count(len(rows), 'published number')}, {say.listed(parts)}.{which}"
 
 
 def sources(title: str, grouped: Interval | None, sources: Interval | None) -> str:
@@ -159,7 +159,8 @@ def others(title: str, mean: float, sd: float, best: str, accuracy: float, best_
         than = f"{say.points(abs(gap))} {'more' if gap > 0 else 'less'} than"
     return (
         f"{title} reaches {say.percent(mean)} (standard deviation over splits {say.points(sd)}), {than} the best that "
-        f"they report, {say.percent(accuracy)} of {best}."
+        f"they report, {say.percent(accuracy)} of {best}; the line is drawn at {say.points(band)}, twice "
+        "both deviations together."
     )
 
 
