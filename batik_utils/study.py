@@ -25,9 +25,11 @@ class Image(Strict):
     """How a picture becomes an array."""
 
     size: Annotated[int, Field(ge=32, le=1024)] = 224
-    """Side, pixels; the aspect ratio is not kept (nor did the seeds keep it)."""
+    """Side, pixels."""
     resize: Literal["nearest", "bilinear"] = "nearest"
     """nearest is what Keras' flow_from_directory does; bilinear (antialiased) is torchvision's Resize."""
+    fit: Literal["stretch", "crop"] = "stretch"
+    """How other shapes become square: squeezed, as the seeds did it, or the middle square, which keeps proportions."""
 
 
 class Augmentation(Strict):

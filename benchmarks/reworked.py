@@ -24,27 +24,19 @@ def made_alike(dataset: Dataset, side: int, quality: int) -> Dataset:
     return _with(dataset, images)
 
 
-def framed(dataset: Dataset, folder: Path) -> dict[str, Dataset]:
-    """The pictures with their proportions kept: cropped to the middle square, or filled with their mirror images."""
-    made: dict[str, list[NDArray[np.uint8]]] = {"cropped": [], "filled with their mirror images": []}
+def filled(dataset: Dataset, folder: Path) -> Dataset:
+    """The pictures brought to size on their longer side, and what lacks of a square filled with their mirror images."""
+    images = []
     for path in dataset.paths:
         image = open_image(folder / path)[0]
-        for edge, images in zip((min(image.size), max(image.size)), made.values(), strict=True):
-            sides = [max(1, round(dataset.size * side / edge)) for side in image.size]
-            pixels = np.asarray(image.resize(sides, Image.Resampling.BILINEAR))
-            images.append(_square(pixels, dataset.size))
-    return {name: _with(dataset, images) for name, images in made.items()}
-
-
-def _square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The middle of what is longer than size, and about what is shorter its own mirror image."""
-    for axis in (0, 1):
-        short = size - pixels.shape[axis]
-        if short < 0:
-            pixels = pixels.take(np.arange(size) - short // 2, axis)
-        ends = [(max(short, 0) // 2, max(short, 0) - max(short, 0) // 2) if a == axis else (0, 0) for a in range(3)]
-        pixels = np.pad(pixels, ends, "symmetric")
-    return pixels
+        sides = [max(1, round(dataset.size * side / max(image.size))) for side in image.size]
+        pixels = np.asarray(image.resize(sides, Image.Resampling.BILINEAR))
+        for axis in (0, 1):
+            short = dataset.size - pixels.shape[axis]
+            ends = [(short // 2, short - short // 2) if a == axis else (0, 0) for a in range(3)]
+            pixels = np.pad(pixels, ends, "symmetric")
+        images.append(pixels)
+    return _with(dataset, images)
 
 
 def _with(dataset: Dataset, images: list[NDArray[np.uint8]]) -> Dataset:

@@ -3,7 +3,7 @@
 python -m benchmarks.trials finetune STUDY [--motifs A B C]  the last blocks trained on, from the linear head's solution
 python -m benchmarks.trials adapt STUDY --from STUDY         the same on other motifs' pictures, then a linear head
 python -m benchmarks.trials alike STUDY                      every picture brought to one size and one JPEG quality
-python -m benchmarks.trials views STUDY                      pictures cropped or filled to a square, not stretched
+python -m benchmarks.trials views STUDY [--motifs A B C]     pictures cropped or filled to a square, not stretched
 python -m benchmarks.trials settings STUDY --motifs A B C    each model's search, judged by folds of other motifs
 python -m benchmarks.trials together STUDY MODEL MODEL       the mean of two models' probabilities
 python -m benchmarks.trials against STUDY MODEL STUDY MODEL  two studies' models on the same folds of the same pictures
@@ -47,7 +47,7 @@ from batik_utils.stats.metrics import accuracy, grouped_interval, log_loss
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, FitResult, Results, Split
-from benchmarks.reworked import framed, made_alike
+from benchmarks.reworked import filled, made_alike
 
 BACKBONE, CUT = "efficientnet_lite0", "blocks_10_add"
 """What comes after CUT is trained: five blocks and the last convolution, 2.5 of 3.4 million parameters."""
@@ -70,7 +70,7 @@ def elsewhere(study: Study, motifs: Iterable[str]) -> tuple[Study, Dataset]:
     many = {name: tuple(getattr(data, name)[i] for i in rows) for name in ("paths", "sha256", "facts")}
     arrays = {name: getattr(data, name)[rows] for name in ("images", "groups", "sources")}
     here = replace(data, motifs=others, labels=data.labels[rows] - len(study.motifs), pairs=(), **arrays, **many)
-    return study.model_copy(update={"motifs": others, "sources": ()}), here
+    return study.model_copy(update={"motifs": others}), here
 
 
 def bottom_maps(images: NDArray[np.uint8]) -> NDArray[np.float16]:
@@ -175,22 +175,24 @@ def alike(study_name: str, side: int = 160, quality: int = 50) -> None:
     """Print the recipes' nested accuracy on the pictures as they are and on pictures that are all made alike."""
     study = load_study(study_name)
     dataset, recipes = load_dataset(study), {m for m, model in study.models.items() if model.kind == "recipe"}
-    _print_nested(
-        study, recipes, {"as they are": dataset, f"{side} px, JPEG {quality}": made_alike(dataset, side, quality)}
-    )
+    alike = made_alike(dataset, side, quality)
+    _print_nested(recipes, {"as they are": (study, dataset), f"{side} px, JPEG {quality}": (study, alike)})
 
 
-def views(study_name: str) -> None:
-    """Print the pretrained recipes' nested accuracy on pictures that are stretched, cropped or filled to a square."""
-    study = load_study(study_name)
-    dataset, folder = load_dataset(study), find_photographs(None, study.motifs)[0]
-    recipes = {m for m, model in study.models.items() if model.kind == "recipe" and KINDS["recipe"].can_be_saved(model)}
-    _print_nested(study, recipes, {"stretched": dataset, **framed(dataset, folder)})
+def views(study: Study, motifs: list[str] | None) -> None:
+    """Print the recipes' nested accuracy on pictures that are stretched, cropped or filled to a square."""
+    versions: dict[str, tuple[Study, Dataset]] = {}
+    for fit in ("stretch", "crop"):
+        one = study.model_copy(update={"image": study.image.model_copy(update={"fit": fit})})
+        versions[fit] = elsewhere(one, motifs) if motifs else (one, load_dataset(one))
+    other, dataset = versions["stretch"]
+    versions["fill"] = other, filled(dataset, find_photographs(None, study.motifs)[0])
+    _print_nested({m for m, model in study.models.items() if model.kind == "recipe"}, versions)
 
 
-def _print_nested(study: Study, models: Collection[str], versions: Mapping[str, Dataset]) -> None:
+def _print_nested(models: Collection[str], versions: Mapping[str, tuple[Study, Dataset]]) -> None:
     protocols = ("grouped", "sources")
-    for name, data in versions.items():
+    for name, (study, data) in versions.items():
         plan = make_plan(study, data)
         tasks = tuple(t for t in plan.tasks if t.fits[0].model in models and t.fits[0].protocol in protocols)
         results = run_plan(replace(plan, tasks=tasks, waiting=()))
@@ -311,7 +313,8 @@ def main() -> None:
     if asked.trial == "alike":
         alike(asked.study)
     elif asked.trial == "views":
-        views(asked.study)
+        for motifs in asked.motifs or [None]:
+            views(load_study(asked.study, asked.set), motifs)
     elif asked.trial == "settings":
         settings(load_study(asked.study, asked.set), asked.motifs)
     elif asked.trial == "against":

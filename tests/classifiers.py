@@ -49,12 +49,13 @@ def bundle() -> Bundle:
     training = ask_litert(model, pictures())["features"].astype(np.float16)
     rows = [{"name": f"{MOTIFS[i % 3]}/{i}.png", "motif": i % 3, "palette": [("#aabbcc", 1.0)]} for i in range(12)]
     about = {
-        "format": 1,
+        "format": 2,
         "study": {"name": "small", "title": "A small study"},
         "model": {"name": "small", "title": "Small", "parameters": 1000, "starts": "random"},
         "motifs": list(MOTIFS),
         "size": SIZE,
         "resize": "bilinear",
+        "fit": "stretch",
         "temperature": TEMPERATURE,
         "evidence": "exact",
         "accuracy": {"value": 0.9, "low": 0.8, "high": 0.95, "images": 12, "protocol": "grouped"},

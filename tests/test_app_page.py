@@ -24,7 +24,7 @@ TITLES = "return [...document.querySelectorAll('.card h3')].map((h) => h.textCon
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The page with the exact map, that without, and the classifier."""
+    """The page with the exact map, that without, which crops its pictures, and the first one's classifier."""
     exact, bundle = write_page(tmp_path_factory.mktemp("exact"))
     return exact, write_page(tmp_path_factory.mktemp("covered"), evidence=False)[0], bundle
 
@@ -231,6 +231,19 @@ def test_evidence_lies_where_it_is_for_any_motif(one, made, exact, tmp_path):
     assert one.evaluate("return document.querySelector('.overlay canvas').style.opacity") == "0.25"
     near = one.evaluate("return [...document.querySelectorAll('.alike li')].map((li) => li.textContent)")
     assert len(near) == 5 and "likeness" in near[0]
+
+
+def test_one_that_crops_sees_and_shows_the_middle_square(one, made, tmp_path):
+    wide = np.concatenate([cloth(RED, (64, 70)), cloth(BLUE, (64, 64)), cloth(RED, (64, 70))], axis=1)
+    for page, answer, square in ((made[0], "batik-bali", False), (made[1], MOTIFS[2], True)):
+        one.open(page)
+        ready(one)
+        choose(one, save(tmp_path, "wide.png", wide))
+        assert one.evaluate("return document.querySelector('.bars li').dataset.motif") == answer
+        shape = one.evaluate("const i = document.querySelector('.preview'); return [i.naturalWidth, i.naturalHeight]")
+        assert (shape[0] == shape[1]) is square
+        said = one.evaluate("return [...document.querySelectorAll('dd')].map((d) => d.textContent).join()")
+        assert ("largest square in the middle" in said) is square
 
 
 def test_it_works_by_keyboard_alone(page):

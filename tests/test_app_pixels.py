@@ -42,15 +42,15 @@ def browser(request, tmp_path_factory):
         yield one
 
 
-def seen(browser, content, size, resize="bilinear"):
+def seen(browser, content, size, resize="bilinear", fit="stretch"):
     """A file's bytes as the page gives them to the model; the word of its refusal where it gives none."""
     script = """
         const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
         try {
-            const { pixels } = await read(new File([bytes], "x"), { size, resize });
+            const { pixels } = await read(new File([bytes], "x"), { size, resize, fit });
             return btoa(String.fromCharCode(...pixels));
         } catch (error) { return error.word ?? String(error); }"""
-    given = {"content": base64.b64encode(content).decode(), "size": size, "resize": resize}
+    given = {"content": base64.b64encode(content).decode(), "size": size, "resize": resize, "fit": fit}
     said = browser.evaluate(script, **given)
     if "." in said or " " in said:
         return said
@@ -67,9 +67,9 @@ def noise(width, height, channels=3):
     return Image.fromarray(np.random.default_rng(width).integers(0, 256, (height, width, channels), dtype=np.uint8))
 
 
-def python_sees(tmp_path, content, size, resize="bilinear"):
+def python_sees(tmp_path, content, size, *how):
     (tmp_path / "file").write_bytes(content)
-    return read_image(tmp_path / "file", size, resize)[0]
+    return read_image(tmp_path / "file", size, *(how or ("bilinear",)))[0]
 
 
 @pytest.mark.parametrize("resize", ["bilinear", "nearest"])
@@ -78,6 +78,14 @@ def test_pictures_of_all_sizes_are_resized_as_pillow_does_it(browser, resize):
         picture = noise(width, height)
         expected = np.asarray(picture.resize((64, 64), Image.Resampling[resize.upper()]))
         np.testing.assert_array_equal(seen(browser, encoded(picture), 64, resize), expected, f"{width} × {height}")
+
+
+@pytest.mark.parametrize("resize", ["bilinear", "nearest"])
+def test_the_middle_square_is_cropped_as_python_does_it(browser, tmp_path, resize):
+    for width, height in SIZES:
+        content = encoded(noise(width, height))
+        expected = python_sees(tmp_path, content, 64, resize, "crop")
+        np.testing.assert_array_equal(seen(browser, content, 64, resize, "crop"), expected, f"{width} × {height}")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

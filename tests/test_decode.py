@@ -86,6 +86,16 @@ def test_resizing_is_keras_nearest_and_torchvisions_antialiased_bilinear(path):
     assert smooth.std() < 0.6 * ours.std()  # antialiasing averages noise away; picking pixels does not
 
 
+@pytest.mark.parametrize(("shape", "box"), [((97, 61), (18, 0, 79, 61)), ((61, 97), (0, 18, 61, 79)), ((61, 61), None)])
+@pytest.mark.parametrize("resize", ["nearest", "bilinear"])
+def test_a_crop_is_the_middle_square_whose_proportions_are_kept(path, shape, box, resize):
+    picture = noise(*shape)
+    picture.save(path, "PNG")
+    cropped, facts = read_image(path, 32, resize, "crop")
+    expected = picture.crop(box).resize((32, 32), Image.Resampling[resize.upper()])
+    assert np.array_equal(cropped, np.asarray(expected)) and (facts["width"], facts["height"]) == shape
+
+
 @pytest.mark.parametrize(("format_", "agrees"), [("GIF", False), ("MPO", True)])
 def test_only_the_first_picture_of_several_is_read(path, format_, agrees):
     quarters().save(path, format_, save_all=True, append_images=[Image.new("RGB", (40, 40), "white")] * 3)

@@ -17,7 +17,7 @@ ONLY_IF = {
     "published": "Indonesian Batik Motifs; aggle; published files; publisher; from the web; icence; cloth, cameras",
     "drawn": "procedural; rocedural sample; drawn by; draws them; a program",
     "folder": "reader's own; their owner",
-    "photographs": "EXIF; JPEG; by their content; squeezed to",
+    "photographs": "EXIF; JPEG; by their content; squeezed, whatever; largest square",
     "seed": "seed study; seed studies; An Earlier Study; taken up; published split; 10 million; its numbers come",
     "claims": "published number; Published number; Published claims; reproduced; published |",
     "search": "Hyperparameter search; validation chose; are searched; Every setting",

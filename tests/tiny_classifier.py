@@ -49,7 +49,10 @@ def network(evidence=True):
 
 
 def bundle(evidence=True):
-    """The classifier with all that is known of it; violet cloth is in training too, so that it is no stranger."""
+    """The classifier with all that is known of it; violet cloth is in training too, so that it is no stranger.
+
+    That which has no evidence crops its pictures.
+    """
     learnt = [(colour, motif) for motif, colour in enumerate(COLOURS.values())] + [((140, 20, 140), 0)]
     pictures = np.stack([cloth(colour, seed=i) for i in range(3) for colour, _ in learnt])
     labels = [motif for _ in range(3) for _, motif in learnt]
@@ -65,12 +68,13 @@ def bundle(evidence=True):
     ]
     model = to_litert(network(evidence), ("float16",), pictures)[0]
     about = {
-        "format": 1,
+        "format": 2,
         "study": {"name": "tiny", "title": "Tiny <b>cloth</b>"},
         "model": {"name": "tiny", "title": "Tiny network", "parameters": 32, "starts": "random"},
         "motifs": list(MOTIFS),
         "size": SIZE,
         "resize": "bilinear",
+        "fit": "stretch" if evidence else "crop",
         "temperature": 1.0,
         "evidence": "exact" if evidence else "occlusion",
         "accuracy": ACCURACY | {"protocol": "grouped"},

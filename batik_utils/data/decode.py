@@ -52,17 +52,29 @@ class NotAnImage(BatikError):
 
 
 def read_image(
-    path: Path, size: int, resize: Literal["nearest", "bilinear"]
+    path: Path, size: int, resize: Literal["nearest", "bilinear"], fit: Literal["stretch", "crop"] = "stretch"
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    """Decode one file to RGB uint8 [size, size, 3] in 0-255, not keeping its aspect ratio; and open_image's facts.
+    """Decode one file to RGB uint8 [size, size, 3] in 0-255, the whole squeezed or the middle cropped; and its facts.
 
-    nearest is Keras' load_img; bilinear is Pillow's antialiased filter, as torchvision's Resize((s, s)).
+    nearest is Keras' load_img; bilinear is Pillow's antialiased filter, as torchvision's Resize((s, s)). A crop keeps
+    proportions: it is the largest square in the middle, a pixel to the left or above where there are two such.
     Raises NotAnImage. Not for use from several threads at once (the filter that silences Pillow is the process's).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image, facts = open_image(path)
-    return np.asarray(image.resize((size, size), Image.Resampling[resize.upper()]), dtype=np.uint8), facts
+    return squared(image, size, resize, fit), facts
+
+
+def squared(
+    image: Image.Image, size: int, resize: Literal["nearest", "bilinear"], fit: Literal["stretch", "crop"]
+) -> NDArray[np.uint8]:
+    """An RGB picture as read_image gives it, uint8 [size, size, 3]."""
+    if fit == "crop":
+        side = min(image.size)
+        left, top = ((length - side) // 2 for length in image.size)
+        image = image.crop((left, top, left + side, top + side))
+    return np.asarray(image.resize((size, size), Image.Resampling[resize.upper()]), dtype=np.uint8)
 
 
 def open_image(path: Path, name: str = "", draft: int | None = None) -> tuple[Image.Image, dict[str, Any]]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import joblib
 import numpy as np
@@ -93,9 +93,9 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
     bar.stage("Reading", len(files), "files")
     rows, unread, missing = hash_files(folder, study.motifs, bar.watch(files))
     skipped = [refused for _, some in listed for refused in some] + unread
-    size, resize = study.image.size, study.image.resize
+    size, resize, fit = study.image.size, study.image.resize, study.image.fit
     code = digest_source(Path(decode.__file__))
-    key = ["photographs", code, size, resize, [(row.path, row.sha256) for row in rows]]
+    key = ["photographs", code, size, resize, fit, [(row.path, row.sha256) for row in rows]]
 
     def demand_two(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
         told = list(zip((row.path for row in rows), outcomes, strict=True))
@@ -113,7 +113,7 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
 
     demand_two([{}] * len(rows))  # before the work of decoding
     bar.stage("Decoding", len(rows), "images")
-    tasks = [(folder / row.path, size, resize) for row in rows]
+    tasks = [(folder / row.path, size, resize, fit) for row in rows]
     images, outcomes = _computed(key, size, _read, tasks, demand_two, bar)
     used = [row.status for row, outcome in zip(rows, outcomes, strict=True) if isinstance(outcome, dict)]
     published = 2 * used.count("identical") >= len(used)
@@ -122,9 +122,9 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
     return replace(source, missing=missing, **counts), images, rows, outcomes, demand_two(outcomes)
 
 
-def _read(path: Path, size: int, resize: Literal["nearest", "bilinear"]) -> tuple[NDArray[np.uint8] | None, Outcome]:
+def _read(path: Path, *how: Any) -> tuple[NDArray[np.uint8] | None, Outcome]:
     try:
-        return read_image(path, size, resize)
+        return read_image(path, *how)
     except NotAnImage as error:
         return None, error.reason
 

@@ -57,7 +57,7 @@ class Classifier:
         """
         if path.exists() and not path.is_file():
             raise NotAnImage(path.name, "not a regular file")
-        return read_image(path, self.about.size, self.about.resize)[0]
+        return read_image(path, self.about.size, self.about.resize, self.about.fit)[0]
 
     def ask(self, picture: NDArray[np.uint8]) -> Answer:
         """Its answer to a picture [s, s, 3], RGB 0-255."""

@@ -104,12 +104,13 @@ class Training(Part):
 class About(Part):
     """classifier.json."""
 
-    format: Literal[1]  # raised when a file of this version can no longer be read by the version before
+    format: Literal[2]  # raised when a file of this version can no longer be read by the version before
     study: Named
     model: Model
     motifs: Annotated[list[str], Field(min_length=2)]  # folder names, in the order of the probabilities
     size: Annotated[int, Field(ge=32, le=1024)]  # pixels a side
     resize: Literal["nearest", "bilinear"]
+    fit: Literal["stretch", "crop"]  # how pictures of other shapes become square
     temperature: Annotated[float, Field(gt=0)]  # that the logits are divided by, in the model
     evidence: Literal["exact", "occlusion"]  # whether the model has the output, or pictures must be covered bit by bit
     accuracy: Accuracy | None

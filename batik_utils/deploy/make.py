@@ -81,12 +81,13 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
             unseen = _unseen(plan, find_photographs(data, study.motifs)[0], model, training, own, sure)
 
     about = About(
-        format=1,
+        format=2,
         study=Named(name=study.name, title=study.title),
         model=Model(name=name, title=spec.title, parameters=numbers["parameters"], starts=starts),
         motifs=list(dataset.motifs),
         size=dataset.size,
         resize=study.image.resize,
+        fit=study.image.fit,
         temperature=round(temperature, 6),
         evidence="exact" if "evidence" in Runtime(model).outputs else "occlusion",
         accuracy=_accuracy(numbers, "grouped"),
@@ -174,7 +175,7 @@ def _network(plan: Plan, name: str, temperature: float, on: Literal["all", "publ
 def _gate(
     plan: Plan, model: bytes, training: NDArray[np.float16], own: NDArray[np.float64]
 ) -> tuple[Gate | None, float]:
-    ordinary = ordinary_pictures(plan.dataset.size, plan.study.image.resize)
+    ordinary = ordinary_pictures(**dict(plan.study.image))
     far = distances(ask_litert(model, ordinary.pictures)["features"], training, gates.NEIGHBOURS)
     return gates.make_gate(own, plan.dataset.groups, far, ordinary.judges)
 

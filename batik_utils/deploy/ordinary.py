@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from batik_utils.data.decode import NotAnImage, open_image
+from batik_utils.data.decode import NotAnImage, open_image, squared
 
 LEAST_SIDE = 128  # pixels: smaller packaged pictures are drawings of a few dots
 WORDS = "Nobody knows how many letters a page of cloth could hold, 1 2 3 4 5 6 7 8 9 0, or who would read them."
@@ -24,7 +24,7 @@ class Ordinary:
     judges: NDArray[np.bool_]  # [n]
 
 
-def ordinary_pictures(size: int, resize: Literal["nearest", "bilinear"]) -> Ordinary:
+def ordinary_pictures(size: int, resize: Literal["nearest", "bilinear"], fit: Literal["stretch", "crop"]) -> Ordinary:
     """Photographs and scans of scikit-image, scikit-learn and matplotlib with five crops of each; drawn text, blank
     cloth and noise. The same versions of those libraries give the same pictures.
     """
@@ -32,7 +32,7 @@ def ordinary_pictures(size: int, resize: Literal["nearest", "bilinear"]) -> Ordi
     judges: list[bool] = []
     for pictures in (_packaged(), _pages(), _blank(), _noise()):  # half of each sort judges
         for place, cuts in enumerate(pictures):
-            found += [np.asarray(cut.resize((size, size), Image.Resampling[resize.upper()])) for cut in cuts]
+            found += [squared(cut, size, resize, fit) for cut in cuts]
             judges += [place % 2 == 1] * len(cuts)
     return Ordinary(np.stack(found), np.array(judges))
 

@@ -26,6 +26,6 @@ def other_motifs(study: Study, folder: Path) -> Iterator[tuple[str, NDArray[np.u
             same = [row.path for row in listed if row.status == "identical"]
             for row in np.unique(np.linspace(0, len(same) - 1, min(EACH, len(same))).astype(int)):
                 try:
-                    yield motif, read_image(folder / same[row], study.image.size, study.image.resize)[0]
+                    yield motif, read_image(folder / same[row], **dict(study.image))[0]
                 except NotAnImage:
                     continue

@@ -55,7 +55,7 @@ class Description:
     """What readers are told of a model, whatever it is called."""
 
     starts: str  # where its weights start, in a word: "random", "ImageNet"
-    words: str  # what it is, for a card: "seed_cnn, a convolutional network trained from random weights"
+    words: str  # what it is, for a card: "a convolutional network trained from random weights"
 
 
 class Kind(ABC, Generic[M]):
