@@ -265,7 +265,7 @@ def export(
     plan = open_plan(study, data, settings or ())
     results = run_plan(plan, retry=False)
     _, _, network = deployed_network(plan, results, analyse(plan, results).metrics)
-    out.print(escape(write(network, spread(plan.dataset.images), form, precision, place)))  # type: ignore[arg-type]
+    out.print(escape(write(network.answers, spread(plan.dataset.images), form, precision, place)))  # type: ignore[arg-type]
 
 
 @app.command()

@@ -62,6 +62,7 @@ class Tuned(Strict):
 
 class _Model(Strict):
     title: str  # the name that readers see
+    note: str = ""  # what readers must know of how it came by its settings
     epochs: Count
     batch_size: Count = 32
     learning_rate: Rate = 1e-3

@@ -148,6 +148,8 @@ class FitResult:
     chosen: str = ""  # what a recipe's inner folds chose: "covariances, ridge 0.1"
     alone: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """{candidate of a recipe: [n, classes]}: what each would have said had it been the only one."""
+    trials: dict[str, float] = field(default_factory=dict)
+    """{setting of a recipe: its Brier score on the inner folds}, of every setting that they compared."""
     missing: str = ""  # why there is no result (the fit failed); every array is then empty
 
     def to_json(self) -> dict[str, Any]:

@@ -141,9 +141,8 @@ def finetune(study: Study, motifs: list[str] | None, repeats: int, rates: list[f
         _print_gain(f"rate {rate:g}", found[:, column], found[:, 0], study.grouped.folds)
 
 
-def adapt(study_name: str, wide: str, repeats: int, rates: list[float]) -> None:
+def adapt(study: Study, wide: str, repeats: int, rates: list[float]) -> None:
     """Print what a linear head wins by a network adapted on another study's pictures of other motifs and sources."""
-    study = load_study(study_name)
     dataset = load_dataset(study)
     _, apart = elsewhere(study, [motif for motif in load_study(wide).motifs if motif not in study.motifs])
     size, n = study.image.size, len(dataset)
@@ -161,7 +160,7 @@ def adapt(study_name: str, wide: str, repeats: int, rates: list[float]) -> None:
             head = LogisticRegression(max_iter=2000).fit(seen, np.tile(dataset.labels[train], 4))
             guesses = sum(head.decision_function(f[test]) for f in features)
             scores[rate].append(float((guesses.argmax(axis=1) == dataset.labels[test]).mean()))
-    print(f"{study_name}, adapted on {len(apart)} pictures of {wide}; frozen {np.mean(scores[0.0]):.1%}")
+    print(f"{study.name}, adapted on {len(apart)} pictures of {wide}; frozen {np.mean(scores[0.0]):.1%}")
     for rate in rates:
         _print_gain(f"rate {rate:g}", np.array(scores[rate]), np.array(scores[0.0]), study.grouped.folds)
 
@@ -171,12 +170,11 @@ def _print_gain(name: str, scores: NDArray[np.float64], base: NDArray[np.float64
     print(f"  {name}: {scores.mean():.1%}, {won.value:+.1%} ({won.low:+.1%} to {won.high:+.1%})", flush=True)
 
 
-def alike(study_name: str, side: int = 160, quality: int = 50) -> None:
+def alike(study: Study, side: int = 160, quality: int = 50) -> None:
     """Print the recipes' nested accuracy on the pictures as they are and on pictures that are all made alike."""
-    study = load_study(study_name)
     dataset, recipes = load_dataset(study), {m for m, model in study.models.items() if model.kind == "recipe"}
-    alike = made_alike(dataset, side, quality)
-    _print_nested(recipes, {"as they are": (study, dataset), f"{side} px, JPEG {quality}": (study, alike)})
+    made = made_alike(dataset, side, quality)
+    _print_nested(recipes, {"as they are": (study, dataset), f"{side} px, JPEG {quality}": (study, made)})
 
 
 def views(study: Study, motifs: list[str] | None) -> None:
@@ -310,25 +308,26 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--rates", nargs="+", type=float, default=list(RATES))
     asked = parser.parse_args()
+    study = load_study(asked.study, asked.set)
     if asked.trial == "alike":
-        alike(asked.study)
-    elif asked.trial == "views":
-        for motifs in asked.motifs or [None]:
-            views(load_study(asked.study, asked.set), motifs)
+        alike(study)
     elif asked.trial == "settings":
-        settings(load_study(asked.study, asked.set), asked.motifs)
+        settings(study, asked.motifs)
     elif asked.trial == "against":
         model, other, its = asked.models
         against([(asked.study, model), (other, its)])
     elif asked.trial == "speed":
-        speed(load_study(asked.study))
+        speed(study)
     elif asked.trial == "together":
-        together(load_study(asked.study), asked.models)
+        together(study, asked.models)
     elif asked.trial == "adapt":
-        adapt(asked.study, asked.wide, asked.repeats, asked.rates)
+        adapt(study, asked.wide, asked.repeats, asked.rates)
     else:
         for motifs in asked.motifs or [None]:
-            finetune(load_study(asked.study, asked.set), motifs, asked.repeats, asked.rates)
+            if asked.trial == "views":
+                views(study, motifs)
+            else:
+                finetune(study, motifs, asked.repeats, asked.rates)
 
 
 if __name__ == "__main__":

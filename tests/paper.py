@@ -52,6 +52,10 @@ _ROW = {"largest": 0.2, "median": 0.01, "bytes": 9_000_000, "agreement": 1.0, "a
 DEPLOYED = {
     "model": "lite",
     "title": "Lite",
+    "variant": "",
+    "judged": "",
+    "parameters": 2_422_339,
+    "bytes": 4_580_000,
     "evidence": "exact",
     "temperature": 1.2,
     "precision": "float16",

@@ -89,7 +89,8 @@ def test_the_model_card_fills_figures_and_says_which_are_missing():
     text = model_card(made.study, "lite", {"resize": "near|est"}, metrics, made.facts)
     assert "| grouped | 80.0\u00a0% | 70.0–90.0\u00a0% | 0.790 | 150 |" in text
     assert "| published | not measured |" in text
-    assert "2,422,339 parameters" in text and "ImageNet weights that it starts from" in text
+    assert "| sources | not measured |" in text and "what to expect on others" in text
+    assert "ImageNet weights that it starts from" in text
     assert "| resize | near\\|est |" in text and "always names one of its motifs" in text
     assert "ImageNet" not in model_card(made.study, "small", {}, metrics, made.facts)
 

@@ -8,6 +8,7 @@ from paper import DEPLOYED
 from batik_utils.report import in_use
 
 GATE, UNSEEN, SETS, DELETION = (DEPLOYED[name] for name in ("gate", "unseen", "sets", "deletion"))
+CHOSE = DEPLOYED | {"variant": "GeM", "judged": "GeM"}
 
 
 def precisions(**changes):
@@ -18,6 +19,9 @@ def precisions(**changes):
 @pytest.mark.parametrize(
     ("said", "words"),
     [
+        (in_use.given_out(DEPLOYED), "^Its network has 2,422,339 parameters[.]$"),
+        (in_use.given_out(CHOSE), "2,422,339 parameters: of its candidates, inner folds .* chose [*]GeM[*][.]$"),
+        (in_use.given_out(CHOSE | {"judged": "pooled"}), "GeM[*][.] On .* alone they chose [*]pooled[*]: what"),
         (in_use.gate(DEPLOYED), "turns away 85.0\u00a0% of the ordinary pictures"),
         (in_use.gate(DEPLOYED), "2.7\u00a0% of the study's own pictures are turned away, within the 5\u00a0%"),
         (in_use.gate(DEPLOYED | {"gate": GATE | {"own_turned_away": 0.051}}), "5.1\u00a0% .* more than the 5\u00a0%"),

@@ -76,8 +76,35 @@ def test_what_a_model_is_worth(accuracy, over, english, indonesian):
     assert indonesian in abstrak.worth("A", accuracy, 0.5, over)
 
 
+APART = [
+    (band(0.8), {FILE: comparison(0.06, 0.049)}, "", ""),
+    (band(0.8), {}, "", ""),
+    (
+        band(0.8),
+        {FILE: comparison(0.06, 0.051), "colour histogram": comparison(0.06)},
+        "A has not been shown to know more than file facts alone.",
+        "belum terbukti bahwa A tahu lebih banyak daripada fakta berkas saja.",
+    ),
+    (band(0.8), {"colour histogram": comparison(-0.06)}, "more than colours alone.", "daripada warna saja."),
+    (
+        band(0.54),
+        {FILE: comparison(0.06, 0.051)},
+        "With pictures of one source kept together, A has not been shown to have learnt anything.",
+        "Bila gambar dari satu sumber dikumpulkan, belum terbukti bahwa A mempelajari sesuatu.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("accuracy", "over", "english", "indonesian"), APART)
+def test_what_is_not_shown_with_sources_together_is_said_and_nothing_else(accuracy, over, english, indonesian):
+    for room, end in ((lessons, english), (abstrak, indonesian)):
+        said = room.worth_elsewhere("A", accuracy, 0.5, over)
+        assert said.endswith(end) and bool(said) is bool(end)
+
+
 def test_one_split_misleads_where_folds_scatter():
-    assert "anything from 70 % to 80 %" in plain(lessons.one_split("A", np.array([0.7, 0.8])))
+    scattered = plain(lessons.one_split("A", np.array([0.7, 0.8])))
+    assert scattered == "A single split shows little: the folds of A lie anywhere from 70 % to 80 %."
     assert plain(lessons.one_split("A", np.array([0.7, 0.79]))) == "The folds of A lie from 70 % to 79 %."
 
 
@@ -126,8 +153,11 @@ def test_advice_names_both_ways_to_ask_and_trusts_as_far_as_the_accuracy_goes():
         lessons.advice({"folder"}, 0.94)
     )
     assert lessons.advice({"folder"}, 0.9).endswith("always named, whatever is shown.")
-    for unseen, end in ((None, "mostly told apart."), (0.9, "mostly told apart."), (0.89, "get one of these names.")):
-        assert lessons.advice({"folder", "gate"}, 0.9, unseen).endswith(end)
+    away = "trained on are turned away."
+    for unseen, end in ((None, away), (0.9, away), (0.89, "turned away; other motifs mostly get one of these names.")):
+        assert lessons.advice({"folder", "gate"}, 0.9, unseen=unseen).endswith(end)
+    apart = plain(lessons.advice({"folder"}, 0.94, 0.7))
+    assert "on pictures such as these, and 70 % on those of other sources, so its answer is a suggestion" in apart
     assert "suggestion" not in lessons.advice({"folder"}, 0.95) and "best" not in lessons.advice({"folder"}, None)
 
 

@@ -113,6 +113,15 @@ def test_corruptions_are_scored_like_the_images_they_came_from():
     assert scores["value"].tolist() == [0.0] and scores["seed"].tolist() == [0]
 
 
+def test_motifs_that_are_confused_stand_together():
+    table = 20 * np.eye(4)
+    table[0, 2] = table[2, 0] = table[1, 3] = 9
+    order = metrics.confusion_order(table)
+    assert sorted(order) == [0, 1, 2, 3]
+    assert all(abs(order.index(a) - order.index(b)) == 1 for a, b in ((0, 2), (1, 3)))
+    assert sorted(metrics.confusion_order(np.zeros((3, 3)))) == [0, 1, 2]
+
+
 def test_the_most_confused_and_the_most_confidently_wrong():
     found = metrics.most_confused(np.array([[8, 2, 0], [5, 5, 0], [0, 0, 10]]), MOTIFS)
     assert found.iloc[0].tolist() == ["batik-betawi", "batik-bali", 5, 0.5] and len(found) == 2

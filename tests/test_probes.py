@@ -1,5 +1,6 @@
 """Each rule of probes.py is fed numbers on both sides of its line."""
 
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -137,10 +138,27 @@ def test_each_side_of_each_line(sentence, says, never):
     assert not never or never not in sentence
 
 
+@pytest.mark.parametrize(
+    ("strengths", "chosen", "words"),
+    [
+        (
+            [0.1, 1, 10],
+            [2, 2, 0],
+            "In 2 of 4 fits A chose the weakest or the strongest .* so the choice was wide enough.",
+        ),
+        ([0.1, 1, 10], [2, 1, 1], "In 3 of 4 fits A .*: a wider choice might do better."),
+        ([1], [4], "In 0 of 4 fits"),
+    ],
+)
+def test_a_choice_at_the_edge_of_what_was_tried_is_told(strengths, chosen, words):
+    table = pd.DataFrame({"head": "ridge", "strength": strengths, "chosen": chosen})
+    assert re.match(words, probes.edges("A", table).replace(wording.NBSP, " "))
+
+
 def test_names_of_places_are_called_harder_only_where_a_test_says_so():
     low, high = [0.2, 0.25, 0.3, 0.35], [0.7, 0.75, 0.8, 0.85]
     plain = probes.named_for("A", {"place": low, "pattern": high}).replace(wording.NBSP, " ")
-    assert plain.startswith("A recognises 28 % of the pictures of the mean motif named for a place, and 78 % of one")
-    assert "The harder names seem to be those of a place; this one test has no correction" in plain
-    assert "those of a pattern;" in probes.named_for("A", {"place": high, "pattern": low})
+    assert plain.startswith("A recognises 28 % of the pictures of a motif named for a place, on average, and 78 % of")
+    assert "those of a place (a place says where cloth is from, and not what is on it); this one test has" in plain
+    assert "those of a pattern (why, is not known);" in probes.named_for("A", {"place": high, "pattern": low})
     assert "do not show" in probes.named_for("A", {"place": [0.2, 0.8, 0.5, 0.3], "pattern": [0.3, 0.7, 0.6, 0.4]})

@@ -172,8 +172,11 @@ def test_the_best_of_the_candidates_is_chosen_and_each_is_asked_alone():
     # Nothing but texture tells the motifs apart.
     features[:, :, :47] = np.random.default_rng(1).normal(size=(90, 1, 47)) / 10
     split = Split("grouped", 0, 0, tuple(range(60)), (), tuple(range(60, 90)))
-    result, _ = _fit(_task(features, labels, groups, split), features)
+    task = _task(features, labels, groups, split)
+    result, _ = _fit(task, features)
     assert result.chosen.startswith("texture, ")
+    assert len(result.trials) == task.model.settings
+    assert result.trials[result.chosen] == min(result.trials.values())
     accuracy = {name: np.mean(said.argmax(1) == result.y_true) for name, said in result.alone.items()}
     assert accuracy["texture"] > 0.9 > 0.7 > max(accuracy["plain"], accuracy["rich"])
     assert np.array_equal(result.alone["texture"], result.y_prob)

@@ -97,7 +97,7 @@ def unequal():
 
 def test_what_stands_side_by_side_rests_on_the_same_folds_and_adds_up(unequal):
     a = unequal.head
-    main, pair = tables.grouped_table(unequal), tables.comparison_table(unequal)
+    main, pair = tables.grouped_table(unequal), tables.comparison_table(unequal, unequal.comparisons)
     lite, scratch = row(main, "EfficientNet-Lite2"), row(main, "Scratch CNN")
     assert (lite["accuracy"], scratch["accuracy"]) == (percent(a.mean_a), percent(a.mean_b))
     assert lite["folds"] == scratch["folds"] == 5 and row(main, "Colour histogram")["folds"] == 5

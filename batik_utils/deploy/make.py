@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import yaml
@@ -57,6 +57,14 @@ class Made:
     """Deployed in plain JSON values, rounded as metrics.json is."""
 
 
+class Network(NamedTuple):
+    """A model put together."""
+
+    answers: Any  # the keras.Model of with_three_outputs
+    parameters: int
+    variant: str  # of Kind.variant
+
+
 def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], data: Path | None = None) -> Made:
     """The classifier of a study, from its results and the numbers of metrics.json.
 
@@ -68,7 +76,7 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
     name, temperature, network = deployed_network(plan, results, metrics)
     spec, numbers = study.models[name], metrics["models"][name]
     starts = KINDS[spec.kind].describe(spec).starts
-    precision, model = faithful(network, spread(dataset.images))
+    precision, model = faithful(network.answers, spread(dataset.images))
     training = ask_litert(model, dataset.images)["features"].astype(np.float16)
 
     gate, auroc, unseen = None, None, None
@@ -83,7 +91,7 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
     about = About(
         format=2,
         study=Named(name=study.name, title=study.title),
-        model=Model(name=name, title=spec.title, parameters=numbers["parameters"], starts=starts),
+        model=Model(name=name, title=spec.title, parameters=network.parameters, starts=starts),
         motifs=list(dataset.motifs),
         size=dataset.size,
         resize=study.image.resize,
@@ -100,10 +108,14 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
         limits={language: [*texts["always"], texts[dataset.source.kind]] for language, texts in _LIMITS.items()},
         sha256=digest(model),
     )
-    precisions, deletion, held_out = _judged(plan, name, temperature, precision)
+    judged, precisions, deletion, held_out = _judged(plan, name, temperature, precision)
     measured = Deployed(
         model=name,
         title=spec.title,
+        variant=network.variant,
+        judged=judged,
+        parameters=network.parameters,
+        bytes=len(model),
         evidence=about.evidence,
         temperature=about.temperature,
         precision=precision,
@@ -118,8 +130,8 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
     return Made(Bundle(model, about, training), json.loads(measured.model_dump_json(), parse_float=rounded))
 
 
-def deployed_network(plan: Plan, results: Results, metrics: Mapping[str, Any]) -> tuple[str, float, Any]:
-    """The recommended model trained on every picture: (its name, its temperature, a network of with_three_outputs)."""
+def deployed_network(plan: Plan, results: Results, metrics: Mapping[str, Any]) -> tuple[str, float, Network]:
+    """The recommended model trained on every picture: its name, its temperature, the network."""
     name = recommended(plan.study, metrics)
     fits = list(results.select(name, "grouped"))
     temperature = fit_temperature(*pooled(fits)) if fits else 1.0
@@ -131,15 +143,20 @@ def spread(pictures: Pictures) -> Pictures:
     return pictures[np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_COMPARED)).astype(int))]
 
 
-def _judged(plan: Plan, name: str, temperature: float, given_out: Precision) -> tuple[list[Precise], Deletion, int]:
-    """What only pictures can tell that a model was not trained on: of the published training images' own classifier."""
+def _judged(
+    plan: Plan, name: str, temperature: float, given_out: Precision
+) -> tuple[str, list[Precise], Deletion, int]:
+    """What only pictures can tell that a model was not trained on: of the published training images' own classifier.
+
+    Its variant, its precisions, its deletion curves, and over how many pictures.
+    """
     data = plan.dataset
     split = published_split(plan.study, data)
     test, labels = data.images[list(split.test)], data.labels[list(split.test)]
     network, some = _network(plan, name, temperature, "published"), spread(data.images)
-    models = to_litert(network, PRECISIONS, spread(data.images[list(split.train)]))
+    models = to_litert(network.answers, PRECISIONS, spread(data.images[list(split.train)]))
     converted = dict(zip(PRECISIONS, models, strict=True))
-    expected, precisions = ask_keras(network, some)["probabilities"], []
+    expected, precisions = ask_keras(network.answers, some)["probabilities"], []
     for precision, model in converted.items():
         said = ask_litert(model, some)["probabilities"]
         if precision == "float32":
@@ -156,20 +173,21 @@ def _judged(plan: Plan, name: str, temperature: float, given_out: Precision) -> 
             )
         )
     runtime = Runtime(converted[given_out])
-    return precisions, deletion_curves(runtime.ask, test, "evidence" in runtime.outputs), len(test)
+    return network.variant, precisions, deletion_curves(runtime.ask, test, "evidence" in runtime.outputs), len(test)
 
 
-def _network(plan: Plan, name: str, temperature: float, on: Literal["all", "published"]) -> Any:
+def _network(plan: Plan, name: str, temperature: float, on: Literal["all", "published"]) -> Network:
     backend.start()
     import keras
 
     from batik_utils.deploy.graph import with_three_outputs
 
     model, data = plan.study.models[name], plan.dataset
-    weights = final_weights(plan, name, on)
+    kind, weights = KINDS[model.kind], final_weights(plan, name, on)
     # Keras counts the layers that it has named so far, and their names are in the file.
     keras.utils.clear_session()
-    return with_three_outputs(KINDS[model.kind].assemble(model, weights, data.size, data.motifs, 0.0), temperature)
+    whole = kind.assemble(model, weights, data.size, data.motifs, 0.0)
+    return Network(with_three_outputs(whole, temperature), whole.count_params(), kind.variant(model, weights))
 
 
 def _gate(

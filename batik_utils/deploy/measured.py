@@ -51,6 +51,14 @@ class Deployed(Part):
 
     model: str
     title: str
+    variant: str
+    """What the model chose of its study's candidates by itself, trained on every picture; empty where it has none."""
+    judged: str
+    """The same of what is judged: trained on the published training images alone."""
+    parameters: Count
+    """Of the file's network."""
+    bytes: Count
+    """Of the file's model, in its precision."""
     evidence: Literal["exact", "occlusion"]
     temperature: float
     precision: Precision

@@ -108,6 +108,10 @@ class Kind(ABC, Generic[M]):
         """A fit's weights as assemble takes them, where they are to be made of its training rows' features."""
         return weights
 
+    def variant(self, model: M, weights: Weights) -> str:
+        """What a fit chose of the model's candidates by itself; empty where there is no such choice."""
+        return ""
+
     def assemble(self, model: M, weights: Weights, size: int, motifs: Sequence[str], dropout: float) -> Any:
         """A fit's weights as a whole keras.Model: float32 [b, size, size, 3] RGB 0-255 → [b, motifs]."""
         raise BatikError("A model of this kind cannot be saved as a network.")
@@ -248,8 +252,11 @@ class Recipe(Kind[RecipeModel]):
 
         return primal_weights(task, weights, features)
 
+    def variant(self, model: RecipeModel, weights: Any) -> str:
+        return list(model.candidates)[int(weights["candidate"][0])]
+
     def assemble(self, model: RecipeModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
-        names = list(model.candidates.values())[int(weights["candidate"][0])]
+        names = model.candidates[self.variant(model, weights)]
         return Extractor.of(model.parts, BACKBONES).only(names).assemble(weights["kernel"], weights["bias"], size)
 
 

@@ -97,10 +97,13 @@ def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: Grams
     y, groups = np.asarray(task.labels)[train], np.asarray(task.groups)[train]
     folds = inner_folds(y, groups, model.inner_folds, training_seed(task.fits[place]))
     found: dict[str, tuple[Choice, Linear, Grams]] = {}
+    compared: list[Choice] = []
     for candidate, parts in model.candidates.items():
         kernels = grams[[name in parts for name in blocks]].mean(axis=0)
         own = kernels[0][np.ix_(train, train)].astype(np.float64)
-        choice = min(trials(own, y, folds, model, candidate, task.classes), key=lambda c: (c.brier, -c.right))
+        tried = list(trials(own, y, folds, model, candidate, task.classes))
+        compared += tried
+        choice = min(tried, key=lambda c: (c.brier, -c.right))
         (head,) = fit_heads(own, y, choice.head, [choice.strength], task.classes)
         found[candidate] = choice, head, kernels
 
@@ -119,6 +122,7 @@ def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: Grams
     corruptions = {name: ask(best, split.test, 1 + at) for at, name in enumerate(task.corruptions)}
     alone = {candidate: ask(candidate, split.test) for candidate in found}
     more = {"corruptions": corruptions, "chosen": choice.name, "alone": alone}
+    more["trials"] = {c.name: round(c.brier, 7) for c in compared}
     dual = np.zeros((len(paths), task.classes))
     dual[train] = choice.temperature * head.dual
     index = np.array([list(found).index(best)])

@@ -67,6 +67,14 @@ def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[st
     return f"{title} {'; ia '.join(parts) or 'mempelajari sesuatu'}."
 
 
+def worth_elsewhere(title: str, accuracy: Interval, chance: float, over: Mapping[str, Comparison]) -> str:
+    """What is not shown where pictures of one source are kept together; as lessons.worth_elsewhere says it."""
+    missed = "mempelajari sesuatu" if accuracy.low <= chance else ""
+    if open_ := [SIMPLE.get(name, name) for names in sorted_out(over)[1:] for name in names]:
+        missed = missed or f"tahu lebih banyak daripada {_listed(open_)}"
+    return f"Bila gambar dari satu sumber dikumpulkan, belum terbukti bahwa {title} {missed}." if missed else ""
+
+
 def claims(rows: Sequence[ClaimRow]) -> str:
     """How many published numbers come out again, and how many do not."""
     found = Counter(row.verdict for row in rows)

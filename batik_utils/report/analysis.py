@@ -235,6 +235,12 @@ class Analysis:
         pairs = [*((a, m) for m in (b, *others, *BASELINES)), *((b, m) for m in BASELINES)]
         return compare_family(self.results, [*pairs, *((right, wrong) for wrong, right, _ in self.variants)])
 
+    @cached_property
+    def comparisons_by_source(self) -> tuple[Comparison, ...]:
+        """The verdict's two models with whole sources together, against one another and baselines: a family, too."""
+        a, b = self.pretrained, self.scratch
+        return compare_family(self.results, [(a, b), *((m, simple) for m in (a, b) for simple in BASELINES)], "sources")
+
     def comparison(self, a: str, b: str) -> Comparison | None:
         """That of the family in which A is against B."""
         return next((c for c in self.comparisons if (c.a, c.b) == (a, b)), None)
@@ -256,16 +262,31 @@ class Analysis:
             self.head, self.title(self.pretrained), self.title(self.scratch), *self.counted(self.study.compare)
         )
 
-    @cached_property
-    def gaps(self) -> dict[str, dict[str, Comparison]]:
+    def gaps(self, comparisons: Sequence[Comparison]) -> dict[str, dict[str, Comparison]]:
         """{model of the verdict: {what costs next to nothing, as within a sentence: the model against it}}
 
-        Those are the baselines, and recipes of texture alone.
+        Those are the baselines, and recipes of texture alone; comparisons are those of a family.
         """
         cheap = {name: b.title.lower() for name, b in BASELINES.items()}
         recipes = {m: r for m in self.models if isinstance(r := self.study.models[m], RecipeModel)}
         cheap |= {m: r.title for m, r in recipes.items() if all(part.texture for part in r.parts.values())}
-        return {m: {cheap[c.b]: c for c in self.comparisons if c.a == m and c.b in cheap} for m in self.study.compare}
+        return {m: {cheap[c.b]: c for c in comparisons if c.a == m and c.b in cheap} for m in self.study.compare}
+
+    @cached_property
+    def learnt(self) -> list[tuple[str, Interval | None, float, dict[str, Comparison]]]:
+        """Of the scratch model, then the pretrained one: title, grouped accuracy, chance, and gaps to what is cheap."""
+        gaps = self.gaps(self.comparisons)
+        return [
+            (self.title(m), self.grouped_intervals.get(self.title(m)), self.chance, gaps[m])
+            for m in (self.scratch, self.pretrained)
+        ]
+
+    @cached_property
+    def learnt_by_source(self) -> list[tuple[str, Interval, float, dict[str, Comparison]]]:
+        """The same with whole sources together, of those of the two that were fitted so."""
+        gaps = self.gaps(self.comparisons_by_source)
+        apart = ((m, stats.grouped_interval(self.results, m, protocol="sources")) for m in reversed(self.study.compare))
+        return [(self.title(m), interval, self.chance, gaps[m]) for m, interval in apart if interval]
 
     @cached_property
     def claims(self) -> list[ClaimRow]:

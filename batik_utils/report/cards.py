@@ -113,8 +113,8 @@ def model_card(
 
 def card_rows(deployed: Mapping[str, Any]) -> dict[str, Any]:
     """What a model card says of the file, from the part "deployed" of metrics.json."""
-    size = next(row["bytes"] for row in deployed["precisions"] if row["precision"] == deployed["precision"])
-    rows = {"file": CLASSIFIER, "format": f"LiteRT, {deployed['precision']}, {size / 1e6:.1f} MB"}
+    rows = {"file": CLASSIFIER, "format": f"LiteRT, {deployed['precision']}, {deployed['bytes'] / 1e6:.1f} MB"}
+    rows |= {"parameters": f"{deployed['parameters']:,}"} | ({"chosen": said} if (said := deployed["variant"]) else {})
     rows |= {"temperature": deployed["temperature"], "evidence": deployed["evidence"]}
     if gate := deployed["gate"]:
         rows["ordinary pictures turned away"] = percent(gate["ordinary_turned_away"])

@@ -61,6 +61,20 @@ def precision(deployed: Numbers) -> str:
     return f"{say.upper_first(told[0])}; {told[1]}. {given}: {kept}."
 
 
+def given_out(deployed: Numbers) -> str:
+    """What the file's network is, and whether what is judged is another."""
+    size = f"Its network has {deployed['parameters']:,} parameters"
+    if not deployed["variant"]:
+        return f"{size}."
+    chosen = f"{size}: of its candidates, inner folds of all pictures chose *{deployed['variant']}*"
+    if deployed["judged"] == deployed["variant"]:
+        return f"{chosen}."
+    return (
+        f"{chosen}. On the training images of the fixed split alone they chose *{deployed['judged']}*: what is tried "
+        "below on that split's test images, and the sizes beside it, is of that network and not of the file's."
+    )
+
+
 def gate_table(deployed: Numbers) -> pd.DataFrame:
     """What the gate was judged on, and what it does there."""
     gate, unseen = deployed["gate"], deployed["unseen"]

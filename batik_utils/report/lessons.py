@@ -71,12 +71,24 @@ def worth(title: str, accuracy: Interval | None, chance: float, over: Mapping[st
     return f"{title} {'; it '.join(parts) or 'has learnt something'}."
 
 
+def worth_elsewhere(title: str, accuracy: Interval, chance: float, over: Mapping[str, Comparison]) -> str:
+    """What is not shown of a model where pictures of one source are kept together; nothing where all of it is.
+
+    Arguments are as worth takes them, with whole sources on one side.
+    """
+    missed = "have learnt anything" if accuracy.low <= chance else ""
+    if open_ := [SIMPLE.get(name, name) for names in sorted_out(over)[1:] for name in names]:
+        missed = missed or f"know more than {say.listed(open_)}"
+    together = "With pictures of one source kept together"
+    return f"{together}, {title} has not been shown to {missed}." if missed else ""
+
+
 def one_split(title: str, folds: NDArray[np.float64]) -> str:
     """Whether one split could have misled; folds are the accuracies of a model on test folds [n], 0-1."""
     low, high = float(folds.min()), float(folds.max())
     band = f"{say.percent(low, 0)} to {say.percent(high, 0)}"
     if high - low >= SCATTER:
-        return f"One split alone could have shown anything from {band} for {title}."
+        return f"A single split shows little: the folds of {title} lie anywhere from {band}."
     return f"The folds of {title} lie from {band}."
 
 
@@ -128,9 +140,12 @@ def caveats(facts: Collection[str], plates: Sequence[Plate], fares: Sequence[Far
     return [labels, few, elsewhere(fares)]
 
 
-def advice(facts: Collection[str], best: float | None, unseen: float | None = None) -> str:
+def advice(
+    facts: Collection[str], best: float | None, elsewhere: float | None = None, unseen: float | None = None
+) -> str:
     """What to do with the saved model; best is the best accuracy in cross-validation, a fraction.
 
+    elsewhere is that model's with whole sources on one side, where that was measured;
     unseen is the AUROC by which motifs that it does not know are told from its own, where that was measured.
     """
     how = "open `classifier.html`, which `make app` puts beside this report, or run `batik predict PATH…`"
@@ -139,9 +154,10 @@ def advice(facts: Collection[str], best: float | None, unseen: float | None = No
     trust = ""
     if best is not None:
         trust = f" The best model is right {say.percent(best, 0)} of the time on pictures such as these"
+        trust += f", and {say.percent(elsewhere, 0)} on those of other sources" if elsewhere is not None else ""
         trust += ", so its answer is a suggestion." if best < SURE else "."
     known = "One of these motifs is always named, whatever is shown."
     if "gate" in facts:
-        known = "What looks like nothing that it knows is mostly told apart"
+        known = "Most pictures unlike all that it was trained on are turned away"
         known += "; other motifs mostly get one of these names." if unseen is not None and unseen < TELLS else "."
     return f"Ask what a picture shows: {how}.{trust} {known}"

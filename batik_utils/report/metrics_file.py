@@ -162,6 +162,8 @@ class Comparison(Part):
     grouped: OnFolds | None
     family: list[Tested]
     """All comparisons across folds, this one among them, that Holm's correction is over."""
+    by_source: list[Tested]
+    """The same with pictures of one source on one side too, and a correction over these; often none."""
     published: PublishedComparison | None
     power: Power | None
 

@@ -63,6 +63,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
             "fits": {"got": got, "planned": planned},
             "grouped": analysis.head,
             "family": analysis.comparisons,
+            "by_source": analysis.comparisons_by_source,
             "published": next((c for c in analysis.published_comparisons if c.median.b == b), None),
             "power": power_statement(results, a, b),
         },

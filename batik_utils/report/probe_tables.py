@@ -1,5 +1,8 @@
 """What was tried on the models, in numbers: learning curves and tampered images; probes.py has the sentences."""
 
+from collections import Counter
+
+import numpy as np
 import pandas as pd
 
 from batik_utils.report.analysis import Analysis
@@ -27,6 +30,18 @@ def curve_steps(analysis: Analysis) -> dict[str, tuple[dict[int, float], Interva
         last = [fold_scores(analysis.results, model, f"curve-{k}") for k in sizes[-2:]]
         out[str(title)] = dict(zip(sizes, rows["mean"], strict=True)), fold_gap(*last[::-1]) if len(last) > 1 else None
     return out
+
+
+def choice_frame(analysis: Analysis, model: str) -> pd.DataFrame:
+    """Each setting of a recipe on the shared folds: candidate, head, strength, brier (mean of inner folds), chosen."""
+    fits = analysis.shared.select(model, "grouped").items
+    chosen, rows = Counter(fit.chosen for fit in fits), []
+    for name in dict.fromkeys(name for fit in fits for name in fit.trials):
+        candidate, _, setting = name.rpartition(", ")
+        head, strength = setting.split()
+        brier = float(np.mean([fit.trials[name] for fit in fits]))
+        rows.append((candidate, head, float(strength), brier, chosen[name]))
+    return pd.DataFrame(rows, columns=["candidate", "head", "strength", "brier", "chosen"])
 
 
 def corruption_scores(analysis: Analysis) -> dict[str, tuple[dict[str, Interval], dict[str, Interval]]]:

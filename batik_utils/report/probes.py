@@ -7,6 +7,7 @@ rests on an interval of its own; none declares one model better than another.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from batik_utils import wording as say
@@ -38,6 +39,21 @@ def budget(settings: Mapping[str, int]) -> str:
         f"{a} chose among {say.count(most, 'setting')}, {b} among {other}: the more are tried, the better is the best, "
         f"so part of a lead of {a} may be the search’s."
     )
+
+
+def edges(title: str, table: pd.DataFrame) -> str:
+    """Whether a recipe's fits chose a strength at the edge of those that were tried of its head.
+
+    table is one row per setting: head, strength, chosen (in how many fits). A head of one strength has no edge.
+    """
+    ends = table.groupby("head")["strength"].agg(["min", "max"]).loc[table["head"]]
+    strength = table["strength"].to_numpy()
+    outer = ((strength == ends["min"].to_numpy()) | (strength == ends["max"].to_numpy())) & (
+        ends["min"] < ends["max"]
+    ).to_numpy()
+    fits, at = int(table["chosen"].sum()), int(table["chosen"].to_numpy()[outer].sum())
+    says = f"In {at} of {say.count(fits, 'fit')} {title} chose the weakest or the strongest regularisation tried"
+    return f"{says}{': a wider choice might do better.' if 2 * at > fits else ', so the choice was wide enough.'}"
 
 
 def overfitting(title: str, trained: float, tested: Interval, turned: int, seeds: int) -> str:
@@ -206,15 +222,16 @@ def named_for(title: str, recalls: Mapping[str, Sequence[float]]) -> str:
     """
     places, patterns = recalls["place"], recalls["pattern"]
     u, p = mannwhitneyu(places, patterns)
-    means = f"{say.percent(float(np.mean(places)), 0)} of the pictures of the mean motif named for a place, and "
-    means += f"{say.percent(float(np.mean(patterns)), 0)} of one named for a pattern"
+    means = f"{say.percent(float(np.mean(places)), 0)} of the pictures of a motif named for a place, on average, and "
+    means += f"{say.percent(float(np.mean(patterns)), 0)} of those of one named for a pattern"
     told = (
         f"{title} recognises {means} ({len(places)} and {len(patterns)} motifs, Mann–Whitney {say.p_value(float(p))})"
     )
     if p >= 0.05:
         return f"{told}: so few motifs do not show that it matters what a name stands for."
     harder = "place" if 2 * u < len(places) * len(patterns) else "pattern"
-    return f"{told}. The harder names seem to be those of a {harder}; this one test has no correction for others."
+    means = "a place says where cloth is from, and not what is on it" if harder == "place" else "why, is not known"
+    return f"{told}. The harder names seem to be those of a {harder} ({means}); this one test has no correction."
 
 
 def _often(share: float) -> str:

@@ -17,7 +17,7 @@ from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
-from batik_utils.stats.compare import PublishedComparison
+from batik_utils.stats.compare import Comparison, PublishedComparison
 from batik_utils.stats.disputed import disputed
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.metrics import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
@@ -249,10 +249,10 @@ def tried_table(analysis: Analysis) -> pd.DataFrame:
     return frame("tried; found; by", [(t.what, t.result, f"`{t.command}`") for t in analysis.study.tried])
 
 
-def comparison_table(analysis: Analysis) -> pd.DataFrame:
-    """All comparisons across folds, each on the folds that its two models share: both means, difference, p, beliefs."""
-    rows, p_name = [], "p (Holm)" if len(analysis.comparisons) > 1 else "p"
-    for c in analysis.comparisons:
+def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """A family of comparisons, each on the folds that its two models share: both means, difference, p, beliefs."""
+    rows, p_name = [], "p (Holm)" if len(comparisons) > 1 else "p"
+    for c in comparisons:
         means = f"{say.hundredths(c.mean_a)} and {say.percent(c.mean_b)}"
         low, high = (say.hundredths(end, sign=True) for end in (c.difference.low, c.difference.high))
         difference = f"{say.hundredths(c.difference.value, sign=True)} ({low}{say.NBSP}to{say.NBSP}{high})"

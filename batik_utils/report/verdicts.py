@@ -199,7 +199,7 @@ def audit(dataset: Dataset) -> str:
     kinds = say.listed([f"{n} {kind}" for kind, n in sorted(Counter(p.kind for p in pairs).items())])
     differ = sum(p.labels_differ for p in pairs)
     both = f"{say.upper_first(say.count(differ, 'pair'))} {'is' if differ == 1 else 'are'} under two different labels"
-    labels = f"**{both}**, and so counted as distinct under each of the two." if differ else "No pair has two labels."
+    labels = f"**{both}**; @tbl-data counts such a picture once under each." if differ else "No pair has two labels."
     return (
         f"The audit takes {say.count(len(pairs), 'pair')} of pictures for copies of one another ({kinds}), so "
         f"that {files:,} files count as {len(set(dataset.groups.tolist())):,} distinct pictures. {labels}"

@@ -82,18 +82,18 @@ class FoldPairs(NamedTuple):
     """Tested in one repeat."""
 
 
-def fold_pairs(results: Results, a: str, b: str) -> FoldPairs | None:
+def fold_pairs(results: Results, a: str, b: str, protocol: str = "grouped") -> FoldPairs | None:
     """Pair two models' accuracies fold by fold, each averaged over its seeds; None where both completed no repeat.
 
     Raises BatikError where the same fold held different images.
     """
     held: dict[tuple[int, int], set[str]] = {}
-    for r in (*results.select(a, "grouped"), *results.select(b, "grouped")):
+    for r in (*results.select(a, protocol), *results.select(b, protocol)):
         images = set(r.paths)
         if held.setdefault((r.fit.repeat, r.fit.fold), images) != images:
-            where = f"Repeat {r.fit.repeat}, fold {r.fit.fold} of grouped"
+            where = f"Repeat {r.fit.repeat}, fold {r.fit.fold} of {protocol}"
             raise BatikError(f"{where} holds different images for {a} and {b}; run the study again.")
-    tables = [fold_scores(results, m) for m in (a, b)]
+    tables = [fold_scores(results, m, protocol) for m in (a, b)]
     both, folds = _whole_repeats(*tables)
     if both.empty or folds < 2:
         return None
@@ -130,14 +130,14 @@ def shared_folds(results: Results, a: str, b: str) -> Results:
     return Results(tuple(r for r in results if r.fit.protocol != "grouped" or r.fit.repeat in repeats))
 
 
-def compare(results: Results, a: str, b: str) -> Comparison | None:
-    """Compare two models' accuracy across folds; None where no repeat was completed by both.
+def compare(results: Results, a: str, b: str, protocol: str = "grouped") -> Comparison | None:
+    """Compare two models' accuracy across the folds of a protocol; None where no repeat was completed by both.
 
     The decision rule is the corrected test (declared); the posterior is reported beside it.
     Sources: C. Nadeau and Y. Bengio (2003), for the test; G. Corani and A. Benavoli, Machine Learning 100 (2015)
     285-304, and A. Benavoli et al., Journal of Machine Learning Research 18 (2017) 77, for the posterior.
     """
-    pairs = fold_pairs(results, a, b)
+    pairs = fold_pairs(results, a, b, protocol)
     if pairs is None:
         return None
     x, y = pairs.scores["a"].to_numpy(), pairs.scores["b"].to_numpy()
@@ -170,9 +170,11 @@ def corrected_test(x: NDArray[np.float64], y: NDArray[np.float64], folds: int, i
     return Interval(interval.value, float(low), float(high), images), float(stats.fisher_exact(table).pvalue)
 
 
-def compare_family(results: Results, pairs: Iterable[tuple[str, str]]) -> tuple[Comparison, ...]:
+def compare_family(
+    results: Results, pairs: Iterable[tuple[str, str]], protocol: str = "grouped"
+) -> tuple[Comparison, ...]:
     """Each pair (A, B) that can be compared, in order and once: one family of tests, Holm-corrected if several."""
-    found = [c for a, b in dict.fromkeys(pairs) if (c := compare(results, a, b))]
+    found = [c for a, b in dict.fromkeys(pairs) if (c := compare(results, a, b, protocol))]
     return tuple(replace(c, p_adjusted=p) for c, p in zip(found, holm([c.p_value for c in found]), strict=True))
 
 
