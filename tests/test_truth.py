@@ -10,6 +10,7 @@ from paper import EVERYTHING, LITE, PER_MOTIF, SCRATCH, make_analysis, reference
 from results_factory import make_results
 
 from batik_utils.plates import load_plates
+from batik_utils.report import lessons
 from batik_utils.report.analysis import Analysis
 from batik_utils.values import Pair, Results
 
@@ -205,6 +206,20 @@ def test_each_augmentation_is_told_with_its_models():
     text = told(make_analysis())
     assert "Training images of Small CNN undergo no change." in text
     assert "Training images of Lite undergo horizontal flips." in text
+
+
+@pytest.mark.parametrize("apart", [0.9, 0.5])
+def test_a_verdict_that_whole_sources_do_not_bear_out_is_told_of(apart):
+    made, common = recipes(), {"per_class": PER_MOTIF, "seeds": 1, "motifs": recipes().dataset.motifs}
+    reached = {"grouped": {"recipe": 0.9, "texture": 0.5}, "sources": {"recipe": apart, "texture": 0.5}}
+    fits = [make_results(found, repeats=5, folds=3, protocol=p, **common) for p, found in reached.items()]
+    analysis = Analysis(made.study, made.dataset, Results(tuple(r for part in fits for r in part)))
+    assert analysis.head.declared and [c.declared for c in analysis.comparisons_by_source] == [apart == 0.9]
+    (texture, *_), (recipe, _, _, over) = analysis.shown_near
+    assert (texture, recipe, list(over)) == ("Texture", "Recipe", ["Texture"])
+    said = "With pictures of one source kept together, Recipe has not been shown to know more than Texture."
+    assert [bool(c.declared) for c in over.values()] == [apart == 0.9]
+    assert (lessons.worth_elsewhere("Recipe", *analysis.shown_near[1][1:]) == said) is (apart == 0.5)
 
 
 def test_what_costs_next_to_nothing_is_set_against_both_models_of_the_verdict():

@@ -289,6 +289,16 @@ class Analysis:
         return [(self.title(m), interval, self.chance, gaps[m]) for m, interval in apart if interval]
 
     @cached_property
+    def shown_near(self) -> list[tuple[str, Interval, float, dict[str, Comparison]]]:
+        """The same of no more than what grouped folds show a model to be better than, the verdict's other among it."""
+        better = {(c.a, c.b) for c in self.comparisons if c.declared and c.difference.value > 0}
+        kept = [c for c in self.comparisons_by_source if (c.a, c.b) in better]
+        gaps = {self.title(m): over for m, over in self.gaps(kept).items()}
+        if head := next((c for c in kept if (c.a, c.b) == self.study.compare), None):
+            gaps[self.title(head.a)].setdefault(self.title(head.b), head)
+        return [(title, interval, chance, gaps[title]) for title, interval, chance, _ in self.learnt_by_source]
+
+    @cached_property
     def claims(self) -> list[ClaimRow]:
         """Every number that the seed study published, beside ours."""
         return claims_table(self.study, self.shared, self.dataset.source.kind == "published")

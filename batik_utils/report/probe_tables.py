@@ -1,6 +1,7 @@
 """What was tried on the models, in numbers: learning curves and tampered images; probes.py has the sentences."""
 
 from collections import Counter
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.stats.compare import fold_gap
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.metrics import fold_scores, grouped_interval
+from batik_utils.study import RecipeModel
 
 
 def curve_frame(analysis: Analysis) -> pd.DataFrame:
@@ -35,12 +37,13 @@ def curve_steps(analysis: Analysis) -> dict[str, tuple[dict[int, float], Interva
 def choice_frame(analysis: Analysis, model: str) -> pd.DataFrame:
     """Each setting of a recipe on the shared folds: candidate, head, strength, brier (mean of inner folds), chosen."""
     fits = analysis.shared.select(model, "grouped").items
-    chosen, rows = Counter(fit.chosen for fit in fits), []
-    for name in dict.fromkeys(name for fit in fits for name in fit.trials):
-        candidate, _, setting = name.rpartition(", ")
-        head, strength = setting.split()
-        brier = float(np.mean([fit.trials[name] for fit in fits]))
-        rows.append((candidate, head, float(strength), brier, chosen[name]))
+    chosen, rows, recipe = Counter(fit.chosen for fit in fits), [], analysis.study.models[model]
+    assert isinstance(recipe, RecipeModel)
+    for candidate, (head, strengths) in product(recipe.candidates, recipe.heads.items()):
+        for strength in strengths:
+            name = f"{candidate}, {head} {strength:g}"
+            found = [fit.trials[name] for fit in fits if name in fit.trials]
+            rows += [(candidate, head, strength, float(np.mean(found)), chosen[name])] if found else []
     return pd.DataFrame(rows, columns=["candidate", "head", "strength", "brier", "chosen"])
 
 
