@@ -52,7 +52,7 @@ ONLY_IF = {
     "networks": "layer by layer",
     "corruptions": "Corruptions change; loses most when; No loss on tampered",
     "kinds": "motif named for a place",
-    "disputed": "under two motifs; several labels",
+    "disputed": "under several motifs; several labels",
     "tried": "tried beside",
 }
 """{fact: words that may be said only where it holds}"""
