@@ -185,6 +185,8 @@ TEST = "On these 30 images, with p < 0.05, the test "
             "",
         ),
         (verdicts.twins(30, 4, TWINS), f"4 {SPLIT} have … Without them, … B nothing (100.0 % with them)", ""),
+        (verdicts.twins(30, 4, TWINS, 3), "training images, 3 of them under another label, where it misleads. … B", ""),
+        (verdicts.twins(30, 4, TWINS), "training images. Without", "misleads"),
         (verdicts.sizes([64, 64], [64, 64]), "Every picture is 64 × 64 pixels", ""),
         (verdicts.sizes([64, 1200], [64, 64]), "64 and 1,200 pixels wide and between 64 and 64 pixels high", ""),
     ],

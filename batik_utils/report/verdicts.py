@@ -206,8 +206,11 @@ def audit(dataset: Dataset) -> str:
     )
 
 
-def twins(total: int, n: int, accuracies: Mapping[str, tuple[Interval | None, float]]) -> str:
-    """How many of a split's test images have a twin in training; {title: accuracy (without them, of all)}."""
+def twins(total: int, n: int, accuracies: Mapping[str, tuple[Interval | None, float]], misled: int = 0) -> str:
+    """How many of a split's test images have a twin in training; {title: accuracy (without them, of all)}.
+
+    misled counts those of them that have one under another label.
+    """
     of = f"of the {say.count(total, 'test image')} of the one fixed split (@sec-protocols)"
     if not n:
         return f"None {of} has a near-duplicate among its training images."
@@ -217,7 +220,8 @@ def twins(total: int, n: int, accuracies: Mapping[str, tuple[Interval | None, fl
         for title, (rest, every) in accuracies.items()
     )
     shown = f"Without {them}, the median seed reaches: {parts}."
-    return f"{n} {of} {have} a near-duplicate among its training images. {shown}"
+    wrong = f", {misled} of them under another label, where it misleads" if misled else ""
+    return f"{n} {of} {have} a near-duplicate among its training images{wrong}. {shown}"
 
 
 def sizes(widths: Sequence[int], heights: Sequence[int]) -> str:
