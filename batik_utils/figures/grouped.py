@@ -166,7 +166,8 @@ def choice_figure(table: pd.DataFrame, fits: int) -> Drawing:
             ax.scatter(rows["strength"], rows["brier"], 4 + 200 * rows["chosen"] / fits, color=colour, linewidths=0)
         ticks = sorted(table.loc[table["head"] == head, "strength"].unique())
         ax.set(xscale="log", xlabel=f"Strength ({'alpha' if head == 'ridge' else 'C'})")
-        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        decades = [tick for tick in ticks if f"{tick:e}".startswith("1.000000")] or ticks
+        ax.set_xticks(decades, [f"{tick:g}" for tick in decades])
         ax.minorticks_off()
         ax.margins(x=0.15)
         ax.set_title(head, fontsize=8.5)

@@ -23,6 +23,8 @@ CORRUPTIONS = {
     "patches": "cut into patches and shuffled",
     "border": "cut down to their border",
 }
+WORTH = 0.002
+"""Of a Brier score (0 to 2): from this on a step of regularisation is worth something."""
 
 
 def budget(settings: Mapping[str, int]) -> str:
@@ -42,18 +44,24 @@ def budget(settings: Mapping[str, int]) -> str:
 
 
 def edges(title: str, table: pd.DataFrame) -> str:
-    """Whether a recipe's fits chose a strength at the edge of those that were tried of its head.
+    """Whether a recipe's fits chose a strength at the edge of those tried, and what the step to it is worth.
 
-    table is one row per setting: head, strength, chosen (in how many fits). A head of one strength has no edge.
+    table is one row per setting: candidate, head, strength, brier (a mean), chosen (in how many fits). A head of one
+    strength has no edge.
     """
-    ends = table.groupby("head")["strength"].agg(["min", "max"]).loc[table["head"]]
-    strength = table["strength"].to_numpy()
-    outer = ((strength == ends["min"].to_numpy()) | (strength == ends["max"].to_numpy())) & (
-        ends["min"] < ends["max"]
-    ).to_numpy()
-    fits, at = int(table["chosen"].sum()), int(table["chosen"].to_numpy()[outer].sum())
-    says = f"In {at} of {say.count(fits, 'fit')} {title} chose the weakest or the strongest regularisation tried"
-    return f"{says}{': a wider choice might do better.' if 2 * at > fits else ', so the choice was wide enough.'}"
+    steps: list[float] = []
+    for _, part in table.sort_values("strength").groupby(["candidate", "head"]):
+        brier, chosen = part["brier"].to_numpy(), part["chosen"].to_numpy()
+        for edge, inner in ((0, 1), (-1, -2)) if len(part) > 1 else ():
+            steps += [float(brier[inner] - brier[edge])] * int(chosen[edge])
+    fits = int(table["chosen"].sum())
+    says = f"In {len(steps)} of {say.count(fits, 'fit')} {title} chose the weakest or strongest regularisation tried"
+    if 2 * len(steps) <= fits:
+        return f"{says}, so the choice was wide enough."
+    worth = float(np.mean(steps))
+    than = "might do better" if worth >= WORTH else "would hardly do better"
+    step = f"the last step towards it changes the mean Brier score by {say.number(-worth, 4, sign=True)}"
+    return f"{says}; {step} on average: a wider choice {than}."
 
 
 def overfitting(title: str, trained: float, tested: Interval, turned: int, seeds: int) -> str:
