@@ -106,7 +106,7 @@ def posterior_figure(
     # The legend gets the side where the curve is not.
     left, room = mean > (low + high) / 2, 0.25 * (high - low)
     low, high = (low - room, high) if left else (low, high + room)
-    x = np.linspace(low, high, 700)
+    x = np.linspace(low, high, 200)
     density = stats.t.pdf(x, df, loc=mean, scale=max(scale, 1e-9))
     ax.plot(x, density, color=INK, linewidth=1.2)
     parts = ((x > rope, PALETTE[0]), (np.abs(x) <= rope, GREY), (x < -rope, PALETTE[1]))
@@ -180,7 +180,7 @@ def choice_figure(table: pd.DataFrame, fits: int) -> Drawing:
         f"Of {len(table)} settings the lowest mean Brier score, {number(best['brier'], 3)}, is that of {next(named)}; "
     )
     alt += f"chosen most often, in {often['chosen']} of {fits} fits, is {next(named)}."
-    return fig.tell(alt, table, FITS, bends=True)
+    return fig.tell(alt, table, FITS)
 
 
 def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
