@@ -55,5 +55,5 @@ def motif_colours(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs: 
         low, high = int(np.argmin(middle)), int(np.argmax(middle))
         least, most = (f"{motifs[i]} ({middle[i]:.2f})" for i in (low, high))
         alt.append(f"{what}: the median is lowest in {least}, highest in {most}.")
-    data = pd.DataFrame({"motif": [motifs[i] for i in labels], **{k.lower(): v for k, v in values.items()}})
+    data = pd.DataFrame({"motif": [motifs[i] for i in labels], **{k.lower(): v.round(3) for k, v in values.items()}})
     return fig.tell(" ".join(alt), data, "all pictures that are used")

@@ -106,10 +106,10 @@ def posterior_figure(
     # The legend gets the side where the curve is not.
     left, room = mean > (low + high) / 2, 0.25 * (high - low)
     low, high = (low - room, high) if left else (low, high + room)
-    x = np.linspace(low, high, 200)
+    x = np.union1d(np.linspace(low, high, 200), (-rope, rope))  # so that the parts meet
     density = stats.t.pdf(x, df, loc=mean, scale=max(scale, 1e-9))
     ax.plot(x, density, color=INK, linewidth=1.2)
-    parts = ((x > rope, PALETTE[0]), (np.abs(x) <= rope, GREY), (x < -rope, PALETTE[1]))
+    parts = ((x >= rope, PALETTE[0]), (np.abs(x) <= rope, GREY), (x <= -rope, PALETTE[1]))
     names = (f"{titles[0]} better", f"practically the same (±{100 * rope:g} points)", f"{titles[1]} better")
     shown = [f"{name}: {probability(p)}" for name, p in zip(names, probabilities, strict=True)]
     for (where, colour), name in zip(parts, shown, strict=True):
@@ -219,5 +219,6 @@ def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: 
     same = labels[nearest] == labels
     shares = {motif: float(same[labels == i].mean()) for i, motif in enumerate(motifs) if (labels == i).any()}
     own = f"Of the points, {percent(float(same.mean()), 0)} lie nearest to one of their own motif"
-    data = pd.DataFrame({"motif": [motifs[i] for i in labels], "x": points[:, 0], "y": points[:, 1]})
+    places = dict(zip("xy", points.round(1).T, strict=True))
+    data = pd.DataFrame({"motif": [motifs[i] for i in labels], **places})
     return fig.tell(f"{own}; by motif, {ranked(shares)}.", data, "frozen features of all pictures", bends=True)
