@@ -172,7 +172,7 @@ def test_the_checklist_tells_of_each_model_how_its_settings_were_chosen_and_how_
     facts = made.facts - {"corruptions"} | {"sources"}
     told = {row[0]: row[3] for row in reforms_table(recipes, made.dataset, {}, facts)}
     assert "(5 repeats × 1 training seed of Pretrained recipe and Texture descriptors; 1 repeat" in told["5c"]
-    assert "inner folds of each fit's own training images: Pretrained recipe among 35 and Texture" in told["5e"]
+    assert "inner folds of each fit's own training images: Pretrained recipe among 50 and Texture" in told["5e"]
     assert "pictures of other motifs: Small scratch CNN. What else" in told["5e"] and "none was tuned" not in told["5e"]
     assert "ridge heads, squared error" in told["5a"] and "frozen features" not in told["5f"]
     assert "keeps those of one known source together" in told["6b"] and "corruptions" not in told["6c"]
