@@ -290,7 +290,7 @@ class Analysis:
 
     @cached_property
     def shown_near(self) -> list[tuple[str, Interval, float, dict[str, Comparison]]]:
-        """The same of no more than what grouped folds show a model to be better than, the verdict's other among it."""
+        """The same against what a model beats with near-duplicates together, the verdict's other model among it."""
         better = {(c.a, c.b) for c in self.comparisons if c.declared and c.difference.value > 0}
         kept = [c for c in self.comparisons_by_source if (c.a, c.b) in better]
         gaps = {self.title(m): over for m, over in self.gaps(kept).items()}
