@@ -12,7 +12,7 @@ import pytest
 from paper import NOTEBOOKS, make_analysis
 from results_factory import make_dataset, make_results, make_study
 
-from batik_utils.deploy.choice import recommended
+from batik_utils.deploy.make import recommended
 from batik_utils.errors import BatikError
 from batik_utils.report.analysis import Analysis
 from batik_utils.report.cards import SOURCES, croissant, model_card, reforms_table

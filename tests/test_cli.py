@@ -59,7 +59,7 @@ def test_help_names_every_command_and_studies_are_listed_with_their_titles(monke
         (["run", "minimal", "--shard", "2"], "--shard wants i/n, such as 2/8, not '2'"),
         (["run", "minimal", "--shard", "3/2"], "A shard is i/n with 1 ≤ i ≤ n, such as 2/8, not 3/2"),
         (["audit", "bali-betawi-celup", "--data", "no-such-folder"], "no-such-folder"),
-        (["export", "minimal", "--format", "pickle"], "--format is one of litert, onnx, saved_model, not 'pickle'"),
+        (["export", "minimal", "--to", "model.onnx"], "A Keras file's name ends in .keras, not as model.onnx does."),
         (["predict", "a.jpg", "--csv", "--json"], "Either --json or --csv, not both."),
         (["new", "my-cloth", "no-such-folder"], "There is no folder no-such-folder"),
     ],

@@ -43,6 +43,7 @@ def build_page(bundle: Bundle, stamp: str = "", picture: Picture | None = None) 
     The same classifier gives the same bytes. Raises BatikError where the runtime cannot be had.
     """
     facts = bundle.about.model_dump()
+    facts |= facts.pop("image")
     if picture is not None:
         for i, row in enumerate(facts["training"]["rows"]):
             row["picture"] = _data_uri(Image.fromarray(picture(i)).resize((THUMBNAIL, THUMBNAIL)), "WEBP", quality=80)

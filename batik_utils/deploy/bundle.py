@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from batik_utils.errors import BatikError
 from batik_utils.files import digest
+from batik_utils.study import Image
 
 _ABOUT, _TRAINING = "classifier.json", "training.f16"
 MOST_BYTES = {_ABOUT: 1 << 24, _TRAINING: 1 << 28}
@@ -37,17 +38,15 @@ class Part(BaseModel):
 
 
 class Named(Part):
-    """The study that the classifier is of."""
+    """A study or a model: its name in files, its title for people."""
 
     name: str
     title: str
 
 
-class Model(Part):
-    """The model that it is: its name in the study, its parameters, where its weights started ("ImageNet", "random")."""
+class Model(Named):
+    """The model that it is, and where its weights started ("ImageNet", "random")."""
 
-    name: str
-    title: str
     parameters: Count
     starts: str
 
@@ -104,13 +103,11 @@ class Training(Part):
 class About(Part):
     """classifier.json."""
 
-    format: Literal[2]  # raised when a file of this version can no longer be read by the version before
+    format: Literal[3]  # raised when a file of this version can no longer be read by the version before
     study: Named
     model: Model
     motifs: Annotated[list[str], Field(min_length=2)]  # folder names, in the order of the probabilities
-    size: Annotated[int, Field(ge=32, le=1024)]  # pixels a side
-    resize: Literal["nearest", "bilinear"]
-    fit: Literal["stretch", "crop"]  # how pictures of other shapes become square
+    image: Image  # how a picture is made ready
     temperature: Annotated[float, Field(gt=0)]  # that the logits are divided by, in the model
     evidence: Literal["exact", "occlusion"]  # whether the model has the output, or pictures must be covered bit by bit
     accuracy: Accuracy | None

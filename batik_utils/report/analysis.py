@@ -310,7 +310,7 @@ class Analysis:
 
     @cached_property
     def deployed(self) -> dict[str, Any] | None:
-        """What metrics.json says of the classifier that is given out (deploy.measured.Deployed); None without one."""
+        """What metrics.json says of the classifier that is given out (deploy.make); None without one."""
         try:
             return self.deploy(self.metrics) if self.deploy else None
         except BatikError:

@@ -1,11 +1,10 @@
 """The form of metrics.json; what is said under a class or a field stands in metrics_schema.json."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-from batik_utils.deploy.measured import Deployed
 from batik_utils.files import write_json
 from batik_utils.stats.claims import Verdict
 from batik_utils.stats.compare import PublishedComparison
@@ -231,7 +230,7 @@ class MetricsFile(Part):
     claims: dict[str, Judged]
     """By the claim's id."""
     published: dict[str, Placed]
-    deployed: Deployed | None = None
+    deployed: dict[str, Any] | None = None
 
 
 if __name__ == "__main__":
