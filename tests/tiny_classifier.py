@@ -62,7 +62,7 @@ def bundle(evidence=True):
         {
             "name": f"{MOTIFS[m]}/{i}.jpg",
             "motif": m,
-            "palette": [["#" + p[0, 0].tobytes().hex(), 0.7], ["#ffffff", 0.3]],
+            "palette": [("#" + p[0, 0].tobytes().hex(), 0.7), ("#ffffff", 0.3)],
         }
         for i, (p, m) in enumerate(zip(pictures, labels, strict=True))
     ]
