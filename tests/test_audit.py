@@ -12,7 +12,7 @@ from PIL import Image
 from batik_utils.audit import audit_report, find_pairs, grouping, groups_from_pairs
 from batik_utils.audit.confirm import NOTHING, lay_on
 from batik_utils.audit.look import look
-from batik_utils.data.load import load_dataset
+from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.progress import Progress
 from batik_utils.sample import SAMPLE_MOTIFS, draw
