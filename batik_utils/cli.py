@@ -157,7 +157,7 @@ def audit(
 ) -> None:
     """List near-duplicates, altered files, and files that are not images."""
     from batik_utils.audit import audit_report
-    from batik_utils.data.load import load_dataset
+    from batik_utils.dataset import load_dataset
     from batik_utils.newstudy import draft
 
     chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
@@ -184,8 +184,8 @@ def audit(
 def sources(study: StudyName = FIRST, data: Data = None) -> None:
     """Propose which pictures come from one source: contact sheets to look at, YAML to keep what they confirm."""
     from batik_utils.audit.sources import contact_sheet, propose_sources
-    from batik_utils.data.load import load_dataset
     from batik_utils.data.obtain import cache_dir, find_photographs
+    from batik_utils.dataset import load_dataset
 
     chosen = load_study(study)
     if chosen.data == "sample":

@@ -30,9 +30,9 @@ import batik_utils.backend  # noqa: F401  (before keras)
 # isort: split
 import keras
 
-from batik_utils.data.load import load_dataset
 from batik_utils.data.obtain import find_photographs
 from batik_utils.data.split import PROTOCOLS, Round, grouped_splits
+from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.experiment import make_plan, run_plan
 from batik_utils.experiment.store import Store

@@ -303,7 +303,7 @@ def test_a_folder_without_notebooks_is_named(house):
 
 def test_no_fit_no_report(monkeypatch, tmp_path):
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
-    monkeypatch.setattr("batik_utils.data.load.load_dataset", lambda *args, **options: make_dataset())
+    monkeypatch.setattr("batik_utils.dataset.load_dataset", lambda *args, **options: make_dataset())
     monkeypatch.setattr("batik_utils.experiment.make_plan", lambda *args: None)
     monkeypatch.setattr("batik_utils.experiment.run_plan", lambda *args, **options: Results(()))
     with pytest.raises(BatikError, match=r"No fit of MobileNetV2 in sample succeeded: none was planned"):

@@ -54,7 +54,7 @@ def _stamp(model: Path) -> str:
 
 
 def _pictures(study: Study, bundle: Bundle, data: Path | None) -> Callable[[int], NDArray[np.uint8]]:
-    from batik_utils.data.load import load_dataset
+    from batik_utils.dataset import load_dataset
 
     dataset = load_dataset(study, data)
     places = {path: i for i, path in enumerate(dataset.paths)}

@@ -9,8 +9,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from batik_utils.data.load import load_dataset
 from batik_utils.data.split import PROTOCOLS, Round
+from batik_utils.dataset import load_dataset
 from batik_utils.experiment import keys
 from batik_utils.experiment.choose import choose
 from batik_utils.experiment.store import Store

@@ -175,7 +175,7 @@ class Build:
         return opened
 
     def _analyse(self, dask: str | None, jobs: int | None) -> "tuple[Plan, Analysis]":
-        from batik_utils.data.load import load_dataset
+        from batik_utils.dataset import load_dataset
         from batik_utils.experiment import make_plan, run_plan
         from batik_utils.experiment.workers import release_workers
         from batik_utils.report.analysis import analyse
