@@ -19,7 +19,7 @@ from batik_utils.report import analysis as room
 from batik_utils.report import display, examples
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import claims as stats_claims
-from batik_utils.stats.metrics import METRICS
+from batik_utils.stats.scores import METRICS
 from batik_utils.stats.mistakes import mispaired_fit
 from batik_utils.study import ROOT
 from batik_utils.values import Dataset, Pair, Results, Source

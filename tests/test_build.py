@@ -30,7 +30,7 @@ from batik_utils.values import Results
 CODE = {
     "figures/grouped.py": "def fold_dots(): 1", "figures/data.py": "def file_sizes(): 1", "figures/style.py": "INK = 1",
     "deploy/make.py": "x = 1", "palette.py": "x = 1", "app/build.py": "x = 1",
-    "stats/metrics.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
+    "stats/scores.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
 }  # fmt: skip
 PUBLIC = ["croissant.json", "metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
 PRIVATE = ["classifier.tflite", "report.html", "report.pdf", "run.json"]
@@ -156,7 +156,7 @@ ALL = "open 01 02 with without"
     ("what", "change", "steps"),
     [
         ("nothing", lambda house: None, ""),
-        ("code", edit("batik_utils/stats/metrics.py", "x = 2"), "model " + ALL),
+        ("code", edit("batik_utils.stats.scores.py", "x = 2"), "model " + ALL),
         ("new code", edit("batik_utils/new.py", ""), ALL),
         ("a figure of one notebook", edit("batik_utils/figures/data.py", "def file_sizes(): 2"), "01 with without"),
         ("the verdict's figure", edit("batik_utils/figures/grouped.py", "def fold_dots(): 2"), "02 with without"),

@@ -9,7 +9,7 @@ import pandas as pd
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats.compare import fold_gap
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.metrics import fold_scores, grouped_interval
+from batik_utils.stats.scores import fold_scores, grouped_interval
 from batik_utils.study import RecipeModel
 
 

@@ -20,7 +20,7 @@ from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.compare import Comparison, PublishedComparison
 from batik_utils.stats.disputed import disputed
 from batik_utils.stats.intervals import wilson
-from batik_utils.stats.metrics import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
+from batik_utils.stats.scores import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
 from batik_utils.study import Augmentation, RecipeModel
 from batik_utils.values import Dataset, FitResult
 
