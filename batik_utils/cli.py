@@ -260,11 +260,10 @@ def export(
     demand(form, precision, place)  # type: ignore[arg-type]
     from batik_utils.deploy.make import deployed_network, spread
     from batik_utils.experiment import open_plan, run_plan
-    from batik_utils.report.analysis import analyse
 
     plan = open_plan(study, data, settings or ())
     results = run_plan(plan, retry=False)
-    _, _, network = deployed_network(plan, results, analyse(plan, results).metrics)
+    _, _, network = deployed_network(plan, results)
     out.print(escape(write(network.answers, spread(plan.dataset.images), form, precision, place)))  # type: ignore[arg-type]
 
 

@@ -25,7 +25,6 @@ from batik_utils.deploy.convert import agreement, ask_keras, ask_litert
 from batik_utils.deploy.make import deployed_network
 from batik_utils.experiment import open_plan, run_plan
 from batik_utils.files import write_json
-from batik_utils.report.analysis import analyse
 from batik_utils.study import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -56,7 +55,7 @@ def main() -> None:
         arrays = np.stack([read_image(f, bundle.about.size, bundle.about.resize)[0] for f in files])
         plan = open_plan(given.study)
         results = run_plan(plan, retry=False)
-        _, _, network = deployed_network(plan, results, analyse(plan, results).metrics)
+        _, _, network = deployed_network(plan, results)
         python = {
             "LiteRT": ask_litert(bundle.model, arrays)["probabilities"],
             "Keras": ask_keras(network, arrays)["probabilities"],

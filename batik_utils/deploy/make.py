@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -41,6 +40,8 @@ from batik_utils.files import digest, rounded
 from batik_utils.models.kinds import KINDS
 from batik_utils.palette import palette
 from batik_utils.stats.calibration import fit_temperature, pooled, scale
+from batik_utils.stats.compare import shared_folds
+from batik_utils.stats.scores import grouped_interval
 from batik_utils.values import Results
 
 MOST_COMPARED = 100
@@ -65,16 +66,16 @@ class Network(NamedTuple):
     variant: str  # of Kind.variant
 
 
-def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], data: Path | None = None) -> Made:
-    """The classifier of a study, from its results and the numbers of metrics.json.
+def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> Made:
+    """The classifier of a study, from its results.
 
     data is the folder of pictures that was given, if one was (see find_photographs); of the published collection,
     other motifs are asked about, too. Raises BatikError where no model of the study can be used, or the converted one
     does not say what Keras says.
     """
     study, dataset = plan.study, plan.dataset
-    name, temperature, network = deployed_network(plan, results, metrics)
-    spec, numbers = study.models[name], metrics["models"][name]
+    name, temperature, network = deployed_network(plan, results)
+    spec = study.models[name]
     starts = KINDS[spec.kind].describe(spec).starts
     precision, model = faithful(network.answers, spread(dataset.images))
     training = ask_litert(model, dataset.images)["features"].astype(np.float16)
@@ -98,8 +99,8 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
         fit=study.image.fit,
         temperature=round(temperature, 6),
         evidence="exact" if "evidence" in Runtime(model).outputs else "occlusion",
-        accuracy=_accuracy(numbers, "grouped"),
-        sources_accuracy=_accuracy(numbers, "sources"),
+        accuracy=_accuracy(shared_folds(results, *study.compare), name, "grouped"),
+        sources_accuracy=_accuracy(results, name, "sources"),
         gate=gate,
         sets=prediction_sets(results, name, temperature),
         training=Training(width=training.shape[1], rows=_rows(plan)),
@@ -130,9 +131,9 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
     return Made(Bundle(model, about, training), json.loads(measured.model_dump_json(), parse_float=rounded))
 
 
-def deployed_network(plan: Plan, results: Results, metrics: Mapping[str, Any]) -> tuple[str, float, Network]:
+def deployed_network(plan: Plan, results: Results) -> tuple[str, float, Network]:
     """The recommended model trained on every picture: its name, its temperature, the network."""
-    name = recommended(plan.study, metrics)
+    name = recommended(plan.study, results)
     fits = list(results.select(name, "grouped"))
     temperature = fit_temperature(*pooled(fits)) if fits else 1.0
     return name, temperature, _network(plan, name, temperature, "all")
@@ -226,9 +227,10 @@ def _rows(plan: Plan) -> list[Row]:
     return [Row(name=n, motif=m, palette=[(c, round(share, 3)) for c, share in colours]) for n, m, colours in found]
 
 
-def _accuracy(numbers: Mapping[str, Any], protocol: Literal["grouped", "sources"]) -> Accuracy | None:
-    found = numbers.get(protocol) or {}
-    if not found.get("interval"):
+def _accuracy(results: Results, model: str, protocol: Literal["grouped", "sources"]) -> Accuracy | None:
+    band = grouped_interval(results, model, protocol=protocol)
+    if band is None:
         return None
-    low, high = found["interval"]
-    return Accuracy(value=found["accuracy"], low=low, high=high, images=found["n_test"], protocol=protocol)
+    value, low, high = (round(v, 6) for v in (band.value, band.low, band.high))
+    images = len({path for r in results.select(model, protocol) for path in r.paths})
+    return Accuracy(value=value, low=low, high=high, images=images, protocol=protocol)

@@ -11,8 +11,8 @@ from scipy import stats
 
 from batik_utils.stats.compare import holm
 from batik_utils.stats.intervals import LEVEL, Interval, wilson
-from batik_utils.stats.scores import METRICS, SMALLEST, PublishedSummary, grouped_interval, macro_f1, published_summary
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
+from batik_utils.stats.scores import METRICS, SMALLEST, PublishedSummary, grouped_interval, macro_f1, published_summary
 from batik_utils.study import PretrainedModel, Study
 from batik_utils.told import Claim
 from batik_utils.values import Results
@@ -25,6 +25,8 @@ inside or outside, but the test says otherwise, so that a noisy model does not p
 corrected, tells them apart; the model, the images or the way of counting is not the seed's."""
 SHUFFLED = "paired_wrong_"
 """How the metrics of the seed's shuffled reports begin."""
+SHUFFLED_SCORES = {f"{SHUFFLED}{score}" for score in ("precision", "recall", "f1")}
+"""Those that are one motif's, or their mean."""
 SHARES = {"accuracy", "train_accuracy"}
 """The metrics that are shares of images."""
 
@@ -251,8 +253,8 @@ def _artefact(claim: Claim, study: Study, shuffled: Mispaired) -> dict[str, Any]
         return {"expected": band, "reason": reason}
     scores = getattr(shuffled, claim.metric.removeprefix(SHUFFLED))
     values = scores.mean(axis=1) if claim.motif is None else scores[:, study.motifs.index(claim.motif)]
-    ends = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    band = Interval(float(values.mean()), *ends, shuffled.n, "shuffles")
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    band = Interval(float(values.mean()), low, high, shuffled.n, "shuffles")
     where = "inside" if within_shuffles(claim.value, band) else "outside"
     shown = f"{number(band.low, 2)}–{number(band.high, 2)}"
     return {"expected": band, "reason": f"shuffled; {where} what 95{NBSP}% of our shuffles show ({shown})."}

@@ -113,12 +113,6 @@ class PublishedSummary:
     fits: tuple[FitResult, ...]
     median: FitResult
     """The fit of median accuracy (the lower of two; ties by loss, then by seed): the one that is shown."""
-    accuracy: tuple[float, ...]
-    loss: tuple[float, ...]
-    macro_f1: tuple[float, ...]
-    train_accuracy: tuple[float, ...]
-    """Last epoch's, as Keras counts it (augmented images, dropout on); empty where no history was kept."""
-    train_loss: tuple[float, ...]
     seeds: tuple[int, ...]
     correct: tuple[int, ...]
     """Test images that were right."""
@@ -129,6 +123,12 @@ class PublishedSummary:
     median_accuracy: float
     interval: Interval
     """Wilson, of that fit."""
+    accuracy: tuple[float, ...]
+    loss: tuple[float, ...]
+    macro_f1: tuple[float, ...]
+    train_accuracy: tuple[float, ...]
+    """Last epoch's, as Keras counts it (augmented images, dropout on); empty where no history was kept."""
+    train_loss: tuple[float, ...]
 
 
 def published_summary(results: Results, model: str) -> PublishedSummary | None:
@@ -152,8 +152,8 @@ def published_summary(results: Results, model: str) -> PublishedSummary | None:
     # Fits run by seed, and sorting is stable.
     place = sorted(range(len(fits)), key=lambda i: (right[i], -scores["loss"][i]))[(len(fits) - 1) // 2]
     correct = tuple(round(share * n_test) for share in right)
-    ends, shown = (min(right), max(right)), (right[place], wilson(correct[place], n_test))
-    return PublishedSummary(fits, fits[place], *scores.values(), seeds, correct, n_test, *ends, *shown)
+    band, ends = wilson(correct[place], n_test), (min(right), max(right))
+    return PublishedSummary(fits, fits[place], seeds, correct, n_test, *ends, right[place], band, *scores.values())
 
 
 class OutOfFold(NamedTuple):
@@ -266,7 +266,7 @@ def score_table(
             if len(near) < len(every):
                 rows += _over_folds(results, model, protocol, "grouped-all")
             if (table := by_motif.get(model)) is not None:
-                rows += _of_motifs(model, protocol, table.set_axis(motifs), len(near))
+                rows += _of_motifs(model, protocol, table.set_axis(pd.Index(motifs)), len(near))
         elif protocol != "search":
             rows += _over_folds(results, model, protocol, protocol)
     return pd.DataFrame(rows, columns=Score._fields)
@@ -285,9 +285,7 @@ def _on_split(results: Results, model: str, motifs: Sequence[str]) -> Iterator[S
     yield from _of_motifs(model, "published", table, fits)
 
 
-def _over_folds(
-    results: Results, model: str, protocol: str, name: str, part: str | None = None
-) -> Iterator[Score]:
+def _over_folds(results: Results, model: str, protocol: str, name: str, part: str | None = None) -> Iterator[Score]:
     images = len({path for r in results.select(model, protocol) for path in r.paths})
     for metric in METRICS:
         scores = fold_scores(results, model, protocol, metric, part)
@@ -310,7 +308,7 @@ def parameters(results: Results, model: str) -> int:
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Places in points (cost, value) of those that none as cheap equals in value, cheapest first; of equals the first."""
+    """Places in points (cost, value) of those that none as cheap equals in value, the cheapest first."""
     front: list[int] = []
     for place in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
         if not front or points[place][1] > points[front[-1]][1]:

@@ -46,7 +46,8 @@ def ranking(results: Results, model: str) -> list[Setting]:
                 both = (accuracy(r.val_true, y_prob["val"]), loss, accuracy(r.y_true, y_prob["test"]))
                 scores[replace(r.fit.hyper, epochs=epochs)].append(both)
     means = {hyper: np.mean(rows, axis=0).tolist() for hyper, rows in scores.items()}
-    return sorted((Setting(h, *m, len(scores[h])) for h, m in means.items()), key=lambda setting: setting.rank)
+    settings = (Setting(h, m[0], m[1], m[2], len(scores[h])) for h, m in means.items())
+    return sorted(settings, key=lambda setting: setting.rank)
 
 
 def chosen_setting(results: Results, model: str) -> Hyper | None:
