@@ -255,11 +255,10 @@ def export(
     from batik_utils.deploy.convert import write_keras
     from batik_utils.deploy.make import spread, train_recommended
     from batik_utils.experiment import open_plan, run_plan
-    from batik_utils.report.analysis import analyse
 
     plan = open_plan(study, data, settings or ())
     results = run_plan(plan, retry=False)
-    found = train_recommended(plan, results, analyse(plan, results).metrics)
+    found = train_recommended(plan, results)
     write_keras(found.network, spread(plan.dataset.images), place)
     out.print(escape(f"{place}: {found.name}; divide its logits by {found.temperature:.3f} to calibrate it"))
 

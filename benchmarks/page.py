@@ -26,7 +26,6 @@ from batik_utils.deploy.graph import with_three_outputs
 from batik_utils.deploy.make import train_recommended
 from batik_utils.experiment import open_plan, run_plan
 from batik_utils.files import write_json
-from batik_utils.report.analysis import analyse
 from batik_utils.study import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -57,7 +56,7 @@ def main() -> None:
         arrays = np.stack([read_image(f, **dict(bundle.about.image))[0] for f in files])
         plan = open_plan(given.study)
         results = run_plan(plan, retry=False)
-        made = train_recommended(plan, results, analyse(plan, results).metrics)
+        made = train_recommended(plan, results)
         network = with_three_outputs(made.network, made.temperature)
         python = {
             "LiteRT": ask_litert(bundle.model, arrays)["probabilities"],

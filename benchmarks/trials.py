@@ -43,7 +43,7 @@ from batik_utils.models.kinds import KINDS
 from batik_utils.models.scratch import build_scratch
 from batik_utils.stats.compare import compare
 from batik_utils.stats.intervals import nadeau_bengio
-from batik_utils.stats.metrics import accuracy, grouped_interval, log_loss
+from batik_utils.stats.scores import accuracy, grouped_interval, log_loss
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, FitResult, Results, Split

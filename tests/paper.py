@@ -19,8 +19,8 @@ from batik_utils.report import analysis as room
 from batik_utils.report import display, examples
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import claims as stats_claims
-from batik_utils.stats.metrics import METRICS
 from batik_utils.stats.mistakes import mispaired_fit
+from batik_utils.stats.scores import METRICS
 from batik_utils.study import ROOT
 from batik_utils.values import Dataset, Pair, Results, Source
 
@@ -149,7 +149,7 @@ def _derived(names: tuple[str, ...], search: bool) -> dict[str, object]:
     """What depends on the results alone and takes time, so that it is not computed for every sort of study."""
     plain = make_study(motifs=list(names), models={"small": SCRATCH, "lite": LITE}, compare=["lite", "small"])
     base = Analysis(plain, _dataset(names, "folder", False), _results(names, search))
-    slow = ("summaries", "oofs", "per_motif", "grouped_intervals", "fold_accuracies", "comparisons", "gaps", "metrics")
+    slow = ("summaries", "oofs", "per_motif", "grouped_intervals", "fold_accuracies", "comparisons", "gaps", "scores")
     return {name: getattr(base, name) for name in slow}
 
 

@@ -30,9 +30,9 @@ from batik_utils.values import Results
 CODE = {
     "figures/grouped.py": "def fold_dots(): 1", "figures/data.py": "def file_sizes(): 1", "figures/style.py": "INK = 1",
     "deploy/make.py": "x = 1", "palette.py": "x = 1", "app/build.py": "x = 1",
-    "stats/metrics.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
+    "stats/scores.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
 }  # fmt: skip
-PUBLIC = ["croissant.json", "metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
+PUBLIC = ["metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
 PRIVATE = ["classifier.tflite", "report.html", "report.pdf", "run.json"]
 WEIGHTS = "keras/models/efficientnet-lite2-9656183e.pth"
 
@@ -43,10 +43,10 @@ def write(path, source, *tags):
 
 @cache
 def whole():
-    """An analysis with its metrics, which take a second."""
+    """An analysis with its scores, which take a second."""
     accuracies, published = {"scratch": 0.6, "efficientnet_lite2": 0.9}, {"scratch": [15], "efficientnet_lite2": [25]}
     analysis = Analysis(make_study(), make_dataset(), make_results(accuracies, published=published))
-    return analysis if analysis.metrics else None
+    return analysis if len(analysis.scores) else None
 
 
 def analysis_of(results=None, **source):
@@ -87,9 +87,9 @@ def house(tmp_path, monkeypatch):
         steps.append("open")
         return build.opened
 
-    def make(plan, results, metrics, data):
+    def make(plan, results, data):
         steps.append("model")
-        bundle = SimpleNamespace(to_bytes=lambda: f"model of {metrics['study']}".encode())
+        bundle = SimpleNamespace(to_bytes=lambda: b"model")
         return SimpleNamespace(bundle=bundle, numbers=DEPLOYED | {"model": "efficientnet_lite2"})
 
     def run(path, parameters, keep, environment):
@@ -156,7 +156,7 @@ ALL = "open 01 02 with without"
     ("what", "change", "steps"),
     [
         ("nothing", lambda house: None, ""),
-        ("code", edit("batik_utils/stats/metrics.py", "x = 2"), "model " + ALL),
+        ("code", edit("batik_utils.stats.scores.py", "x = 2"), "model " + ALL),
         ("new code", edit("batik_utils/new.py", ""), ALL),
         ("a figure of one notebook", edit("batik_utils/figures/data.py", "def file_sizes(): 2"), "01 with without"),
         ("the verdict's figure", edit("batik_utils/figures/grouped.py", "def fold_dots(): 2"), "02 with without"),
@@ -244,11 +244,11 @@ def test_a_classifier_that_cannot_be_made_is_said_and_tried_again_and_the_report
         house(progress=True)
     assert not any(path.exists() for path in older)
     assert "No classifier is made: it diverged" in capsys.readouterr().err.splitlines()
-    assert json.loads((house.public / "metrics.json").read_text())["deployed"] is None
+    assert json.loads((house.public / "metrics.json").read_text())["classifier"] is None
     assert {p.name for p in house.public.iterdir()} == {*PUBLIC} - {"model-card.md"}
     house()
     assert house.steps[:2] == ["open", "model"] and (house.private / "classifier.tflite").is_file()
-    assert json.loads((house.public / "metrics.json").read_text())["deployed"]["model"] == "efficientnet_lite2"
+    assert json.loads((house.public / "metrics.json").read_text())["classifier"]["model"] == "efficientnet_lite2"
 
 
 def test_a_neighbour_of_another_version_is_left_out_of_the_index_and_said_so(house, capsys):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -24,6 +23,8 @@ from batik_utils.files import digest, rounded
 from batik_utils.models.kinds import KINDS
 from batik_utils.palette import palette
 from batik_utils.stats.calibration import fit_temperature, pooled, scale
+from batik_utils.stats.compare import shared_folds
+from batik_utils.stats.scores import grouped_interval, parameters
 from batik_utils.study import Study
 from batik_utils.values import Results
 
@@ -50,38 +51,38 @@ class Recommended(NamedTuple):
     variant: str  # of Kind.variant
 
 
-def recommended(study: Study, metrics: Mapping[str, Any]) -> str:
-    """The name of the model to use, from the numbers of metrics.json.
+def recommended(study: Study, results: Results) -> str:
+    """The name of the model to use, from a study's results.
 
     The rule: of the models that a network can be made of, have at most MOST_PARAMETERS and repeat nobody's mistake on
     purpose, the one whose accuracy in grouped cross-validation has the highest lower bound; of equals, the smallest.
     No published test image has a say. Raises BatikError where there is none.
     """
-    scores = metrics["models"]
-    fitted = [m for m in study.models if scores[m].get("published")]
-    if not fitted:
+    sizes = {m: parameters(results, m) for m in study.models if results.select(m, "published").items}
+    if not sizes:
         raise BatikError(f"no published fit succeeded in {study.name}.")
     able = [
         m
-        for m in fitted
+        for m, size in sizes.items()
         if KINDS[study.models[m].kind].can_be_saved(study.models[m])
         and not getattr(study.models[m], "variant_of", None)
-        and (scores[m]["parameters"] or 0) <= MOST_PARAMETERS
+        and size <= MOST_PARAMETERS
     ]
     if not able:
         raise BatikError(
             f"no model of {study.name} can be saved as a network of at most {MOST_PARAMETERS:,} parameters."
         )
-    lowest = {m: ((scores[m].get("grouped") or {}).get("interval") or [-1.0])[0] for m in able}
-    return max(able, key=lambda m: (lowest[m], -(scores[m]["parameters"] or 0)))
+    shared = shared_folds(results, *study.compare)
+    intervals = {m: grouped_interval(shared, m) for m in able}
+    return max(able, key=lambda m: (round(i.low, 6) if (i := intervals[m]) else -1.0, -sizes[m]))
 
 
-def train_recommended(plan: Plan, results: Results, metrics: Mapping[str, Any]) -> Recommended:
+def train_recommended(plan: Plan, results: Results) -> Recommended:
     """Train the model to use on every picture."""
     backend.start()
     import keras
 
-    name, data = recommended(plan.study, metrics), plan.dataset
+    name, data = recommended(plan.study, results), plan.dataset
     fits, model = list(results.select(name, "grouped")), plan.study.models[name]
     kind, weights = KINDS[model.kind], final_weights(plan, name)
     # Keras counts the layers that it has named so far, and their names are in the file.
@@ -91,15 +92,15 @@ def train_recommended(plan: Plan, results: Results, metrics: Mapping[str, Any]) 
     return Recommended(name, temperature, network, kind.variant(model, weights))
 
 
-def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], data: Path | None = None) -> Made:
-    """The classifier of a study, from its results and the numbers of metrics.json.
+def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> Made:
+    """The classifier of a study, from its results.
 
     data is the folder of pictures that was given, if one was (see find_photographs); of the published collection,
     other motifs are asked about, too. Raises BatikError where no model of the study can be used, or the converted one
     does not say what Keras says.
     """
     study, dataset, image = plan.study, plan.dataset, plan.study.image
-    name, temperature, network, variant = train_recommended(plan, results, metrics)
+    name, temperature, network, variant = train_recommended(plan, results)
     from batik_utils.deploy.graph import with_three_outputs
 
     compared = spread(dataset.images)
@@ -124,9 +125,8 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
         motifs=list(dataset.motifs),
         image=image,
         temperature=round(temperature, 6),
-        evidence="exact" if "evidence" in said else "occlusion",
-        accuracy=_accuracy(metrics["models"][name], "grouped"),
-        sources_accuracy=_accuracy(metrics["models"][name], "sources"),
+        accuracy=_accuracy(shared_folds(results, *study.compare), name, "grouped"),
+        sources_accuracy=_accuracy(results, name, "sources"),
         gate=gate,
         sets=prediction_sets(results, name, temperature),
         training=Training(width=training.shape[1], rows=_rows(plan)),
@@ -182,9 +182,10 @@ def _rows(plan: Plan) -> list[Row]:
     return [Row(name=n, motif=m, palette=[(c, round(share, 3)) for c, share in colours]) for n, m, colours in found]
 
 
-def _accuracy(numbers: Mapping[str, Any], protocol: Literal["grouped", "sources"]) -> Accuracy | None:
-    found = numbers.get(protocol) or {}
-    if not found.get("interval"):
+def _accuracy(results: Results, model: str, protocol: Literal["grouped", "sources"]) -> Accuracy | None:
+    band = grouped_interval(results, model, protocol=protocol)
+    if band is None:
         return None
-    low, high = found["interval"]
-    return Accuracy(value=found["accuracy"], low=low, high=high, images=found["n_test"], protocol=protocol)
+    value, low, high = (round(v, 6) for v in (band.value, band.low, band.high))
+    images = len({path for r in results.select(model, protocol) for path in r.paths})
+    return Accuracy(value=value, low=low, high=high, images=images, protocol=protocol)

@@ -7,7 +7,7 @@ import numpy as np
 from batik_utils.deploy.answers import members
 from batik_utils.deploy.bundle import Sets
 from batik_utils.stats.calibration import fit_temperature, pooled, scale, whole_runs
-from batik_utils.stats.metrics import Labels, Probabilities
+from batik_utils.stats.scores import Labels, Probabilities
 from batik_utils.values import Results
 
 COVERAGE = 0.9

@@ -148,17 +148,19 @@ class Build:
     def _open(self, dask: str | None, jobs: int | None) -> dict[str, Any]:
         """Open data and results, do the fits that are missing, and write down what notebooks and pages need."""
         from batik_utils.report import snapshot
-        from batik_utils.report.cards import card_rows, croissant, model_card
+        from batik_utils.report.cards import card_rows, model_card
+        from batik_utils.report.metrics import build_metrics
 
         self.plan, analysis = self._analyse(dask, jobs)
         made_from = self._deploy(analysis)
         with self.stages("analysis"):
-            files = {"metrics.json": json_text(analysis.metrics | {"deployed": analysis.deployed})}
-            card = croissant(self.study, analysis.dataset, analysis.facts)
-            files["croissant.json"] = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+            metrics = build_metrics(analysis)
+            files = {"metrics.json": json_text(metrics)}
             if analysis.deployed:
-                told = analysis.deployed["model"], card_rows(analysis.deployed)
-                files["model-card.md"] = model_card(self.study, *told, analysis.metrics, analysis.facts)
+                rows = card_rows(analysis.deployed)
+                files["model-card.md"] = model_card(
+                    self.study, analysis.deployed["model"], rows, metrics, analysis.facts
+                )
             content, mapped = snapshot.dump(analysis)
             self.kept.write("snapshot", self.content, content)
         opened = {
@@ -258,7 +260,7 @@ class Build:
         if numbers is None or self.kept.read("classifier", key) is None:
             with self.stages("model"):
                 try:
-                    made = make_classifier(self.plan, analysis.results, analysis.metrics, self.data)
+                    made = make_classifier(self.plan, analysis.results, self.data)
                 except BatikError as error:
                     self.stages.say(f"No classifier is made: {error}")
                     analysis.deployed = None
