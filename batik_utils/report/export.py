@@ -116,9 +116,6 @@ class Manuscript:
         fitted = 2.54 * width * min(1.0, TEXT_WIDTH / (2.54 * width), TEXT_HEIGHT / (2.54 * height))
         sizes = {"px": f"{width * SCREEN_DPI:.0f}", "cm": f"{fitted:.2f}"}
         more = {"csv": self._csv(part), "results": part.get("results", "")}
-        if "narrow" in part:
-            more["narrow"] = f"{part['anchor']}-narrow.svg"
-            self.pictures[more["narrow"]] = part["narrow"].encode()
         return _fenced("figure", part["caption"], part["anchor"], file=file, alt=part["alt"], **sizes, **more)
 
     def _csv(self, part: dict[str, Any]) -> str:
