@@ -240,17 +240,6 @@ def test_a_study_or_a_setting_that_changes_is_opened_anew(house):
     assert house.steps[0] == "open" and b"Another" in (house.public / "report.html").read_bytes()
 
 
-def test_a_study_that_only_tells_more_of_itself_keeps_its_classifier(house):
-    house()
-    raw = yaml.safe_load((house.root / "study.yaml").read_text())
-    (house.root / "study.yaml").write_text(yaml.safe_dump(raw | {"minutes": "5"}))
-    house()
-    assert house.steps[0] == "open" and "model" not in house.steps
-    (house.root / "study.yaml").write_text(yaml.safe_dump(raw | {"image": {"size": 72}}))
-    house()
-    assert "model" in house.steps
-
-
 def test_failed_fits_are_tried_again_and_the_model_follows_the_results(house):
     _, analysis = good = analysis_of()
     first, *rest = analysis.results

@@ -11,7 +11,6 @@ from results_factory import make_dataset, make_results, make_study
 from batik_utils.errors import BatikError
 from batik_utils.report import snapshot
 from batik_utils.report.analysis import Analysis, open_analysis
-from batik_utils.report.freshness import FIGURES
 
 
 @pytest.fixture
@@ -43,8 +42,7 @@ def test_it_comes_back_with_everything_derived_and_images_in_a_file_of_their_own
 
 
 def test_it_holds_nothing_of_the_code_that_draws(kept):
-    drawing = [name.removesuffix(".py").replace("/", ".") for name in FIGURES if name.endswith(".py")]
-    assert drawing and not [name for name in drawing if name.encode() + b"\x94" in kept[2]]
+    assert b"batik_utils.report.analysis" in kept[2] and b"batik_utils.figures" not in kept[2]
 
 
 def test_a_damaged_a_foreign_and_a_bereft_one_are_refused(kept, tmp_path, monkeypatch):

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from batik_utils.values import Dataset
 
 DRAWN_LINE = "Procedural sample, not batik photographs"
-TOLD = ("command", "milliseconds", "minutes", "tried")
-"""Fields of a study that its report tells of and its classifier does not depend on."""
 PRIVATE = "photographs"
 """The folder beside the studies' that is never committed: editions with photographs, and models."""
 
@@ -121,6 +119,7 @@ class Build:
 
     def make(self, dask: str | None = None, jobs: int | None = None) -> None:
         """Make what has changed: open, run notebooks, export two editions, place them with the classifier, stamp."""
+        from batik_utils.app.make import PAGE
         from batik_utils.report.cards import card_rows, model_card
 
         name, private = self.study.name, f"{PRIVATE}/{self.study.name}"
@@ -139,13 +138,11 @@ class Build:
         if classifier and analysis.deployed:
             told = analysis.deployed["model"], card_rows(analysis.deployed)
             card = model_card(self.study, *told, analysis.metrics, analysis.facts)
-            files |= {f"{private}/{CLASSIFIER}": classifier, f"{name}/model-card.md": card.encode()}
+            files |= {f"{private}/{CLASSIFIER}": classifier.split(b"\0", 1)[1], f"{name}/model-card.md": card.encode()}
         with contextlib.ExitStack() as together:  # they appear when all of them could be written
             for file, content in files.items():
                 together.enter_context(atomic(self.out / file)).write_bytes(content)
         if classifier is None:  # an older one, with its card and its page, would not be this report's
-            from batik_utils.app.make import PAGE
-
             for stale in (f"{private}/{CLASSIFIER}", f"{name}/model-card.md", f"{name}/{PAGE}"):
                 (self.out / stale).unlink(missing_ok=True)
         self.look()
@@ -202,12 +199,11 @@ class Build:
         from batik_utils.deploy.make import make_classifier
 
         rooms = (f"batik_utils/{room}" for room in ("deploy", "stats", "models", "data", "experiment", "palette"))
-        made_of = part(self.found, (*rooms, "requirements.txt", "installed packages"), FACES)
+        made_of = part(self.found, (*rooms, "study", "requirements.txt", "installed packages"), FACES)
         fits = sorted((r.fit.name, r.missing, digest(r.y_prob.tobytes())) for r in analysis.results)
-        tasks = sorted(task.key for task in plan.tasks)
-        key = digest_json([made_of, fits, tasks, self.study.model_dump(mode="json", exclude=set(TOLD))])
-        numbers = self.kept.read("deployed", key)
-        if numbers is None or self.kept.read("classifier", key) is None:
+        key = digest_json([made_of, fits, sorted(task.key for task in plan.tasks)])
+        content = self.kept.read("classifier", key)
+        if content is None:
             with self.stages("model"):
                 try:
                     made = make_classifier(plan, analysis.results, analysis.metrics, self.data)
@@ -215,10 +211,9 @@ class Build:
                     self.stages.say(f"No classifier is made: {error}")
                     analysis.deployed = None
                     return ""
-            numbers = json_text(made.numbers).encode()
-            self.kept.write("classifier", key, made.bundle.to_bytes())
-            self.kept.write("deployed", key, numbers)
-        analysis.deployed = json.loads(numbers)
+            content = json_text(made.numbers).encode() + b"\0" + made.bundle.to_bytes()
+            self.kept.write("classifier", key, content)
+        analysis.deployed = json.loads(content.split(b"\0", 1)[0])
         return key
 
     def _run_notebooks(self, analysis: "Analysis", made: str) -> "list[NotebookNode]":
