@@ -58,15 +58,6 @@ def report(
             out.print(escape(str(path)))
 
 
-@app.command()
-def watch(study: StudyName = FIRST, data: Data = None, settings: Settings = None) -> None:
-    """Build a study's report again whenever code, a notebook or a study is saved; Ctrl-C ends it."""
-    from batik_utils.report.watch import watch_report
-
-    given = [word for setting in settings or () for word in ("--set", setting)]
-    watch_report([study, *(["--data", str(data)] if data else []), *given], [data] if data else [])
-
-
 @app.command("app")
 def page(
     study: StudyName = FIRST,

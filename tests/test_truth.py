@@ -49,7 +49,7 @@ ONLY_IF = {
     "gate": "half of both set it",
     "sets": "conformal prediction; are to hold the true motif",
     "many": "among the first three",
-    "networks": "layer by layer",
+    "networks": "the other networks",
     "corruptions": "Corruptions change; loses most when; No loss on tampered",
     "kinds": "motif named for a place",
     "disputed": "under several motifs; several labels",

@@ -17,7 +17,6 @@ from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.plates import Plate, load_plates
 from batik_utils.report import verdicts
-from batik_utils.report.networks import Layer, layers
 from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import ClaimRow, claims_table
 from batik_utils.stats.compare import (
@@ -139,11 +138,6 @@ class Analysis:
         models = ((m, self.study.models[m]) for m in self.models)
         found = ((m, s.variant_of, s.mistake) for m, s in models if isinstance(s, PretrainedModel))
         return [(m, of, mistake) for m, of, mistake in found if of in self.models]
-
-    @cached_property
-    def layers(self) -> dict[str, list[Layer]]:
-        """{titles of models: their layers}"""
-        return layers(self.study, self.models)
 
     def parameters(self, model: str) -> int:
         """All parameters of a model, as stats.scores.parameters has them."""
@@ -339,7 +333,7 @@ def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
     if kept := os.environ.get("BATIK_SNAPSHOT"):
         from batik_utils.report import snapshot
 
-        return snapshot.load(Path(kept))
+        return snapshot.load(Path(kept))[0]
     from batik_utils.experiment import open_plan, run_plan
 
     folder = Path(data) if data else None
