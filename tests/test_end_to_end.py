@@ -1,7 +1,6 @@
 """One tiny study, from picture files to HTML and PDF, twice: everything is there, and the bytes are the same."""
 
 import hashlib
-import json
 import re
 import shutil
 
