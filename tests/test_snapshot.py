@@ -8,7 +8,7 @@ import pytest
 from results_factory import make_dataset, make_results, make_study
 
 from batik_utils.errors import BatikError
-from batik_utils.files import write_sealed
+from batik_utils.files import write_kept
 from batik_utils.report import snapshot
 from batik_utils.report.analysis import Analysis, open_analysis
 from batik_utils.report.freshness import FIGURES
@@ -27,7 +27,7 @@ def kept(tmp_path):
     analysis.clean_features = {"efficientnet_lite2": np.ones((2, 3), np.float32)}.__getitem__
     analysis.models = ["efficientnet_lite2"]
     content, mapped = snapshot.dump(analysis)
-    write_sealed(tmp_path / "snapshot", content)
+    write_kept(tmp_path / "snapshot", content)
     return tmp_path / "snapshot", analysis, content, mapped
 
 

@@ -1,6 +1,5 @@
 """A study's pictures as one Dataset: listed, hashed, compared with the published list, decoded once, grouped."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from batik_utils.data import decode
 from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.data.obtain import Listed, cache_dir, find_photographs, hash_files, motif_files, published_files
 from batik_utils.errors import BatikError
-from batik_utils.files import atomic, digest, digest_file, digest_json, digest_source, read_sealed_json, write_sealed
+from batik_utils.files import atomic, digest, digest_file, digest_json, digest_source, read_kept, write_kept
 from batik_utils.progress import Progress
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Source
@@ -180,7 +179,7 @@ def _computed(
                 sha256 = digest_file(part)
         except BrokenProcessPool:
             raise BatikError(f"{bar.title}: a process was killed, most often for want of memory.") from None
-        write_sealed(pixels.with_suffix(".json"), json.dumps({"outcomes": outcomes, "sha256": sha256}).encode())
+        write_kept(pixels.with_suffix(".json"), {"outcomes": outcomes, "sha256": sha256})
         said = _notes(pixels)
         if said is None:
             raise BatikError("The cache folder loses what is written to it; set BATIK_CACHE to another folder.")
@@ -189,7 +188,7 @@ def _computed(
 
 
 def _notes(pixels: Path) -> dict[str, Any] | None:
-    said = read_sealed_json(pixels.with_suffix(".json"))
+    said = read_kept(pixels.with_suffix(".json"))
     return said if said and pixels.is_file() and said["sha256"] == digest_file(pixels) else None
 
 

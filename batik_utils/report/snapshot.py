@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
-from batik_utils.files import read_sealed
+from batik_utils.files import read_kept
 
 VARIABLE = "BATIK_SNAPSHOT"
 """The environment variable that tells a notebook's kernel where the snapshot is."""
@@ -56,7 +56,7 @@ def load(path: Path) -> Any:
     """The analysis; raises BatikError where the file is not what this user's own build wrote."""
     # A pickle of somebody else's is never opened.
     own = path.is_file() and (not hasattr(os, "getuid") or path.stat().st_uid == os.getuid())
-    content = read_sealed(path) if own else None
+    content = read_kept(path, lambda kept: kept.tobytes()) if own else None
     if content is None:
         raise BatikError(f"{path.name} is not there or damaged; run `make report` again.")
     analysis, place = pickle.loads(content)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sklearn.metrics import recall_score, top_k_accuracy_score
 
 from batik_utils import wording as say
-from batik_utils.experiment.choose import ranking
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import Analysis
@@ -21,6 +20,7 @@ from batik_utils.stats.compare import Comparison, PublishedComparison
 from batik_utils.stats.disputed import disputed
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.metrics import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
+from batik_utils.stats.search import ranking
 from batik_utils.study import Augmentation, RecipeModel
 from batik_utils.values import Dataset, FitResult
 
