@@ -47,7 +47,7 @@ class Progress:
 
     def advance(self, count: int = 1, cost: float | None = None) -> None:
         """One job done, of so many things and of this cost together."""
-        self.jobs, self.done, self.spent = self.jobs + 1, self.done + count, self.spent + (cost or count)
+        self.jobs, self.done, self.spent = self.jobs + 1, self.done + count, self.spent + (count if cost is None else cost)
         now = time.monotonic()
         if not self.shown or now - self._start <= QUIET_SECONDS:
             return
@@ -64,7 +64,7 @@ class Progress:
 
     def _told(self, now: float) -> str:
         """Such as "24% (5 of 1,225 fits), about 140 s left"; 100 % at the end alone, and no time that is a guess."""
-        share = min(0.99, self.spent / self.cost) if self.done < self.total else 1.0
+        share = min(0.99, self.spent / (self.cost or 1.0)) if self.done < self.total else 1.0
         told, seconds = (
             f"{int(100 * share)}% ({self.done:,} of {self.total:,} {self.unit}".rstrip() + ")",
             now - self._start,

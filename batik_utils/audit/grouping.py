@@ -35,7 +35,7 @@ def grouping(
     code = [digest_source(path) for path in (*own, Path(decode.__file__))]
     versions = [importlib.metadata.version(name) for name in _LIBRARIES]
     key = digest_json([dataset.paths, dataset.sha256, folder is None, code, versions])
-    kept = cache_dir() / "audit" / f"{key}.json"
+    kept = cache_dir() / "audit" / f"{key}.npz"
     known = read_kept(kept)
     if known is not None:
         pairs = tuple(Pair(**pair) for pair in known)

@@ -179,7 +179,7 @@ def _computed(
                 sha256 = digest_file(part)
         except BrokenProcessPool:
             raise BatikError(f"{bar.title}: a process was killed, most often for want of memory.") from None
-        write_kept(pixels.with_suffix(".json"), {"outcomes": outcomes, "sha256": sha256})
+        write_kept(pixels.with_suffix(".npz"), {"outcomes": outcomes, "sha256": sha256})
         said = _notes(pixels)
         if said is None:
             raise BatikError("The cache folder loses what is written to it; set BATIK_CACHE to another folder.")
@@ -188,7 +188,7 @@ def _computed(
 
 
 def _notes(pixels: Path) -> dict[str, Any] | None:
-    said = read_kept(pixels.with_suffix(".json"))
+    said = read_kept(pixels.with_suffix(".npz"))
     return said if said and pixels.is_file() and said["sha256"] == digest_file(pixels) else None
 
 
