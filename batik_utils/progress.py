@@ -17,8 +17,6 @@ QUIET_SECONDS = 2.0
 """Work that is done sooner says nothing."""
 LINE_SECONDS = 30.0
 """Seconds between plain lines."""
-KNOWN_AFTER = 2, 0.05, 5.0
-"""Jobs, share of the cost and seconds after which the time left can be told: the first job compiles its network."""
 
 
 class Progress:
@@ -47,7 +45,8 @@ class Progress:
 
     def advance(self, count: int = 1, cost: float | None = None) -> None:
         """One job done, of so many things and of this cost together."""
-        self.jobs, self.done, self.spent = self.jobs + 1, self.done + count, self.spent + (count if cost is None else cost)
+        self.jobs, self.done = self.jobs + 1, self.done + count
+        self.spent += count if cost is None else cost
         now = time.monotonic()
         if not self.shown or now - self._start <= QUIET_SECONDS:
             return
@@ -65,13 +64,11 @@ class Progress:
     def _told(self, now: float) -> str:
         """Such as "24% (5 of 1,225 fits), about 140 s left"; 100 % at the end alone, and no time that is a guess."""
         share = min(0.99, self.spent / (self.cost or 1.0)) if self.done < self.total else 1.0
-        told, seconds = (
-            f"{int(100 * share)}% ({self.done:,} of {self.total:,} {self.unit}".rstrip() + ")",
-            now - self._start,
-        )
-        if share < 1 and all(is_ >= least for is_, least in zip((self.jobs, share, seconds), KNOWN_AFTER, strict=True)):
-            told += f", about {seconds * (1 - share) / share:.0f} s left"
-        return told
+        told = f"{int(100 * share)}% ({self.done:,} of {self.total:,} {self.unit}".rstrip() + ")"
+        # The first job compiles its network, which says nothing of those that follow.
+        if self.jobs < 2 or not 0.05 <= share < 1 or now - self._start < 5:
+            return told
+        return f"{told}, about {(now - self._start) * (1 - share) / share:.0f} s left"
 
     def watch(self, items: Iterable[T]) -> Iterator[T]:
         """Pass items on, each one thing of the stage."""

@@ -167,8 +167,8 @@ def test_features_interrupted_half_way_go_on_from_there(reference, cache):
 @pytest.mark.parametrize("executor", ["processes", "dask"])
 def test_a_job_that_kills_its_process_is_told_from_its_neighbours(executor, tmp_path):
     large = np.ones(200_000)  # travels once, and is sent again where the worker that held it is gone
-    jobs = [(tiny.double, (large * i,)) for i in range(8)]
-    jobs[3] = (tiny.die, ())
+    jobs = [(tiny.double, large * i) for i in range(8)]
+    jobs[3] = (tiny.die,)
     with contextlib.ExitStack() as stack:
         if executor == "dask":
             pytest.importorskip("distributed")

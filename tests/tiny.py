@@ -87,7 +87,7 @@ def sleep(folder: str) -> None:
 def sleepers(folder: str) -> None:
     """Two local workers that sleep."""
     with workers("processes", 2) as two:
-        list(two([(sleep, (folder,))] * 2))
+        list(two([(sleep, folder)] * 2))
 
 
 def study(**changes: Any) -> Study:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -84,17 +84,20 @@ def make_plan(
     waiting: list[str] = []
     for name, model in models.items():
         kind = KINDS[model.kind]
-        make = _Maker(study, dataset, name, model, kind.features(model, study, backbones))
+        make = partial(_tasks, study, dataset, name, model, kind.features(model, study, backbones))
         own = Hyper(model.epochs, model.learning_rate, model.dropout)
         chosen: Hyper | None = own
         for protocol in PROTOCOLS if kind.protocols is None else kind.protocols:
             for part in rounds(protocol, kind.repetition(study)):
                 if part.setting == "tried":
-                    if tried := list(make.tried(part)):
+                    if search := model.search:  # the epoch counts are checkpoints of the longest
+                        settings = product([max(search.epochs)], search.learning_rate, search.dropout)
+                        epochs = tuple(sorted(search.epochs))
+                        tried = [t for s in settings for t in make(part, Hyper(*s), search.seeds, epochs)]
                         tasks += tried
                         chosen = _settled(name, tried, done, settle)
                 elif hyper := chosen if part.setting == "chosen" else own:
-                    tasks += make.tasks(part, hyper, part.seeds)
+                    tasks += make(part, hyper, part.seeds)
                 else:
                     waiting.append(name)
     return Plan(study, dataset, tuple(tasks), tuple(waiting), left_out, backbones)
@@ -109,72 +112,65 @@ def _settled(model: str, search: Sequence[Task[Any]], done: Results, settle: boo
     return chosen(done, model) if None not in said and (settle or all(said)) else None
 
 
-@dataclass
-class _Maker:
-    """Makes the tasks of one model."""
-
-    study: Study
-    dataset: Dataset
-    name: str
-    model: Any
-    spec: FeatureSpec | None
-
-    def tried(self, part: Round) -> Iterator[Task[Any]]:
-        """One task or more per setting of a search; the epoch counts are checkpoints of the longest."""
-        if search := self.model.search:
-            for rate, dropout in product(search.learning_rate, search.dropout):
-                hyper = Hyper(max(search.epochs), rate, dropout)
-                yield from self.tasks(part, hyper, search.seeds, tuple(sorted(search.epochs)))
-
-    def tasks(self, part: Round, hyper: Hyper, seeds: int, checkpoints: tuple[int, ...] = ()) -> Iterator[Task[Any]]:
-        """The fits of one setting on the splits of a round, cut into tasks."""
-        kind, spec, study, size = KINDS[self.model.kind], self.spec, self.study, self.dataset.size
-        labels = tuple((self.dataset.labels if part.labels is None else part.labels).tolist())
-        kept_whole = tuple((self.dataset.groups if part.groups is None else part.groups).tolist())
-        pairs = [
-            (Fit(study.name, self.name, split.protocol, split.repeat, split.fold, seed, hyper), split)
-            for split in part.splits
-            for seed in range(seeds)
-        ]
-        asked: dict[str, Any] = {
-            "corruptions": CORRUPTIONS if part.corruptions and study.grouped.corruptions else (),
-            "checkpoints": checkpoints,
-            "history": part.history,
+def _tasks(
+    study: Study,
+    dataset: Dataset,
+    name: str,
+    model: Any,
+    spec: FeatureSpec | None,
+    part: Round,
+    hyper: Hyper,
+    seeds: int,
+    checkpoints: tuple[int, ...] = (),
+) -> Iterator[Task[Any]]:
+    """The fits of one setting of a model on the splits of a round, cut into tasks."""
+    kind = KINDS[model.kind]
+    labels = tuple((dataset.labels if part.labels is None else part.labels).tolist())
+    kept_whole = tuple((dataset.groups if part.groups is None else part.groups).tolist())
+    pairs = [
+        (Fit(study.name, name, split.protocol, split.repeat, split.fold, seed, hyper), split)
+        for split in part.splits
+        for seed in range(seeds)
+    ]
+    asked: dict[str, Any] = {
+        "corruptions": CORRUPTIONS if part.corruptions and study.grouped.corruptions else (),
+        "checkpoints": checkpoints,
+        "history": part.history,
+    }
+    shared = {
+        "study": study.name,
+        "image": study.image.model_dump(),
+        "model": model.model_dump(exclude=WORDS | OWN_SETTING),
+        **vars(hyper),
+        "labels": digest_json(labels)[:16],
+        "groups": digest_json(kept_whole)[:16],
+        "backbone": spec.backbone.name if spec else "",
+        "weights": spec.backbone.weights_sha256() if spec else "",
+        "views": spec.views if spec else 0,
+        **asked,
+    }
+    groups = kind.together(pairs, model)
+    for group in groups:
+        fits, splits = zip(*group, strict=True)
+        parameters = shared | {
+            "fits": [(f.protocol, f.repeat, f.fold, f.seed) for f in fits],
+            "rows": digest_json([(s.train, s.val, s.test) for s in splits])[:16],
         }
-        shared = {
-            "study": study.name,
-            "image": study.image.model_dump(),
-            "model": self.model.model_dump(exclude=WORDS | OWN_SETTING),
-            **vars(hyper),
-            "labels": digest_json(labels)[:16],
-            "groups": digest_json(kept_whole)[:16],
-            "backbone": spec.backbone.name if spec else "",
-            "weights": spec.backbone.weights_sha256() if spec else "",
-            "views": spec.views if spec else 0,
+        slug = f"{name}.{fits[0].protocol}"
+        if checkpoints:
+            slug += f".lr{hyper.learning_rate:g}-d{hyper.dropout:g}"
+        if len(groups) > 1 or part.labels is not None:
+            slug += f".r{fits[0].repeat}f{fits[0].fold}s{fits[0].seed}"
+        yield Task(
+            model=model,
+            fits=fits,
+            splits=splits,
+            labels=labels,
+            groups=kept_whole,
+            classes=len(dataset.motifs),
+            features=spec,
+            slug=slug,
+            parts=keys.task_parts(dataset, parameters, *kind.code, *([keys.FEATURES] if spec else [])),
+            cost=sum(kind.cost(model, hyper.epochs, len(s.train), dataset.size) for s in splits),
             **asked,
-        }
-        groups = kind.together(pairs, self.model)
-        for group in groups:
-            fits, splits = zip(*group, strict=True)
-            parameters = shared | {
-                "fits": [(f.protocol, f.repeat, f.fold, f.seed) for f in fits],
-                "rows": digest_json([(s.train, s.val, s.test) for s in splits])[:16],
-            }
-            slug = f"{self.name}.{fits[0].protocol}"
-            if checkpoints:
-                slug += f".lr{hyper.learning_rate:g}-d{hyper.dropout:g}"
-            if len(groups) > 1 or part.labels is not None:
-                slug += f".r{fits[0].repeat}f{fits[0].fold}s{fits[0].seed}"
-            yield Task(
-                model=self.model,
-                fits=fits,
-                splits=splits,
-                labels=labels,
-                groups=kept_whole,
-                classes=len(self.dataset.motifs),
-                features=spec,
-                slug=slug,
-                parts=keys.task_parts(self.dataset, parameters, *kind.code, *([keys.FEATURES] if spec else [])),
-                cost=sum(kind.cost(self.model, hyper.epochs, len(s.train), size) for s in splits),
-                **asked,
-            )
+        )

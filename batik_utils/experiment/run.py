@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -51,11 +52,11 @@ def run_plan(
             with workers(executor, jobs) as run, Progress(progress) as bar:
                 given = _features(missing, plan.dataset, run, bar)
                 for task, fitted in _done(missing, plan.dataset, given, run, bar):
-                    store.write(task, [result for result, _ in fitted])
-                    for result, _ in fitted:
-                        if result.missing:
-                            bar.say(f"{result.fit.name}: {result.missing}")
-                    bar.advance(len(fitted), task.cost)
+                    results = [result for result, _ in fitted]
+                    store.write(task, results)
+                    for result in Results(tuple(results)).missing:
+                        bar.say(f"{result.fit.name}: {result.missing}")
+                    bar.advance(len(results), task.cost)
             tried |= {task.key for task in missing}
         everything = store.load(plan.tasks)
         following = plan.next(everything, settle=True) if plan.waiting else plan
@@ -71,14 +72,10 @@ def own_tasks(plan: Plan, shard: tuple[int, int]) -> list[Task]:
     """
     if not 1 <= shard[0] <= shard[1]:
         raise BatikError(f"A shard is i/n with 1 ≤ i ≤ n, such as 2/8, not {shard[0]}/{shard[1]}.")
-    mine: list[Task] = []
-    seen: Counter[tuple[str, str]] = Counter()
-    for task in plan.tasks:
-        group = (task.fits[0].model, task.fits[0].protocol)
+    mine = []
+    for group, tasks in groupby(plan.tasks, key=lambda task: (task.fits[0].model, task.fits[0].protocol)):
         first = int(digest_json(group)[:8], 16)
-        if (first + seen[group]) % shard[1] == shard[0] - 1:
-            mine.append(task)
-        seen[group] += 1
+        mine += [task for at, task in enumerate(tasks, first) if at % shard[1] == shard[0] - 1]
     return mine
 
 
@@ -128,20 +125,19 @@ def _done(
     """Each task with its results and weights, as they finish."""
     bar.stage("fits", sum(len(task.fits) for task in tasks), "fits", sum(task.cost for task in tasks))
     inputs: dict[Any, NDArray[Any]] = {}  # made once for all tasks that are given the same
-    queue: list[Task] = []
+    queue, jobs = [], []
     for task in sorted(tasks, key=lambda t: (-t.cost, t.slug)):
         features, same = given.get(task.features), (task.fits[0].model, task.features)
         if isinstance(features, Failed):
-            yield task, _failed(task, features)
+            yield task, [(FitResult.failed(fit, features), {}) for fit in task.fits]
             continue
         if same not in inputs:
             inputs[same] = KINDS[task.model.kind].inputs(task, dataset, features)
         queue.append(task)
-    known = dataset.paths, dataset.sha256
-    jobs = [(work, (t, *known, inputs[t.fits[0].model, t.features], keep_weights)) for t in queue]
-    for index, fitted in run(jobs):
-        task = queue[index]
-        yield task, _failed(task, fitted) if isinstance(fitted, Failed) else fitted
+        jobs.append((work, task, dataset.paths, dataset.sha256, inputs[same], keep_weights))
+    for index, done in run(jobs):
+        fits = queue[index].fits
+        yield queue[index], [(FitResult.failed(fit, done), {}) for fit in fits] if isinstance(done, Failed) else done
 
 
 def work(
@@ -153,10 +149,6 @@ def work(
     """
     done = KINDS[task.model.kind].fit(task, paths, sha256s, inputs)
     return [(checked(result), weights if keep_weights else {}) for result, weights in done]
-
-
-def _failed(task: Task[Any], why: Failed) -> list[Fitted]:
-    return [(FitResult.failed(fit, why), {}) for fit in task.fits]
 
 
 def _features(tasks: Sequence[Task], dataset: Dataset, run: Runner, bar: Progress) -> Given:
@@ -181,9 +173,8 @@ def _features(tasks: Sequence[Task], dataset: Dataset, run: Runner, bar: Progres
     places = list(wanted.items())
     firsts = [(spec, same[0]) for (spec, _), same in places]
     bar.stage("features", len(places), "images", sum(spec.cost for spec, _ in firsts))
-    for index, features in run(
-        [(compute_features, (spec, np.array(dataset.images[row]), dataset.sha256[row])) for spec, row in firsts]
-    ):
+    jobs = [(compute_features, spec, np.array(dataset.images[row]), dataset.sha256[row]) for spec, row in firsts]
+    for index, features in run(jobs):
         (spec, image), same = places[index]
         if not isinstance(features, Failed) and np.isfinite(features).all():
             stores[spec].write(image, features)

@@ -22,7 +22,7 @@ from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
 from batik_utils.values import Failed
 
-Job = tuple[Callable[..., Any], tuple[Any, ...]]  # a function that workers can import, and its arguments
+Job = tuple[Any, ...]  # a function that workers can import, and its arguments
 Done = Iterator[tuple[int, Any]]  # (index of the job, what it gave or Failed) as they finish
 Runner = Callable[[Sequence[Job]], Done]
 DIED = Failed("its process died (perhaps out of memory)")
@@ -41,7 +41,7 @@ def workers(executor: str = "processes", count: int | None = None) -> Iterator[R
     Raises BatikError for a scheduler that does not answer or has no workers, and for workers with other code.
     """
     if executor == "serial":
-        yield lambda jobs: enumerate(_attempt(keys.identity(), job[0], *job[1]) for job in jobs)
+        yield lambda jobs: (_attempt(keys.identity(), index, *job) for index, job in enumerate(jobs))
     elif executor == "processes":
         count = count or cpu_count()
         # With one job, joblib would stay in this process; a process may die without taking the run with it.
@@ -73,7 +73,7 @@ def _told_apart(attempt: Callable[[Sequence[Job], Sequence[int]], Done], jobs: S
 
 def _local(ahead: int, jobs: Sequence[Job], indices: Sequence[int]) -> Done:
     left, caller = list(indices), keys.identity()
-    calls = (delayed(_indexed)(index, caller, jobs[index][0], *jobs[index][1]) for index in indices)
+    calls = (delayed(_attempt)(caller, index, *jobs[index]) for index in indices)
     try:
         for index, result in Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)(calls):
             left.remove(index)
@@ -100,14 +100,15 @@ def _remote(client: Any, jobs: Sequence[Job], indices: Sequence[int]) -> Done:
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
-        sent = {client.submit(_attempt, caller, jobs[i][0], *map(sendable, jobs[i][1]), pure=False): i for i in indices}
+        sent = {client.submit(_attempt, caller, i, *map(sendable, jobs[i]), pure=False): i for i in indices}
     for future in as_completed(list(sent)):
         error = future.exception() if future.status == "error" else None
         if isinstance(error, BatikError):
             raise error
         if error is not None and not isinstance(error, KilledWorker):
             raise BatikError(f"A Dask worker cannot run batik_utils: {type(error).__name__}: {error}") from None
-        yield sent.pop(future), future.result() if future.status == "finished" else DIED
+        index = sent.pop(future)
+        yield future.result() if future.status == "finished" else (index, DIED)
 
 
 @contextmanager
@@ -129,12 +130,8 @@ def _cluster(address: str) -> Iterator[Any]:
         yield client
 
 
-def _indexed(index: int, *job: Any) -> tuple[int, Any]:
-    return index, _attempt(*job)
-
-
-def _attempt(caller: Mapping[str, str], function: Callable[..., Any], *arguments: Any) -> Any:
-    """function(*arguments) on one thread, or Failed; raises BatikError where this process is not as its caller."""
+def _attempt(caller: Mapping[str, str], index: int, function: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
+    """What a job gives, or Failed; raises BatikError where this process is not as its caller."""
     for name, here in keys.identity().items():
         if here != caller.get(name):
             raise BatikError(
@@ -144,10 +141,10 @@ def _attempt(caller: Mapping[str, str], function: Callable[..., Any], *arguments
     with _ONE_AT_A_TIME, threadpool_limits(1):
         try:
             backend.start()
-            return function(*arguments)
+            return index, function(*arguments)
         except Exception as error:
             text = " ".join(str(error).split())
-            return Failed((text if isinstance(error, BatikError) else f"{type(error).__name__}: {text}")[:300])
+            return index, Failed((text if isinstance(error, BatikError) else f"{type(error).__name__}: {text}")[:300])
 
 
 def _begin(parent: int) -> None:
