@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from batik_utils.files import digest_json
+from batik_utils.cache import digest_json
 
 
 @dataclass(frozen=True)

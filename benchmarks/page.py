@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batik_utils.app.build import build_page
+from batik_utils.cache import write_json
 from batik_utils.data.decode import NotAnImage, open_image, read_image
 from batik_utils.data.obtain import cache_dir, find_photographs
 from batik_utils.deploy import CLASSIFIER
@@ -24,7 +25,6 @@ from batik_utils.deploy.bundle import read_bundle
 from batik_utils.deploy.convert import agreement, ask_keras, ask_litert
 from batik_utils.deploy.make import deployed_network
 from batik_utils.experiment import open_plan, run_plan
-from batik_utils.files import write_json
 from batik_utils.report.analysis import analyse
 from batik_utils.study import ROOT
 

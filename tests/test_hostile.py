@@ -15,9 +15,9 @@ import tiny
 from mutants import look_at
 from PIL import Image
 
+from batik_utils.cache import read_kept, write_kept
 from batik_utils.errors import BatikError
 from batik_utils.experiment import Store, run_plan
-from batik_utils.files import read_kept, write_kept
 from batik_utils.report.freshness import read_json
 from batik_utils.report.pages import read_metrics
 from batik_utils.sample import draw

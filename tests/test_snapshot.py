@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from results_factory import make_dataset, make_results, make_study
 
+from batik_utils.cache import write_kept
 from batik_utils.errors import BatikError
-from batik_utils.files import write_kept
 from batik_utils.report import snapshot
 from batik_utils.report.analysis import Analysis, open_analysis
 from batik_utils.report.freshness import FIGURES

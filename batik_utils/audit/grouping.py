@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.audit.pairs import find_pairs, groups_from_pairs
+from batik_utils.cache import digest_json, digest_source, read_kept, write_kept
 from batik_utils.data import decode
 from batik_utils.data.obtain import cache_dir
-from batik_utils.files import digest_json, digest_source, read_kept, write_kept
 from batik_utils.progress import Progress
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Pair

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import DisjointSet
 
 from batik_utils.audit import grouping
+from batik_utils.cache import atomic, digest, digest_file, digest_json, digest_source, read_kept, write_kept
 from batik_utils.data import decode
 from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.data.obtain import Listed, cache_dir, find_photographs, hash_files, motif_files, published_files
 from batik_utils.errors import BatikError
-from batik_utils.files import atomic, digest, digest_file, digest_json, digest_source, read_kept, write_kept
 from batik_utils.progress import Progress
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Source

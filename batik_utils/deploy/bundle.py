@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from batik_utils.cache import digest
 from batik_utils.errors import BatikError
-from batik_utils.files import digest
 
 _ABOUT, _TRAINING = "classifier.json", "training.f16"
 MOST_BYTES = {_ABOUT: 1 << 24, _TRAINING: 1 << 28}

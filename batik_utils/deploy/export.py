@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from batik_utils.cache import atomic
 from batik_utils.deploy.convert import (
     LEAST_AGREEMENT,
     Pictures,
@@ -27,7 +28,6 @@ from batik_utils.deploy.convert import (
 )
 from batik_utils.deploy.litert import quiet
 from batik_utils.errors import BatikError
-from batik_utils.files import atomic
 
 Form = Literal["litert", "onnx", "saved_model"]
 SUFFIXES: dict[Form, str] = {"litert": ".tflite", "onnx": ".onnx", "saved_model": ""}

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import batik_utils.backend
-from batik_utils.files import digest, digest_json
+from batik_utils.cache import digest, digest_json
 from batik_utils.models.annexe import arithmetic
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.kinds import KINDS

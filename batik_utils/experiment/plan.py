@@ -9,11 +9,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from batik_utils.cache import digest_json
 from batik_utils.data.load import load_dataset
 from batik_utils.data.split import PROTOCOLS, Round
 from batik_utils.experiment import keys
 from batik_utils.experiment.store import Store
-from batik_utils.files import digest_json
 from batik_utils.models.backbones import BACKBONES, Backbone
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.corruptions import CORRUPTIONS

@@ -11,12 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from batik_utils.cache import digest_json
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
 from batik_utils.experiment.plan import Plan
 from batik_utils.experiment.store import FeatureStore, Store
 from batik_utils.experiment.workers import Runner, workers
-from batik_utils.files import digest_json
 from batik_utils.models.features import FeatureSpec, compute_features
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.work import Fitted, Task, Weights, checked

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batik_utils.cache import read_kept, write_kept
 from batik_utils.data.obtain import cache_dir
 from batik_utils.experiment.keys import explain, feature_key
-from batik_utils.files import read_kept, write_kept
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.work import Task
 from batik_utils.values import Fit, FitResult, Hyper, Results

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from batik_utils.files import digest_json
+from batik_utils.cache import digest_json
 from batik_utils.values import Failed, Fit, FitResult, Split
 
 if TYPE_CHECKING:

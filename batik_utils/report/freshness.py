@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from batik_utils.cache import digest, digest_file, digest_json, digest_source, read_kept, write_json, write_kept
 from batik_utils.data.obtain import motif_files
-from batik_utils.files import digest, digest_file, digest_json, digest_source, read_kept, write_json, write_kept
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places
 from batik_utils.plates import load_plates

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
+from batik_utils.cache import write_json
 from batik_utils.deploy.measured import Deployed
-from batik_utils.files import write_json
 from batik_utils.stats.claims import Verdict
 from batik_utils.stats.compare import PublishedComparison
 from batik_utils.stats.intervals import Interval

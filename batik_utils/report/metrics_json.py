@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from batik_utils.files import rounded
+from batik_utils.cache import rounded
 from batik_utils.report.metrics_file import Judged, MetricsFile, Scores
 from batik_utils.report.pages import VERSION
 from batik_utils.stats import metrics as scores

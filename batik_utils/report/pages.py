@@ -12,8 +12,8 @@ from typing import Any, Literal
 import jinja2
 
 from batik_utils import wording as say
+from batik_utils.cache import write_text
 from batik_utils.errors import BatikError
-from batik_utils.files import write_text
 from batik_utils.stats.pareto import pareto_front
 from batik_utils.strict_yaml import read_yaml
 from batik_utils.study import ROOT

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from batik_utils.cache import digest, digest_source
 from batik_utils.errors import BatikError
-from batik_utils.files import digest, digest_source
 from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
 from batik_utils.study import ROOT, Study

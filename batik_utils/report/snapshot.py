@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batik_utils.cache import read_kept
 from batik_utils.errors import BatikError
-from batik_utils.files import read_kept
 
 VARIABLE = "BATIK_SNAPSHOT"
 """The environment variable that tells a notebook's kernel where the snapshot is."""
