@@ -84,12 +84,12 @@ def page(
 @app.command()
 def plan(study: StudyName = FIRST, data: Data = None, settings: Settings = None) -> None:
     """Count the fits that are done, missing or stale, and say why they are stale."""
-    from batik_utils.experiment import Store, open_plan, status
+    from batik_utils.experiment import Store, open_plan
 
     opened = open_plan(study, data, settings or ())
     groups: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     reasons: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for task, row in zip(opened.tasks, status(opened, Store(opened.study.name)), strict=True):
+    for task, row in zip(opened.tasks, Store(opened.study.name).status(opened.tasks), strict=True):
         group = task.fits[0].model, task.fits[0].protocol
         groups[group][row["state"]] += row["fits"]
         reasons[group] |= {row["why"]} - {""}

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from batik_utils.cache import write_text
 from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError, printable
-from batik_utils.files import write_text
 from batik_utils.study import ROOT, Grouped, Published, Study
 from batik_utils.study_file import parse_study, study_names
 from batik_utils.wording import count, listed, motif_names

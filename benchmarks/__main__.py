@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from batik_utils.cache import write_json
 from batik_utils.data.obtain import cache_dir
-from batik_utils.files import write_json
 
 FIT_EPOCHS = 20
 PRECISIONS = ("float32", "bfloat16")

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batik_utils.app.build import build_page
+from batik_utils.cache import write_json
 from batik_utils.data.decode import NotAnImage, open_image, read_image
 from batik_utils.data.obtain import cache_dir, find_photographs
 from batik_utils.deploy import CLASSIFIER
@@ -25,7 +26,6 @@ from batik_utils.deploy.convert import agreement, ask_keras, ask_litert
 from batik_utils.deploy.graph import with_three_outputs
 from batik_utils.deploy.make import train_recommended
 from batik_utils.experiment import open_plan, run_plan
-from batik_utils.files import write_json
 from batik_utils.study import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))

@@ -14,7 +14,7 @@ import yaml
 
 from batik_utils import bootstrap
 from batik_utils.experiment import keys
-from batik_utils.models.kinds import FEATURES, KINDS
+from batik_utils.models.kinds import KINDS
 from batik_utils.study import ROOT
 
 LOCK, LAB = ((ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "requirements-lab.txt"))
@@ -99,9 +99,9 @@ def plain(name: str) -> str:
 
 
 def test_the_lock_in_a_key_names_every_package_that_can_change_a_number():
-    code = {*FEATURES, keys.TASKS, keys.PIXELS[False], *(name for kind in KINDS.values() for name in kind.code)}
+    code = keys.code(keys.FEATURES, *keys.PIXELS.values(), *(name for kind in KINDS.values() for name in kind.code))
     imported = set()
-    for path in [*map(keys.PACKAGE.joinpath, code), *(keys.PACKAGE / keys.PIXELS[True]).glob("*.py")]:
+    for path in map(keys.PACKAGE.joinpath, code):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add(node.module.partition(".")[0])

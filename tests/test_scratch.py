@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
+from batik_utils.cache import digest
 from batik_utils.errors import BatikError
-from batik_utils.files import digest
 from batik_utils.models import train_scratch as room
 from batik_utils.models.corruptions import tamper
 from batik_utils.models.scratch import ARCHITECTURES, build_scratch, initial_weights, side_seen

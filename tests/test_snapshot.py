@@ -1,6 +1,5 @@
 """A snapshot is an analysis with all that it derives; a kernel opens only a whole one that is the user's own."""
 
-import gzip
 import os
 from dataclasses import replace
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from results_factory import make_dataset, make_results, make_study
 
+from batik_utils.cache import write_kept
 from batik_utils.errors import BatikError
 from batik_utils.report import snapshot
 from batik_utils.report.analysis import Analysis, open_analysis
@@ -26,7 +26,7 @@ def kept(tmp_path):
     analysis.clean_features = {"efficientnet_lite2": np.ones((2, 3), np.float32)}.__getitem__
     analysis.models = ["efficientnet_lite2"]
     content = snapshot.dump(analysis, "made")
-    (tmp_path / "snapshot").write_bytes(gzip.compress(content))
+    write_kept(tmp_path / "snapshot", content)
     return tmp_path / "snapshot", analysis, content
 
 

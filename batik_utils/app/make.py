@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from batik_utils.app.build import FOLDER, REFERENCES, build_page
 from batik_utils.app.node import place_of
+from batik_utils.cache import digest_file, digest_json, digest_source, write_bytes
 from batik_utils.deploy.bundle import Bundle, read_bundle
 from batik_utils.errors import BatikError
-from batik_utils.files import digest_file, digest_json, digest_source, write_bytes
 from batik_utils.plates import PLATES
 from batik_utils.study import Study
 

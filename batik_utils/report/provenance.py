@@ -5,8 +5,8 @@ import importlib.metadata
 import platform
 from collections.abc import Collection
 
+from batik_utils.cache import digest, digest_source
 from batik_utils.errors import BatikError
-from batik_utils.files import digest, digest_source
 from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
 from batik_utils.study import ROOT, Study
