@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from batik_utils.plates import load_plates
+from batik_utils.motif_notes import load_plates
 
 REFERENCES = Path(__file__).parents[1] / "report" / "templates" / "refs.bib"
 

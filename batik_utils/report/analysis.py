@@ -16,7 +16,7 @@ from batik_utils.data.split import published_split
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
-from batik_utils.plates import Plate, load_plates
+from batik_utils.motif_notes import Plate, load_plates
 from batik_utils.report import verdicts
 from batik_utils.report.metrics_json import build_metrics
 from batik_utils.report.networks import Layer, layers

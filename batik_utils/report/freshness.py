@@ -14,7 +14,7 @@ from batik_utils.data.obtain import motif_files
 from batik_utils.files import digest, digest_file, digest_json, digest_source, read_sealed, write_json, write_sealed
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places
-from batik_utils.plates import load_plates
+from batik_utils.motif_notes import load_plates
 from batik_utils.study import ROOT, Study
 
 _TEMPLATES = ("math", "pandoc.", "refs.", "report.css", "report.html", "report.lua", "report.typ")
@@ -25,7 +25,7 @@ FIGURES = ("batik_utils/figures/", "batik_utils/report/display.py", "batik_utils
 FACES = (
     *(
         f"batik_utils/{name}.py"
-        for name in ("bootstrap", "cli", "newstudy", "report/watch", "deploy/predict", "deploy/export")
+        for name in ("cli", "new_study", "report/watch", "deploy/predict", "deploy/export")
     ),
     "batik_utils/app/",
     *(f"batik_utils/report/templates/{name}" for name in ("index.", "readme.")),
