@@ -149,7 +149,7 @@ def audit(
     """List near-duplicates, altered files, and files that are not images."""
     from batik_utils.audit import audit_report
     from batik_utils.dataset import load_dataset
-    from batik_utils.newstudy import draft
+    from batik_utils.new_study import draft
 
     chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
     found = audit_report(chosen, load_dataset(chosen, data))
@@ -267,7 +267,7 @@ def new(
     data: Annotated[Path, typer.Argument(help="Folder with one folder of pictures per motif.")],
 ) -> None:
     """Write a study of your own pictures, and say what it will cost."""
-    from batik_utils.newstudy import new_study
+    from batik_utils.new_study import new_study
 
     for line in new_study(name, data):
         out.print(escape(line))

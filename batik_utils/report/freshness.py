@@ -14,12 +14,12 @@ from batik_utils.cache import digest, digest_file, digest_json, digest_source, r
 from batik_utils.data.obtain import motif_files
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places
-from batik_utils.plates import load_plates
+from batik_utils.motif_notes import load_plates
 from batik_utils.study import ROOT, Study
 
 TEMPLATES = "batik_utils/report/templates/"
 FACES = (
-    *(f"batik_utils/{name}" for name in ("bootstrap.py", "cli.py", "newstudy", "app/", "deploy/predict.py")),
+    *(f"batik_utils/{name}" for name in ("cli.py", "new_study", "app/", "deploy/predict.py")),
     *(f"{TEMPLATES}{name}" for name in ("index.", "readme.")),
 )
 """What changes nothing in a report: how it is asked for, and what is made of it."""
@@ -132,10 +132,3 @@ class Kept:
         write_kept(self.path(sort, key), content)
         for path in sorted(self.folder.glob(f"{sort}.*"), key=lambda p: -p.stat().st_mtime_ns)[self.most :]:
             path.unlink(missing_ok=True)
-
-
-def unpacked(path: Path) -> bytes | None:
-    """The content of a kept file, by gzip's own check; None where there is none or it is damaged."""
-    with contextlib.suppress(OSError, EOFError, zlib.error):
-        return gzip.decompress(path.read_bytes())
-    return None

@@ -72,7 +72,7 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
         "scratch on these pictures alone?"
     )
     values["question"] = textwrap.fill(question, 118, initial_indent="  ", subsequent_indent="  ")
-    template = Path(__file__).with_name("newstudy.yaml.j2").read_text(encoding="utf-8")
+    template = Path(__file__).with_name("new_study.yaml.j2").read_text(encoding="utf-8")
     text = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(template).render(values)
     write_text(root / "studies" / f"{name}.yaml", text)
     each = f"{counts.min():,}" + (f" to {counts.max():,}" if counts.min() < counts.max() else "")
