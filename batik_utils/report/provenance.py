@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,13 @@ def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
     ]
 
 
-def repetitions(study: Study, models: Collection[str] | None = None) -> str:
-    """How often grouped cross-validation is repeated for each model, or each of these, as words."""
+def repetitions(study: Study) -> str:
+    """How often grouped cross-validation is repeated for each model, as words."""
     often: dict[str, list[str]] = {}
-    for name, model in study.models.items():
-        if models is None or name in models:
-            t = KINDS[model.kind].repetition(study)
-            words = f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"
-            often.setdefault(words, []).append(model.title)
+    for model in study.models.values():
+        t = KINDS[model.kind].repetition(study)
+        words = f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"
+        often.setdefault(words, []).append(model.title)
     return "; ".join(f"{words} of {listed(titles)}" for words, titles in often.items())
 
 
