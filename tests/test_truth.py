@@ -219,9 +219,7 @@ def test_a_verdict_that_whole_sources_do_not_bear_out_is_told_of(apart):
     assert (texture, recipe, list(over)) == ("Texture", "Recipe", ["Texture"])
     said = "With pictures of one source kept together, Recipe has not been shown to know more than Texture."
     assert [bool(c.declared) for c in over.values()] == [apart == 0.9]
-    assert (lessons.worth_elsewhere("Recipe", *analysis.standings("sources", beaten=True)[1][1:]) == said) is (
-        apart == 0.5
-    )
+    assert (lessons.worth_elsewhere("Recipe", *how, over) == said) is (apart == 0.5)
 
 
 def test_what_costs_next_to_nothing_is_set_against_both_models_of_the_verdict():

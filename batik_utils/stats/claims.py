@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from batik_utils.stats.compare import holm
-from batik_utils.stats.intervals import LEVEL, Interval, wilson
+from batik_utils.stats.intervals import LEVEL, Interval, holm, wilson
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
 from batik_utils.stats.scores import METRICS, SMALLEST, PublishedSummary, grouped_interval, macro_f1, published_summary
 from batik_utils.study import Claim, PretrainedModel, Study
