@@ -25,7 +25,7 @@ FIGURES = ("batik_utils/figures/", "batik_utils/report/display.py", "batik_utils
 FACES = (
     *(
         f"batik_utils/{name}.py"
-        for name in ("cli", "new_study", "report/watch", "deploy/predict", "deploy/export")
+        for name in ("cli", "new_study", "deploy/predict", "deploy/export")
     ),
     "batik_utils/app/",
     *(f"batik_utils/report/templates/{name}" for name in ("index.", "readme.")),
