@@ -62,7 +62,7 @@ watch: $(READY) ## Build a report again whenever a notebook, code or a study is 
 test: $(READY) ## Run the tests (one of them builds a tiny report)
 	@$(BIN)/python -m pytest
 
-bench: $(READY) ## Measure the seeds' way against ours, in one run
+bench: $(READY) ## Measure the seeds' way, plain Keras and ours, in one run
 	@$(BIN)/python -m benchmarks "$(STUDY)"
 
 lab: $(VENV)/.lab ## Open the notebooks in JupyterLab, kernel ready
