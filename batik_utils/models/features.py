@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from batik_utils.files import read_sealed, write_sealed
 from batik_utils.models.backbones import Backbone
-from batik_utils.models.recipes import Extractor
+from batik_utils.models.extract import Extractor
 from batik_utils.study import Augmentation
 
 
