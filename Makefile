@@ -52,7 +52,7 @@ new: $(READY) ## Write a study of your own pictures, one folder per class: NAME=
 	@$(BIN)/batik new "$(NAME)" "$(DATA)"
 
 watch: $(READY) ## Build a report again whenever a notebook, code or a study is saved: STUDY=…
-	@$(BIN)/batik watch "$(STUDY)" $(WITH)
+	@$(BIN)/watchfiles --target-type command '$(BIN)/batik report "$(STUDY)" $(WITH)' batik_utils notebooks studies $(DATA)
 
 test: $(READY) ## Run the tests (one of them builds a tiny report)
 	@$(BIN)/python -m pytest

@@ -58,15 +58,6 @@ def report(
             out.print(escape(str(path)))
 
 
-@app.command()
-def watch(study: StudyName = FIRST, data: Data = None, settings: Settings = None) -> None:
-    """Build a study's report again whenever code, a notebook or a study is saved; Ctrl-C ends it."""
-    from batik_utils.report.watch import watch_report
-
-    given = [word for setting in settings or () for word in ("--set", setting)]
-    watch_report([study, *(["--data", str(data)] if data else []), *given], [data] if data else [])
-
-
 @app.command("app")
 def page(
     study: StudyName = FIRST,
@@ -157,7 +148,7 @@ def audit(
 ) -> None:
     """List near-duplicates, altered files, and files that are not images."""
     from batik_utils.audit import audit_report
-    from batik_utils.data.load import load_dataset
+    from batik_utils.dataset import load_dataset
     from batik_utils.newstudy import draft
 
     chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
@@ -184,8 +175,8 @@ def audit(
 def sources(study: StudyName = FIRST, data: Data = None) -> None:
     """Propose which pictures come from one source: contact sheets to look at, YAML to keep what they confirm."""
     from batik_utils.audit.sources import contact_sheet, propose_sources
-    from batik_utils.data.load import load_dataset
     from batik_utils.data.obtain import cache_dir, find_photographs
+    from batik_utils.dataset import load_dataset
 
     chosen = load_study(study)
     if chosen.data == "sample":
@@ -242,30 +233,25 @@ def diff(
 @app.command()
 def export(
     study: StudyName = FIRST,
-    form: Annotated[str, typer.Option("--format", help="litert, onnx or saved_model.")] = "litert",
-    precision: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "float32",
-    to: Annotated[Path | None, typer.Option(help="The file to write, or the folder of a saved_model.")] = None,
+    to: Annotated[Path | None, typer.Option(help="The .keras file to write; STUDY.keras if not given.")] = None,
     data: Data = None,
     settings: Settings = None,
 ) -> None:
-    """Write the recommended model for other programs, once it says what Keras says."""
-    from batik_utils.deploy.convert import PRECISIONS
-    from batik_utils.deploy.export import SUFFIXES, demand
-    from batik_utils.deploy.export import export as write
-
-    for name, value, known in (("format", form, SUFFIXES), ("precision", precision, PRECISIONS)):
-        if value not in known:
-            raise BatikError(f"--{name} is one of {', '.join(known)}, not {value!r}.")
-    place = to or Path(f"{load_study(study).name}-{precision}{SUFFIXES[form]}")  # type: ignore[index]
-    demand(form, precision, place)  # type: ignore[arg-type]
-    from batik_utils.deploy.make import deployed_network, spread
+    """Write the recommended model, trained on every picture, for other programs: a Keras file."""
+    place = to or Path(f"{load_study(study).name}.keras")
+    if place.suffix != ".keras":
+        raise BatikError(f"A Keras file's name ends in .keras, not as {place} does.")
+    if place.exists():
+        raise BatikError(f"{place} is there already; name another place with --to.")
+    from batik_utils.deploy.convert import write_keras
+    from batik_utils.deploy.make import spread, train_recommended
     from batik_utils.experiment import open_plan, run_plan
-    from batik_utils.report.analysis import analyse
 
     plan = open_plan(study, data, settings or ())
     results = run_plan(plan, retry=False)
-    _, _, network = deployed_network(plan, results, analyse(plan, results).metrics)
-    out.print(escape(write(network.answers, spread(plan.dataset.images), form, precision, place)))  # type: ignore[arg-type]
+    found = train_recommended(plan, results)
+    write_keras(found.network, spread(plan.dataset.images), place)
+    out.print(escape(f"{place}: {found.name}; divide its logits by {found.temperature:.3f} to calibrate it"))
 
 
 @app.command()

@@ -48,7 +48,7 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     """
     from jinja2 import Environment, StrictUndefined
 
-    from batik_utils.data.load import load_dataset
+    from batik_utils.dataset import load_dataset
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) or name in {"photographs", "motifs"}:
         raise BatikError(f"A study's name is of small letters, digits and hyphens, such as my-cloth, not {name!r}.")

@@ -22,10 +22,10 @@ from batik_utils.data.obtain import cache_dir, find_photographs
 from batik_utils.deploy import CLASSIFIER
 from batik_utils.deploy.bundle import read_bundle
 from batik_utils.deploy.convert import agreement, ask_keras, ask_litert
-from batik_utils.deploy.make import deployed_network
+from batik_utils.deploy.graph import with_three_outputs
+from batik_utils.deploy.make import train_recommended
 from batik_utils.experiment import open_plan, run_plan
 from batik_utils.files import write_json
-from batik_utils.report.analysis import analyse
 from batik_utils.study import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -53,10 +53,11 @@ def main() -> None:
         files = pictures(given.folder or find_photographs(None, ["batik-bali"])[0], given.pictures, folder)
         with Image.open(files[0]) as first:
             first.convert("RGB").resize((4000, 3000)).save(large, quality=92)
-        arrays = np.stack([read_image(f, bundle.about.size, bundle.about.resize)[0] for f in files])
+        arrays = np.stack([read_image(f, **dict(bundle.about.image))[0] for f in files])
         plan = open_plan(given.study)
         results = run_plan(plan, retry=False)
-        _, _, network = deployed_network(plan, results, analyse(plan, results).metrics)
+        made = train_recommended(plan, results)
+        network = with_three_outputs(made.network, made.temperature)
         python = {
             "LiteRT": ask_litert(bundle.model, arrays)["probabilities"],
             "Keras": ask_keras(network, arrays)["probabilities"],

@@ -1,6 +1,6 @@
 """The pictures that every measurement uses: a study's own, or the procedural sample where they are not at hand."""
 
-from batik_utils.data.load import load_dataset
+from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.models.work import Task
 from batik_utils.study import Study

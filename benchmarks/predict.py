@@ -58,7 +58,7 @@ def main() -> None:
     asked = parser.parse_args()
     from batik_utils.deploy.bundle import read_bundle
 
-    size = read_bundle(asked.model).about.size
+    size = read_bundle(asked.model).about.image.size
     names = [str(path) for path in sorted(asked.folder.rglob("*")) if path.is_file()][: asked.count]
     first = min(command(asked.model, names[:1])[0] for _ in range(5))
     seconds, answers = command(asked.model, names)

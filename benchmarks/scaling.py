@@ -11,8 +11,8 @@ from unittest.mock import patch
 from rich.console import Console
 from rich.table import Table
 
-from batik_utils.data.load import load_dataset
 from batik_utils.data.obtain import published_files
+from batik_utils.dataset import load_dataset
 from batik_utils.experiment import make_plan, run_plan
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study

@@ -20,7 +20,7 @@ from batik_utils.stats.compare import (
     shared_folds,
 )
 from batik_utils.stats.intervals import corrected_error
-from batik_utils.stats.metrics import fold_scores
+from batik_utils.stats.scores import fold_scores
 from batik_utils.values import Results
 
 

@@ -16,7 +16,7 @@ from batik_utils.errors import BatikError
 from batik_utils.experiment import run_plan
 from batik_utils.files import read_sealed_json, write_sealed
 from batik_utils.report.freshness import read_json
-from batik_utils.report.pages import read_metrics
+from batik_utils.report.metrics import read_metrics
 from batik_utils.sample import draw
 from batik_utils.strict_yaml import read_yaml
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batik_utils.app.build import FOLDER, build_page
+from batik_utils.app.build import FOLDER, REFERENCES, build_page
 from batik_utils.app.node import place_of
-from batik_utils.app.plates import REFERENCES
 from batik_utils.deploy.bundle import Bundle, read_bundle
 from batik_utils.errors import BatikError
 from batik_utils.files import digest_file, digest_json, digest_source, write_bytes
@@ -55,7 +54,7 @@ def _stamp(model: Path) -> str:
 
 
 def _pictures(study: Study, bundle: Bundle, data: Path | None) -> Callable[[int], NDArray[np.uint8]]:
-    from batik_utils.data.load import load_dataset
+    from batik_utils.dataset import load_dataset
 
     dataset = load_dataset(study, data)
     places = {path: i for i, path in enumerate(dataset.paths)}

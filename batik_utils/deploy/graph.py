@@ -11,7 +11,7 @@ import keras
 from keras import layers, ops
 
 from batik_utils.models.train_small import ask_all_views
-from batik_utils.stats.metrics import SMALLEST
+from batik_utils.stats.scores import SMALLEST
 
 
 def with_three_outputs(network: Any, temperature: float) -> Any:

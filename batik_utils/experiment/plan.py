@@ -9,10 +9,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from batik_utils.data.load import load_dataset
 from batik_utils.data.split import PROTOCOLS, Round
+from batik_utils.dataset import load_dataset
 from batik_utils.experiment import keys
-from batik_utils.experiment.choose import choose
 from batik_utils.experiment.store import Store
 from batik_utils.files import digest_json
 from batik_utils.models.backbones import BACKBONES, Backbone
@@ -21,6 +20,7 @@ from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.kinds import FEATURES, KINDS
 from batik_utils.models.work import Task
+from batik_utils.stats.search import chosen_setting
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, Hyper, Results
@@ -107,7 +107,7 @@ def make_plan(
                     tried = list(make.tried(part)) if model.search else []
                     tasks += tried
                     if tried:
-                        chosen = choose(done, name) if _complete(tried, done, settle) else None
+                        chosen = chosen_setting(done, name) if _complete(tried, done, settle) else None
                 elif hyper := chosen if part.setting == "chosen" else make.own:
                     tasks += make.tasks(part, hyper, part.seeds)
                 else:

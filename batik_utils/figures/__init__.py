@@ -2,7 +2,6 @@
 # ruff: noqa: F401, I001
 
 from batik_utils.figures.data import file_sizes, motif_colours
-from batik_utils.figures.deployed import deletion_curves
 from batik_utils.figures.drawings import motif_drawings
 from batik_utils.figures.flow import method_flow
 from batik_utils.figures.grouped import choice_figure, corruption_figure, feature_map, fold_dots, learning_curve

@@ -25,7 +25,7 @@ from batik_utils.figures.style import (
     place_names,
     ranked,
 )
-from batik_utils.stats.pareto import pareto_front
+from batik_utils.stats.scores import pareto_front
 from batik_utils.wording import number, percent, probability, signed_points
 
 FITS = "the fits of grouped cross-validation"

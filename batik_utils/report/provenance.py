@@ -1,14 +1,9 @@
-"""What a report was made from (the same for the same inputs), and what a run was like (never the same)."""
+"""What a report was made from: the same for the same inputs."""
 
 import contextlib
 import importlib.metadata
-import os
 import platform
-import sys
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection
 
 from batik_utils.errors import BatikError
 from batik_utils.files import digest, digest_source
@@ -60,34 +55,3 @@ def repetitions(study: Study, models: Collection[str] | None = None) -> str:
             words = f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"
             often.setdefault(words, []).append(model.title)
     return "; ".join(f"{words} of {listed(titles)}" for words, titles in often.items())
-
-
-def run_record(study: Study, dataset: Dataset, seconds: Mapping[str, float], **more: Any) -> dict[str, Any]:
-    """What differs from run to run, for run.json: date, machine, memory, minutes by stage; and more, as it is."""
-    return {
-        "study": study.name,
-        "data": dataset.source.description,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
-        "minutes": {stage: round(s / 60, 2) for stage, s in seconds.items()},
-        "minutes_total": round(sum(seconds.values()) / 60, 2),
-        "peak_memory_mb": _peak_memory_mb(),
-    } | more
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return platform.processor() or platform.machine()
-
-
-def _peak_memory_mb() -> dict[str, float] | None:
-    """The main process, and the largest of its children (fits and notebooks run in those)."""
-    with contextlib.suppress(ImportError):  # Windows has no such module
-        import resource
-
-        unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # bytes there, kibibytes elsewhere
-        who = {"main": resource.RUSAGE_SELF, "largest_child": resource.RUSAGE_CHILDREN}
-        return {name: round(resource.getrusage(which).ru_maxrss / unit, 1) for name, which in who.items()}
-    return None

@@ -1,7 +1,7 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import recall_score, top_k_accuracy_score
 
 from batik_utils import wording as say
-from batik_utils.experiment.choose import ranking
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
+from batik_utils.stats.claims import SHUFFLED_SCORES, ClaimRow
 from batik_utils.stats.compare import Comparison, PublishedComparison
-from batik_utils.stats.disputed import disputed
 from batik_utils.stats.intervals import wilson
-from batik_utils.stats.metrics import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
+from batik_utils.stats.mistakes import disputed
+from batik_utils.stats.scores import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
+from batik_utils.stats.search import ranking
 from batik_utils.study import Augmentation, RecipeModel
 from batik_utils.values import Dataset, FitResult
 
@@ -106,6 +107,30 @@ def mcnemar_table(analysis: Analysis, comparisons: Sequence[PublishedComparison]
     return frame(
         f"A; B; only A right; only B right; {name}, median seeds; {name}, over seeds; seeds with p < 0.05", rows
     )
+
+
+def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
+    """The claims table as short text; scores of the shuffled reports' motifs are left out."""
+    out = []
+    for r in rows:
+        if r.metric in SHUFFLED_SCORES:
+            continue
+        show, ours = _shown_as(r), "–"
+        if r.published:
+            low, high = r.published.range
+            band = say.percent_range(say.Band(low, high)) if show is say.percent else f"{show(low)}–{show(high)}"
+            ours = f"{show(r.published.median)} ({band})"
+        value = say.of_images(r.value, r.n) if r.metric == "ten_images" and r.n else show(r.value)
+        shown = f"about {value} (read off)" if r.read_off else value
+        grouped = "–" if r.grouped is None else show(r.grouped.value)
+        out.append((r.what, shown, ours, grouped, f"**{r.verdict}**", r.reason))
+    return frame("claim; published; ours, same split; ours, grouped; verdict; why", out)
+
+
+def _shown_as(row: ClaimRow) -> Callable[[float], str]:
+    if row.metric.endswith("images") and row.metric != "ten_images":
+        return partial(say.number, decimals=0)
+    return partial(say.number, decimals=3) if row.metric in {"loss", "train_loss", "macro_f1"} else say.percent
 
 
 def search_frame(analysis: Analysis) -> pd.DataFrame:

@@ -25,6 +25,8 @@ class Interval:
     high: float
     n: int
     """How many things it was computed from: images, or fold scores for Nadeau-Bengio."""
+    method: str = ""
+    """By which it is made, such as "wilson"."""
 
     def __contains__(self, other: float) -> bool:
         return self.low <= other <= self.high
@@ -39,7 +41,7 @@ def wilson(correct: float, n: int) -> Interval:
     if n < 1 or not 0 <= correct <= n:
         raise BatikError(f"A proportion of {correct} out of {n} has no interval.")
     low, high = proportion_confint(correct, n, alpha=1 - LEVEL, method="wilson")
-    return Interval(correct / n, float(low), float(high), n)
+    return Interval(correct / n, float(low), float(high), n, "wilson")
 
 
 def corrected_error(values: ArrayLike, folds: int) -> float:
@@ -62,7 +64,7 @@ def nadeau_bengio(values: ArrayLike, folds: int) -> Interval:
         raise BatikError(f"An interval needs at least two fold scores, not {len(scores)}.")
     mean = float(scores.mean())
     reach = float(stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1)) * corrected_error(scores, folds)
-    return Interval(mean, mean - reach, mean + reach, len(scores))
+    return Interval(mean, mean - reach, mean + reach, len(scores), "nadeau-bengio")
 
 
 def mean_interval(values: ArrayLike) -> Interval:
