@@ -215,7 +215,7 @@ def test_a_verdict_that_whole_sources_do_not_bear_out_is_told_of(apart):
     fits = [make_results(found, repeats=5, folds=3, protocol=p, **common) for p, found in reached.items()]
     analysis = Analysis(made.study, made.dataset, Results(tuple(r for part in fits for r in part)))
     assert analysis.head.declared and [c.declared for c in analysis.comparisons_by_source] == [apart == 0.9]
-    (texture, *_), (recipe, *_how, over) = analysis.standings("sources", beaten=True)
+    (texture, *_), (recipe, *how, over) = analysis.standings("sources", beaten=True)
     assert (texture, recipe, list(over)) == ("Texture", "Recipe", ["Texture"])
     said = "With pictures of one source kept together, Recipe has not been shown to know more than Texture."
     assert [bool(c.declared) for c in over.values()] == [apart == 0.9]

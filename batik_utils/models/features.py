@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.models.backbones import Backbone
-from batik_utils.models.recipes import Extractor
+from batik_utils.models.extract import Extractor
 from batik_utils.study import Augmentation
 
 

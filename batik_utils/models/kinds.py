@@ -19,8 +19,8 @@ from batik_utils.errors import BatikError
 from batik_utils.models.backbones import BACKBONES, Backbone, backbone
 from batik_utils.models.baselines import BaselineModel, baseline_inputs, fit_baselines
 from batik_utils.models.corruptions import CORRUPTIONS
+from batik_utils.models.extract import Extractor
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.recipes import Extractor
 from batik_utils.models.work import Fitted, M, Pair, Task, Weights, steps_per_epoch
 from batik_utils.study import Augmentation, PretrainedModel, RecipeModel, Repetition, ScratchModel, Study
 from batik_utils.values import Dataset
@@ -197,7 +197,7 @@ class Pretrained(Kind[PretrainedModel]):
 class Recipe(Kind[RecipeModel]):
     """Frozen features, from networks or not, pooled in several ways, and a linear head: chosen inside each fit."""
 
-    code = ("models/nested.py",)
+    code = ("models/recipe.py",)
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained.model_copy(update={"seeds": 1})
@@ -206,13 +206,13 @@ class Recipe(Kind[RecipeModel]):
         return model.settings * model.inner_folds * (5e-3 + 8e-8 * rows**2)
 
     def inputs(self, task: Task[RecipeModel], dataset: Dataset, features: Any) -> NDArray[np.float32]:
-        from batik_utils.models.nested import gram_matrices
+        from batik_utils.models.recipe import gram_matrices
 
         assert task.features is not None and isinstance(task.features.backbone, Extractor)
         return gram_matrices(features, task.features.backbone)
 
     def fit(self, task: Task[RecipeModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        from batik_utils.models.nested import fit_recipe
+        from batik_utils.models.recipe import fit_recipe
 
         return fit_recipe(task, paths, inputs)
 
@@ -246,7 +246,7 @@ class Recipe(Kind[RecipeModel]):
         return all(part.backbone for part in model.parts.values())
 
     def deployed(self, task: Task[RecipeModel], weights: Any, features: Any) -> Weights:
-        from batik_utils.models.nested import primal_weights
+        from batik_utils.models.recipe import primal_weights
 
         return primal_weights(task, weights, features)
 
