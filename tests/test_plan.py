@@ -229,12 +229,6 @@ def test_a_key_covers_every_module_that_its_numbers_are_made_of(code):
     assert not {name for name in code if name.startswith(("report", "cli", "models/kinds"))}
 
 
-def test_results_without_the_annexe_have_other_keys(monkeypatch):
-    helped = {t.slug: t.key for t in tiny.plan().tasks}
-    monkeypatch.setenv("BATIK_PLAIN", "1")
-    assert not set(helped.values()) & {t.key for t in tiny.plan().tasks}
-
-
 def test_every_kind_describes_itself():
     for model in [*tiny.study().models.values(), *BASELINES.values()]:
         said = KINDS[model.kind].describe(model)

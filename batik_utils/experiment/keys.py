@@ -18,7 +18,6 @@ import numpy as np
 
 import batik_utils.backend
 from batik_utils.files import digest_json, digest_source
-from batik_utils.models.annexe import arithmetic
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.kinds import FEATURES, KINDS
 from batik_utils.study import ROOT
@@ -61,7 +60,9 @@ def code_sha256() -> str:
 def identity() -> dict[str, str]:
     """What a worker must have in common with its caller: code, backend and the versions of what computes."""
     packages = ("keras", "numpy", os.environ["KERAS_BACKEND"])
-    return {"batik_utils": code_sha256()[:16], "backend": arithmetic()} | {p: _version(p) for p in packages}
+    return {"batik_utils": code_sha256()[:16], "backend": os.environ["KERAS_BACKEND"]} | {
+        p: _version(p) for p in packages
+    }
 
 
 def _version(package: str) -> str:
@@ -76,7 +77,7 @@ def task_parts(code: Iterable[str], dataset: Dataset, parameters: Mapping[str, A
     return {
         "code": {name: _source(name) for name in (*code, TASKS, PIXELS[dataset.source.is_drawn])},
         # Through JSON, so that a tuple equals the list that it is read back as.
-        "parameters": json.loads(json.dumps({**parameters, "backend": arithmetic()})),
+        "parameters": json.loads(json.dumps({**parameters, "backend": os.environ["KERAS_BACKEND"]})),
         "data": dataset.fingerprint,
         "lock": lock(),
     }
@@ -87,7 +88,7 @@ def feature_key(spec: FeatureSpec) -> str:
     parts = [
         {name: _source(name) for name in ("backend.py", *FEATURES)},
         [spec.backbone.name, spec.backbone.weights_sha256(), spec.size, spec.views, list(spec.corruptions)],
-        [spec.augmentation.model_dump(), arithmetic(), lock()],
+        [spec.augmentation.model_dump(), os.environ["KERAS_BACKEND"], lock()],
     ]
     return f"{spec.backbone.name}-{spec.size}-{digest_json(parts)[:16]}"
 
