@@ -247,12 +247,6 @@ def test_only_what_runs_is_in_a_key(tmp_path, monkeypatch):
     keys._file.cache_clear()
 
 
-def test_results_without_the_annexe_have_other_keys(monkeypatch):
-    helped = {t.slug: t.key for t in tiny.plan().tasks}
-    monkeypatch.setenv("BATIK_PLAIN", "1")
-    assert not set(helped.values()) & {t.key for t in tiny.plan().tasks}
-
-
 def test_every_kind_describes_itself():
     for model in [*tiny.study().models.values(), *BASELINES.values()]:
         said = KINDS[model.kind].describe(model)

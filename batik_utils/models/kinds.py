@@ -7,7 +7,6 @@ itself: the arithmetic is in the files that `code` names, so that this file's wo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
@@ -21,11 +20,11 @@ from batik_utils.models.baselines import BaselineModel, baseline_inputs, fit_bas
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.extract import Extractor
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.work import Fitted, M, Pair, Task, Weights, steps_per_epoch
+from batik_utils.models.work import Fitted, M, Pair, Task, Weights
 from batik_utils.study import Augmentation, PretrainedModel, RecipeModel, Repetition, ScratchModel, Study
 from batik_utils.values import Dataset
 
-BATCHED = 10  # heads trained together at most: of 5, 10 and 25, 10 took the least processor time per head
+HEADS = 10  # trained in one job, which reads their features once
 
 
 def _named(name: str) -> str:
@@ -78,7 +77,7 @@ class Kind(ABC, Generic[M]):
         return None
 
     def together(self, pairs: Sequence[Pair], model: M) -> list[list[Pair]]:
-        """The fits cut into those that are done in one go; nothing else may, or a rounding would depend on it."""
+        """The fits cut into those that are done in one job."""
         return [[pair] for pair in pairs]
 
     def describe(self, model: M) -> Description:
@@ -180,10 +179,7 @@ class Pretrained(Kind[PretrainedModel]):
         return FeatureSpec(found, study.image.size, model.augmentation, views, _corruptions(study))
 
     def together(self, pairs: Sequence[Pair], model: PretrainedModel) -> list[list[Pair]]:
-        by_steps: dict[int, list[Pair]] = defaultdict(list)
-        for pair in pairs:  # train_heads says why
-            by_steps[steps_per_epoch(len(pair[1].train), model.batch_size)].append(pair)
-        return [alike[i : i + BATCHED] for _, alike in sorted(by_steps.items()) for i in range(0, len(alike), BATCHED)]
+        return [list(pairs[i : i + HEADS]) for i in range(0, len(pairs), HEADS)]
 
     def weights_sha256(self, model: PretrainedModel) -> str:
         return backbone(model.backbone).weights_sha256()
