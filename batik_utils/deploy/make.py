@@ -125,6 +125,7 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
         motifs=list(dataset.motifs),
         image=image,
         temperature=round(temperature, 6),
+        evidence="exact" if "evidence" in said else "occlusion",
         accuracy=_accuracy(shared_folds(results, *study.compare), name, "grouped"),
         sources_accuracy=_accuracy(results, name, "sources"),
         gate=gate,
