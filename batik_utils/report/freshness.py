@@ -25,8 +25,11 @@ FACES = (
 """What changes nothing in a report: how it is asked for, and what is made of it."""
 FIGURES = ("batik_utils/figures/", f"{TEMPLATES}report.mplstyle")
 """What only notebooks draw with: no figure is kept with the results."""
-PAGES = ("batik_utils/report/export.py", TEMPLATES)
-"""What only pages depend on, not what the notebooks show."""
+PAGES = (
+    "batik_utils/report/export.py",
+    *(f"{TEMPLATES}{name}" for name in ("math", "model-card.", "pandoc.", "refs.", "report.")),
+)
+"""What only pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
 NOTEBOOKS = "notebooks/"
 
 
