@@ -1,6 +1,5 @@
 """The `batik` command; each subcommand imports what it needs, so that a quick answer stays quick."""
 
-import json
 import os
 import re
 import shutil
@@ -56,15 +55,6 @@ def report(
     for path in (p / name for p in (folder, reports / PRIVATE / folder.name) for name in ("report.html", "report.pdf")):
         if path.is_file():
             out.print(escape(str(path)))
-
-
-@app.command()
-def watch(study: StudyName = FIRST, data: Data = None, settings: Settings = None) -> None:
-    """Build a study's report again whenever code, a notebook or a study is saved; Ctrl-C ends it."""
-    from batik_utils.report.watch import watch_report
-
-    given = [word for setting in settings or () for word in ("--set", setting)]
-    watch_report([study, *(["--data", str(data)] if data else []), *given], [data] if data else [])
 
 
 @app.command("app")
@@ -153,29 +143,21 @@ def audit(
         str | None, typer.Argument(help="A study; without one, every folder of --data is a motif.")
     ] = None,
     data: Data = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List near-duplicates, altered files, and files that are not images."""
     from batik_utils.audit import audit_report
-    from batik_utils.data.load import load_dataset
-    from batik_utils.newstudy import draft
+    from batik_utils.dataset import load_dataset
+    from batik_utils.new_study import draft
 
     chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
     found = audit_report(chosen, load_dataset(chosen, data))
-    if as_json:
-        sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-        return
     places, files = {True: ", in two folders", False: ""}, found["integrity"]
-    oddities = {
-        "Pairs of near-duplicates": [
-            f"{p['a']} and {p['b']}: {p['kind']}{places[p['labels_differ']]}" for p in found["pairs"]
-        ],
-        "Files altered since they were published": files["altered_files"],
-        "Files whose name ends like another format's": files["wrong_extension"],
-        "Files that are not used": [f"{item['path']}: {item['reason']}" for item in found["skipped"]],
-    }
-    if not any(files[status] for status in ("identical", "altered")):
-        del oddities["Files altered since they were published"]
+    copies = [f"{p['a']} and {p['b']}: {p['kind']}{places[p['labels_differ']]}" for p in found["pairs"]]
+    oddities = {"Pairs of near-duplicates": copies}
+    if files["identical"] or files["altered"]:
+        oddities["Files altered since they were published"] = files["altered_files"]
+    oddities["Files whose name ends like another format's"] = files["wrong_extension"]
+    oddities["Files that are not used"] = [f"{item['path']}: {item['reason']}" for item in found["skipped"]]
     for title, lines in oddities.items():
         out.print(escape("\n  ".join([f"{title}: {len(lines):,}", *lines])))
 
@@ -184,8 +166,8 @@ def audit(
 def sources(study: StudyName = FIRST, data: Data = None) -> None:
     """Propose which pictures come from one source: contact sheets to look at, YAML to keep what they confirm."""
     from batik_utils.audit.sources import contact_sheet, propose_sources
-    from batik_utils.data.load import load_dataset
     from batik_utils.data.obtain import cache_dir, find_photographs
+    from batik_utils.dataset import load_dataset
 
     chosen = load_study(study)
     if chosen.data == "sample":
@@ -242,30 +224,25 @@ def diff(
 @app.command()
 def export(
     study: StudyName = FIRST,
-    form: Annotated[str, typer.Option("--format", help="litert, onnx or saved_model.")] = "litert",
-    precision: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "float32",
-    to: Annotated[Path | None, typer.Option(help="The file to write, or the folder of a saved_model.")] = None,
+    to: Annotated[Path | None, typer.Option(help="The .keras file to write; STUDY.keras if not given.")] = None,
     data: Data = None,
     settings: Settings = None,
 ) -> None:
-    """Write the recommended model for other programs, once it says what Keras says."""
-    from batik_utils.deploy.convert import PRECISIONS
-    from batik_utils.deploy.export import SUFFIXES, demand
-    from batik_utils.deploy.export import export as write
-
-    for name, value, known in (("format", form, SUFFIXES), ("precision", precision, PRECISIONS)):
-        if value not in known:
-            raise BatikError(f"--{name} is one of {', '.join(known)}, not {value!r}.")
-    place = to or Path(f"{load_study(study).name}-{precision}{SUFFIXES[form]}")  # type: ignore[index]
-    demand(form, precision, place)  # type: ignore[arg-type]
-    from batik_utils.deploy.make import deployed_network, spread
+    """Write the recommended model, trained on every picture, for other programs: a Keras file."""
+    place = to or Path(f"{load_study(study).name}.keras")
+    if place.suffix != ".keras":
+        raise BatikError(f"A Keras file's name ends in .keras, not as {place} does.")
+    if place.exists():
+        raise BatikError(f"{place} is there already; name another place with --to.")
+    from batik_utils.deploy.convert import write_keras
+    from batik_utils.deploy.make import spread, train_recommended
     from batik_utils.experiment import open_plan, run_plan
-    from batik_utils.report.analysis import analyse
 
     plan = open_plan(study, data, settings or ())
     results = run_plan(plan, retry=False)
-    _, _, network = deployed_network(plan, results, analyse(plan, results).metrics)
-    out.print(escape(write(network.answers, spread(plan.dataset.images), form, precision, place)))  # type: ignore[arg-type]
+    found = train_recommended(plan, results)
+    write_keras(found.network, spread(plan.dataset.images), place)
+    out.print(escape(f"{place}: {found.name}; divide its logits by {found.temperature:.3f} to calibrate it"))
 
 
 @app.command()
@@ -281,7 +258,7 @@ def new(
     data: Annotated[Path, typer.Argument(help="Folder with one folder of pictures per motif.")],
 ) -> None:
     """Write a study of your own pictures, and say what it will cost."""
-    from batik_utils.newstudy import new_study
+    from batik_utils.new_study import new_study
 
     for line in new_study(name, data):
         out.print(escape(line))
@@ -294,16 +271,13 @@ def main() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII only
     try:
         app()
-    except BatikError as error:
-        err.print(str(error), style="bold red")
-        sys.exit(2)
     except BrokenPipeError:  # whoever reads what is printed has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        err.print(
-            printable(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."), style="bold red"
-        )
+    except (BatikError, OSError) as error:
+        if isinstance(error, OSError):
+            error = BatikError(printable(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."))
+        err.print(str(error), style="bold red")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

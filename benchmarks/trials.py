@@ -30,9 +30,9 @@ import batik_utils.backend  # noqa: F401  (before keras)
 # isort: split
 import keras
 
-from batik_utils.data.load import load_dataset
 from batik_utils.data.obtain import find_photographs
 from batik_utils.data.split import PROTOCOLS, Round, grouped_splits
+from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.experiment import make_plan, run_plan
 from batik_utils.experiment.store import Store
@@ -43,7 +43,7 @@ from batik_utils.models.kinds import KINDS
 from batik_utils.models.scratch import build_scratch
 from batik_utils.stats.compare import compare
 from batik_utils.stats.intervals import nadeau_bengio
-from batik_utils.stats.metrics import accuracy, grouped_interval, log_loss
+from batik_utils.stats.scores import accuracy, grouped_interval, log_loss
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, FitResult, Results, Split

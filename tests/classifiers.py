@@ -45,17 +45,15 @@ def bundle() -> Bundle:
     from batik_utils.deploy.convert import ask_litert, to_litert
     from batik_utils.deploy.graph import with_three_outputs
 
-    (model,) = to_litert(with_three_outputs(network(), TEMPERATURE), ("float16",), pictures())
+    model = to_litert(with_three_outputs(network(), TEMPERATURE))
     training = ask_litert(model, pictures())["features"].astype(np.float16)
     rows = [{"name": f"{MOTIFS[i % 3]}/{i}.png", "motif": i % 3, "palette": [("#aabbcc", 1.0)]} for i in range(12)]
     about = {
-        "format": 2,
+        "format": 3,
         "study": {"name": "small", "title": "A small study"},
         "model": {"name": "small", "title": "Small", "parameters": 1000, "starts": "random"},
         "motifs": list(MOTIFS),
-        "size": SIZE,
-        "resize": "bilinear",
-        "fit": "stretch",
+        "image": {"size": SIZE, "resize": "bilinear", "fit": "stretch"},
         "temperature": TEMPERATURE,
         "evidence": "exact",
         "accuracy": {"value": 0.9, "low": 0.8, "high": 0.95, "images": 12, "protocol": "grouped"},

@@ -19,8 +19,8 @@ from batik_utils.report import analysis as room
 from batik_utils.report import display, examples
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import claims as stats_claims
-from batik_utils.stats.metrics import METRICS
 from batik_utils.stats.mistakes import mispaired_fit
+from batik_utils.stats.scores import METRICS
 from batik_utils.study import ROOT
 from batik_utils.values import Dataset, Pair, Results, Source
 
@@ -48,23 +48,17 @@ EVERYTHING = {
     if tag.startswith("only-") and tag != "only-notebook"
 }
 """Every fact that a cell of the notebooks asks for."""
-_ROW = {"largest": 0.2, "median": 0.01, "bytes": 9_000_000, "agreement": 1.0, "accuracy": 0.8}
 DEPLOYED = {
     "model": "lite",
     "title": "Lite",
     "variant": "",
-    "judged": "",
     "parameters": 2_422_339,
     "bytes": 4_580_000,
     "evidence": "exact",
     "temperature": 1.2,
     "precision": "float16",
-    "precisions": [
-        _ROW | {"precision": "float32"},
-        _ROW | {"precision": "float16", "bytes": 4_580_000},
-        _ROW | {"precision": "int8", "bytes": 2_770_000, "agreement": 0.96, "accuracy": 0.767},
-    ],
-    "held_out": 30,
+    "compared": 100,
+    "agreement": 1.0,
     "auroc": 0.988,
     "gate": {
         "neighbours": 5, "threshold": 0.57, "auroc": 0.988, "ordinary_turned_away": 0.85, "own_turned_away": 0.027,
@@ -72,7 +66,6 @@ DEPLOYED = {
     },
     "unseen": {"motifs": 2, "images": 20, "auroc": 0.6, "auroc_confidence": 0.55},
     "sets": {"coverage": 0.9, "threshold": 0.5, "measured_coverage": 0.88, "mean_size": 1.2},
-    "deletion": {"shares": [0.0, 0.5], "marked": [0.9, 0.5], "random": [0.9, 0.6], "images": 20, "gap": [0.05, 0.15]},
 }  # fmt: skip
 """What metrics.json might say of a classifier: of photographs; other sorts of pictures have less."""
 NO_OTHERS = {"unseen": None}
@@ -156,7 +149,7 @@ def _derived(names: tuple[str, ...], search: bool) -> dict[str, object]:
     """What depends on the results alone and takes time, so that it is not computed for every sort of study."""
     plain = make_study(motifs=list(names), models={"small": SCRATCH, "lite": LITE}, compare=["lite", "small"])
     base = Analysis(plain, _dataset(names, "folder", False), _results(names, search))
-    slow = ("summaries", "oofs", "per_motif", "grouped_intervals", "fold_accuracies", "comparisons", "gaps", "metrics")
+    slow = ("summaries", "oofs", "per_motif", "grouped_intervals", "fold_accuracies", "comparisons", "gaps", "scores")
     return {name: getattr(base, name) for name in slow}
 
 

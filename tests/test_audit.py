@@ -12,12 +12,12 @@ from PIL import Image
 from batik_utils.audit import audit_report, find_pairs, grouping, groups_from_pairs
 from batik_utils.audit.confirm import NOTHING, lay_on
 from batik_utils.audit.look import look
-from batik_utils.data.load import load_dataset
+from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.progress import Progress
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.stats.intervals import wilson
-from batik_utils.stats.metrics import accuracy_without, twins_across
+from batik_utils.stats.scores import accuracy_without, twins_across
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, FitResult, Hyper, Pair, Source, Split
 
@@ -42,7 +42,7 @@ def half(image: np.ndarray) -> np.ndarray:
 
 
 def collage(image: np.ndarray) -> np.ndarray:
-    cells = [draw("sample-megamendung", 40, SIZE), draw("sample-celup", 41, SIZE), draw("sample-tambal", 42, SIZE)]
+    cells = [draw("sample-megamendung", 40, SIZE), draw("sample-celup", 41, SIZE), draw("sample-parang", 42, SIZE)]
     return np.vstack([np.hstack([cells[0], image]), np.hstack(cells[1:])])
 
 
@@ -106,7 +106,7 @@ def test_pictures_of_any_shape_and_plain_ones_are_no_copies_of_one_another():
 
 
 def test_a_flood_of_near_copies_is_one_group_without_comparing_all_and_says_so(monkeypatch, capsys):
-    base = draw("sample-ceplok", 3, 200)
+    base = draw("sample-megamendung", 3, 200)
     images = [jpeg(base[k // 9 : k // 9 + 190, k % 9 : k % 9 + 190], 60 + k) for k in range(36)]
     names = [f"m/{number:02d}.png" for number in range(len(images))]
     module, laid = sys.modules[find_pairs.__module__], []
@@ -163,7 +163,7 @@ def dataset_of(images: list[np.ndarray], names: list[str]) -> Dataset:
 
 def test_grouping_is_kept_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
-    image, other = draw("sample-ceplok", 0, 128), draw("sample-ceplok", 1, 128)
+    image, other = draw("sample-megamendung", 0, 128), draw("sample-megamendung", 1, 128)
     data = dataset_of([image, other, np.ascontiguousarray(image[:, ::-1])], ["m/1.png", "m/2.png", "n/3.png"])
     study = load_study("sample")
     groups, pairs = grouping(study, data, None)

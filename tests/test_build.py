@@ -19,6 +19,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from paper import DEPLOYED
 from results_factory import make_dataset, make_results, make_study
 
+from batik_utils.cache import write_bytes
 from batik_utils.data.obtain import NoPhotographs
 from batik_utils.errors import BatikError
 from batik_utils.report import build as pipeline
@@ -27,13 +28,15 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.report.build import Build, about, build_report
 from batik_utils.values import Results
 
+FIGURES = "from batik_utils.figures.data import file_sizes\nfrom batik_utils.figures.grouped import fold_dots"
 CODE = {
-    "figures/grouped.py": "def fold_dots(): 1", "figures/data.py": "def file_sizes(): 1", "figures/style.py": "INK = 1",
+    "figures/__init__.py": FIGURES, "figures/grouped.py": "x = 1", "figures/data.py": "x = 1",
+    "figures/style.py": "INK = 1", "report/display.py": "x = 1",
     "deploy/make.py": "x = 1", "palette.py": "x = 1", "app/build.py": "x = 1",
-    "stats/metrics.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
+    "stats/scores.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
 }  # fmt: skip
-PUBLIC = ["croissant.json", "metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
-PRIVATE = ["classifier.tflite", "report.html", "report.pdf", "run.json"]
+PUBLIC = ["metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
+PRIVATE = ["classifier.tflite", "report.html", "report.pdf"]
 WEIGHTS = "keras/models/efficientnet-lite2-9656183e.pth"
 
 
@@ -43,10 +46,10 @@ def write(path, source, *tags):
 
 @cache
 def whole():
-    """An analysis with its metrics, which take a second."""
+    """An analysis with its scores, which take a second."""
     accuracies, published = {"scratch": 0.6, "efficientnet_lite2": 0.9}, {"scratch": [15], "efficientnet_lite2": [25]}
     analysis = Analysis(make_study(), make_dataset(), make_results(accuracies, published=published))
-    return analysis if analysis.metrics else None
+    return analysis if len(analysis.scores) else None
 
 
 def analysis_of(results=None, **source):
@@ -87,14 +90,14 @@ def house(tmp_path, monkeypatch):
         steps.append("open")
         return build.opened
 
-    def make(plan, results, metrics, data):
+    def make(plan, results, data):
         steps.append("model")
-        bundle = SimpleNamespace(to_bytes=lambda: f"model of {metrics['study']}".encode())
+        bundle = SimpleNamespace(to_bytes=lambda: b"model")
         return SimpleNamespace(bundle=bundle, numbers=DEPLOYED | {"model": "efficientnet_lite2"})
 
     def run(path, parameters, keep, environment):
         steps.append(path.name[:2])
-        parts = [freshness.cells_digest(path), sorted(keep), parameters["SET"], freshness.code_sha256()]
+        parts = [freshness.cells(path), sorted(keep), parameters["SET"], freshness.code_sha256()]
         files = [*tmp_path.glob("batik_utils/stats/*"), *tmp_path.glob("data/*/*"), *tmp_path.glob("keras/*/*")]
         name, module = {"01": ("sizes", "data"), "02": ("folds", "grouped")}[path.name[:2]]
         files += [tmp_path / f"batik_utils/figures/{drawing}.py" for drawing in (module, "style")]
@@ -128,9 +131,7 @@ def house(tmp_path, monkeypatch):
 
 def contents(house, out="reports"):
     root = house.root / out
-    return {
-        p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file() and p.name != "run.json"
-    }
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
 def test_drawn_pictures_have_one_edition_and_photographs_two(house):
@@ -140,7 +141,7 @@ def test_drawn_pictures_have_one_edition_and_photographs_two(house):
     shutil.rmtree(house.root / "reports")
     house.opened = analysis_of(kind="drawn")
     house()
-    assert sorted(p.name for p in house.private.iterdir()) == ["classifier.tflite", "run.json"]
+    assert sorted(p.name for p in house.private.iterdir()) == ["classifier.tflite"]
     (first, _), about, *_ = json.loads((house.public / "report.html").read_text())
     assert about["header"] == "Procedural sample, not batik photographs" and '"drawn"' in str(first)
 
@@ -156,11 +157,12 @@ ALL = "open 01 02 with without"
     ("what", "change", "steps"),
     [
         ("nothing", lambda house: None, ""),
-        ("code", edit("batik_utils/stats/metrics.py", "x = 2"), "model " + ALL),
+        ("code", edit("batik_utils/stats/scores.py", "x = 2"), "model " + ALL),
         ("new code", edit("batik_utils/new.py", ""), ALL),
-        ("a figure of one notebook", edit("batik_utils/figures/data.py", "def file_sizes(): 2"), "01 with without"),
-        ("the verdict's figure", edit("batik_utils/figures/grouped.py", "def fold_dots(): 2"), "02 with without"),
-        ("a figure of no notebook", edit("batik_utils/figures/new.py", "def unused(): 1"), "with without"),
+        ("a figure of one notebook", edit("batik_utils/figures/data.py", "x = 2"), "01 with without"),
+        ("the verdict's figure", edit("batik_utils/figures/grouped.py", "x = 2"), "02 with without"),
+        ("a new figure", edit("batik_utils/figures/new.py", "x = 1"), "01 02 with without"),
+        ("what shows figures and tables", edit("batik_utils/report/display.py", "x = 2"), ALL),
         ("what all figures share", edit("batik_utils/figures/style.py", "INK = 2"), "01 02 with without"),
         ("a template", edit("batik_utils/report/templates/report.css", "p {}"), "with without"),
         ("the command line's code", edit("batik_utils/cli.py", "x = 2"), ""),
@@ -196,6 +198,36 @@ def test_after_a_change_the_report_is_what_a_cold_build_makes(house, monkeypatch
     assert contents(house) == contents(house, "other")
 
 
+def test_a_second_run_does_nothing_though_weights_came_meanwhile_and_sees_what_was_edited_meanwhile(house, monkeypatch):
+    (house.root / WEIGHTS).unlink()  # as on a new machine
+    analyse = Build._analyse
+
+    def fetch(self, dask, jobs):
+        write_bytes(house.root / WEIGHTS, b"weights")
+        return analyse(self, dask, jobs)
+
+    monkeypatch.setattr(Build, "_analyse", fetch)
+    house()
+    assert "open" in house.steps
+    house()
+    assert house.steps == []
+    write(house.root / "notebooks/01-first.ipynb", "draw.file_sizes(2)")
+    house()
+    assert sorted(house.steps) == ["01", "with", "without"]
+
+    def edit_meanwhile(self, dask, jobs):
+        write(house.root / "notebooks/02-second.ipynb", "draw.fold_dots(2)")
+        return analyse(self, dask, jobs)
+
+    monkeypatch.setattr(Build, "_analyse", edit_meanwhile)
+    house.opened = analysis_of()
+    edit("batik_utils/stats/scores.py", "x = 2")(house)
+    house()
+    monkeypatch.setattr(Build, "_analyse", analyse)
+    house()
+    assert "02" in house.steps
+
+
 def test_a_study_or_a_setting_that_changes_is_opened_anew(house):
     house()
     house(settings=("grouped.folds=4",))
@@ -206,17 +238,6 @@ def test_a_study_or_a_setting_that_changes_is_opened_anew(house):
     (house.root / "study.yaml").write_text(yaml.safe_dump(raw | {"title": "Another"}))
     house()
     assert house.steps[0] == "open" and b"Another" in (house.public / "report.html").read_bytes()
-
-
-def test_a_study_that_only_tells_more_of_itself_keeps_its_classifier(house):
-    house()
-    raw = yaml.safe_load((house.root / "study.yaml").read_text())
-    (house.root / "study.yaml").write_text(yaml.safe_dump(raw | {"minutes": "5"}))
-    house()
-    assert house.steps[0] == "open" and "model" not in house.steps
-    (house.root / "study.yaml").write_text(yaml.safe_dump(raw | {"image": {"size": 72}}))
-    house()
-    assert "model" in house.steps
 
 
 def test_failed_fits_are_tried_again_and_the_model_follows_the_results(house):
@@ -244,11 +265,11 @@ def test_a_classifier_that_cannot_be_made_is_said_and_tried_again_and_the_report
         house(progress=True)
     assert not any(path.exists() for path in older)
     assert "No classifier is made: it diverged" in capsys.readouterr().err.splitlines()
-    assert json.loads((house.public / "metrics.json").read_text())["deployed"] is None
+    assert json.loads((house.public / "metrics.json").read_text())["classifier"] is None
     assert {p.name for p in house.public.iterdir()} == {*PUBLIC} - {"model-card.md"}
     house()
     assert house.steps[:2] == ["open", "model"] and (house.private / "classifier.tflite").is_file()
-    assert json.loads((house.public / "metrics.json").read_text())["deployed"]["model"] == "efficientnet_lite2"
+    assert json.loads((house.public / "metrics.json").read_text())["classifier"]["model"] == "efficientnet_lite2"
 
 
 def test_a_neighbour_of_another_version_is_left_out_of_the_index_and_said_so(house, capsys):
@@ -303,7 +324,7 @@ def test_a_folder_without_notebooks_is_named(house):
 
 def test_no_fit_no_report(monkeypatch, tmp_path):
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
-    monkeypatch.setattr("batik_utils.data.load.load_dataset", lambda *args, **options: make_dataset())
+    monkeypatch.setattr("batik_utils.dataset.load_dataset", lambda *args, **options: make_dataset())
     monkeypatch.setattr("batik_utils.experiment.make_plan", lambda *args: None)
     monkeypatch.setattr("batik_utils.experiment.run_plan", lambda *args, **options: Results(()))
     with pytest.raises(BatikError, match=r"No fit of MobileNetV2 in sample succeeded: none was planned"):

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from classifiers import bundle, changed, pictures
 
-from batik_utils.deploy import litert
-from batik_utils.deploy.answers import Classifier
+from batik_utils.deploy import answers
+from batik_utils.deploy.answers import Classifier, Runtime
 from batik_utils.deploy.bundle import read_bundle
-from batik_utils.deploy.litert import Runtime
 from batik_utils.errors import BatikError
 
 
@@ -58,16 +57,17 @@ def about(**changes):
     return json.dumps(bundle().about.model_dump() | changes).encode()
 
 
+HUGE = {"size": 100_000}
 ROWS = {"width": 6, "rows": [{"name": "a", "motif": 7, "palette": []}] * 12}
 
 
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        ({"classifier": about(format=3)}, "is damaged, or of another version: format"),
+        ({"classifier": about(format=2)}, "is damaged, or of another version: format"),
         ({"classifier": about(surprise=1)}, "is damaged, or of another version: surprise"),
         ({"classifier": b"[" * 100_000}, "is damaged|cannot be used"),
-        ({"classifier": about(size=100_000)}, "is damaged, or of another version: size"),
+        ({"classifier": about(image=HUGE)}, "is damaged, or of another version: image.size"),
         ({"classifier": about(sha256="0" * 64)}, "its model is not the one that was saved"),
         ({"classifier": about(training=ROWS)}, "no such numbers"),
         ({"classifier": None}, "is not a classifier that this project saved"),
@@ -116,7 +116,7 @@ def test_a_model_that_is_none_or_another_than_the_file_says_is_refused_before_it
     with pytest.raises(BatikError, match="which is not what its file says of it"):
         Classifier(changed(motifs=["batik-red", "batik-blue"]))
     with pytest.raises(BatikError, match="which is not what its file says of it"):
-        Classifier(changed(size=64))
+        Classifier(changed(image={"size": 64}))
 
 
 def test_a_model_that_fails_as_it_runs_is_one_line(monkeypatch):
@@ -127,10 +127,10 @@ def test_a_model_that_fails_as_it_runs_is_one_line(monkeypatch):
 
     monkeypatch.setattr(classifier._runtime, "_run", fail)
     with pytest.raises(BatikError, match=r"^The model fails as it runs: Node 3 failed to invoke$"):
-        classifier.ask(classifier.blank)
+        classifier.ask(pictures()[0])
 
 
 def test_a_model_that_wants_more_memory_than_it_may_is_refused_before_it_takes_it(monkeypatch):
-    monkeypatch.setattr(litert, "MOST_BYTES", 1000)
+    monkeypatch.setattr(answers, "MOST_BYTES", 1000)
     with pytest.raises(BatikError, match=r"it wants [\d,]+ bytes of memory"):
         Runtime(bundle().model)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from batik_utils import cli
-from batik_utils.report import watch
 
 
 def batik(*words):
@@ -44,7 +42,7 @@ def cloth(tmp_path, monkeypatch):
 
 
 def test_help_names_every_command_and_studies_are_listed_with_their_titles(monkeypatch):
-    assert {"report", "plan", "run", "audit", "predict", "export", "studies", "new", "watch", "diff"} <= set(
+    assert {"report", "plan", "run", "audit", "predict", "export", "studies", "new", "diff"} <= set(
         batik().stdout.split()
     )
     assert "bali-betawi-celup  A scratch CNN" in said(monkeypatch, "studies")
@@ -59,7 +57,7 @@ def test_help_names_every_command_and_studies_are_listed_with_their_titles(monke
         (["run", "minimal", "--shard", "2"], "--shard wants i/n, such as 2/8, not '2'"),
         (["run", "minimal", "--shard", "3/2"], "A shard is i/n with 1 ≤ i ≤ n, such as 2/8, not 3/2"),
         (["audit", "bali-betawi-celup", "--data", "no-such-folder"], "no-such-folder"),
-        (["export", "minimal", "--format", "pickle"], "--format is one of litert, onnx, saved_model, not 'pickle'"),
+        (["export", "minimal", "--to", "model.onnx"], "A Keras file's name ends in .keras, not as model.onnx does."),
         (["predict", "a.jpg", "--csv", "--json"], "Either --json or --csv, not both."),
         (["new", "my-cloth", "no-such-folder"], "There is no folder no-such-folder"),
     ],
@@ -94,21 +92,3 @@ def test_an_audit_tells_copies_and_what_is_no_image(cloth, monkeypatch):
     assert "published" not in text  # nor were these pictures ever
     assert "Files whose name ends like another format's: 1\n  plain/copy.jpg" in text
     assert "Files that are not used: 1\n  twill/page.jpg" in text
-    assert said(monkeypatch, "audit", "--data", str(cloth), "--json").startswith("{")
-
-
-def test_watching_builds_at_once_and_after_each_change(tmp_path, monkeypatch, capsys):
-    begun = []
-
-    def run(command, **options):
-        begun.append(command[3:])
-        (tmp_path / "1.jpg").write_bytes(str(time.monotonic()).encode())  # what the next round sees
-        text = "Nothing has changed since reports/minimal/ was made." if begun[1:] else ""
-        return subprocess.CompletedProcess(command, 0, "", f"  pages 1.0 s\n{text}")
-
-    monkeypatch.setattr(watch.subprocess, "run", run)
-    watch.watch_report(["minimal", "--set", "grouped.folds=4"], [tmp_path], rounds=2)
-    assert begun == 2 * [["report", "minimal", "--set", "grouped.folds=4"]]
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith(f"Watching batik_utils/, notebooks/, studies/, {tmp_path.name}/")
-    assert ": built (" in lines[1] and "1.jpg: Nothing has changed" in lines[2]

@@ -9,11 +9,22 @@ from typer.testing import CliRunner
 
 from batik_utils.cli import app
 from batik_utils.report.diff import changes
+from batik_utils.report.metrics import build_metrics, scores_of
 from batik_utils.wording import NBSP
 
-ANALYSIS = make_analysis("published", True, claims=True)
-vars(ANALYSIS).pop("metrics")  # they were made of a study without claims
-BASE = ANALYSIS.metrics
+BASE = build_metrics(make_analysis("published", True, claims=True))
+
+
+def place(metrics, path):
+    """The part of the metrics at "models/lite" or at "scores/lite/grouped" (an accuracy's record), and its last key."""
+    *keys, last = path.split("/")
+    if keys and keys[0] == "scores":
+        return scores_of(metrics)[keys[1], keys[2]], last
+    if keys and keys[0] == "primary":
+        return next(c for c in metrics["comparisons"] if c["primary"]), last
+    for key in keys:
+        metrics = metrics[int(key) if isinstance(metrics, list) else key]
+    return metrics, last
 
 
 def told(change):
@@ -23,58 +34,62 @@ def told(change):
     return [line.replace(NBSP, " ") for line in changes(BASE, other)]
 
 
-def change(place, value):
+def change(path, value):
     def apply(metrics):
-        *path, last = place.split("/")
-        for key in path:
-            metrics = metrics[key]
+        part, last = place(metrics, path)
         if value is None:
-            del metrics[last]
+            del part[last]
         else:
-            metrics[last] = value(metrics[last]) if callable(value) else value
+            part[last] = value(part[last]) if callable(value) else value
 
     return apply
 
 
-ACCURACY = BASE["models"]["lite"]["grouped"]["accuracy"]
+def without(model, protocol):
+    """The scores but for those of one model under one protocol."""
+    return lambda scores: [s for s in scores if (s["model"], s["protocol"]) != (model, protocol)]
+
+
+ACCURACY = scores_of(BASE)["lite", "grouped"]["value"]
 CHANGES = [
-    ("comparison/verdict", "better", ["The verdict changed from “too few fits” to “better”."]),
+    ("study", "other", ["The study changed from made to other."]),
+    ("verdict/word", "better", ["The verdict changed from “too few fits” to “better”."]),
     ("data/fingerprint", "0", ["The pictures are as many, but not the same: their files, labels or groups differ."]),
     ("data/images", 21, ["The number of pictures changed from 20 to 21."]),
     ("data/per_motif/alder", 9, ["The number of pictures of alder changed from 10 to 9."]),
     ("models/small", None, ["Model removed: Small CNN."]),
     ("models/new", BASE["models"]["lite"] | {"title": "New"}, ["Model added: New."]),
     ("models/lite/parameters", 5, ["The parameters of Lite changed from 1,000 to 5."]),
-    ("models/lite/permuted", None, ["Lite with shuffled labels: no longer measured."]),
-    ("models/lite/grouped/fits", 7, ["Lite in grouped cross-validation: 7 fits instead of 12."]),
-    ("baselines/colour", None, ["Baseline removed: colour."]),
-    ("claims/c1/verdict", "not reproduced", None),
-    ("comparison/grouped/difference", lambda gap: gap + 0.01, None),
+    ("scores", without("lite", "permuted"), ["Lite with shuffled labels: no longer measured."]),
+    ("scores/lite/grouped/fits", 7, ["Lite in grouped cross-validation: 7 fits instead of 12."]),
+    ("models/baseline_colour", None, ["Model removed: Colour histogram."]),
+    ("claims/0/verdict", "not reproduced", None),
+    ("claims", lambda claims: [], ["Published number removed: c1."]),
+    ("primary/difference", lambda gap: gap + 0.01, None),
 ]
 
 
-@pytest.mark.parametrize(("place", "value", "lines"), CHANGES, ids=[place for place, _, _ in CHANGES])
-def test_each_change_is_one_sentence(place, value, lines):
-    found = told(change(place, value))
+@pytest.mark.parametrize(("path", "value", "lines"), CHANGES, ids=[path for path, _, _ in CHANGES])
+def test_each_change_is_one_sentence(path, value, lines):
+    found = told(change(path, value))
     assert len(found) == 1 and (lines is None or found == lines), found
 
 
 def test_a_moved_accuracy_is_given_in_points_and_set_against_its_interval():
-    low = BASE["models"]["lite"]["grouped"]["interval"][0]
-    (near,) = told(change("models/lite/grouped/accuracy", ACCURACY - 0.01))
+    (near,) = told(change("scores/lite/grouped/value", ACCURACY - 0.01))
     assert near.startswith("Lite in grouped cross-validation: accuracy moved by −1.0 points, from ")
     assert "within the new 95 % interval" in near
-    (far,) = told(change("models/lite/grouped/interval", [ACCURACY + 0.001, 1.0]))
-    assert far.startswith("Only details differ") and far.endswith("models.lite.grouped.interval.")
+    assert told(change("scores/lite/grouped/low", ACCURACY))[0].startswith("Only details differ")
+    low = scores_of(BASE)["lite", "grouped"]["low"]
     moved = copy.deepcopy(BASE)
-    moved["models"]["lite"]["grouped"] |= {"accuracy": low, "interval": [low - 0.01, low + 0.01]}
+    scores_of(moved)["lite", "grouped"].update(value=low, low=low - 0.01, high=low + 0.01)
     assert any("outside the new 95" in line for line in changes(BASE, moved))
 
 
 def test_what_no_reader_sees_moves_nothing():
     assert told(lambda metrics: None) == []
-    (line,) = told(change("models/lite/grouped/accuracy", ACCURACY + 0.0004))
-    assert line == "Only details differ, and no accuracy of a protocol by 0.1 points: models.lite.grouped.accuracy."
+    (line,) = told(change("scores/lite/grouped/value", ACCURACY + 0.0004))
+    assert line == "Only details differ, and no accuracy of a protocol by 0.1 points: scores."
 
 
 def run(*words):

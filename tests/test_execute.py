@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from batik_utils.errors import BatikError
 from batik_utils.report import execute
-from batik_utils.report.execute import check_parameters, drop_cells
+from batik_utils.report.execute import load_notebook
 
 PARAMETERS = 'STUDY = "bali"\nDATA = ""\nSET = ""'
 
@@ -38,17 +38,10 @@ def saved(tmp_path):
     return save
 
 
-def test_a_parameter_that_no_cell_of_parameters_sets_is_named():
-    check_parameters(notebook(), {"STUDY": "x", "DATA": "folder"}, "x")
-    for cells, known in ((notebook(), "STUDY, DATA, SET"), (new_notebook(), "None")):
-        with pytest.raises(BatikError, match=f"01-try.ipynb sets no STUDI in a cell .*, only {known}"):
-            check_parameters(cells, {"STUDI": "x"}, "01-try.ipynb")
-
-
-def test_cells_of_other_studies_are_dropped():
-    nb = notebook(tagged(new_markdown_cell("search"), "only-search"), tagged(new_markdown_cell("s"), "only-drawn"))
-    assert [c.source for c in drop_cells(nb, {"drawn"}).cells][1:] == ["s"]
-    assert len(nb.cells) == 3
+def test_cells_of_other_studies_are_dropped(saved):
+    path = saved(tagged(new_markdown_cell("search"), "only-search"), tagged(new_markdown_cell("s"), "only-drawn"))
+    assert [c.source for c in load_notebook(path, {"drawn"}).cells][1:] == ["s"]
+    assert len(load_notebook(path).cells) == 3
 
 
 def test_a_run_takes_parameters_and_leaves_no_trace_of_the_machine(saved, tmp_path, monkeypatch):

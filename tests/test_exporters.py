@@ -18,7 +18,8 @@ from batik_utils.errors import BatikError
 from batik_utils.report import display
 from batik_utils.report.abstrak import in_indonesian
 from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
-from batik_utils.report.pages import VERSION, write_index
+from batik_utils.report.metrics import VERSION
+from batik_utils.report.pages import write_index
 from batik_utils.study import ROOT
 
 LINE = "Procedural sample, not batik photographs"
@@ -189,16 +190,30 @@ def test_nbconvert_knows_both_exporters_and_a_notebook_by_itself_may_refer_to_an
 
 
 def metrics(title, drawn, **changes):
-    score = {"accuracy": 0.8667, "interval": [0.7, 0.95]}
-    weak = {"title": "Weak", "parameters": None, "published": None, "grouped": {"accuracy": 0.5}}
-    good = {"title": "Good <b>", "parameters": 2422339, "published": score, "grouped": score}
-    out = {
+    models = {"a": ("Weak", None, None, 0.5), "b": ("Good <b>", 2422339, 0.8667, 0.8667)}
+    band = {"low": 0.7, "high": 0.95, "interval": "wilson"}
+    return {
         "version": VERSION,
+        "study": "made",
         "title": title,
-        "motifs": ["batik-bali", "batik-celup"],
-        "models": {"a": weak, "b": good},
-    }
-    return out | {"data": {"drawn": drawn, "images": 1200}, "comparison": {"sentence": "A & B."}} | changes
+        "data": {"drawn": drawn, "images": 1200, "motifs": ["batik-bali", "batik-celup"]},
+        "models": {
+            name: {"title": said, "kind": "scratch", "parameters": size, "milliseconds": None}
+            for name, (said, size, *_) in models.items()
+        },
+        "scores": [
+            {"model": name, "protocol": protocol, "metric": "accuracy", "value": value, "n": 30, "fits": 1}
+            | (band if name == "b" else {"low": None, "high": None, "interval": None})
+            for name, (*_, published, grouped) in models.items()
+            for protocol, value in (("published", published), ("grouped", grouped))
+            if value is not None
+        ],
+        "verdict": {"a": "a", "b": "b", "word": "open", "sentence": "A & B."}
+        | {"got": 1, "planned": 1, "detectable": None},
+        "comparisons": [],
+        "claims": [],
+        "classifier": None,
+    } | changes
 
 
 def test_abstracts_and_summary_stand_before_the_contents_and_what_is_indonesian_says_so():

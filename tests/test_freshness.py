@@ -10,19 +10,7 @@ import pytest
 from results_factory import make_study
 
 from batik_utils.report import freshness
-from batik_utils.report.freshness import (
-    FACES,
-    FIGURES,
-    PAGES,
-    Kept,
-    Stamp,
-    cells_digest,
-    code,
-    drawing,
-    inputs,
-    notebooks,
-    words,
-)
+from batik_utils.report.freshness import FACES, FIGURES, PAGES, Kept, code, inputs, notebook_inputs, notebooks
 
 NOTEBOOK = '{"cells": [{"cell_type": "code", "source": ["%s"], "metadata": {}, "outputs": [%s]}]}'
 
@@ -65,24 +53,6 @@ def test_line_ends_and_outputs_change_nothing(house, tmp_path):
     (tmp_path / "batik_utils" / "cli.py").write_bytes(b"x = 1\r\n")
     (tmp_path / "notebooks/01.ipynb").write_text(NOTEBOOK % ("1", '{"text": "said"}'))
     assert house() == before
-    assert cells_digest(tmp_path / "notebooks/01.ipynb") == before["notebooks/01.ipynb"]
-
-
-def test_a_stamp_tells_inputs_and_outputs(tmp_path):
-    made = Stamp(tmp_path / "stamp.json")
-    assert made.changed({"code": "1"}, tmp_path) == ["everything"]
-    for name in ("page", "pdf"):
-        (tmp_path / name).write_text(name)
-    made.write({"code": "1"}, tmp_path, ["page", "pdf"])
-    stamp = Stamp(tmp_path / "stamp.json")
-    assert stamp.changed({"code": "1"}, tmp_path) == []
-    (tmp_path / "page").write_text("edited")
-    (tmp_path / "pdf").unlink()
-    assert stamp.changed({"code": "2", "lock": "1"}, tmp_path) == ["code", "lock", "page (edited)", "pdf (deleted)"]
-    made.write({}, tmp_path, ["page"])  # a build that was not complete
-    assert Stamp(tmp_path / "stamp.json").changed({}, tmp_path) == ["everything"]
-    (tmp_path / "stamp.json").write_text("{")
-    assert Stamp(tmp_path / "stamp.json").changed({"code": "1"}, tmp_path) == ["everything"]
 
 
 def test_what_is_kept_is_checked_and_the_oldest_goes(tmp_path):
@@ -94,7 +64,6 @@ def test_what_is_kept_is_checked_and_the_oldest_goes(tmp_path):
     assert kept.read("run", "last") == b"text" and kept.read("run", "0") is None
     kept.path("run", "last").write_bytes(kept.path("run", "last").read_bytes() + b"!")
     assert kept.read("run", "last") is None
-    assert kept.made("run", "last", lambda: b"again") == kept.read("run", "last") == b"again"
 
 
 def test_what_is_named_is_there_and_a_figure_needs_no_other_figures_module():
@@ -105,12 +74,12 @@ def test_what_is_named_is_there_and_a_figure_needs_no_other_figures_module():
     assert {name for text in texts for name in re.findall(r"batik_utils\.figures\.?(\w*)", text)} == {"style"}
 
 
-def test_each_notebook_draws_with_the_modules_whose_figures_it_names():
-    drawn = {path.name[:2]: drawing(code(), words(path)) for path in notebooks()}
-    used = {name: {Path(p).stem for p in found if "/figures/" in p} for name, found in drawn.items()}
+def test_each_notebook_depends_on_its_cells_and_on_the_figures_that_it_names():
+    found = {path.name[:2]: notebook_inputs(code(), path) for path in notebooks()}
+    used = {name: {Path(p).stem for p in of if "/figures/" in p} for name, of in found.items()}
     assert {"data", "pictures", "style"} <= used["01"] and not {"grouped", "published"} & used["01"]
     assert {"flow", "grouped", "published", "style"} <= used["02"] and "data" not in used["02"]
-    assert all("batik_utils/report/display.py" in found for found in drawn.values())
+    assert [p for p in found["01"] if p.startswith("notebooks/")] == ["notebooks/01-data-exploration.ipynb"]
 
 
 def test_whether_anything_changed_is_answered_without_anything_heavy():

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from crepes import ConformalClassifier
 from results_factory import make_dataset, make_results
 
 from batik_utils.deploy import sets
 from batik_utils.deploy.answers import distances, members
-from batik_utils.deploy.gate import auroc, left_out, make_gate
-from batik_utils.deploy.ordinary import ordinary_pictures
-from batik_utils.stats.calibration import pooled, scale
+from batik_utils.deploy.gate import auroc, left_out, make_gate, ordinary_pictures
+from batik_utils.stats.calibration import scale
+from batik_utils.study import Image
 
 GROUPS = np.arange(100) // 2
 
@@ -54,26 +53,29 @@ def test_there_is_no_gate_where_features_cannot_tell():
 
 
 def test_ordinary_pictures_are_many_of_every_sort_and_the_same_every_time():
-    first, again = (ordinary_pictures(64, "bilinear", "crop") for _ in range(2))
-    assert first.pictures.tobytes() == again.pictures.tobytes() and first.pictures.shape[1:] == (64, 64, 3)
-    assert len(first.pictures) > 150 and 0.4 < first.judges.mean() < 0.6
-    assert (first.pictures.std(axis=(1, 2, 3)) < 40).any()
-    sides = [{picture.tobytes() for picture in first.pictures[which]} for which in (first.judges, ~first.judges)]
+    image = Image(size=64, resize="bilinear", fit="crop")
+    (pictures, judges), (again, _) = (ordinary_pictures(image) for _ in range(2))
+    assert pictures.tobytes() == again.tobytes() and pictures.shape[1:] == (64, 64, 3)
+    assert len(pictures) > 150 and 0.4 < judges.mean() < 0.6
+    assert (pictures.std(axis=(1, 2, 3)) < 40).any()
+    sides = [{picture.tobytes() for picture in pictures[which]} for which in (judges, ~judges)]
     assert not sides[0] & sides[1], "what sets the threshold does not judge it"
 
 
 RESULTS = make_results({"lite": 0.8}, repeats=4, seeds=2, folds=4, motifs=make_dataset().motifs)
 
 
-def test_sets_hold_the_truth_as_often_as_promised_and_are_those_of_the_library():
+def test_sets_hold_the_truth_as_often_as_promised():
     found = sets.prediction_sets(RESULTS, "lite", 1.0)
     assert found and found.measured_coverage == pytest.approx(0.9, abs=0.05) and 1 <= found.mean_size < 3
-    y_true, y_prob = pooled(list(RESULTS.select("lite", "grouped"))[:4])
-    improbable = 1 - y_prob[np.arange(len(y_true)), y_true]
-    theirs = ConformalClassifier().fit(improbable).predict_set(1 - y_prob, confidence=0.9, smoothing=False)
-    ours = members(y_prob, sets.threshold(y_true, y_prob))
-    best = np.eye(y_prob.shape[1], dtype=bool)[y_prob.argmax(axis=1)]
-    np.testing.assert_array_equal(ours, (theirs == 1) | best)
+
+
+@pytest.mark.parametrize(("n", "held"), [(3, 3), (9, 9), (19, 18), (100, 91)])
+def test_a_threshold_holds_the_share_that_another_picture_asks_for(n, held):
+    """Of n pictures and one more, nine in ten: ceil(0.9 (n + 1)), where there are so many."""
+    truth = np.random.default_rng(0).permutation(np.arange(1, n + 1) / (n + 1))
+    limit = sets.threshold(np.zeros(n, int), np.column_stack([truth, 1 - truth]))
+    assert (1 - truth <= limit).sum() == held
 
 
 def test_a_set_is_never_empty_and_there_are_none_without_folds():

@@ -1,5 +1,8 @@
 """A network's three answers, in Keras and in LiteRT: the same numbers, and a map that is its own arithmetic."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from classifiers import SIZE, TEMPERATURE, network, pictures
@@ -10,7 +13,7 @@ import batik_utils.backend  # noqa: F401  (before keras)
 import keras
 
 from batik_utils.deploy import convert
-from batik_utils.deploy.convert import PRECISIONS, agreement, ask_keras, ask_litert, demand_parity, faithful, to_litert
+from batik_utils.deploy.convert import agreement, ask_keras, ask_litert, demand_parity, faithful, to_litert, write_keras
 from batik_utils.deploy.graph import with_three_outputs
 from batik_utils.errors import BatikError
 from batik_utils.models.scratch import build_scratch
@@ -38,8 +41,7 @@ def test_the_answers_are_the_networks_and_litert_gives_them_too(name):
     expected = ask_keras(three, images)
     np.testing.assert_allclose(expected["probabilities"], softened(whole, images), atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(expected["features"], axis=1), 1, atol=1e-5)
-    (content,) = to_litert(three, ["float32"], images)
-    said = ask_litert(content, images)
+    said = ask_litert(to_litert(three, "float32"), images)
     assert said.keys() == expected.keys()
     for output, value in said.items():
         np.testing.assert_allclose(value, expected[output], atol=1e-4)
@@ -61,19 +63,40 @@ def test_the_same_network_gives_the_same_bytes_whatever_was_built_before():
     made = []
     for _ in range(2):
         keras.utils.clear_session()
-        made.append(to_litert(with_three_outputs(network(), TEMPERATURE), PRECISIONS, pictures()))
+        three = with_three_outputs(network(), TEMPERATURE)
+        made.append([to_litert(three, "float32"), to_litert(three)])
         build_scratch("pooled_cnn", SIZE, 3, 0.5)
     assert made[0] == made[1]
-    whole, half, rough = (len(content) for content in made[0])
-    assert whole > half > 0 and rough > 0
+    assert len(made[0][0]) > len(made[0][1])
 
 
 def test_what_is_not_what_keras_says_is_not_given_out(monkeypatch):
     three = with_three_outputs(network(), TEMPERATURE)
-    assert faithful(three, pictures())[0] == "float16"
+    assert faithful(three, pictures())[1:] == ("float16", 1.0)
     monkeypatch.setattr(convert, "LEAST_AGREEMENT", 1.01)
-    assert faithful(three, pictures())[0] == "float32"
+    assert faithful(three, pictures())[1:] == ("float32", 1.0)
     near = np.array([[0.5, 0.5], [0.2, 0.8]], np.float32)
     with pytest.raises(BatikError, match=r"up to 0\.00011 off"):
         demand_parity(near + np.float32(1.1e-4), near)
     assert agreement(near, near[:, ::-1]) == 0.5
+
+
+def test_a_keras_file_needs_nothing_of_this_project_and_says_what_the_network_says(tmp_path):
+    networks = [make() for make in NETWORKS.values()]
+    for number, whole in enumerate(networks):
+        write_keras(whole, pictures(), tmp_path / f"{number}.keras")
+    given = pictures().astype(np.float32)
+    np.save(tmp_path / "given", given)
+    code = "import sys, keras, numpy\nfor number in range(5):\n  model = keras.models.load_model(f'{number}.keras')\n"
+    code += "  numpy.save(f'{number}', model.predict(numpy.load('given.npy'), verbose=0))\n"
+    code += "assert 'batik_utils' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    for number, whole in enumerate(networks):
+        np.testing.assert_allclose(np.load(tmp_path / f"{number}.npy"), whole.predict(given, verbose=0), atol=1e-5)
+
+
+def test_a_keras_file_that_says_something_else_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.models, "load_model", lambda path: network(seed=1))
+    with pytest.raises(BatikError, match="The converted model is not the network"):
+        write_keras(network(), pictures(), tmp_path / "model.keras")
+    assert not list(tmp_path.iterdir())

@@ -4,7 +4,6 @@ import json
 import os
 from dataclasses import replace
 
-import jsonschema
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -12,7 +11,7 @@ from results_factory import make_dataset, make_results
 
 from batik_utils.cache import json_text, write_json
 from batik_utils.report.analysis import Analysis
-from batik_utils.report.metrics_file import SCHEMA, MetricsFile
+from batik_utils.report.metrics import MetricsFile, build_metrics, scores_of
 from batik_utils.study_file import load_study, study_names
 from batik_utils.values import Results
 
@@ -33,60 +32,63 @@ def _results(study):
 @pytest.fixture(scope="module")
 def one():
     study = load_study("bali-betawi-celup")
-    return Analysis(study, make_dataset(), _results(study)).metrics
-
-
-def test_the_committed_schema_is_that_of_the_classes_and_describes_what_is_built(one):
-    schema = MetricsFile.model_json_schema()
-    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema, "python -m batik_utils.report.metrics_file"
-    jsonschema.validate(one, schema)
+    return build_metrics(Analysis(study, make_dataset(), _results(study)))
 
 
 @pytest.mark.parametrize("name", study_names())
 def test_every_study_fits_the_form_with_all_results_and_with_none(name):
     study = load_study(name)
     dataset = make_dataset(motifs=study.motifs)
-    MetricsFile.model_validate(Analysis(study, dataset, _results(study)).metrics)
+    MetricsFile.model_validate(build_metrics(Analysis(study, dataset, _results(study))))
     gone = [replace(r, missing="killed", y_true=r.y_true[:0], y_prob=r.y_prob[:0], paths=()) for r in _results(study)]
     for results in (Results(()), Results(tuple(gone))):
-        empty = Analysis(study, dataset, results).metrics
+        empty = build_metrics(Analysis(study, dataset, results))
         MetricsFile.model_validate(empty)
-        assert empty["comparison"]["verdict"] == "too few fits"
-        assert empty["comparison"]["fits"]["got"] == 0 < empty["comparison"]["fits"]["planned"]
+        assert empty["verdict"]["word"] == "too few fits" and empty["scores"] == empty["comparisons"] == []
+        assert empty["verdict"]["got"] == 0 < empty["verdict"]["planned"] and empty["verdict"]["detectable"] is None
 
 
 def test_another_form_is_refused(one):
-    for change in ({"version": 1}, {"extra": 0}, {"data": {}}):
+    for change in ({"version": 1}, {"extra": 0}, {"scores": [{"model": "a"}]}, {"models": 5}):
         with pytest.raises(ValidationError):
             MetricsFile.model_validate(one | change)
 
 
-def test_the_promised_keys_are_there(one):
-    assert one["study"] == "bali-betawi-celup"
-    assert one["models"]["mobilenet_v2"]["parameters"] == 1000
+def test_the_promised_records_are_there(one):
+    scores = scores_of(one)
+    assert (
+        one["models"]["mobilenet_v2"]["parameters"] == 1000 and one["models"]["baseline_colour"]["kind"] == "baseline"
+    )
     for protocol, n in (("published", 30), ("grouped", 150)):
-        part = one["models"]["mobilenet_v2"][protocol]
-        assert {"accuracy", "interval", "loss", "macro_f1", "n_test", "per_class"} <= set(part)
-        assert part["n_test"] == n and part["interval"][0] < part["accuracy"] < part["interval"][1]
-        assert set(part["per_class"]) == set(one["motifs"])
-    assert [s["seed"] for s in one["models"]["scratch"]["published"]["seeds"]] == [0, 1, 2]
-    assert one["models"]["mobilenet_v2"]["curve"]["10"] == pytest.approx(0.85, abs=0.1)
-    assert one["models"]["mobilenet_v2"]["permuted"]["n_test"] == 150
-    assert not {"curve", "search"} & set(one["models"]["scratch"]), "a protocol without fits is absent, not null"
-    assert one["baselines"]["colour"]["accuracy"] == pytest.approx(0.5, abs=0.1)
-    assert one["data"]["per_motif"] == dict.fromkeys(one["motifs"], 50)
+        part = scores["mobilenet_v2", protocol]
+        assert part["n"] == n and part["low"] < part["value"] < part["high"]
+        for metric in ("loss", "macro_f1", *(f"f1/{motif}" for motif in one["data"]["motifs"])):
+            assert ("mobilenet_v2", protocol) in scores_of(one, metric)
+    assert [scores["scratch", f"published-seed-{s}"]["value"] for s in range(3)] == [0.666667, 0.733333, 0.8]
+    assert scores["mobilenet_v2", "curve-10"]["value"] == pytest.approx(0.85, abs=0.1)
+    assert scores["mobilenet_v2", "permuted"]["n"] == 150 and ("scratch", "curve-10") not in scores
+    assert scores["baseline_colour", "grouped"]["value"] == pytest.approx(0.5, abs=0.1)
+    assert one["data"]["per_motif"] == dict.fromkeys(one["data"]["motifs"], 50)
     assert (one["data"]["groups"], one["data"]["identical"], one["data"]["altered"]) == (149, 149, 1)
-    assert one["published"]["scratch-accuracy"]["value"] == 0.5667
-    assert set(one["claims"]) == set(one["published"])
-    assert one["comparison"]["verdict"] == "too few fits"  # of the many that the study plans
-    assert one["comparison"]["fits"]["got"] == 40
+    assert {c["id"]: c["value"] for c in one["claims"]}["scratch-accuracy"] == 0.5667
+    assert one["verdict"]["word"] == "too few fits"  # of the many that the study plans
+    assert one["verdict"]["got"] == 40 and 0 < one["verdict"]["detectable"] < 1
+
+
+def test_one_comparison_is_the_verdicts_and_each_says_what_it_declares(one):
+    (head,) = [c for c in one["comparisons"] if c["primary"]]
+    assert (head["a"], head["b"], head["protocol"]) == ("mobilenet_v2", "scratch", "grouped")
+    assert head["word"] == "better" and head["low"] > 0 and head["p_holm"] > head["p"]
+    assert head["difference"] == pytest.approx(head["mean_a"] - head["mean_b"], abs=2e-6)
+    split = [c for c in one["comparisons"] if c["protocol"] == "published" and c["b"] == "scratch"]
+    assert [c["difference"] for c in split] == [round((c["only_a"] - c["only_b"]) / 30, 6) for c in split]
+    assert {c["protocol"] for c in one["comparisons"]} >= {"grouped", "published", "published-seed-0"}
 
 
 def test_no_number_has_more_than_six_decimals_and_no_text_a_special_space(one):
     leaves = []
     json.loads(json.dumps(one), object_hook=lambda part: leaves.extend(part.values()))
-    lists = [v for part in leaves if isinstance(part, list) for v in part]
-    numbers = [v for v in leaves + lists if isinstance(v, float)]
+    numbers = [v for v in leaves if isinstance(v, float)]
     assert len(numbers) > 100 and all(v == round(v, 6) for v in numbers)
     assert "\u00a0" not in json.dumps(one, ensure_ascii=False)
 
@@ -96,7 +98,7 @@ def test_the_same_results_in_any_order_give_the_same_bytes(one):
     results = _results(study)
     order = np.random.default_rng(0).permutation(len(results))
     shuffled = Results(tuple(results.items[i] for i in order))
-    assert json_text(Analysis(study, make_dataset(), shuffled).metrics) == json_text(one)
+    assert json_text(build_metrics(Analysis(study, make_dataset(), shuffled))) == json_text(one)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):

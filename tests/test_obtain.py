@@ -7,7 +7,15 @@ import socket
 import pytest
 
 from batik_utils.data import obtain
-from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs, hash_files, motif_files, published_files
+from batik_utils.data.obtain import (
+    NoPhotographs,
+    cache_dir,
+    find_photographs,
+    hash_files,
+    motif_files,
+    other_motifs,
+    published_files,
+)
 from batik_utils.errors import BatikError
 
 BALI, CELUP = "batik-bali", "batik-celup"
@@ -123,6 +131,27 @@ def test_kaggle_is_asked_quietly_and_its_failure_stops_nothing(project, tmp_path
     looked = complaint(None, BALI, kind=NoPhotographs)
     assert "the download failed with RuntimeError" in looked and str(tmp_path) not in looked
     assert capfd.readouterr() == ("", "")
+
+
+def test_other_motifs_are_named_by_the_list_alone_and_each_file_is_held_against_it(tmp_path, monkeypatch):
+    def md5(content):
+        return hashlib.md5(content).hexdigest()
+
+    content = {f"{motif}/{i}.jpg": f"{motif}{i}".encode() for motif in ("bali", "celup", "lasem") for i in range(30)}
+    content["lasem/0.jpg"] = content["bali/0.jpg"]  # a copy of one's own
+    monkeypatch.setattr(obtain, "published_files", lambda most=None: {path: md5(c) for path, c in content.items()})
+    for path, some in content.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(some)
+    named, lacking = other_motifs(["bali"], tmp_path)
+    assert [path.partition("/")[0] for path in named] == ["celup"] * 10 + ["lasem"] * 10
+    assert "lasem/0.jpg" not in named and not lacking
+    (tmp_path / "lasem" / "new.jpg").write_bytes(b"x")
+    (tmp_path / "other").mkdir()
+    assert other_motifs(["bali"], tmp_path) == (named, [])
+    (tmp_path / named[0]).unlink()
+    (tmp_path / named[1]).write_bytes(b"x")
+    assert other_motifs(["bali"], tmp_path) == (named, sorted(named[:2]))
 
 
 def test_a_folder_is_listed_as_keras_does_and_nothing_leads_out_of_it(tmp_path):

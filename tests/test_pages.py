@@ -9,7 +9,8 @@ from paper import make_analysis, said
 
 from batik_utils import wording as say
 from batik_utils.report.cards import model_card
-from batik_utils.report.pages import JINJA, pareto, read_metrics, readme_table, write_index
+from batik_utils.report.metrics import build_metrics, read_metrics, scores_of
+from batik_utils.report.pages import JINJA, best_for_size, readme_table, write_index
 from batik_utils.study import ROOT
 
 NAME = "bali-betawi-celup"
@@ -22,8 +23,7 @@ def house(tmp_path_factory):
     analysis = make_analysis("published", True, claims=True, grouped=OFTEN, name=NAME)
     folder = tmp_path_factory.mktemp("reports") / NAME
     folder.mkdir()
-    vars(analysis).pop("metrics")  # it was made of a study that plans other fits
-    (folder / "metrics.json").write_text(json.dumps(analysis.metrics))
+    (folder / "metrics.json").write_text(json.dumps(build_metrics(analysis)))
     (folder / "verdict.svg").write_text("<svg/>")
     assert write_index(folder.parent) == []
     return analysis, folder
@@ -36,11 +36,14 @@ def plain(text):
 def test_all_that_tells_an_accuracy_tells_the_same(house):
     analysis, folder = house
     words = {place: plain(text) for place, text in said(analysis).items()}
-    index, metrics = plain((folder.parent / "index.html").read_text()), analysis.metrics
+    index, metrics = plain((folder.parent / "index.html").read_text()), read_metrics(folder / "metrics.json")
     readme = readme_table(folder.parent, [NAME])
     for model in analysis.study.compare:
-        grouped = metrics["models"][model]["grouped"]
-        shown, band = plain(say.percent(grouped["accuracy"])), plain(say.percent_range(say.Band(*grouped["interval"])))
+        grouped = scores_of(metrics)[model, "grouped"]
+        shown, band = (
+            plain(say.percent(grouped["value"])),
+            plain(say.percent_range(say.Band(grouped["low"], grouped["high"]))),
+        )
         card = plain(model_card(analysis.study, model, {}, metrics, analysis.facts))
         assert all(shown in text for text in (words["tbl-grouped"], index, readme, card)), model
         assert all(band in text for text in (words["tbl-grouped"], readme, card)), model
@@ -48,7 +51,7 @@ def test_all_that_tells_an_accuracy_tells_the_same(house):
         shown = plain(say.percent(value))
         assert all(shown in text for text in (words["00-08"], words["02-81"], index))
         assert shown.replace(".", ",") in words["00-10"]
-    gap = plain(say.signed_points(metrics["comparison"]["grouped"]["difference"]))
+    gap = plain(say.signed_points(next(c["difference"] for c in metrics["comparisons"] if c["primary"])))
     assert all(gap in text for text in (words["00-08"], words["02-81"], readme, index))
     assert gap.removesuffix(" points") in words["tbl-answer"]
 
@@ -72,15 +75,15 @@ def test_the_answer_is_the_verdict_without_its_evidence(name):
 
 
 def model(title, parameters, accuracy):
-    return {"title": title, "parameters": parameters, "grouped": {"accuracy": accuracy} if accuracy else None}
+    return {"title": title, "parameters": parameters, "grouped": {"value": accuracy} if accuracy else None}
 
 
 def test_the_line_of_size_joins_the_models_that_no_smaller_one_equals():
     small, equal, large = model("small", 10, 0.6), model("equal", 20, 0.6), model("large", 30, 0.8)
     never, unsized = model("never", 5, None), model("unsized", None, 0.9)
-    assert [m["title"] for m in pareto([large, never, equal, unsized, small])] == ["small", "large"]
-    assert [m["title"] for m in pareto([model("b", 10, 0.7), small])] == ["b"]
-    assert pareto([]) == []
+    assert [m["title"] for m in best_for_size([large, never, equal, unsized, small])] == ["small", "large"]
+    assert [m["title"] for m in best_for_size([model("b", 10, 0.7), small])] == ["b"]
+    assert best_for_size([]) == []
 
 
 def test_the_readme_lists_what_lies_in_a_studys_folder(house):

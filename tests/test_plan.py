@@ -13,7 +13,7 @@ from batik_utils.errors import BatikError
 from batik_utils.experiment import Store, keys, make_plan
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
-from batik_utils.stats.search import chosen, ranking
+from batik_utils.stats.search import chosen_setting, ranking
 from batik_utils.values import Fit, FitResult, Hyper, Results
 
 SEARCH = {"epochs": [1, 3], "learning_rate": [0.001, 0.01], "dropout": [0.0, 0.5], "seeds": 2}
@@ -119,16 +119,16 @@ def test_models_with_a_search_wait_for_it_and_then_take_its_choice():
     assert {t.key for t in plan.tasks} < {t.key for t in after.tasks}
 
 
-def test_what_is_chosen_has_the_best_mean_validation_accuracy():
+def test_a_search_takes_the_best_mean_validation_accuracy():
     scores = {(10, 0.001): (0.9, 0.2), (20, 0.001): (0.6, 0.6), (20, 0.01): (0.9, 0.4)}
-    assert chosen(_searched(_fit, scores), "tiny") == Hyper(20, 0.001, 0.5)
+    assert chosen_setting(_searched(_fit, scores), "tiny") == Hyper(20, 0.001, 0.5)
 
 
-def test_ties_are_broken_by_loss_then_epochs_then_learning_rate():
-    assert chosen(_searched(_fit, {(10, 0.001): (0.6, 0.6), (20, 0.01): (0.9, 0.9)}), "tiny").epochs == 20
-    assert chosen(_searched(_fit, {(10, 0.001): (0.6, 0.6), (20, 0.001): (0.6, 0.6)}), "tiny").epochs == 10
+def test_a_search_breaks_ties_by_loss_then_epochs_then_learning_rate():
+    assert chosen_setting(_searched(_fit, {(10, 0.001): (0.6, 0.6), (20, 0.01): (0.9, 0.9)}), "tiny").epochs == 20
+    assert chosen_setting(_searched(_fit, {(10, 0.001): (0.6, 0.6), (20, 0.001): (0.6, 0.6)}), "tiny").epochs == 10
     tie = {(10, 0.01): (0.6, 0.6), (10, 0.001): (0.6, 0.6)}
-    assert chosen(_searched(_fit, tie), "tiny").learning_rate == 0.001
+    assert chosen_setting(_searched(_fit, tie), "tiny").learning_rate == 0.001
 
 
 def test_the_ranking_has_every_setting_with_its_means_over_seeds():
@@ -140,7 +140,7 @@ def test_the_ranking_has_every_setting_with_its_means_over_seeds():
     assert first.val_loss == pytest.approx(-np.log(0.6))
     failed = FitResult(replace(_fit(0.001), seed=2), (), np.zeros(0), np.zeros((0, 0)), 0, missing="it diverged")
     assert ranking(Results((*both, failed)), "tiny") == [] == ranking(Results(()), "tiny")
-    assert chosen(Results(()), "tiny") is None
+    assert chosen_setting(Results(()), "tiny") is None
 
 
 def test_an_optional_model_without_weights_is_left_out_with_its_reason():
@@ -247,12 +247,6 @@ def test_only_what_runs_is_in_a_key(tmp_path, monkeypatch):
     digest("def f():\n    from batik_utils.models import two\n")
     assert {*keys.code("models/one.py")} == {"backend.py", "models/one.py", "models/two.py"}
     keys._file.cache_clear()
-
-
-def test_results_without_the_annexe_have_other_keys(monkeypatch):
-    helped = {t.slug: t.key for t in tiny.plan().tasks}
-    monkeypatch.setenv("BATIK_PLAIN", "1")
-    assert not set(helped.values()) & {t.key for t in tiny.plan().tasks}
 
 
 def test_every_kind_describes_itself():

@@ -7,15 +7,8 @@ import pytest
 from results_factory import make_results
 from scipy import stats
 
-from batik_utils.stats.compare import corrected_test
-from batik_utils.stats.power import (
-    detectable_difference,
-    images_needed,
-    mcnemar_power,
-    measured_spread,
-    power_of_corrected_test,
-    power_statement,
-)
+from batik_utils.stats.compare import detectable, detectable_difference, measured_spread, power_of_corrected_test
+from batik_utils.stats.intervals import corrected_test
 
 TRIALS = 200
 # (images, folds, repeats, rho, own): both studies' design, with one repeat and with ten, and models that each have
@@ -60,7 +53,7 @@ def _declared(design, accuracies, seed):
 def _promised(design):
     n, folds, repeats, rho, own = design
     spread, persistence = _true_spread(0.85, 0.75, rho, own)
-    return power_of_corrected_test(n, 0.1, spread, folds, repeats, persistence)
+    return power_of_corrected_test(n, spread, folds, repeats, persistence, 0.1)
 
 
 @pytest.mark.parametrize("design", DESIGNS)
@@ -82,48 +75,27 @@ def test_the_designs_above_are_neither_all_hopeless_nor_all_certain_and_simulate
 
 def test_power_grows_with_the_difference_with_images_and_with_repeats():
     def power(n=150, gap=0.1, repeats=1):
-        return power_of_corrected_test(n, gap, 0.45, 5, repeats, 0.3)
+        return power_of_corrected_test(n, 0.45, 5, repeats, 0.3, gap)
 
     assert 0 < power(gap=0) < 0.05, "the size of the test is under its level"
     assert power(gap=0.05) < power() < power(gap=0.2) < power(gap=0.4) <= 1
     assert power(n=75) < power() < power(n=1000)
     assert power() < power(repeats=10)
-    assert power_of_corrected_test(150, 0.9, 0.05, 5, 10) == pytest.approx(1)
-    assert power_of_corrected_test(150, 0.1, 0.0, 5, 1) == 1
+    assert power_of_corrected_test(150, 0.05, 5, 10, 0.0, 0.9) == pytest.approx(1)
+    assert power_of_corrected_test(150, 0.0, 5, 1, 0.0, 0.1) == 1
     # For one repeat it is the textbook's non-central t.
     shift, edge = 0.1 / (0.45 / np.sqrt(150)), stats.t.ppf(0.975, 4) * np.sqrt(5 * (1 / 5 + 1 / 4))
-    assert power_of_corrected_test(150, 0.1, 0.45, 5, 1) == pytest.approx(stats.nct.sf(edge, 4, shift), abs=1e-4)
+    assert power_of_corrected_test(150, 0.45, 5, 1, 0.0, 0.1) == pytest.approx(stats.nct.sf(edge, 4, shift), abs=1e-4)
     found = detectable_difference(150, 0.45, 5, 10, 0.3)
-    assert power_of_corrected_test(150, found, 0.45, 5, 10, 0.3) == pytest.approx(0.8, abs=1e-3)
+    assert power_of_corrected_test(150, 0.45, 5, 10, 0.3, found) == pytest.approx(0.8, abs=1e-3)
     assert detectable_difference(2, 5.0, 2, 1) == 1, "nothing that could be is large enough"
 
 
-def test_images_needed_gives_the_power_it_is_asked_for_and_mcnemars_is_that_of_brute_force():
-    n = images_needed(0.20, 0.10)
-    # The formula is an approximation; the exact test is a little weaker.
-    assert mcnemar_power(n, 0.20, 0.10) == pytest.approx(0.8, abs=0.05)
-    assert images_needed(0.10, 0.20) == n
-    assert images_needed(0.15, 0.15) is None
-    assert images_needed(0.2, 0.1, power=0.9) > n > images_needed(0.3, 0.1)
-    rng = np.random.default_rng(4)
-    counts = rng.multinomial(30, [0.35, 0.1, 0.55], size=20_000)
-    low = counts[:, :2].min(axis=1)
-    p = np.minimum(1, 2 * stats.binom.cdf(low, counts[:, :2].sum(axis=1), 0.5))
-    assert mcnemar_power(30, 0.35, 0.1) == pytest.approx((p < 0.05).mean(), abs=0.01)
-    assert mcnemar_power(30, 0.0, 0.0) == 0
-    assert mcnemar_power(30, 0.6, 0.0) > 0.99
-
-
-def test_thirty_images_seldom_find_ten_points():
-    results = make_results({"a": 0.8, "b": 0.7}, repeats=3, seeds=2, published={"a": (24,), "b": (20,)})
-    found = power_statement(results, "a", "b")
-    assert (found.n_images, found.folds, found.repeats, found.published_n) == (150, 5, 3, 30)
-    assert found.only_a == pytest.approx(0.8 * 0.3, abs=0.04) and found.only_b == pytest.approx(0.14, abs=0.04)
-    assert found.published_found < 0.3 < found.found < 1
+def test_what_can_be_found_rests_on_the_folds_that_two_models_share():
+    results = make_results({"a": 0.8, "b": 0.7}, repeats=3, seeds=2)
+    found = detectable(results, "a", "b")
+    assert (found.images, found.folds, found.repeats) == (150, 5, 3)
     # Images are right independently in each repeat of these results, so nothing persists; two seeds halve the noise.
-    assert found.persistence < 0.1
-    assert found.spread == pytest.approx(math.sqrt((0.8 * 0.2 + 0.7 * 0.3) / 2), abs=0.03)
-    assert found.images_needed == images_needed(found.only_a, found.only_b)
-    results = make_results({"a": 0.8, "b": 0.7}, repeats=1, seeds=1)
-    assert power_statement(results, "a", "c") is None
-    assert power_statement(results, "a", "b").published_found is None
+    expected = detectable_difference(150, math.sqrt((0.8 * 0.2 + 0.7 * 0.3) / 2), 5, 3)
+    assert found.difference == pytest.approx(expected, abs=0.02)
+    assert detectable(results, "a", "c") is None

@@ -9,8 +9,8 @@ import pytest
 from batik_utils import wording
 from batik_utils.report import probes
 from batik_utils.stats.calibration import Calibration, Quality
+from batik_utils.stats.compare import Detectable
 from batik_utils.stats.intervals import Interval, VarianceSplit
-from batik_utils.stats.power import Power
 from batik_utils.stats.search import Choice
 from batik_utils.values import Hyper
 
@@ -46,7 +46,7 @@ SURE, UNSURE, GOOD = _calibration(0.95, 0.15), _calibration(0.6, 0.2), _calibrat
 WORSE, UNEVEN = _calibration(0.81, 0.03, after_loss=0.7), _calibration(0.81, 0.1)
 CHOICE = Choice("m", Hyper(20, 0.001, 0.3), 27, 5, 0.9, 0.8, Hyper(40, 0.003, 0.0), 1.0, 14 / 15, 10, 15)
 SAME = replace(CHOICE, test_chosen=CHOICE.hyper, test_chosen_accuracy=0.8)
-POWER = Power(150, 5, 10, 0.5, 0.3, 0.1, 0.35, 0.18, 0.2, 0.1, 400, 30, 0.08)
+POWER = Detectable(150, 5, 10, 0.18)
 
 
 @pytest.mark.parametrize(
@@ -61,18 +61,14 @@ POWER = Power(150, 5, 10, 0.5, 0.3, 0.1, 0.35, 0.18, 0.2, 0.1, 400, 30, 0.08)
         (_variance(0, 0), "the same in every fold", "ratio"),
         (
             probes.power(POWER, "A", "B"),
-            "found 35.0 % of the time, before any correction for several tests; only one of 18.0 points",
-            "enough",
+            "a true difference of 18.0 points between A and B would be found 80 % of the time",
+            "no true",
         ),
-        (probes.power(POWER, "A", "B"), "a true difference of 10 points … takes 400 images; the one … has 30", ""),
         (
-            probes.power(replace(POWER, detectable=1.0), "A", "B"),
-            "none, however large, would be found 80 %",
-            "only one",
+            probes.power(POWER._replace(difference=1.0), "A", "B"),
+            "no true difference between A and B, however",
+            "of 100",
         ),
-        (probes.power(replace(POWER, found=0.9), "A", "B"), "which is enough", "only one of"),
-        (probes.power(replace(POWER, images_needed=None), "A", "B"), "no number of images", "takes"),
-        (probes.power(replace(POWER, published_n=None), "A", "B"), "takes 400 images.", "fixed split"),
         (probes.power(None, "A", "B"), "share no folds", ""),
         (_corruptions(greyscale=0.3, blur=0.1), "most when images are stripped of colour (30.0 points, 95 % int", "No"),
         (_corruptions(greyscale=0.051), "loses most", "No loss"),

@@ -1,4 +1,4 @@
-"""Where a report came from is the same for the same inputs; what a run was like is kept apart from it."""
+"""Where a report came from is the same for the same inputs."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from batik_utils.errors import BatikError
 from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
 from batik_utils.report.freshness import FACES
-from batik_utils.report.provenance import provenance, run_record
+from batik_utils.report.provenance import provenance
 
 
 def test_provenance_is_repeatable_and_knows_no_machine():
@@ -40,12 +40,5 @@ def test_nothing_that_a_notebook_or_page_is_made_with_is_left_out_of_the_code_ha
     code = "\n".join(["import sys, batik_utils.report.export", *lines, "print(*sys.modules)"])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     used = {f"{name.replace('.', '/')}.py" for name in done.stdout.split() if name.startswith("batik_utils.")}
-    assert {"batik_utils/report/analysis.py", "batik_utils/stats/metrics.py", "batik_utils/models/scratch.py"} <= used
+    assert {"batik_utils/report/analysis.py", "batik_utils.stats.scores.py", "batik_utils/models/scratch.py"} <= used
     assert not {name for name in used if name.startswith(FACES)}
-
-
-def test_the_run_record_says_how_the_run_was():
-    record = run_record(make_study(), make_dataset(), {"data": 30.0, "fits": 60.0}, settings=["a=1"])
-    assert record["minutes"] == {"data": 0.5, "fits": 1.0} and record["minutes_total"] == 1.5
-    assert record["machine"]["cores"] >= 1 and record["settings"] == ["a=1"]
-    assert record["peak_memory_mb"] is None or record["peak_memory_mb"]["main"] > 1

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from batik_utils.errors import BatikError
-from batik_utils.report.pages import MARKS, read_metrics, update_readme
+from batik_utils.report.metrics import read_metrics, scores_of
+from batik_utils.report.pages import MARKS, update_readme
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study
 from batik_utils.wording import NBSP, percent
@@ -36,7 +37,7 @@ def test_a_table_that_cannot_be_made_is_said_in_one_line(tmp_path):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_of_the_table_is_committed_whole(name):
-    for file in ("report.html", "report.pdf", "metrics.json", "verdict.svg", "croissant.json", "model-card.md"):
+    for file in ("report.html", "report.pdf", "metrics.json", "verdict.svg", "model-card.md"):
         assert (ROOT / "reports" / name / file).stat().st_size > 1000
     assert f"{name}/report.html" in (ROOT / "reports/index.html").read_text(encoding="utf-8")
     assert f"make report STUDY={name}" in load_study(name).command
@@ -46,8 +47,8 @@ def test_every_study_of_the_table_is_committed_whole(name):
 def test_the_verdicts_accuracies_are_told_alike_wherever_they_are_committed(name):
     metrics = read_metrics(ROOT / "reports" / name / "metrics.json")
     pages = (README, *((ROOT / "reports" / page).read_text("utf-8") for page in ("index.html", f"{name}/report.html")))
-    for model in (metrics["comparison"]["a"], metrics["comparison"]["b"]):
-        shown = percent(metrics["models"][model]["grouped"]["accuracy"]).replace(NBSP, " ")
+    for model in (metrics["verdict"]["a"], metrics["verdict"]["b"]):
+        shown = percent(scores_of(metrics)[model, "grouped"]["value"]).replace(NBSP, " ")
         assert all(shown in page.replace(NBSP, " ") for page in pages), model
 
 
@@ -56,7 +57,7 @@ def test_every_place_and_target_that_a_page_names_is_there(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     links = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
     names = links | set(re.findall(r"`([\w-][\w./-]*(?:/|\.(?:yaml|md|py|toml|txt)))`", text))
-    names = {name for name in names if not re.match(r"data/$|reports/photographs|.*STUDY|croissant|model-card", name)}
+    names = {name for name in names if not re.match(r"data/$|reports/photographs|.*STUDY|model-card", name)}
     rooms = [ROOT, ROOT / "batik_utils", ROOT / "batik_utils/report", ROOT / "batik_utils/models"]
     assert len(names) > 5
     assert not {name for name in names if not any((room / name).exists() for room in rooms)}

@@ -11,10 +11,10 @@ from sklearn.metrics import brier_score_loss
 
 from batik_utils.errors import BatikError
 from batik_utils.experiment import make_plan, run_plan
-from batik_utils.models import nested
+from batik_utils.models import recipe as recipes
+from batik_utils.models.extract import Extractor
 from batik_utils.models.features import compute_features
 from batik_utils.models.kinds import KINDS
-from batik_utils.models.recipes import Extractor
 from batik_utils.models.texture import describe
 from batik_utils.models.work import Task
 from batik_utils.study import Part
@@ -111,8 +111,8 @@ def _given(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 def _fit(task: Task, features: np.ndarray):
     paths = [str(row) for row in range(len(features))]
     assert task.features is not None
-    grams = nested.gram_matrices(features, task.features.backbone)  # type: ignore[arg-type]
-    return nested.fit_recipe(task, paths, grams)[0]
+    grams = recipes.gram_matrices(features, task.features.backbone)  # type: ignore[arg-type]
+    return recipes.fit_recipe(task, paths, grams)[0]
 
 
 def test_poolings_are_what_numpy_says():
@@ -158,13 +158,13 @@ def test_the_choice_never_sees_the_test_rows():
 
 def test_inner_folds_keep_groups_whole_and_every_row_is_judged_once():
     _, labels, groups = _given(60, 3)
-    folds = nested.inner_folds(labels, groups, 5, 0)
+    folds = recipes.inner_folds(labels, groups, 5, 0)
     assert len(folds) == 5
     assert sorted(row for _, judge in folds for row in judge) == list(range(60))
     assert all(not set(groups[learn]) & set(groups[judge]) for learn, judge in folds)
-    assert len(nested.inner_folds(labels[:18], groups[:18], 5, 0)) == 3  # three groups of each motif
+    assert len(recipes.inner_folds(labels[:18], groups[:18], 5, 0)) == 3  # three groups of each motif
     with pytest.raises(BatikError, match="only one different picture"):
-        nested.inner_folds(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2]), 5, 0)
+        recipes.inner_folds(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2]), 5, 0)
 
 
 def test_the_best_of_the_candidates_is_chosen_and_each_is_asked_alone():
@@ -188,9 +188,11 @@ def test_a_linear_head_on_the_kernel_is_that_on_the_features():
 
     features, labels, _ = _given(60, 3)
     x = features[:, 0].astype(np.float64)
-    (head,) = nested.fit_heads(x[:40] @ x[:40].T, labels[:40], "ridge", [0.1], 3)
+    same, back = recipes.coordinates(x[:40] @ x[:40].T)
+    slopes, bias = recipes.linear(recipes.HEADS["ridge"](0.1), same, labels[:40], 3)
     whole = RidgeClassifier(alpha=0.1).fit(x[:40], labels[:40])
-    np.testing.assert_allclose(head.decide(x[40:] @ x[:40].T), whole.decision_function(x[40:]), atol=1e-4)
+    np.testing.assert_allclose(same @ slopes + bias, whole.decision_function(x[:40]), atol=1e-4)
+    np.testing.assert_allclose(x[40:] @ x[:40].T @ back @ slopes + bias, whole.decision_function(x[40:]), atol=1e-4)
 
 
 def test_with_shuffled_labels_it_is_at_chance():
@@ -218,7 +220,7 @@ def test_the_choice_is_by_the_brier_score_and_not_swayed_by_one_row_that_is_sure
     bold = np.where(np.eye(2)[y] > 0, 4.0, -4.0)
     bold[0] = -40.0, 40.0
     meek = np.where(np.arange(100)[:, None] % 5 > 0, 1.0, -1.0) * np.where(np.eye(2)[y] > 0, 1.0, -1.0)
-    (brier_bold, _), (brier_meek, temperature) = (nested.calibrated(decisions, y) for decisions in (bold, meek))
+    (brier_bold, _), (brier_meek, temperature) = (recipes.calibrated(decisions, y) for decisions in (bold, meek))
     said = softmax(temperature * meek, axis=1)
     assert brier_meek == pytest.approx(brier_score_loss(y, said, labels=[0, 1], scale_by_half=False))
     assert brier_bold < brier_meek

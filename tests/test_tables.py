@@ -7,13 +7,14 @@ import pytest
 from paper import make_analysis, said
 from results_factory import make_dataset, make_results, make_study
 
-from batik_utils.report import claim_tables, probe_tables, tables
+from batik_utils.report import probe_tables, tables, verdicts
 from batik_utils.report.analysis import Analysis
+from batik_utils.report.metrics import build_metrics
 from batik_utils.stats.calibration import calibrate
 from batik_utils.stats.claims import claims_table
 from batik_utils.stats.compare import compare_published
 from batik_utils.stats.intervals import wilson
-from batik_utils.stats.metrics import grouped_interval
+from batik_utils.stats.scores import grouped_interval
 from batik_utils.study import Augmentation
 from batik_utils.values import Results
 from batik_utils.wording import hundredths, percent, percent_range
@@ -68,7 +69,7 @@ def test_ten_images_are_the_first_of_each_motif_in_turn(analysis):
 
 
 def test_the_claims(analysis):
-    first = row(claim_tables.claims_frame(claims_table(analysis.study, analysis.results)), "claim 1")
+    first = row(tables.claims_frame(claims_table(analysis.study, analysis.results)), "claim 1")
     assert first["published"] == "75.0\u00a0%" and first["ours, same split"] == "100.0\u00a0% (100.0–100.0\u00a0%)"
     assert first["verdict"].startswith("**") and "tbl-claims" in said(analysis)
 
@@ -105,14 +106,15 @@ def test_what_stands_side_by_side_rests_on_the_same_folds_and_adds_up(unequal):
     assert pair["folds"].tolist() == [5, 15, 5], "a test uses all folds that its two models share"
     assert unequal.oofs["efficientnet_lite2"].confusion.trace() / 150 == pytest.approx(a.mean_a)
     assert list(unequal.all_folds) == ["EfficientNet-Lite2"]
-    found = unequal.metrics["models"]["efficientnet_lite2"]
-    assert found["grouped"]["accuracy"] == pytest.approx(a.mean_a, abs=1e-6) and found["grouped"]["fits"] == 10
+    found = unequal.scores.query("metric == 'accuracy'").set_index(["model", "protocol"])
+    near = found.loc["efficientnet_lite2", "grouped"]
+    assert near["value"] == pytest.approx(a.mean_a) and near["fits"] == 10
     every = grouped_interval(unequal.results, "efficientnet_lite2")
-    assert found["grouped_all"]["accuracy"] == pytest.approx(every.value, abs=1e-6) != found["grouped"]["accuracy"]
-    assert "grouped_all" not in unequal.metrics["models"]["scratch"]
-    tested = unequal.metrics["comparison"]["family"]
+    assert found.loc["efficientnet_lite2", "grouped-all"]["value"] == pytest.approx(every.value) != near["value"]
+    assert "grouped-all" not in found.loc["scratch"].index
+    tested = [c for c in build_metrics(unequal)["comparisons"] if c["protocol"] == "grouped"]
     assert [(c["a"], c["b"]) for c in tested][1:] == [(m, "baseline_colour") for m in ("efficientnet_lite2", "scratch")]
-    assert tested[0]["p_adjusted"] == unequal.metrics["comparison"]["grouped"]["p_adjusted"] > tested[0]["p_value"]
+    assert [c["primary"] for c in tested] == [True, False, False] and tested[0]["p_holm"] > tested[0]["p"]
 
 
 def test_what_a_corruption_costs_and_another_step_gains_is_paired_by_fold(unequal):
@@ -133,12 +135,13 @@ def test_a_search_counts_images(analysis):
     )
 
 
-def test_scores_of_shuffled_reports_have_a_table_of_their_own():
+def test_scores_of_shuffled_reports_are_one_sentence():
     claim = {"where": "2", "model": "scratch", "n": 10, "metric": "paired_wrong_f1", "value": 0.37}
     claims = [claim | {"id": "a", "what": "F1", "motif": "batik-bali"}, claim | {"id": "b", "what": "mean F1"}]
     read = {"id": "c", "what": "loss", "metric": "train_loss", "value": 0.5, "n": None, "read_off": 0.1}
     claims.append(claim | read)
     rows = claims_table(make_study(claims=claims), make_results({}, published={"scratch": (18,)}))
-    assert claim_tables.claims_frame(rows)["published"].tolist() == ["about 0.500 (read off)"]
-    shown = claim_tables.shuffled_table(rows, make_study().motifs)
-    assert shown["motif"].tolist() == ["Bali", "all"] and shown["published"].tolist() == ["0.37", "0.37"]
+    assert tables.claims_frame(rows)["published"].tolist() == ["about 0.500 (read off)"]
+    assert "Of the 2 other scores in these reports (precision, recall and F1) 2 lie" in verdicts.shuffled(rows)
+    far = [row.model_copy(update={"value": 0.99}) if row.id == "a" else row for row in rows]
+    assert "F1) 1 lie" in verdicts.shuffled(far) and verdicts.shuffled(rows[2:]) == ""

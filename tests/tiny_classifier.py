@@ -62,19 +62,17 @@ def bundle(evidence=True):
         {
             "name": f"{MOTIFS[m]}/{i}.jpg",
             "motif": m,
-            "palette": [["#" + p[0, 0].tobytes().hex(), 0.7], ["#ffffff", 0.3]],
+            "palette": [("#" + p[0, 0].tobytes().hex(), 0.7), ("#ffffff", 0.3)],
         }
         for i, (p, m) in enumerate(zip(pictures, labels, strict=True))
     ]
-    model = to_litert(network(evidence), ("float16",), pictures)[0]
+    model = to_litert(network(evidence))
     about = {
-        "format": 2,
+        "format": 3,
         "study": {"name": "tiny", "title": "Tiny <b>cloth</b>"},
         "model": {"name": "tiny", "title": "Tiny network", "parameters": 32, "starts": "random"},
         "motifs": list(MOTIFS),
-        "size": SIZE,
-        "resize": "bilinear",
-        "fit": "stretch" if evidence else "crop",
+        "image": {"size": SIZE, "resize": "bilinear", "fit": "stretch" if evidence else "crop"},
         "temperature": 1.0,
         "evidence": "exact" if evidence else "occlusion",
         "accuracy": ACCURACY | {"protocol": "grouped"},

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batik_utils.app.build import FOLDER, build_page
+from batik_utils.app.build import FOLDER, REFERENCES, build_page
 from batik_utils.app.node import place_of
-from batik_utils.app.plates import REFERENCES
 from batik_utils.cache import digest_file, digest_json, digest_source, write_bytes
 from batik_utils.deploy.bundle import Bundle, read_bundle
 from batik_utils.errors import BatikError
-from batik_utils.plates import PLATES
+from batik_utils.motif_notes import PLATES
 from batik_utils.study import Study
 
 PAGE = "classifier.html"
@@ -50,12 +49,12 @@ def _stamp(model: Path) -> str:
     """Names all that a page is made of."""
     parts = [path for path in FOLDER.rglob("*") if path.suffix in {".py", ".js", ".css", ".html", ".json"}]
     library = FOLDER.parent  # its examples are drawn, its names and plates told by these
-    parts += [*(library / "sample").glob("*.py"), library / "wording.py", library / "plates.py"]
+    parts += [*(library / "sample").glob("*.py"), library / "wording.py", library / "motif_notes.py"]
     return digest_json([digest_file(model), *map(digest_source, (*sorted(parts), PLATES, REFERENCES))])
 
 
 def _pictures(study: Study, bundle: Bundle, data: Path | None) -> Callable[[int], NDArray[np.uint8]]:
-    from batik_utils.data.load import load_dataset
+    from batik_utils.dataset import load_dataset
 
     dataset = load_dataset(study, data)
     places = {path: i for i, path in enumerate(dataset.paths)}

@@ -22,6 +22,8 @@ from batik_utils.study import ROOT, nearest
 
 KAGGLE_DATASET = "dionisiusdh/indonesian-batik-motifs"
 KAGGLE_HOST = "https://www.kaggle.com"
+OTHERS = 10  # pictures of each motif that a study does not have
+MODEST = 1_000_000  # bytes; copies of the collection often hold larger files reduced
 KAGGLE_TIMEOUT = 4.0  # seconds after which a knock at its door counts as unanswered (name look-up included)
 
 
@@ -47,10 +49,11 @@ def cache_dir() -> Path:
 
 
 @cache
-def published_files() -> dict[str, str]:
-    """The published list: {posix path: MD5 as 32 hex digits}."""
+def published_files(most: int | None = None) -> dict[str, str]:
+    """The published list, of files of at most so many bytes: {posix path: MD5 as 32 hex digits}."""
     with Path(__file__).with_name("published_files.csv").open(encoding="utf-8", newline="") as file:
-        return {row["path"]: row["md5"] for row in csv.DictReader(file)}
+        rows = csv.DictReader(file)
+        return {row["path"]: row["md5"] for row in rows if most is None or int(row["bytes"]) <= most}
 
 
 def hash_files(
@@ -70,6 +73,22 @@ def hash_files(
         except OSError as error:
             skipped.append((name, f"it cannot be read ({error.strerror})"))
     return rows, skipped, len(missing)
+
+
+def other_motifs(motifs: Sequence[str], folder: Path) -> tuple[list[str], list[str]]:
+    """Pictures of the published motifs that are not among these, and those of them that the folder lacks.
+
+    Named by the list alone, whatever lies in the folder: posix paths, OTHERS of each motif, evenly spread over its
+    files of at most MODEST bytes, without copies of these motifs' own. A file that differs from the list is lacking.
+    """
+    own = {md5 for path, md5 in published_files().items() if path.partition("/")[0] in motifs}
+    others: dict[str, list[str]] = {}
+    for path, md5 in sorted(published_files(MODEST).items()):
+        if path.partition("/")[0] not in motifs and md5 not in own:
+            others.setdefault(path.partition("/")[0], []).append(path)
+    named = [path for paths in others.values() for path in paths[:: max(1, len(paths) // OTHERS)][:OTHERS]]
+    rows = hash_files(folder, others, [folder / path for path in named])[0]
+    return named, sorted({*named} - {row.path for row in rows if row.status == "identical"})
 
 
 def motif_files(folder: Path, motif: str) -> tuple[list[Path], list[tuple[str, str]]]:

@@ -5,18 +5,75 @@ Nothing here, nor in what it imports, is TensorFlow, Keras or scikit-learn: an a
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.deploy.bundle import About, Bundle
-from batik_utils.deploy.litert import Runtime
 from batik_utils.errors import BatikError
 
+MOST_BYTES = 1 << 30
+"""Of memory that a model's tensors may take; MobileNetV2's take 20 MB."""
+
 Features = NDArray[np.floating]
+
+
+class Runtime:
+    """A LiteRT model that takes one picture, uint8 [1, s, s, 3] named "image"."""
+
+    def __init__(self, content: bytes) -> None:
+        """Raises BatikError, before memory is taken, for what is no such model or wants more than MOST_BYTES."""
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            with quiet():
+                interpreter: Any = Interpreter(model_content=content, num_threads=1)
+                wanted = sum(
+                    np.prod(np.abs(tensor["shape"]), dtype=np.float64) * np.dtype(tensor["dtype"]).itemsize
+                    for tensor in interpreter.get_tensor_details()
+                )
+                if not wanted <= MOST_BYTES:
+                    raise ValueError(f"it wants {wanted:,.0f} bytes of memory")
+                interpreter.allocate_tensors()
+                self._run = interpreter.get_signature_runner("serving_default")
+        # The runtime raises ValueError and RuntimeError, of no common type, for whatever it cannot read.
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise BatikError(f"It is no model that LiteRT can run: {' '.join(str(error).split())[:200]}") from None
+        details = self._run.get_input_details()
+        shape = tuple(details["image"]["shape"].tolist()) if details.keys() == {"image"} else ()
+        if len(shape) != 4 or shape != (1, shape[1], shape[1], 3) or details["image"]["dtype"] != np.uint8:
+            raise BatikError(f"It is no model of pictures: it takes {', '.join(details)} of {shape}.")
+        self.size = shape[1]
+
+    def ask(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """What it says of a picture [s, s, 3], RGB 0-255: probabilities [m], features [d], maybe evidence [h, w, m].
+
+        Raises BatikError where the model fails as it runs.
+        """
+        try:
+            return {name: np.array(value[0]) for name, value in self._run(image=picture[None]).items()}
+        except (ValueError, RuntimeError, IndexError) as error:
+            raise BatikError(f"The model fails as it runs: {' '.join(str(error).split())[:200]}") from None
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the lines that native code writes to the standard error itself."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @dataclass(frozen=True)
@@ -40,15 +97,11 @@ class Classifier:
         """Raises BatikError where its model does not fit what the bundle says of it."""
         self.about: About = bundle.about
         self._runtime, self._training = Runtime(bundle.model), bundle.training.astype(np.float32)
-        shapes = {name: value.shape for name, value in self._runtime.ask(self.blank).items()}
+        black = np.zeros((self._runtime.size, self._runtime.size, 3), np.uint8)
+        shapes = {name: value.shape for name, value in self._runtime.ask(black).items()}
         wanted = {"probabilities": (len(self.about.motifs),), "features": bundle.training.shape[1:]}
-        if self._runtime.size != self.about.size or {name: shapes.get(name) for name in wanted} != wanted:
+        if self._runtime.size != self.about.image.size or {name: shapes.get(name) for name in wanted} != wanted:
             raise BatikError(f"The model answers {shapes}, which is not what its file says of it.")
-
-    @property
-    def blank(self) -> NDArray[np.uint8]:
-        """A black picture of its size."""
-        return np.zeros((self.about.size, self.about.size, 3), np.uint8)
 
     def read(self, path: Path) -> NDArray[np.uint8]:
         """A picture as it takes it, uint8 [s, s, 3]; raises NotAnImage, also for what is no regular file.
@@ -57,7 +110,7 @@ class Classifier:
         """
         if path.exists() and not path.is_file():
             raise NotAnImage(path.name, "not a regular file")
-        return read_image(path, self.about.size, self.about.resize, self.about.fit)[0]
+        return read_image(path, **dict(self.about.image))[0]
 
     def ask(self, picture: NDArray[np.uint8]) -> Answer:
         """Its answer to a picture [s, s, 3], RGB 0-255."""

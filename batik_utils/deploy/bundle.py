@@ -14,10 +14,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from batik_utils.cache import digest
 from batik_utils.errors import BatikError
+from batik_utils.strict import Count, Strict, Times
+from batik_utils.study import Image
 
 _ABOUT, _TRAINING = "classifier.json", "training.f16"
 MOST_BYTES = {_ABOUT: 1 << 24, _TRAINING: 1 << 28}
@@ -26,58 +28,49 @@ MOST_MODEL_BYTES = 1 << 28
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 
 
-class Part(BaseModel):
-    """Base of every part: frozen, no unknown keys, no .inf or .nan."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Named(Part):
-    """The study that the classifier is of."""
+class Named(Strict):
+    """A study or a model: its name in files, its title for people."""
 
     name: str
     title: str
 
 
-class Model(Part):
-    """The model that it is: its name in the study, its parameters, where its weights started ("ImageNet", "random")."""
+class Model(Named):
+    """The model that it is, and where its weights started ("ImageNet", "random")."""
 
-    name: str
-    title: str
-    parameters: Count
+    parameters: Times
     starts: str
 
 
-class Accuracy(Part):
+class Accuracy(Strict):
     """Mean accuracy in cross-validation with its 95 % interval, over so many images."""
 
     value: Share
     low: float
     high: float
-    images: Count
+    images: Times
     protocol: Literal["grouped", "sources"]
 
 
-class Gate(Part):
+class Gate(Strict):
     """When a picture does not look like batik: its mean cosine distance to the nearest training pictures is larger.
 
     auroc and the two shares are of pictures that had no say in the threshold: ordinary ones, n_ordinary of them, and
     the study's own, each compared with the others alone.
     """
 
-    neighbours: Annotated[int, Field(ge=1)]
+    neighbours: Count
     threshold: Annotated[float, Field(ge=0, le=2)]
     auroc: Share
     ordinary_turned_away: Share
     own_turned_away: Share
-    n_ordinary: Count
+    n_ordinary: Times
 
 
-class Sets(Part):
+class Sets(Strict):
     """Prediction sets: the motifs of probability 1 - threshold or more, and always the best one."""
 
     coverage: Share
@@ -86,31 +79,29 @@ class Sets(Part):
     mean_size: Annotated[float, Field(ge=0)]
 
 
-class Row(Part):
+class Row(Strict):
     """A training picture: motif/file, its motif's index, its five commonest colours with their shares."""
 
     name: str
-    motif: Count
+    motif: Times
     palette: list[tuple[Colour, Share]]
 
 
-class Training(Part):
+class Training(Strict):
     """The training pictures in the order of training.f16, and its columns."""
 
     width: Annotated[int, Field(ge=1, le=1 << 14)]
     rows: Annotated[list[Row], Field(min_length=1)]
 
 
-class About(Part):
+class About(Strict):
     """classifier.json."""
 
-    format: Literal[2]  # raised when a file of this version can no longer be read by the version before
+    format: Literal[3]  # raised when a file of this version can no longer be read by the version before
     study: Named
     model: Model
     motifs: Annotated[list[str], Field(min_length=2)]  # folder names, in the order of the probabilities
-    size: Annotated[int, Field(ge=32, le=1024)]  # pixels a side
-    resize: Literal["nearest", "bilinear"]
-    fit: Literal["stretch", "crop"]  # how pictures of other shapes become square
+    image: Image  # how a picture is made ready
     temperature: Annotated[float, Field(gt=0)]  # that the logits are divided by, in the model
     evidence: Literal["exact", "occlusion"]  # whether the model has the output, or pictures must be covered bit by bit
     accuracy: Accuracy | None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,91 +13,120 @@ from numpy.typing import NDArray
 from batik_utils import backend
 from batik_utils.cache import digest, rounded
 from batik_utils.data.obtain import find_photographs
-from batik_utils.data.split import published_split
 from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances
-from batik_utils.deploy.bundle import About, Accuracy, Bundle, Gate, Model, Named, Row, Training
-from batik_utils.deploy.choice import recommended
-from batik_utils.deploy.convert import (
-    PRECISIONS,
-    Pictures,
-    Precision,
-    agreement,
-    ask_keras,
-    ask_litert,
-    demand_parity,
-    faithful,
-    to_litert,
-)
-from batik_utils.deploy.evidence import deletion_curves
-from batik_utils.deploy.litert import Runtime
-from batik_utils.deploy.measured import Deletion, Deployed, Precise, Unseen
-from batik_utils.deploy.ordinary import ordinary_pictures
+from batik_utils.deploy.bundle import About, Accuracy, Bundle, Model, Named, Row, Training
+from batik_utils.deploy.convert import ask_litert, faithful
 from batik_utils.deploy.sets import prediction_sets
-from batik_utils.deploy.unseen import other_motifs
+from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, final_weights
 from batik_utils.models.kinds import KINDS
 from batik_utils.palette import palette
 from batik_utils.stats.calibration import fit_temperature, pooled, scale
+from batik_utils.stats.compare import shared_folds
+from batik_utils.stats.scores import grouped_interval, parameters
+from batik_utils.study import Study
 from batik_utils.values import Results
 
+MOST_PARAMETERS = 10_000_000
+"""That a model for use may have."""
 MOST_COMPARED = 100
-"""Pictures, evenly spread, on which a converted model is held to Keras, and ranges for int8 are measured."""
+"""Pictures, evenly spread, on which a converted model is held to Keras."""
 _LIMITS = yaml.safe_load(Path(__file__).with_name("limits.yaml").read_text(encoding="utf-8"))
 
 
-@dataclass(frozen=True, eq=False)
-class Made:
-    """A classifier and what is measured of it."""
+class Made(NamedTuple):
+    """A classifier, and what is measured of it, in plain JSON values rounded as metrics.json is."""
 
     bundle: Bundle
     numbers: dict[str, Any]
-    """Deployed in plain JSON values, rounded as metrics.json is."""
 
 
-class Network(NamedTuple):
-    """A model put together."""
+class Recommended(NamedTuple):
+    """The recommended model, trained on every picture."""
 
-    answers: Any  # the keras.Model of with_three_outputs
-    parameters: int
+    name: str
+    temperature: float  # for its logits
+    network: Any  # keras.Model: float32 [b, s, s, 3] RGB 0-255 → softmax [b, m], without the temperature
     variant: str  # of Kind.variant
 
 
-def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], data: Path | None = None) -> Made:
-    """The classifier of a study, from its results and the numbers of metrics.json.
+def recommended(study: Study, results: Results) -> str:
+    """The name of the model to use, from a study's results.
+
+    The rule: of the models that a network can be made of, have at most MOST_PARAMETERS and repeat nobody's mistake on
+    purpose, the one whose accuracy in grouped cross-validation has the highest lower bound; of equals, the smallest.
+    No published test image has a say. Raises BatikError where there is none.
+    """
+    sizes = {m: parameters(results, m) for m in study.models if results.select(m, "published").items}
+    if not sizes:
+        raise BatikError(f"no published fit succeeded in {study.name}.")
+    able = [
+        m
+        for m, size in sizes.items()
+        if KINDS[study.models[m].kind].can_be_saved(study.models[m])
+        and not getattr(study.models[m], "variant_of", None)
+        and size <= MOST_PARAMETERS
+    ]
+    if not able:
+        raise BatikError(
+            f"no model of {study.name} can be saved as a network of at most {MOST_PARAMETERS:,} parameters."
+        )
+    shared = shared_folds(results, *study.compare)
+    intervals = {m: grouped_interval(shared, m) for m in able}
+    return max(able, key=lambda m: (round(i.low, 6) if (i := intervals[m]) else -1.0, -sizes[m]))
+
+
+def train_recommended(plan: Plan, results: Results) -> Recommended:
+    """Train the model to use on every picture."""
+    backend.start()
+    import keras
+
+    name, data = recommended(plan.study, results), plan.dataset
+    fits, model = list(results.select(name, "grouped")), plan.study.models[name]
+    kind, weights = KINDS[model.kind], final_weights(plan, name)
+    # Keras counts the layers that it has named so far, and their names are in the file.
+    keras.utils.clear_session()
+    network = kind.assemble(model, weights, data.size, data.motifs, 0.0)
+    temperature = fit_temperature(*pooled(fits)) if fits else 1.0
+    return Recommended(name, temperature, network, kind.variant(model, weights))
+
+
+def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> Made:
+    """The classifier of a study, from its results.
 
     data is the folder of pictures that was given, if one was (see find_photographs); of the published collection,
     other motifs are asked about, too. Raises BatikError where no model of the study can be used, or the converted one
     does not say what Keras says.
     """
-    study, dataset = plan.study, plan.dataset
-    name, temperature, network = deployed_network(plan, results, metrics)
-    spec, numbers = study.models[name], metrics["models"][name]
-    starts = KINDS[spec.kind].describe(spec).starts
-    precision, model = faithful(network.answers, spread(dataset.images))
-    training = ask_litert(model, dataset.images)["features"].astype(np.float16)
+    study, dataset, image = plan.study, plan.dataset, plan.study.image
+    name, temperature, network, variant = train_recommended(plan, results)
+    from batik_utils.deploy.graph import with_three_outputs
 
+    compared = spread(dataset.images)
+    model, precision, agreed = faithful(with_three_outputs(network, temperature), compared)
+    said, spec = ask_litert(model, dataset.images), study.models[name]
+    training, starts = said["features"].astype(np.float16), KINDS[spec.kind].describe(spec).starts
     gate, auroc, unseen = None, None, None
     if starts != "random":  # else its features were trained on these pictures, and none can be left out
         own = gates.left_out(training, dataset.groups, gates.NEIGHBOURS)
-        gate, auroc = _gate(plan, model, training, own)
+        ordinary, judges = gates.ordinary_pictures(image)
+        far = distances(ask_litert(model, ordinary)["features"], training, gates.NEIGHBOURS)
+        gate, auroc = gates.make_gate(own, dataset.groups, far, judges)
         if dataset.source.kind == "published":
+            others = gates.other_motifs(study, image, find_photographs(data, study.motifs)[0])
             fits = list(results.select(name, "grouped"))
             sure = scale(pooled(fits)[1], temperature).max(axis=1) if fits else None
-            unseen = _unseen(plan, find_photographs(data, study.motifs)[0], model, training, own, sure)
-
+            unseen = _unseen(model, others, training, own, sure)
     about = About(
-        format=2,
+        format=3,
         study=Named(name=study.name, title=study.title),
-        model=Model(name=name, title=spec.title, parameters=network.parameters, starts=starts),
+        model=Model(name=name, title=spec.title, parameters=network.count_params(), starts=starts),
         motifs=list(dataset.motifs),
-        size=dataset.size,
-        resize=study.image.resize,
-        fit=study.image.fit,
+        image=image,
         temperature=round(temperature, 6),
-        evidence="exact" if "evidence" in Runtime(model).outputs else "occlusion",
-        accuracy=_accuracy(numbers, "grouped"),
-        sources_accuracy=_accuracy(numbers, "sources"),
+        accuracy=_accuracy(shared_folds(results, *study.compare), name, "grouped"),
+        sources_accuracy=_accuracy(results, name, "sources"),
         gate=gate,
         sets=prediction_sets(results, name, temperature),
         training=Training(width=training.shape[1], rows=_rows(plan)),
@@ -108,115 +135,44 @@ def make_classifier(plan: Plan, results: Results, metrics: Mapping[str, Any], da
         limits={language: [*texts["always"], texts[dataset.source.kind]] for language, texts in _LIMITS.items()},
         sha256=digest(model),
     )
-    judged, precisions, deletion, held_out = _judged(plan, name, temperature, precision)
-    measured = Deployed(
-        model=name,
-        title=spec.title,
-        variant=network.variant,
-        judged=judged,
-        parameters=network.parameters,
-        bytes=len(model),
-        evidence=about.evidence,
-        temperature=about.temperature,
-        precision=precision,
-        precisions=precisions,
-        held_out=held_out,
-        auroc=auroc,
-        gate=gate,
-        unseen=unseen,
-        sets=about.sets,
-        deletion=deletion,
-    )
-    return Made(Bundle(model, about, training), json.loads(measured.model_dump_json(), parse_float=rounded))
+    numbers = about.model_dump(include={"temperature", "evidence", "gate", "sets"}) | {
+        "model": name,
+        "title": spec.title,
+        "variant": variant,  # what it chose of its study's candidates by itself; empty where it has none
+        "parameters": about.model.parameters,
+        "bytes": len(model),
+        "precision": precision,
+        "compared": len(compared),
+        "agreement": agreed,  # of float16 with Keras: the share of these pictures whose most probable motif is the same
+        # How often an ordinary picture is further from the training pictures than one of the own, left out.
+        "auroc": auroc,
+        "unseen": unseen,
+    }
+    return Made(Bundle(model, about, training), json.loads(json.dumps(numbers), parse_float=rounded))
 
 
-def deployed_network(plan: Plan, results: Results, metrics: Mapping[str, Any]) -> tuple[str, float, Network]:
-    """The recommended model trained on every picture: its name, its temperature, the network."""
-    name = recommended(plan.study, metrics)
-    fits = list(results.select(name, "grouped"))
-    temperature = fit_temperature(*pooled(fits)) if fits else 1.0
-    return name, temperature, _network(plan, name, temperature, "all")
-
-
-def spread(pictures: Pictures) -> Pictures:
+def spread(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """At most MOST_COMPARED of the pictures, evenly spread."""
     return pictures[np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_COMPARED)).astype(int))]
 
 
-def _judged(
-    plan: Plan, name: str, temperature: float, given_out: Precision
-) -> tuple[str, list[Precise], Deletion, int]:
-    """What only pictures can tell that a model was not trained on: of the published training images' own classifier.
-
-    Its variant, its precisions, its deletion curves, and over how many pictures.
-    """
-    data = plan.dataset
-    split = published_split(plan.study, data)
-    test, labels = data.images[list(split.test)], data.labels[list(split.test)]
-    network, some = _network(plan, name, temperature, "published"), spread(data.images)
-    models = to_litert(network.answers, PRECISIONS, spread(data.images[list(split.train)]))
-    converted = dict(zip(PRECISIONS, models, strict=True))
-    expected, precisions = ask_keras(network.answers, some)["probabilities"], []
-    for precision, model in converted.items():
-        said = ask_litert(model, some)["probabilities"]
-        if precision == "float32":
-            demand_parity(said, expected)
-        apart = np.abs(said - expected).max(axis=1)
-        precisions.append(
-            Precise(
-                precision=precision,
-                bytes=len(model),
-                largest=float(apart.max()),
-                median=float(np.median(apart)),
-                agreement=agreement(said, expected),
-                accuracy=float((ask_litert(model, test)["probabilities"].argmax(1) == labels).mean()),
-            )
-        )
-    runtime = Runtime(converted[given_out])
-    return network.variant, precisions, deletion_curves(runtime.ask, test, "evidence" in runtime.outputs), len(test)
-
-
-def _network(plan: Plan, name: str, temperature: float, on: Literal["all", "published"]) -> Network:
-    backend.start()
-    import keras
-
-    from batik_utils.deploy.graph import with_three_outputs
-
-    model, data = plan.study.models[name], plan.dataset
-    kind, weights = KINDS[model.kind], final_weights(plan, name, on)
-    # Keras counts the layers that it has named so far, and their names are in the file.
-    keras.utils.clear_session()
-    whole = kind.assemble(model, weights, data.size, data.motifs, 0.0)
-    return Network(with_three_outputs(whole, temperature), whole.count_params(), kind.variant(model, weights))
-
-
-def _gate(
-    plan: Plan, model: bytes, training: NDArray[np.float16], own: NDArray[np.float64]
-) -> tuple[Gate | None, float]:
-    ordinary = ordinary_pictures(**dict(plan.study.image))
-    far = distances(ask_litert(model, ordinary.pictures)["features"], training, gates.NEIGHBOURS)
-    return gates.make_gate(own, plan.dataset.groups, far, ordinary.judges)
-
-
 def _unseen(
-    plan: Plan,
-    folder: Path,
     model: bytes,
+    others: list[tuple[str, NDArray[np.uint8]]],
     training: NDArray[np.float16],
     own: NDArray[np.float64],
     sure: NDArray[np.float64] | None,
-) -> Unseen | None:
-    """How far other motifs' pictures look stranger than the own: by distance, and by confidence (of the own: sure)."""
-    found = list(other_motifs(plan.study, folder))
-    if not found:
+) -> dict[str, Any] | None:
+    """How often other motifs' pictures look stranger than the own: by distance and by confidence (sure, of the own)."""
+    if not others:
         return None
-    said = ask_litert(model, np.stack([picture for _, picture in found]))
-    return Unseen(
-        motifs=len({motif for motif, _ in found}),
-        images=len(found),
-        auroc=gates.auroc(own, distances(said["features"], training, gates.NEIGHBOURS)),
-        auroc_confidence=None if sure is None else gates.auroc(-sure, -said["probabilities"].max(axis=1)),
-    )
+    said = ask_litert(model, np.stack([picture for _, picture in others]))
+    return {
+        "motifs": len({motif for motif, _ in others}),
+        "images": len(others),
+        "auroc": gates.auroc(own, distances(said["features"], training, gates.NEIGHBOURS)),
+        "auroc_confidence": None if sure is None else gates.auroc(-sure, -said["probabilities"].max(axis=1)),
+    }
 
 
 def _rows(plan: Plan) -> list[Row]:
@@ -226,9 +182,10 @@ def _rows(plan: Plan) -> list[Row]:
     return [Row(name=n, motif=m, palette=[(c, round(share, 3)) for c, share in colours]) for n, m, colours in found]
 
 
-def _accuracy(numbers: Mapping[str, Any], protocol: Literal["grouped", "sources"]) -> Accuracy | None:
-    found = numbers.get(protocol) or {}
-    if not found.get("interval"):
+def _accuracy(results: Results, model: str, protocol: Literal["grouped", "sources"]) -> Accuracy | None:
+    band = grouped_interval(results, model, protocol=protocol)
+    if band is None:
         return None
-    low, high = found["interval"]
-    return Accuracy(value=found["accuracy"], low=low, high=high, images=found["n_test"], protocol=protocol)
+    value, low, high = (round(v, 6) for v in (band.value, band.low, band.high))
+    images = len({path for r in results.select(model, protocol) for path in r.paths})
+    return Accuracy(value=value, low=low, high=high, images=images, protocol=protocol)

@@ -1,14 +1,15 @@
 """`batik predict`: answers to many pictures as they are read, in words, CSV or JSON; for people and for programs."""
 
 import csv
+import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol, TextIO
+from typing import Any, Literal, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,20 +62,30 @@ def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> i
     the model cannot be used, or nothing is given.
     """
     classifier = Classifier(read_bundle(model))
-    files, out = files_of(given, sys.stdin), sys.stdout
+    about, files, out = classifier.about, files_of(given, sys.stdin), sys.stdout
     if not files:
         raise BatikError("There are no pictures to look at.")
     unread: list[NotAnImage] = []
     # A terminal that shows the answers needs no bar; the bar would take the standard output from us.
     with Progress(not out.isatty()) as bar:
-        writer = WRITERS[form](out, classifier.about, top)
+        if form == "json":
+            out.write(
+                _line(about.model_dump(include={"study", "model", "motifs", "accuracy", "gate", "sets", "limits"}))
+            )
+        else:
+            (out if form == "words" else sys.stderr).write(f"{named(about)}.\n")
+        if form == "csv":
+            out.write(_row(["file", "answer", "looks_like_batik", "distance", "one_of", "error", *about.motifs]))
         bar.stage("Looking", len(files), "pictures")
         for path, picture in bar.watch(_read_ahead(classifier, files)):
             if isinstance(picture, NotAnImage):
                 unread.append(NotAnImage(str(path), picture.reason))
-                writer.unread(path, picture.reason)
+                if form == "json":
+                    out.write(_line({"file": str(path), "error": picture.reason}))
+                elif form == "csv":
+                    out.write(_row([path, "", "", "", "", picture.reason, *("" for _ in about.motifs)]))
             else:
-                writer.answer(path, classifier.ask(picture))
+                out.write(SAID[form](about, path, classifier.ask(picture), top))
     if unread:
         sys.stderr.write("\n  ".join([f"{count(len(unread), 'file')} could not be read:", *map(str, unread)]) + "\n")
     return len(unread)
@@ -114,73 +125,45 @@ def named(about: About) -> str:
     )
 
 
-class Writer(Protocol):
-    """Says what classifier it is when it is made, then what became of each file."""
-
-    def __init__(self, out: TextIO, about: About, top: int | None) -> None: ...
-
-    def answer(self, path: Path, answer: Answer) -> None: ...
-
-    def unread(self, path: Path, reason: str) -> None: ...
-
-
-class _Words:
-    def __init__(self, out: TextIO, about: About, top: int | None) -> None:
-        self._write, self._about, self._top = out.write, about, top
-        self._title = dict(zip(about.motifs, motif_names(about.motifs), strict=True))
-        self._write(f"{named(about)}.\n")
-
-    def answer(self, path: Path, answer: Answer) -> None:
-        said = [f"{self._title[motif]} {percent(p)}" for motif, p in answer.probabilities.items()]
-        names = [self._title[motif] for motif in answer.one_of]
-        if not answer.looks_like_batik:
-            text = f"this does not look like {'batik' if self._about.batik else 'the pictures that it knows'}"
-        elif len(names) == 1:
-            text = "; ".join(said[: self._top or 3])
-        else:
-            many = _NUMBERS[len(names)] if len(names) < len(_NUMBERS) else str(len(names))
-            text = f"one of these {many}: {', '.join(said[: max(len(names), self._top or 0)])}"
-        self._write(f"{printable(str(path))}: {text}\n")
-
-    def unread(self, path: Path, reason: str) -> None:
-        """Told at the end."""
+def _in_words(about: About, path: Path, answer: Answer, top: int | None) -> str:
+    titles = dict(zip(about.motifs, motif_names(about.motifs), strict=True))
+    said, several = [f"{titles[motif]} {percent(p)}" for motif, p in answer.probabilities.items()], len(answer.one_of)
+    if not answer.looks_like_batik:
+        text = f"this does not look like {'batik' if about.batik else 'the pictures that it knows'}"
+    elif several == 1:
+        text = "; ".join(said[: top or 3])
+    else:
+        many = _NUMBERS[several] if several < len(_NUMBERS) else str(several)
+        text = f"one of these {many}: {', '.join(said[: max(several, top or 0)])}"
+    return f"{printable(str(path))}: {text}\n"
 
 
-class _Csv:
-    def __init__(self, out: TextIO, about: About, top: int | None) -> None:
-        self._motifs = about.motifs
-        sys.stderr.write(f"{named(about)}.\n")
-        self._row = csv.writer(out, lineterminator="\n").writerow
-        self._row(["file", "answer", "looks_like_batik", "distance", "one_of", "error", *about.motifs])
-
-    def answer(self, path: Path, answer: Answer) -> None:
-        distance = "" if answer.distance is None else f"{answer.distance:.6f}"
-        shares = [f"{answer.probabilities[motif]:.6f}" for motif in self._motifs]
-        looks = "yes" if answer.looks_like_batik else "no"
-        self._row([path, next(iter(answer.probabilities)), looks, distance, "|".join(answer.one_of), "", *shares])
-
-    def unread(self, path: Path, reason: str) -> None:
-        self._row([path, "", "", "", "", reason, *("" for _ in self._motifs)])
+def _as_csv(about: About, path: Path, answer: Answer, top: int | None) -> str:
+    distance = "" if answer.distance is None else f"{answer.distance:.6f}"
+    shares = [f"{answer.probabilities[motif]:.6f}" for motif in about.motifs]
+    looks = "yes" if answer.looks_like_batik else "no"
+    return _row([path, next(iter(answer.probabilities)), looks, distance, "|".join(answer.one_of), "", *shares])
 
 
-class _Json:
-    """One object a line: the classifier's, then one for each file."""
-
-    def __init__(self, out: TextIO, about: About, top: int | None) -> None:
-        self._out, self._top = out, top
-        self._line(about.model_dump(include={"study", "model", "motifs", "accuracy", "gate", "sets", "limits"}))
-
-    def answer(self, path: Path, answer: Answer) -> None:
-        shares = dict(list(answer.probabilities.items())[: self._top])
-        raw = vars(answer) | {"probabilities": {motif: round(p, 6) for motif, p in shares.items()}}
-        self._line({"file": str(path), "answer": next(iter(answer.probabilities))} | raw)
-
-    def unread(self, path: Path, reason: str) -> None:
-        self._line({"file": str(path), "error": reason})
-
-    def _line(self, value: Any) -> None:
-        self._out.write(json.dumps(value) + "\n")
+def _as_json(about: About, path: Path, answer: Answer, top: int | None) -> str:
+    shares = {motif: round(p, 6) for motif, p in list(answer.probabilities.items())[:top]}
+    first = {"file": str(path), "answer": next(iter(answer.probabilities))}
+    return _line(first | vars(answer) | {"probabilities": shares})
 
 
-WRITERS: dict[Form, type[Writer]] = {"words": _Words, "csv": _Csv, "json": _Json}
-"""By what is asked for."""
+def _row(values: Sequence[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue()
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value) + "\n"
+
+
+SAID: dict[Form, Callable[[About, Path, Answer, int | None], str]] = {
+    "words": _in_words,
+    "csv": _as_csv,
+    "json": _as_json,
+}
+"""What is said of a picture, by the form that is asked for."""

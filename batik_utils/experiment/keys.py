@@ -23,7 +23,6 @@ import numpy as np
 
 import batik_utils.backend
 from batik_utils.cache import digest, digest_json
-from batik_utils.models.annexe import arithmetic
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.kinds import KINDS
 from batik_utils.study import ROOT
@@ -100,7 +99,7 @@ def _versions() -> dict[str, str]:
 
 def identity() -> dict[str, str]:
     """What a worker must have in common with its caller: code, backend and the versions of what computes."""
-    return _versions() | {"backend": arithmetic()}
+    return _versions() | {"backend": os.environ["KERAS_BACKEND"]}
 
 
 def task_parts(dataset: Dataset, parameters: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -108,7 +107,7 @@ def task_parts(dataset: Dataset, parameters: Mapping[str, Any], *names: str) -> 
     return {
         "code": code(*names, PIXELS[dataset.source.is_drawn]),
         # Through JSON, so that a tuple equals the list that it is read back as.
-        "parameters": json.loads(json.dumps({**parameters, "backend": arithmetic()})),
+        "parameters": json.loads(json.dumps({**parameters, "backend": os.environ["KERAS_BACKEND"]})),
         "data": dataset.fingerprint,
         "lock": lock(),
     }
@@ -119,7 +118,7 @@ def feature_key(spec: FeatureSpec) -> str:
     parts = [
         code(FEATURES),
         [spec.backbone.name, spec.backbone.weights_sha256(), spec.size, spec.views, list(spec.corruptions)],
-        [spec.augmentation.model_dump(), arithmetic(), lock()],
+        [spec.augmentation.model_dump(), os.environ["KERAS_BACKEND"], lock()],
     ]
     return f"{spec.backbone.name}-{spec.size}-{digest_json(parts)[:16]}"
 

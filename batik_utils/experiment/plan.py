@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from batik_utils.cache import digest_json
-from batik_utils.data.load import load_dataset
 from batik_utils.data.split import PROTOCOLS, Round
+from batik_utils.dataset import load_dataset
 from batik_utils.experiment import keys
 from batik_utils.experiment.store import Store
 from batik_utils.models.backbones import BACKBONES, Backbone
@@ -20,6 +20,7 @@ from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.work import Task
+from batik_utils.stats.search import chosen_setting
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, Hyper, Results
@@ -105,11 +106,9 @@ def make_plan(
 
 def _settled(model: str, search: Sequence[Task[Any]], done: Results, settle: bool) -> Hyper | None:
     """What a model's search chose; None where it is not done."""
-    from batik_utils.stats.search import chosen  # here, so that workers need no statistics
-
     known = {r.fit: not r.missing for r in done if (r.fit.model, r.fit.protocol) == (model, "search")}
     said = [known.get(fit) for task in search for fit in task.fits]
-    return chosen(done, model) if None not in said and (settle or all(said)) else None
+    return chosen_setting(done, model) if None not in said and (settle or all(said)) else None
 
 
 def _tasks(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.models.backbones import Backbone
-from batik_utils.models.recipes import Extractor
+from batik_utils.models.extract import Extractor
 from batik_utils.study import Augmentation
 
 
@@ -38,14 +38,14 @@ def compute_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str) -
 
     The batch holds one image's views and nothing else, so that the numbers do not depend on how the work was cut.
     """
-    from batik_utils.models.augment import draw_transforms
+    from batik_utils.models.augment import draw_transforms, warp
     from batik_utils.models.corruptions import tamper
 
     every = range(1 + spec.views)
     drawn = draw_transforms(spec.augmentation, [sha256] * len(every), list(every), spec.size)
     # Flips alone make two different views, however many are asked for.
     distinct, where = np.unique(drawn, axis=0, return_inverse=True)
-    batch = np.asarray(_augmentation()([np.repeat(image[None], len(distinct), axis=0), distinct]))
+    batch = warp(np.repeat(image[None], len(distinct), axis=0), distinct)
     corruptions = [tamper(image[None], corruption, [sha256]).astype(np.float32) for corruption in spec.corruptions]
     features = np.asarray(_built(spec.backbone, spec.size).predict_on_batch(np.concatenate([batch, *corruptions])))
     views, corrupted = features[: len(distinct)], features[len(distinct) :]
@@ -56,10 +56,3 @@ def compute_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str) -
 def _built(backbone: Backbone | Extractor, size: int) -> Any:
     # One at a time: the features of one backbone are computed before those of the next.
     return backbone.build(size)
-
-
-@lru_cache(maxsize=1)
-def _augmentation() -> Any:
-    from batik_utils.models.augment import augmentation
-
-    return augmentation()

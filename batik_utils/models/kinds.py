@@ -7,7 +7,6 @@ itself: the arithmetic is in the files that `code` names, so that this file's wo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
@@ -19,13 +18,13 @@ from batik_utils.errors import BatikError
 from batik_utils.models.backbones import BACKBONES, Backbone, backbone
 from batik_utils.models.baselines import BaselineModel, baseline_inputs, fit_baselines
 from batik_utils.models.corruptions import CORRUPTIONS
+from batik_utils.models.extract import Extractor
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.recipes import Extractor
-from batik_utils.models.work import Fitted, M, Pair, Task, Weights, steps_per_epoch
+from batik_utils.models.work import Fitted, M, Pair, Task, Weights
 from batik_utils.study import Augmentation, PretrainedModel, RecipeModel, Repetition, ScratchModel, Study
 from batik_utils.values import Dataset
 
-BATCHED = 10  # heads trained together at most: of 5, 10 and 25, 10 took the least processor time per head
+HEADS = 10  # trained in one job, which reads their features once
 
 
 def _named(name: str) -> str:
@@ -78,7 +77,7 @@ class Kind(ABC, Generic[M]):
         return None
 
     def together(self, pairs: Sequence[Pair], model: M) -> list[list[Pair]]:
-        """The fits cut into those that are done in one go; nothing else may, or a rounding would depend on it."""
+        """The fits cut into those that are done in one job."""
         return [[pair] for pair in pairs]
 
     def describe(self, model: M) -> Description:
@@ -180,10 +179,7 @@ class Pretrained(Kind[PretrainedModel]):
         return FeatureSpec(found, study.image.size, model.augmentation, views, _corruptions(study))
 
     def together(self, pairs: Sequence[Pair], model: PretrainedModel) -> list[list[Pair]]:
-        by_steps: dict[int, list[Pair]] = defaultdict(list)
-        for pair in pairs:  # train_heads says why
-            by_steps[steps_per_epoch(len(pair[1].train), model.batch_size)].append(pair)
-        return [alike[i : i + BATCHED] for _, alike in sorted(by_steps.items()) for i in range(0, len(alike), BATCHED)]
+        return [list(pairs[i : i + HEADS]) for i in range(0, len(pairs), HEADS)]
 
     def weights_sha256(self, model: PretrainedModel) -> str:
         return backbone(model.backbone).weights_sha256()
@@ -197,7 +193,7 @@ class Pretrained(Kind[PretrainedModel]):
 class Recipe(Kind[RecipeModel]):
     """Frozen features, from networks or not, pooled in several ways, and a linear head: chosen inside each fit."""
 
-    code = ("models/nested.py",)
+    code = ("models/recipe.py",)
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained.model_copy(update={"seeds": 1})
@@ -206,13 +202,13 @@ class Recipe(Kind[RecipeModel]):
         return model.settings * model.inner_folds * (5e-3 + 8e-8 * rows**2)
 
     def inputs(self, task: Task[RecipeModel], dataset: Dataset, features: Any) -> NDArray[np.float32]:
-        from batik_utils.models.nested import gram_matrices
+        from batik_utils.models.recipe import gram_matrices
 
         assert task.features is not None and isinstance(task.features.backbone, Extractor)
         return gram_matrices(features, task.features.backbone)
 
     def fit(self, task: Task[RecipeModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        from batik_utils.models.nested import fit_recipe
+        from batik_utils.models.recipe import fit_recipe
 
         return fit_recipe(task, paths, inputs)
 
@@ -246,7 +242,7 @@ class Recipe(Kind[RecipeModel]):
         return all(part.backbone for part in model.parts.values())
 
     def deployed(self, task: Task[RecipeModel], weights: Any, features: Any) -> Weights:
-        from batik_utils.models.nested import primal_weights
+        from batik_utils.models.recipe import primal_weights
 
         return primal_weights(task, weights, features)
 

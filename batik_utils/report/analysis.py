@@ -1,7 +1,6 @@
 """One study with its data and results, opened once; what the notebooks show is derived here, lazily and wordlessly."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -16,13 +15,18 @@ from batik_utils.data.split import published_split
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
-from batik_utils.plates import Plate, load_plates
+from batik_utils.motif_notes import Plate, load_plates
 from batik_utils.report import verdicts
-from batik_utils.report.metrics_json import build_metrics
-from batik_utils.report.networks import Layer, layers
-from batik_utils.stats import metrics as stats
+from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import ClaimRow, claims_table
-from batik_utils.stats.compare import Comparison, PublishedComparison, compare_family, published_family, shared_folds
+from batik_utils.stats.compare import (
+    Comparison,
+    PublishedComparison,
+    Standing,
+    compare_family,
+    published_family,
+    shared_folds,
+)
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
 from batik_utils.study import PretrainedModel, RecipeModel, Repetition, Study
@@ -49,8 +53,8 @@ class Analysis:
     """{model: why it could not be fitted}"""
     clean_features: Callable[[str], NDArray[np.float32]] | None = None
     """Frozen features [n, d] of a pretrained model by its name, where its plan or snapshot is at hand."""
-    deploy: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
-    """Makes the classifier from the numbers of metrics.json and measures it, where the plan is at hand."""
+    deploy: Callable[[], dict[str, Any]] | None = None
+    """Makes the classifier and measures it, where the plan is at hand."""
 
     def __post_init__(self) -> None:
         fitted = {r.fit.model for r in self.results if not r.missing}
@@ -135,15 +139,9 @@ class Analysis:
         found = ((m, s.variant_of, s.mistake) for m, s in models if isinstance(s, PretrainedModel))
         return [(m, of, mistake) for m, of, mistake in found if of in self.models]
 
-    @cached_property
-    def layers(self) -> dict[str, list[Layer]]:
-        """{titles of models: their layers}"""
-        return layers(self.study, self.models)
-
     def parameters(self, model: str) -> int:
-        """All parameters of a model, backbone included; of a recipe, as most of its grouped fits chose it."""
-        fits = self.results.select(model, "grouped").items or self.results.select(model).items
-        return Counter(r.parameters for r in fits if not r.missing).most_common(1)[0][0]
+        """All parameters of a model, as stats.scores.parameters has them."""
+        return stats.parameters(self.results, model)
 
     def often(self, model: str) -> Repetition:
         """How often a model's grouped fits are repeated, and with how many training seeds each."""
@@ -193,6 +191,11 @@ class Analysis:
         """{model: out-of-fold scores of each motif on the shared folds, with intervals}"""
         groups = dict(zip(self.dataset.paths, self.dataset.groups.tolist(), strict=True))
         return {m: stats.per_motif(oof, self.motifs, groups) for m, oof in self.oofs.items()}
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Every number of every model under every protocol (stats.scores.score_table), baselines among the models."""
+        return stats.score_table(self.results, self.shared, self.study.motifs, self.per_motif)
 
     @cached_property
     def recall_by_kind(self) -> dict[str, list[float]]:
@@ -272,31 +275,25 @@ class Analysis:
         cheap |= {m: r.title for m, r in recipes.items() if all(part.texture for part in r.parts.values())}
         return {m: {cheap[c.b]: c for c in comparisons if c.a == m and c.b in cheap} for m in self.study.compare}
 
-    @cached_property
-    def learnt(self) -> list[tuple[str, Interval | None, float, dict[str, Comparison]]]:
-        """Of the scratch model, then the pretrained one: title, grouped accuracy, chance, and gaps to what is cheap."""
-        gaps = self.gaps(self.comparisons)
-        return [
-            (self.title(m), self.grouped_intervals.get(self.title(m)), self.chance, gaps[m])
-            for m in (self.scratch, self.pretrained)
-        ]
+    def standings(self, protocol: str = "grouped", beaten: bool = False) -> list[Standing]:
+        """How the scratch model, then the pretrained one, stands against chance and what costs next to nothing.
 
-    @cached_property
-    def learnt_by_source(self) -> list[tuple[str, Interval, float, dict[str, Comparison]]]:
-        """The same with whole sources together, of those of the two that were fitted so."""
-        gaps = self.gaps(self.comparisons_by_source)
-        apart = ((m, stats.grouped_interval(self.results, m, protocol="sources")) for m in reversed(self.study.compare))
-        return [(self.title(m), interval, self.chance, gaps[m]) for m, interval in apart if interval]
-
-    @cached_property
-    def shown_near(self) -> list[tuple[str, Interval, float, dict[str, Comparison]]]:
-        """The same against what a model beats with near-duplicates together, the verdict's other model among it."""
-        better = {(c.a, c.b) for c in self.comparisons if c.declared and c.difference.value > 0}
-        kept = [c for c in self.comparisons_by_source if (c.a, c.b) in better]
-        gaps = {self.title(m): over for m, over in self.gaps(kept).items()}
-        if head := next((c for c in kept if (c.a, c.b) == self.study.compare), None):
-            gaps[self.title(head.a)].setdefault(self.title(head.b), head)
-        return [(title, interval, chance, gaps[title]) for title, interval, chance, _ in self.learnt_by_source]
+        protocol is "grouped", or "sources", with whole sources together; those of the two without such fits are left
+        out. beaten keeps of what they stand against only that which they beat with near-duplicates together, and adds
+        the verdict's other model where that is so.
+        """
+        family = self.comparisons if protocol == "grouped" else self.comparisons_by_source
+        if beaten:
+            better = {(c.a, c.b) for c in self.comparisons if c.declared and c.difference.value > 0}
+            family = tuple(c for c in family if (c.a, c.b) in better)
+        gaps = self.gaps(family)
+        if beaten and (head := next((c for c in family if (c.a, c.b) == self.study.compare), None)):
+            gaps[head.a].setdefault(self.title(head.b), head)
+        accuracies = {
+            m: stats.grouped_interval(self.shared, m, protocol=protocol) for m in reversed(self.study.compare)
+        }
+        there = {m: i for m, i in accuracies.items() if i or protocol == "grouped"}
+        return [Standing(self.title(m), interval, self.chance, gaps[m]) for m, interval in there.items()]
 
     @cached_property
     def claims(self) -> list[ClaimRow]:
@@ -304,15 +301,10 @@ class Analysis:
         return claims_table(self.study, self.shared, self.dataset.source.kind == "published")
 
     @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """What metrics.json says."""
-        return build_metrics(self)
-
-    @cached_property
     def deployed(self) -> dict[str, Any] | None:
-        """What metrics.json says of the classifier that is given out (deploy.measured.Deployed); None without one."""
+        """What metrics.json says of the classifier that is given out (deploy.make); None without one."""
         try:
-            return self.deploy(self.metrics) if self.deploy else None
+            return self.deploy() if self.deploy else None
         except BatikError:
             return None
 
@@ -325,10 +317,10 @@ def analyse(plan: "Plan", results: Results, data: Path | None = None) -> Analysi
     """The analysis of a plan's results; data is the folder of pictures that was given, if one was."""
     from batik_utils.experiment import clean_features
 
-    def deploy(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    def deploy() -> dict[str, Any]:
         from batik_utils.deploy.make import make_classifier
 
-        return make_classifier(plan, results, metrics, data).numbers
+        return make_classifier(plan, results, data).numbers
 
     return Analysis(plan.study, plan.dataset, results, plan.left_out, partial(clean_features, plan), deploy)
 
@@ -341,7 +333,7 @@ def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
     if kept := os.environ.get("BATIK_SNAPSHOT"):
         from batik_utils.report import snapshot
 
-        return snapshot.load(Path(kept))
+        return snapshot.load(Path(kept))[0]
     from batik_utils.experiment import open_plan, run_plan
 
     folder = Path(data) if data else None

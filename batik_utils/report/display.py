@@ -90,10 +90,7 @@ def figure(fig: Figure, anchor: str = "", caption: str = "", alt: str | None = N
     """
     _check("figure", "fig", anchor, caption)
     part = {"anchor": anchor, "caption": caption, **_told(fig, alt)}
-    drawing = _drawing(fig, anchor)
-    if isinstance(fig, Drawing) and fig.bends:
-        part["narrow"] = _drawing(fig.narrow(), anchor)
-    _show({"image/svg+xml": drawing}, kind="figure", **part)
+    _show({"image/svg+xml": _drawing(fig, anchor)}, kind="figure", **part)
     _show({"text/markdown": caption}, kind="caption")
 
 

@@ -1,11 +1,39 @@
-"""Pictures that the report shows, with their words: examples, augmented views, predictions."""
+"""What figures are made of: the method as boxes, and pictures with their words."""
+
+import textwrap
 
 import numpy as np
 
 from batik_utils.figures import Picture
+from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.values import FitResult
-from batik_utils.wording import percent
+from batik_utils.wording import count, percent
+
+
+def method(analysis: Analysis) -> list[dict[str, str]]:
+    """The method as bands of boxes, {heading: text}, from the pictures to the verdict."""
+    study, data, arms = analysis.study, analysis.dataset, {}
+    for name in analysis.models:
+        often, what = analysis.often(name), KINDS[study.models[name].kind].describe(study.models[name]).words
+        fits = f"{analysis.planned(name):,} fits ({count(often.repeats, 'repeat')}, {count(often.seeds, 'seed')})"
+        arms[analysis.title(name)] = f"{what}; {analysis.parameters(name):,} parameters; {fits}"
+    protocols = {
+        "One split": f"{len(analysis.split.train)} train, {len(analysis.split.test)} test",
+        "Grouped cross-validation": f"{study.grouped.folds} folds; a group is never on both sides",
+    }
+    motifs = textwrap.shorten(", ".join(analysis.motifs), 200, placeholder=" …")
+    return [
+        {f"{len(data):,} pictures": f"{len(analysis.motifs)} motifs: {motifs}"},
+        {"Audit for near-duplicates": f"{len(np.unique(data.groups)):,} groups; copies of one picture share one"},
+        protocols,
+        arms,
+        {
+            "Intervals": "Wilson on one split; Nadeau and Bengio across folds",
+            "Tests": "McNemar; corrected t; both with Holm; Bayesian correlated t",
+        },
+        {"Verdict": f"{analysis.title(analysis.pretrained)} against {analysis.title(analysis.scratch)}"},
+    ]
 
 
 def spread(analysis: Analysis) -> tuple[list[Picture], list[str]]:
@@ -21,15 +49,14 @@ def spread(analysis: Analysis) -> tuple[list[Picture], list[str]]:
 
 def augmented(analysis: Analysis) -> list[Picture]:
     """One image of each of the first three motifs, and five views of it as the shown model sees them."""
-    from batik_utils.models.augment import AffineAugmentation, draw_transforms
+    from batik_utils.models.augment import draw_transforms, warp
 
     data, out = analysis.dataset, []
     for label in range(min(3, len(analysis.motifs))):
         row = int(np.flatnonzero(data.labels == label)[-1])
         spec, hashes = analysis.study.models[analysis.shown].augmentation, [data.sha256[row]] * 6
         images = np.stack([data.images[row]] * 6)
-        moved = AffineAugmentation()([images, draw_transforms(spec, hashes, range(6), data.size)])
-        views = np.asarray(moved).round().astype(np.uint8)
+        views = warp(images, draw_transforms(spec, hashes, range(6), data.size)).round().astype(np.uint8)
         out += [Picture(v, data.paths[row], f"view {i}" if i else "as it is") for i, v in enumerate(views)]
     return out
 

@@ -31,33 +31,23 @@ KERNEL_ENVIRONMENT = {
 ONLY = "only-"
 
 
-def load_notebook(path: Path) -> NotebookNode:
-    """Read a notebook; raises BatikError where it is none."""
+def load_notebook(path: Path, keep: Collection[str] | None = None) -> NotebookNode:
+    """Read a notebook, without cells tagged only-X where X is not in keep; each says where it stood in the file.
+
+    Raises BatikError where the file is no notebook.
+    """
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
     except Exception as error:
         raise BatikError(f"{path.name} is not a notebook: {' '.join(str(error).split())[:200]}") from None
-
-
-def drop_cells(notebook: NotebookNode, keep: Collection[str], name: str = "") -> NotebookNode:
-    """The notebook without the cells that are tagged only-X where X is not in keep; cells keep their old numbers."""
-    kept = nbformat.from_dict({**notebook, "cells": [], "metadata": {**notebook.metadata, "batik": {"name": name}}})
-    for number, cell in enumerate(notebook.cells, 1):
-        wanted = {tag.removeprefix(ONLY) for tag in cell.metadata.get("tags", []) if tag.startswith(ONLY)}
-        if wanted <= {*keep}:
-            place = {"notebook": name, "cell": number}
-            # nbformat draws ids at random
-            again = {**cell, "id": f"cell-{number}", "metadata": {**cell.metadata, "batik": place}}
-            kept.cells.append(nbformat.from_dict(again))
-    return kept
-
-
-def check_parameters(notebook: NotebookNode, parameters: Mapping[str, Any], name: str) -> None:
-    """Raise BatikError unless the notebook's cells tagged parameters set each of these."""
-    cells = (c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
-    known = re.findall(r"^(\w+) *=", "\n".join(cells), re.M)
-    if unknown := [key for key in parameters if key not in known]:
-        raise BatikError(f"{name} sets no {unknown[0]} in a cell tagged 'parameters', only {', '.join(known) or None}.")
+    if keep is not None:
+        for number, cell in enumerate(notebook.cells, 1):
+            cell.id = f"cell-{number}"  # nbformat draws them at random
+            cell.metadata["batik"] = {"notebook": path.name, "cell": number}
+        tags = {cell.id: [t for t in cell.metadata.get("tags", []) if t.startswith(ONLY)] for cell in notebook.cells}
+        notebook.cells = [c for c in notebook.cells if {tag.removeprefix(ONLY) for tag in tags[c.id]} <= {*keep}]
+        notebook.metadata["batik"] = {"name": path.name}
+    return notebook
 
 
 def run_notebook(
@@ -65,19 +55,17 @@ def run_notebook(
 ) -> NotebookNode:
     """Execute a notebook in its own folder and return it, free of times, machine paths and stderr.
 
-    keep says which only-X cells are run; environment is added to the kernel's. Raises BatikError for a wrong
-    parameter, and for a cell that fails: a BatikError's own text with the cell's number; any other exception in one
-    line, with the file in which the executed notebook was kept.
+    keep says which only-X cells are run; environment is added to the kernel's. Raises BatikError for a cell that
+    fails: a BatikError's own text with the cell's number; any other exception in one line, with the file in which the
+    executed notebook was kept.
     """
     import papermill
 
-    notebook = drop_cells(load_notebook(path), keep, path.name)
-    check_parameters(notebook, parameters, path.name)
     # A Unix socket's path has at most about 100 characters.
     folder = Path(tempfile.mkdtemp(prefix="batik-", dir="/tmp" if len(tempfile.gettempdir()) > 60 else None))
     try:
         executed = papermill.execute_notebook(
-            notebook,
+            load_notebook(path, keep),
             str(folder / "executed.ipynb"),
             parameters=dict(parameters),
             cwd=str(path.parent),

@@ -46,8 +46,8 @@ class Manuscript:
         self.cells: list[str] = []
         self.front: dict[str, list[str]] = {"abstract": [], "abstrak": [], "summary": []}
         """What stands before the contents, by the tags of its cells."""
-        self.pictures: dict[str, bytes] = {}
-        self.numbers: dict[str, bytes] = {}
+        self.files: dict[str, bytes] = {}
+        """Pictures, and the numbers of displays as CSV."""
 
     def add(self, notebook: NotebookNode, name: str = "") -> None:
         """Add an executed notebook: prose, displays, plain outputs, and the code under figures and tables.
@@ -112,20 +112,17 @@ class Manuscript:
             part = {**part, "alt": part.get("hidden", part["alt"])}
             points = dict(re.findall(r'\b(width|height)="([\d.]+)pt"', svg[: svg.index("<defs")]))
             width, height = (float(points[side]) / 72 for side in ("width", "height"))
-        self.pictures[file] = raw
+        self.files[file] = raw
         fitted = 2.54 * width * min(1.0, TEXT_WIDTH / (2.54 * width), TEXT_HEIGHT / (2.54 * height))
         sizes = {"px": f"{width * SCREEN_DPI:.0f}", "cm": f"{fitted:.2f}"}
         more = {"csv": self._csv(part), "results": part.get("results", "")}
-        if "narrow" in part:
-            more["narrow"] = f"{part['anchor']}-narrow.svg"
-            self.pictures[more["narrow"]] = part["narrow"].encode()
         return _fenced("figure", part["caption"], part["anchor"], file=file, alt=part["alt"], **sizes, **more)
 
     def _csv(self, part: dict[str, Any]) -> str:
         """The name of the file that holds a display's numbers; "" where it has none."""
         if not part.get("csv"):
             return ""
-        self.numbers[file := part["anchor"] + ".csv"] = part["csv"].encode()
+        self.files[file := part["anchor"] + ".csv"] = part["csv"].encode()
         return file
 
     def to_html(self) -> str:
@@ -139,10 +136,8 @@ class Manuscript:
             # A formula needs a font with a MATH table, which many machines lack.
             font = _data_url("math.woff", (TEMPLATES / "math.woff").read_bytes())
             style += f'@font-face {{ font-family: "Batik Math"; src: url("{font}"); }}\n'
-        urls = {name: _data_url(name, raw) for name, raw in {**self.pictures, **self.numbers}.items()}
-        page = re.sub(
-            r'(<img src="|srcset="|download="[^"]+" href=")([\w-]+\.\w+)"', lambda m: f'{m[1]}{urls[m[2]]}"', page
-        )
+        urls = {name: _data_url(name, raw) for name, raw in self.files.items()}
+        page = re.sub(r'(<img src="|download="[^"]+" href=")([\w-]+\.\w+)"', lambda m: f'{m[1]}{urls[m[2]]}"', page)
         page = page.replace("/* report.css */", style)
         for part in ("style", "script"):  # the page's own, and no other, may be applied
             own = re.search(f"<{part}>(.*?)</{part}>", page, re.S)
@@ -156,7 +151,7 @@ class Manuscript:
 
         source = self._pandoc("typst-citations-smart", partial(json.dumps, ensure_ascii=False))
         with tempfile.TemporaryDirectory(prefix="batik-") as name:
-            for file, raw in {"main.typ": source.encode(), **self.pictures}.items():
+            for file, raw in {"main.typ": source.encode(), **self.files}.items():
                 (Path(name) / file).write_bytes(raw)
             try:
                 standard: Any = "ua-1"  # accessible; Typst's Python stubs do not know it yet

@@ -1,36 +1,33 @@
 """What a report depends on, as digests, and whether it still is what was made of it; nothing heavy is imported."""
 
+import ast
 import contextlib
 import json
 import os
 import platform
-import re
 import sysconfig
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from batik_utils.cache import digest, digest_file, digest_json, digest_source, read_kept, write_json, write_kept
+from batik_utils.cache import digest, digest_file, digest_json, digest_source, read_kept, write_kept
 from batik_utils.data.obtain import motif_files
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places
-from batik_utils.plates import load_plates
+from batik_utils.motif_notes import load_plates
 from batik_utils.study import ROOT, Study
 
-_TEMPLATES = ("math", "pandoc.", "refs.", "report.css", "report.html", "report.lua", "report.typ")
-PAGES = ("batik_utils/report/export.py", *(f"batik_utils/report/templates/{name}" for name in _TEMPLATES))
-"""What only the pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
-FIGURES = ("batik_utils/figures/", "batik_utils/report/display.py", "batik_utils/report/templates/report.mplstyle")
-"""What draws: notebooks run again, but data and results need not be opened again, as no figure is kept with them."""
+TEMPLATES = "batik_utils/report/templates/"
 FACES = (
-    *(
-        f"batik_utils/{name}.py"
-        for name in ("bootstrap", "cli", "newstudy", "report/watch", "deploy/predict", "deploy/export")
-    ),
-    "batik_utils/app/",
-    *(f"batik_utils/report/templates/{name}" for name in ("index.", "readme.")),
+    *(f"batik_utils/{name}" for name in ("cli.py", "new_study", "app/", "deploy/predict.py")),
+    *(f"{TEMPLATES}{name}" for name in ("index.", "readme.")),
 )
-"""What changes nothing in a report."""
+"""What changes nothing in a report: how it is asked for, and what is made of it."""
+FIGURES = ("batik_utils/figures/", f"{TEMPLATES}report.mplstyle")
+"""What only notebooks draw with: no figure is kept with the results."""
+PAGES = ("batik_utils/report/export.py", TEMPLATES)
+"""What only pages depend on, not what the notebooks show."""
+NOTEBOOKS = "notebooks/"
 
 
 def sha256(path: Path) -> str:
@@ -50,7 +47,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def notebooks() -> list[Path]:
     """The report's notebooks, in its order."""
-    return sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    return sorted((ROOT / NOTEBOOKS).glob("[0-9]*.ipynb"))
+
+
+def cells(path: Path) -> list[tuple[str, str, list[str]]]:
+    """A notebook's cells as they are typed, with their tags: outputs and counts do not matter."""
+    found = read_json(path).get("cells", [])
+    return [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in found]
 
 
 def code() -> dict[str, str]:
@@ -58,19 +61,12 @@ def code() -> dict[str, str]:
     found = {p.relative_to(ROOT): p for p in (ROOT / "batik_utils").rglob("*") if p.is_file() and p.name[0] != "."}
     hidden = {"__pycache__", ".ipynb_checkpoints"}
     files = {name.as_posix(): digest_source(path) for name, path in found.items() if not hidden & {*name.parts}}
-    return files | {f"notebooks/{path.name}": cells_digest(path) for path in notebooks()}
+    return files | {f"{NOTEBOOKS}{path.name}": digest_json(cells(path)) for path in notebooks()}
 
 
-def words(path: Path) -> set[str]:
-    """The words in a notebook's code."""
-    code = ["".join(c["source"]) for c in read_json(path).get("cells", []) if c["cell_type"] == "code"]
-    return set(re.findall(r"\w+", "\n".join(code)))
-
-
-def cells_digest(path: Path) -> str:
-    """Of a notebook's cells as they are typed, with their tags: outputs and counts do not matter."""
-    cells = read_json(path).get("cells", [])
-    return digest_json([[c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])] for c in cells])
+def code_sha256() -> str:
+    """One hash over the library, but for what changes nothing in a report, and the notebooks' cells."""
+    return digest_json(part(code(), but=FACES))
 
 
 def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
@@ -94,34 +90,26 @@ def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
     return found
 
 
-def without(inputs: Mapping[str, str], *prefixes: str) -> dict[str, str]:
-    """The inputs whose names begin with none of these."""
-    return {name: value for name, value in inputs.items() if not name.startswith(prefixes)}
+def part(inputs: Mapping[str, str], only: tuple[str, ...] = ("",), but: tuple[str, ...] = ()) -> dict[str, str]:
+    """The inputs whose names begin with one of these, but not with one of those."""
+    return {name: value for name, value in inputs.items() if name.startswith(only) and not name.startswith(but)}
 
 
-def only(inputs: Mapping[str, str], *prefixes: str) -> dict[str, str]:
-    """The inputs whose names begin with one of these."""
-    return {name: value for name, value in inputs.items() if name.startswith(prefixes)}
+def notebook_inputs(inputs: Mapping[str, str], path: Path) -> dict[str, str]:
+    """What a notebook depends on beside the results: its cells, and the figures' modules that it draws with.
 
-
-def drawing(inputs: Mapping[str, str], words: Collection[str]) -> dict[str, str]:
-    """Those of FIGURES that draw what these words name: without the modules all of whose figures have other names.
-
-    This holds as figures' modules import nothing of one another but style.
+    A module is left out where the notebook names nothing that figures/__init__.py imports from it.
     """
-    modules = {path: path.read_text(encoding="utf-8") for path in (ROOT / FIGURES[0]).glob("*.py")}
-    names = {path.name: re.findall(r"^(?:def|class) (\w+)", text, re.M) for path, text in modules.items()}
-    idle = [f"{FIGURES[0]}{name}" for name, own in names.items() if own and not {*own, "style"} & {*words, name[:-3]}]
-    return without(only(inputs, *FIGURES), *idle)
-
-
-def code_sha256() -> str:
-    """One hash over the library, but for what changes nothing in a report, and the notebooks' cells."""
-    return digest_json(without(code(), *FACES))
+    source = " ".join(text for kind, text, _ in cells(path) if kind == "code")
+    lines = ast.parse((ROOT / FIGURES[0] / "__init__.py").read_text(encoding="utf-8")).body
+    gives = [(line.module, line.names) for line in lines if isinstance(line, ast.ImportFrom) and line.module]
+    drawn = {module for module, names in gives if any(name.name in source for name in names)}
+    idle = tuple(f"{module.replace('.', '/')}.py" for module, _ in gives if module not in drawn)
+    return part(inputs, (*FIGURES, f"{NOTEBOOKS}{path.name}"), idle)
 
 
 class Kept:
-    """Files of one study's builds, each named by what it depends on and checked when it is read."""
+    """Files of one study's builds, each named by what it depends on; a damaged one counts as none."""
 
     most = 3
     """Of each sort: the ones used last stay."""
@@ -144,36 +132,3 @@ class Kept:
         write_kept(self.path(sort, key), content)
         for path in sorted(self.folder.glob(f"{sort}.*"), key=lambda p: -p.stat().st_mtime_ns)[self.most :]:
             path.unlink(missing_ok=True)
-
-    def made(self, sort: str, key: str, make: Callable[[], bytes]) -> bytes:
-        """The content, made where it is not kept."""
-        content = self.read(sort, key)
-        if content is None:
-            self.write(sort, key, content := make())
-        return content
-
-
-class Stamp:
-    """What was made from what: a small file beside the caches, one for each report."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.known = path, read_json(path)
-
-    def changed(self, inputs: Mapping[str, str], out: Path) -> list[str]:
-        """What is not as it was when the stamp was made, in words; ["everything"] where there is no stamp."""
-        before = self.known.get("inputs")
-        if not before:
-            return ["everything"]
-        differ = sorted(name for name in {*before, *inputs} if before.get(name) != inputs.get(name))
-        return differ + self.touched(self.known["outputs"], out)
-
-    def touched(self, names: Iterable[str], out: Path) -> list[str]:
-        """Those of these outputs that are not as they were written, in words."""
-        known, now = self.known.get("outputs", {}), {name: sha256(out / name) for name in names}
-        return [f"{n} ({'edited' if sha else 'deleted'})" for n, sha in now.items() if not sha or sha != known.get(n)]
-
-    def write(self, inputs: Mapping[str, str], out: Path, outputs: Iterable[str], **more: Any) -> None:
-        """Record the inputs (none: so that nothing is relied on), and the outputs (relative to out) as they are now."""
-        made = {name: sha256(out / name) for name in outputs}
-        self.known = {"inputs": dict(inputs), "outputs": made, **more}
-        write_json(self.path, self.known)

@@ -1,12 +1,11 @@
 """What the report says of the classifier that is given out: tables, and sentences whose verdict flips with the numbers.
 
-All take the part "deployed" of metrics.json (deploy.measured.Deployed) as plain values.
+All take the part "deployed" of metrics.json (deploy.make) as plain values.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from batik_utils import wording as say
@@ -22,57 +21,23 @@ HINTS = 0.7
 Numbers = Mapping[str, Any]
 
 
-def precision_table(deployed: Numbers) -> pd.DataFrame:
-    """One row per precision: size, how far from Keras, accuracy on pictures that were not trained on."""
-    rows = [
-        {
-            "precision": row["precision"],
-            "MB": say.number(row["bytes"] / 1e6),
-            "largest difference": say.number(row["largest"], 6 if row["precision"] == "float32" else 3),
-            "median difference": say.number(row["median"], 6 if row["precision"] == "float32" else 3),
-            "same motif": say.percent(row["agreement"]),
-            "accuracy": say.percent(row["accuracy"]),
-        }
-        for row in deployed["precisions"]
-    ]
-    return pd.DataFrame(rows)
-
-
 def precision(deployed: Numbers) -> str:
-    """What the smaller files cost."""
-    whole, half, rough = deployed["precisions"]
-    told = []
-    for row in (half, rough):
-        smaller = f"{row['precision']} makes the file {say.number(whole['bytes'] / row['bytes'])} times smaller"
-        lost = whole["accuracy"] - row["accuracy"]
-        if lost > 0:
-            cost = f"loses {say.points(lost)} of accuracy on {say.count(deployed['held_out'], 'picture')}"
-        elif row["agreement"] < 1:
-            cost = (
-                f"names another motif for {say.percent(1 - row['agreement'])} of the pictures, without losing accuracy"
-            )
-        else:
-            cost = "changes no answer here"
-        told.append(f"{smaller} and {cost}")
-    given = f"What is given out has learnt from all pictures, and is in {deployed['precision']}"
-    kept = f"in float16 it keeps {say.percent(LEAST_AGREEMENT, 0)} of its answers or more"
-    if deployed["precision"] == "float32":
-        kept = f"in float16 it would change more than {say.percent(1 - LEAST_AGREEMENT, 0)} of its answers"
-    return f"{say.upper_first(told[0])}; {told[1]}. {given}: {kept}."
+    """What weights of half the length cost."""
+    same = f"In float16 it names the same motif as in float32 for all of {say.count(deployed['compared'], 'picture')}"
+    if deployed["agreement"] < 1:
+        other = say.percent(1 - deployed["agreement"])
+        same = f"In float16 it names another motif than in float32 for {other} of {deployed['compared']} pictures"
+    kept = f"The file ({say.number(deployed['bytes'] / 1e6)} MB) is in {deployed['precision']}"
+    limit = say.percent(1 - LEAST_AGREEMENT, 0)
+    return f"{same}; more than {limit} would be too many. {kept}."
 
 
 def given_out(deployed: Numbers) -> str:
-    """What the file's network is, and whether what is judged is another."""
+    """What the file's network is."""
     size = f"Its network has {deployed['parameters']:,} parameters"
     if not deployed["variant"]:
         return f"{size}."
-    chosen = f"{size}: of its candidates, inner folds of all pictures chose *{deployed['variant']}*"
-    if deployed["judged"] == deployed["variant"]:
-        return f"{chosen}."
-    return (
-        f"{chosen}. On the training images of the fixed split alone they chose *{deployed['judged']}*: what is tried "
-        "below on that split's test images, and the sizes beside it, is of that network and not of the file's."
-    )
+    return f"{size}: of its candidates, inner folds of all pictures chose *{deployed['variant']}*."
 
 
 def gate_table(deployed: Numbers) -> pd.DataFrame:
@@ -134,20 +99,3 @@ def sets(found: Numbers) -> str:
     if found["measured_coverage"] < found["coverage"] - UNDER:
         return f"The sets are to hold the true motif {promise} and hold it less often: {share}, with {size}."
     return f"The sets are to hold the true motif {promise}, and on unseen folds they do: {share}, with {size}."
-
-
-def deletion(found: Numbers, evidence: str) -> str:
-    """Whether deleting what a map marks hurts more than deleting as much at random."""
-    marked, random = (float(np.mean(found[name][1:])) for name in ("marked", "random"))
-    which = "the map of evidence marks" + (" (found by covering each field in turn)" if evidence != "exact" else "")
-    means = f"the named motif keeps a mean probability of {say.percent(marked)}, against {say.percent(random)}"
-    where = f"over {say.count(found['images'], 'held-out picture')}"
-    low, high = found["gap"] or (-1.0, 1.0)
-    if found["gap"]:
-        where += f" (difference {say.points_range(say.Band(low, high))}, 95{say.NBSP}% interval)"
-    if low > 0:
-        return f"Deleting what {which} hurts more than deleting at random: {means} {where}."
-    if high < 0:
-        return f"Deleting what {which} hurts *less* than deleting at random: {means} {where}. It misleads here."
-    nothing = f"Deleting what {which} is not shown to hurt more than deleting at random"
-    return f"{nothing}: {means} {where}. It says little here."

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils import wording as say
-from batik_utils.plates import Plate
+from batik_utils.motif_notes import Plate
 from batik_utils.stats.compare import Comparison, sorted_out
 from batik_utils.stats.intervals import Interval
 
@@ -34,7 +34,7 @@ Fare = tuple[str, Interval | None, Interval | None]
 """A model's title, and its accuracy with near-duplicates, and with whole sources, on one side."""
 SCATTER = 0.1
 """Accuracy from the worst fold to the best, from which one split alone is said to show little."""
-SURE = 0.95
+SUGGESTION_BELOW = 0.95
 """Accuracy below which an answer is called a suggestion."""
 TELLS = 0.9
 """AUROC from which two sorts of pictures are told apart."""
@@ -155,7 +155,7 @@ def advice(
     if best is not None:
         trust = f" The best model is right {say.percent(best, 0)} of the time on pictures such as these"
         trust += f", and {say.percent(elsewhere, 0)} on those of other sources" if elsewhere is not None else ""
-        trust += ", so its answer is a suggestion." if best < SURE else "."
+        trust += ", so its answer is a suggestion." if best < SUGGESTION_BELOW else "."
     known = "One of these motifs is always named, whatever is shown."
     if "gate" in facts:
         known = "Most pictures unlike all that it was trained on are turned away"

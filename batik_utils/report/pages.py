@@ -3,30 +3,27 @@
 These are made anew by `python -m batik_utils.report.pages`.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jinja2
 
 from batik_utils import wording as say
 from batik_utils.cache import write_text
 from batik_utils.errors import BatikError
-from batik_utils.stats.pareto import pareto_front
-from batik_utils.strict_yaml import read_yaml
+from batik_utils.report.metrics import read_metrics, scores_of
+from batik_utils.stats.scores import pareto_front
+from batik_utils.strict import read_yaml
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study, study_names
 
-VERSION: Literal[4] = 4
-"""Of metrics.json, raised whenever a key changes its name or meaning; an older one is not read."""
 FILES = {
     "report.html": "Read the report",
     "report.pdf": "PDF",
     "metrics.json": "Numbers",
     "model-card.md": "Model card",
-    "croissant.json": "Data card",
     "verdict.svg": "Figure",
 }
 """What the index links to, where it is there; not the classifier, whose runtime is not ours to commit."""
@@ -50,20 +47,6 @@ JINJA.filters |= {
 }
 
 
-def read_metrics(path: Path) -> dict[str, Any]:
-    """A study's metrics.json; raises BatikError where there is none, or it is damaged or of another version."""
-    name = path.parent.name
-    try:
-        metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BatikError(f"There is no {name}/{path.name} yet; run `make report STUDY={name}` first.") from None
-    except (ValueError, RecursionError):
-        raise BatikError(f"{name}/{path.name} is not JSON; build that report again.") from None
-    if not isinstance(metrics, dict) or metrics.get("version") != VERSION:
-        raise BatikError(f"{name}/{path.name} is of another version; build that report again.")
-    return metrics
-
-
 def write_index(reports: Path) -> list[str]:
     """Write reports/index.html, photographs first; returns a line for each study that is left out, with the reason."""
     studies, left_out = [], []
@@ -73,7 +56,7 @@ def write_index(reports: Path) -> list[str]:
         except BatikError as error:
             left_out.append(f"Not in index.html: {error}")
             continue
-        studies.append(_told(path.parent, metrics))
+        studies.append(_rows(path.parent, metrics))
     studies.sort(key=lambda study: study["data"]["drawn"])
     citation = read_yaml((ROOT / "CITATION.cff").read_bytes(), "CITATION.cff")
     page = JINJA.get_template("index.html").render(studies=studies, citation=citation) + "\n"
@@ -83,23 +66,27 @@ def write_index(reports: Path) -> list[str]:
     return left_out
 
 
-def _told(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+def _rows(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     """What index and README tell of a study: its metrics, files, minutes, models (best first), and size's line."""
+    scores, verdict = scores_of(metrics), metrics["verdict"]
+    models = {
+        name: model | {"published": scores.get((name, "published")), "grouped": scores.get((name, "grouped"))}
+        for name, model in metrics["models"].items()
+        if model["kind"] != "baseline"
+    }
     # Best in cross-validation first, those without results last.
-    models = sorted(
-        metrics["models"].values(), key=lambda m: (-(m.get("grouped") or {"accuracy": 0})["accuracy"], m["title"])
-    )
-    files = {name: title for name, title in FILES.items() if (folder / name).is_file()}
-    minutes = load_study(folder.name).minutes if folder.name in study_names() else ""
-    told = {"name": folder.name, "files": files, "minutes": minutes, "ranked": models, "line": pareto(models)}
-    return metrics | told
+    ranked = sorted(models.values(), key=lambda m: (-(m["grouped"] or {"value": 0})["value"], m["title"]))
+    rows: dict[str, Any] = {"compared": [models[verdict["a"]], models[verdict["b"]]], "ranked": ranked}
+    rows |= {"line": best_for_size(ranked), "head": next((c for c in metrics["comparisons"] if c["primary"]), None)}
+    rows |= {"name": folder.name, "files": {name: title for name, title in FILES.items() if (folder / name).is_file()}}
+    return metrics | rows | {"minutes": load_study(folder.name).minutes if folder.name in study_names() else ""}
 
 
-def pareto(models: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The models (as metrics.json has them) that no smaller one, and none of their size, equals in accuracy."""
-    sized = [m for m in models if m.get("grouped") and m["parameters"] is not None]
+def best_for_size(models: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The models that no smaller one, and none of their size, equals in accuracy; each has its record as "grouped"."""
+    sized = [m for m in models if m["grouped"] and m["parameters"] is not None]
     sized.sort(key=lambda m: m["title"])
-    return [sized[i] for i in pareto_front([(m["parameters"], m["grouped"]["accuracy"]) for m in sized])]
+    return [sized[i] for i in pareto_front([(m["parameters"], m["grouped"]["value"]) for m in sized])]
 
 
 def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "reports") -> None:
@@ -112,7 +99,7 @@ def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "repor
 
 def readme_table(reports: Path, studies: Sequence[str]) -> str:
     """Markdown tables, one row per study: accuracies in grouped cross-validation; size's line, and files."""
-    rows = [_told(reports / name, read_metrics(reports / name / "metrics.json")) for name in studies]
+    rows = [_rows(reports / name, read_metrics(reports / name / "metrics.json")) for name in studies]
     return JINJA.get_template("readme.md.j2").render(reports=reports.name, studies=rows).replace(say.NBSP, " ")
 
 

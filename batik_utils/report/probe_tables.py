@@ -9,7 +9,7 @@ import pandas as pd
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats.compare import fold_gap
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.metrics import fold_scores, grouped_interval
+from batik_utils.stats.scores import fold_scores, grouped_interval
 from batik_utils.study import RecipeModel
 
 
@@ -54,8 +54,8 @@ def corruption_scores(analysis: Analysis) -> dict[str, tuple[dict[str, Interval]
         there = [set(r.corruptions) for r in analysis.shared.select(model, "grouped")]
         every = sorted(set.intersection(*there)) if there else []
         plain = fold_scores(analysis.shared, model)
-        found = {c or "none": grouped_interval(analysis.shared, model, corruption=c) for c in (None, *every)}
-        drops = {c: fold_gap(plain, fold_scores(analysis.shared, model, corruption=c)) for c in every}
+        found = {c or "none": grouped_interval(analysis.shared, model, part=c) for c in (None, *every)}
+        drops = {c: fold_gap(plain, fold_scores(analysis.shared, model, part=c)) for c in every}
         if every and all(found.values()) and all(drops.values()):
             kept = ({name: i for name, i in part.items() if i} for part in (found, drops))
             out[analysis.title(model)] = next(kept), next(kept)

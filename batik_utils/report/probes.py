@@ -11,10 +11,10 @@ import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from batik_utils import wording as say
-from batik_utils.report.verdicts import INTERVAL, reached, set_beforehand
+from batik_utils.report.verdicts import INTERVAL, reached
 from batik_utils.stats.calibration import Calibration
+from batik_utils.stats.compare import POWER, Detectable
 from batik_utils.stats.intervals import Interval, VarianceSplit
-from batik_utils.stats.power import Power
 from batik_utils.stats.search import Choice
 
 CORRUPTIONS = {
@@ -23,7 +23,7 @@ CORRUPTIONS = {
     "patches": "cut into patches and shuffled",
     "border": "cut down to their border",
 }
-WORTH = 0.002
+STEP_WORTH_TAKING = 0.002
 """Of a Brier score (0 to 2): from this on a step of regularisation is worth something."""
 
 
@@ -59,7 +59,7 @@ def edges(title: str, table: pd.DataFrame) -> str:
     if 2 * len(steps) <= fits:
         return f"{says}, so the choice was wide enough."
     worth = float(np.mean(steps))
-    than = "might do better" if worth >= WORTH else "would hardly do better"
+    than = "might do better" if worth >= STEP_WORTH_TAKING else "would hardly do better"
     step = f"the last step towards it changes the mean Brier score by {say.number(-worth, 4, sign=True)}"
     return f"{says}; {step} on average: a wider choice {than}."
 
@@ -99,30 +99,17 @@ def variance(title: str, split: VarianceSplit) -> str:
     )
 
 
-def power(found: Power | None, title_a: str, title_b: str) -> str:
-    """What the present images can tell apart, and how many would be needed."""
+def power(found: Detectable | None, title_a: str, title_b: str) -> str:
+    """What difference the present images can show."""
     if found is None:
         return f"The power of the comparison between {title_a} and {title_b} cannot be said: they share no folds."
-    planted, target = set_beforehand(found.planted), say.percent(0.8, 0)
-    enough = ", which is enough"
-    if found.detectable >= 1:
-        enough = f"; none, however large, would be found {target} of the time"
-    elif found.found < 0.8:
-        enough = f"; only one of {say.points(found.detectable)} would be found {target} of the time"
-    need = "The two are right equally often, so no number of images would tell them apart"
-    if found.images_needed is not None:
-        need = (
-            f"To tell the two apart as they are on fresh test images (only {title_a} right on "
-            f"{say.percent(found.only_a)}, only {title_b} on {say.percent(found.only_b)}) with {target} power takes "
-            f"{say.count(found.images_needed, 'image')}"
-        )
-    if found.published_n is not None and found.published_found is not None:
-        would = f"would find {planted} {_often(found.published_found)} of the time"
-        need += f"; the one fixed split has {found.published_n} and {would}"
+    least = f"a true difference of {say.points(found.difference)} between {title_a} and {title_b} would"
+    if found.difference >= 1:
+        least = f"no true difference between {title_a} and {title_b}, however large, would"
     return (
-        f"With {say.count(found.n_images, 'image')}, {say.count(found.folds, 'fold')} and "
-        f"{say.count(found.repeats, 'repeat')}, a true difference of {planted} between {title_a} and {title_b} would "
-        f"be found {_often(found.found)} of the time, before any correction for several tests{enough}. {need}."
+        f"With {say.count(found.images, 'image')}, {say.count(found.folds, 'fold')} and "
+        f"{say.count(found.repeats, 'repeat')}, {least} be found {say.percent(POWER, 0)} of the time, before any "
+        "correction for several tests."
     )
 
 
@@ -240,11 +227,6 @@ def named_for(title: str, recalls: Mapping[str, Sequence[float]]) -> str:
     harder = "place" if 2 * u < len(places) * len(patterns) else "pattern"
     means = "a place says where cloth is from, and not what is on it" if harder == "place" else "why, is not known"
     return f"{told}. The harder names seem to be those of a {harder} ({means}); this one test has no correction."
-
-
-def _often(share: float) -> str:
-    """A simulated share of times, which is never sure."""
-    return f"over {say.percent(0.99, 0)}" if share > 0.99 else say.percent(share)
 
 
 def _band(interval: Interval) -> str:

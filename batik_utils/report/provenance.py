@@ -1,14 +1,8 @@
-"""What a report was made from (the same for the same inputs), and what a run was like (never the same)."""
+"""What a report was made from: the same for the same inputs."""
 
 import contextlib
 import importlib.metadata
-import os
 import platform
-import sys
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from batik_utils.cache import digest, digest_source
 from batik_utils.errors import BatikError
@@ -51,43 +45,11 @@ def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
     ]
 
 
-def repetitions(study: Study, models: Collection[str] | None = None) -> str:
-    """How often grouped cross-validation is repeated for each model, or each of these, as words."""
+def repetitions(study: Study) -> str:
+    """How often grouped cross-validation is repeated for each model, as words."""
     often: dict[str, list[str]] = {}
-    for name, model in study.models.items():
-        if models is None or name in models:
-            t = KINDS[model.kind].repetition(study)
-            words = f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"
-            often.setdefault(words, []).append(model.title)
+    for model in study.models.values():
+        t = KINDS[model.kind].repetition(study)
+        words = f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"
+        often.setdefault(words, []).append(model.title)
     return "; ".join(f"{words} of {listed(titles)}" for words, titles in often.items())
-
-
-def run_record(study: Study, dataset: Dataset, seconds: Mapping[str, float], **more: Any) -> dict[str, Any]:
-    """What differs from run to run, for run.json: date, machine, memory, minutes by stage; and more, as it is."""
-    return {
-        "study": study.name,
-        "data": dataset.source.description,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
-        "minutes": {stage: round(s / 60, 2) for stage, s in seconds.items()},
-        "minutes_total": round(sum(seconds.values()) / 60, 2),
-        "peak_memory_mb": _peak_memory_mb(),
-    } | more
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return platform.processor() or platform.machine()
-
-
-def _peak_memory_mb() -> dict[str, float] | None:
-    """The main process, and the largest of its children (fits and notebooks run in those)."""
-    with contextlib.suppress(ImportError):  # Windows has no such module
-        import resource
-
-        unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # bytes there, kibibytes elsewhere
-        who = {"main": resource.RUSAGE_SELF, "largest_child": resource.RUSAGE_CHILDREN}
-        return {name: round(resource.getrusage(which).ru_maxrss / unit, 1) for name, which in who.items()}
-    return None

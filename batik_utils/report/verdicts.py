@@ -21,10 +21,8 @@ OPENINGS = {
     "open": "No difference can be shown between {a} and {b}",
     TOO_FEW: "There are not enough fits for a verdict between {a} and {b}",
 }
-ENOUGH = 0.9
+FITS_FOR_VERDICT = 0.9
 """Share of the planned fits below which no verdict is given."""
-SURE = 0.95
-"""Posterior probability from which two models are called practically the same."""
 INTERVAL = f"95{say.NBSP}% interval"
 
 
@@ -41,8 +39,8 @@ class Verdict:
 def verdict(comparison: Comparison | None, title_a: str, title_b: str, got: int, expected: int) -> Verdict:
     """The verdict between A and B under grouped cross-validation, from got of expected planned fits of both."""
     c, word = comparison, TOO_FEW
-    if c is not None and expected >= 1 and got >= ENOUGH * expected:
-        word = _word(c)
+    if c is not None and expected >= 1 and got >= FITS_FOR_VERDICT * expected:
+        word = c.word
     opening = OPENINGS[word].format(a=title_a, b=title_b)
     if c is None or word == TOO_FEW:
         common = "" if c else ", and the two have no complete repeat in common"
@@ -78,7 +76,7 @@ def mistake_cost(c: Comparison | None, title: str, variant: str, mistake: str) -
     if c is None:
         return f"What {mistake} costs cannot be said: {title} and {variant} share no folds."
     says = f"{say.upper_first(mistake)} is a mistake, but no cost can be shown"
-    if (word := _word(c)) == "better":
+    if (word := c.word) == "better":
         says = f"{say.upper_first(mistake)} costs {say.points(c.difference.value)}"
     elif word == "worse":
         says = f"Unexpectedly, {mistake} does better by {say.points(c.difference.value)}"
@@ -138,6 +136,18 @@ def claims_summary(rows: Sequence[claims.ClaimRow]) -> str:
     failed = [r.what for r in rows if r.verdict == claims.NOT_REPRODUCED]
     which = f" Not reproduced: {say.listed(failed)}." if failed else ""
     return f"Of {say.count(len(rows), 'published number')}, {say.listed(parts)}.{which}"
+
+
+def shuffled(rows: Sequence[claims.ClaimRow]) -> str:
+    """How many published precisions, recalls and F1 of shuffled reports lie where shuffles put them; "" without any."""
+    scores = [(r.value, r.expected) for r in rows if r.metric in claims.SHUFFLED_SCORES and r.expected]
+    if not scores:
+        return ""
+    inside = sum(claims.within_shuffles(value, band) for value, band in scores)
+    return (
+        f"Of the {len(scores)} other scores in these reports (precision, recall and F1) {inside} lie where "
+        f"95{say.NBSP}% of the shuffles of our median seed do; `metrics.json` has each."
+    )
 
 
 def sources(title: str, grouped: Interval | None, sources: Interval | None) -> str:
@@ -230,12 +240,6 @@ def sizes(widths: Sequence[int], heights: Sequence[int]) -> str:
         return f"Every picture is {widths[0]:,} × {heights[0]:,} pixels, which gives nothing away."
     wide, high = (f"between {min(sides):,} and {max(sides):,} pixels" for sides in (widths, heights))
     return f"The files are {wide} wide and {high} high. Where that differs between motifs, a classifier could use it."
-
-
-def _word(c: Comparison) -> str:
-    if c.p_same >= SURE or not c.declared:
-        return "same" if c.p_same >= SURE else "open"
-    return "better" if c.difference.value > 0 else "worse"
 
 
 def reached(interval: Interval) -> str:

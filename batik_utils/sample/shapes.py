@@ -24,15 +24,10 @@ def polygon(corners: int, radius=1.0, start: float = 0.0) -> np.ndarray:
     return polar(np.resize(radius, corners), start + np.arange(corners) * 2 * np.pi / corners)
 
 
-def box(width: float, height: float) -> np.ndarray:
-    """A rectangle about the origin."""
-    return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, height / 2]
-
-
-def leaf(length: float, width: float, roundness: float = 0.8, lean: float = 0.5) -> np.ndarray:
-    """A petal from (0, 0) to (length, 0): `roundness` 1 is pointed, 0.5 oval; `lean` 0.5 is widest in the middle."""
+def leaf(length: float, width: float, roundness: float) -> np.ndarray:
+    """A petal from (0, 0) to (length, 0): `roundness` 1 is pointed, 0.5 oval."""
     t = (1 - np.cos(np.linspace(0, np.pi, 11))) / 2
-    half = width / 2 * np.sin(np.pi * t ** (np.log(0.5) / np.log(lean))) ** roundness
+    half = width / 2 * np.sin(np.pi * t) ** roundness
     half[[0, -1]] = 0
     upper = np.stack([t * length, half], axis=1)
     return np.concatenate([upper, (upper * [1, -1])[-2:0:-1]])
@@ -46,9 +41,9 @@ def ribbon(line: np.ndarray, width) -> np.ndarray:
     return np.concatenate([line + side, (line - side)[::-1]])
 
 
-def stripe(y: float, width: float, corners: int = 30) -> np.ndarray:
+def stripe(y: float, width: float) -> np.ndarray:
     """A straight ribbon across the whole cloth at height `y`."""
-    return ribbon(np.stack([np.linspace(-1.3, 1.3, corners), np.full(corners, y)], axis=1), width)
+    return ribbon(row(0.08, y), width)
 
 
 def row(pitch: float, y: float, start: float = 0.0) -> np.ndarray:
@@ -66,12 +61,3 @@ def curl(radius: float, turns: float, steps: int) -> np.ndarray:
     """An ukel: a spiral [steps, 2] from (radius, 0) towards the origin."""
     t = np.linspace(0, 1, steps)
     return polar(radius * (1 - 0.85 * t), 2 * np.pi * turns * t)
-
-
-def blob(rng: np.random.Generator, corners: int, rough: float, pleats: float) -> np.ndarray:
-    """An uneven closed curve of about unit radius: `rough` slow unevenness, `pleats` the fine gathers of a tie."""
-    angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    radius = np.ones(corners)
-    for k in range(2, 6):
-        radius += rough / k * 2 * rng.uniform(-1, 1) * np.cos(k * angle + rng.uniform(0, 6.3))
-    return polar(radius + pleats * rng.uniform(-1, 1, corners), angle)

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import brier_score_loss
 
-from batik_utils.stats.metrics import SMALLEST, Labels, Probabilities, accuracy, log_loss
+from batik_utils.stats.scores import SMALLEST, Labels, Probabilities, accuracy, log_loss
 from batik_utils.values import FitResult, Results
 
 BINS = 15

@@ -2,20 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from batik_utils.stats.compare import holm
-from batik_utils.stats.intervals import LEVEL, Interval, wilson
-from batik_utils.stats.metrics import METRICS, SMALLEST, PublishedSummary, grouped_interval, macro_f1, published_summary
+from batik_utils.stats.intervals import LEVEL, Interval, holm, wilson
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
-from batik_utils.study import PretrainedModel, Study
-from batik_utils.told import Claim
+from batik_utils.stats.scores import METRICS, SMALLEST, PublishedSummary, grouped_interval, macro_f1, published_summary
+from batik_utils.study import Claim, PretrainedModel, Study
 from batik_utils.values import Results
-from batik_utils.wording import NBSP, Band, count, number, of_images, p_value, percent, percent_range
+from batik_utils.wording import NBSP, count, number, of_images, p_value, percent, percent_range
 
 Verdict = Literal["reproduced", "cannot be told", "not reproduced", "not comparable"]
 REPRODUCED, UNTOLD, NOT_REPRODUCED, NOT_COMPARABLE = get_args(Verdict)
@@ -24,11 +23,14 @@ inside or outside, but the test says otherwise, so that a noisy model does not p
 corrected, tells them apart; the model, the images or the way of counting is not the seed's."""
 SHUFFLED = "paired_wrong_"
 """How the metrics of the seed's shuffled reports begin."""
+SHUFFLED_SCORES = {f"{SHUFFLED}{score}" for score in ("precision", "recall", "f1")}
+"""Those that are one motif's, or their mean."""
 SHARES = {"accuracy", "train_accuracy"}
 """The metrics that are shares of images."""
 
 
-class OnSplit(NamedTuple):
+@dataclass(frozen=True)
+class OnSplit:
     """Ours on the published split."""
 
     median: float
@@ -46,7 +48,8 @@ class ClaimRow(Claim):
     """Wilson, of the published value on its own n images (shares of images only)."""
     published: OnSplit | None = None
     expected: Interval | None = None
-    """Where a replicate of ours should lie; its value is the mean over our training seeds."""
+    """Where a replicate of ours should lie; its value is the mean over our training seeds. Of a shuffled report: where
+    95 % of our median seed's shuffles lie."""
     grouped: Interval | None = None
     """Ours across grouped folds, Nadeau-Bengio."""
     p_value: float | None = None
@@ -93,24 +96,24 @@ def binomial_variance(share: float, ours: int, theirs: int) -> float:
 
 def _row(claim: Claim, study: Study, results: Results, same_images: bool, shuffled: dict[str, Mispaired]) -> ClaimRow:
     summary = published_summary(results, claim.model)
-    found: dict[str, Any] = {}
+    row: dict[str, Any] = {}
     if summary is None:
-        found["reason"] = _unavailable(claim, study, results)
+        row["reason"] = _unavailable(claim, study, results)
     elif claim.metric.startswith(SHUFFLED):
         if claim.model not in shuffled:
             shuffled[claim.model] = mispaired_fit(summary.median, study.motifs)
-        found["reason"] = _artefact(claim, study, shuffled[claim.model])
+        row |= _artefact(claim, study, shuffled[claim.model])
     elif claim.metric.endswith("images"):
-        found |= _images(claim, results, summary, same_images)
+        row |= _images(claim, results, summary, same_images)
     elif values := getattr(summary, claim.metric):
-        found |= _measured(claim, study, summary, values, same_images)
+        row |= _measured(claim, study, summary, values, same_images)
     else:
-        found["reason"] = f"our fits kept no training {'loss' if claim.metric == 'train_loss' else 'accuracy'}."
+        row["reason"] = f"our fits kept no training {'loss' if claim.metric == 'train_loss' else 'accuracy'}."
     if claim.metric in SHARES | {f"{SHUFFLED}accuracy", "ten_images"} and claim.n:
-        found["value_interval"] = wilson(round(claim.value * claim.n), claim.n)
+        row["value_interval"] = wilson(round(claim.value * claim.n), claim.n)
     if claim.metric in METRICS and claim.read_off is None:
-        found["grouped"] = grouped_interval(results, claim.model, claim.metric)
-    return ClaimRow(**dict(claim), **found)
+        row["grouped"] = grouped_interval(results, claim.model, claim.metric)
+    return ClaimRow(**dict(claim), **row)
 
 
 def _measured(
@@ -118,17 +121,17 @@ def _measured(
 ) -> dict[str, Any]:
     median = values[summary.seeds.index(summary.median.fit.seed)]
     interval = _interval(claim, summary, median)
-    found: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval)}
+    row: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval)}
     ours = summary.n_test if claim.metric in METRICS else claim.n
     if not same_images:
-        return found | {"reason": "the pictures here are not the seed study's."}
+        return row | {"reason": "the pictures here are not the seed study's."}
     if study.seed_study and not study.seed_study.test_images_known:
         lies = f"{round(claim.value * claim.n)} of {claim.n} there, " if claim.n and claim.metric in SHARES else ""
         also = f"{of_images(median, ours)} here" if ours and claim.metric in SHARES else f"{number(median, 3)} here"
         why = "which images the seed study tested on is not known, only how many; ours are others"
-        return found | {"reason": f"{why} ({lies}{also})."}
+        return row | {"reason": f"{why} ({lies}{also})."}
     if claim.metric in METRICS and claim.n and claim.n != summary.n_test:
-        return found | {"reason": f"published on {claim.n} test images, ours are {summary.n_test}."}
+        return row | {"reason": f"published on {claim.n} test images, ours are {summary.n_test}."}
     theirs, sampling = claim.n or ours, 0.0
     if claim.metric in SHARES and ours and theirs:
         sampling = binomial_variance(float(np.mean(values)), ours, theirs)
@@ -145,7 +148,7 @@ def _measured(
         p = float(2 * stats.t.sf(abs(value - band.value) / scale, freedom)) if scale else float(value == band.value)
     top = math.inf if claim.metric.endswith("loss") else 1.0
     band = Interval(band.value, max(0.0, band.low), min(top, band.high), band.n)
-    return found | {"expected": band, "p_value": p}
+    return row | {"expected": band, "p_value": p}
 
 
 def nearest_reading(claim: Claim, ours: float) -> float:
@@ -162,9 +165,9 @@ def _judged(row: ClaimRow, adjusted: float | None) -> ClaimRow:
     if row.metric in SHARES and row.n:
         value = round(value * row.n) / row.n
         least, most = math.ceil(row.expected.low * row.n - 1e-9), math.floor(row.expected.high * row.n + 1e-9)
-        told, band = f"{round(row.value * row.n)} of {row.n}", f"{least}–{most} of {row.n}"
+        claimed, band = f"{round(row.value * row.n)} of {row.n}", f"{least}–{most} of {row.n}"
     else:
-        told, band = f"{row.value:g}", f"{number(row.expected.low, 3)}–{number(row.expected.high, 3)}"
+        claimed, band = f"{row.value:g}", f"{number(row.expected.low, 3)}–{number(row.expected.high, 3)}"
     inside = row.expected.low - 1e-9 <= value <= row.expected.high + 1e-9
     # Uncorrected where it would stand against "reproduced", corrected where it would be for "not reproduced".
     p = row.p_value if inside or adjusted is None else adjusted
@@ -172,11 +175,11 @@ def _judged(row: ClaimRow, adjusted: float | None) -> ClaimRow:
     verdict = UNTOLD if inside == apart else REPRODUCED if inside else NOT_REPRODUCED
     over, place = count(row.expected.n, "training seed"), "lies within" if inside else "lies outside"
     if row.read_off:
-        told, place = f"{told}, read off to within {row.read_off:g},", "reaches into" if inside else place
+        claimed, place = f"{claimed}, read off to within {row.read_off:g},", "reaches into" if inside else place
     test = f"{p_value(p)}{'' if inside or adjusted is None else ' after Holm’s correction'}"
     also = f", {'but' if verdict == UNTOLD else 'and'} the test against ours gives {test}"
     shown = "" if verdict == REPRODUCED else also
-    reason = f"{told} {place} {band}, where a replicate should lie (from {over}){shown}."
+    reason = f"{claimed} {place} {band}, where a replicate should lie (from {over}){shown}."
     return row.model_copy(update={"verdict": verdict, "p_adjusted": adjusted, "reason": reason})
 
 
@@ -198,7 +201,7 @@ def _interval(claim: Claim, summary: PublishedSummary, value: float) -> Interval
     rng = np.random.Generator(np.random.PCG64(30))
     drawn = stats.bootstrap((images,), measure, n_resamples=2000, vectorized=False, method="percentile", rng=rng)
     band = drawn.confidence_interval
-    return Interval(value, float(band.low), float(band.high), len(images))
+    return Interval(value, float(band.low), float(band.high), len(images), "bootstrap")
 
 
 def _images(claim: Claim, results: Results, summary: PublishedSummary, same_images: bool) -> dict[str, Any]:
@@ -212,9 +215,9 @@ def _images(claim: Claim, results: Results, summary: PublishedSummary, same_imag
         }
     fit = summary.median
     every = {path for r in results.select(protocol="grouped") for path in r.paths} | {*fit.paths, *fit.val_paths}
-    found = {"images": len(every), "test_images": summary.n_test}
-    found["train_images"] = len(every) - summary.n_test - len(fit.val_paths)
-    ours = found[claim.metric]
+    counts = {"images": len(every), "test_images": summary.n_test}
+    counts["train_images"] = len(every) - summary.n_test - len(fit.val_paths)
+    ours = counts[claim.metric]
     if not same_images:
         return {"reason": f"the pictures here are not the seed study's; there are {ours}."}
     return {"verdict": REPRODUCED if ours == claim.value else NOT_REPRODUCED, "reason": f"there are {ours} here."}
@@ -235,19 +238,26 @@ def _unavailable(claim: Claim, study: Study, results: Results) -> str:
     return f"{why} Its stand-in, {title}, got {percent(summary.median_accuracy)} ({over})."
 
 
-def _artefact(claim: Claim, study: Study, found: Mispaired) -> str:
+def _artefact(claim: Claim, study: Study, shuffled: Mispaired) -> dict[str, Any]:
     if claim.metric == f"{SHUFFLED}accuracy":
+        band = Interval(shuffled.expected, shuffled.low, shuffled.high, shuffled.n, "shuffles")
         # In whole images: 0.27 of 30 is 8 images, 0.2667.
-        shown = round(claim.value * found.n) / found.n
-        where = "inside" if found.low - 1e-9 <= shown <= found.high + 1e-9 else "outside"
-        return (
+        where = "inside" if within_shuffles(round(claim.value * band.n) / band.n, band, 1e-9) else "outside"
+        reason = (
             f"predictions were shuffled against labels: {percent(claim.value, 0)} lies {where} what shuffling shows "
-            f"for our median seed ({percent(found.expected)}, 95{NBSP}% of shuffles {percent_range(found)}), whose "
-            f"true accuracy is {percent(found.right)}."
+            f"for our median seed ({percent(band.value)}, 95{NBSP}% of shuffles {percent_range(band)}), whose "
+            f"true accuracy is {percent(shuffled.right)}."
         )
-    scores = getattr(found, claim.metric.removeprefix(SHUFFLED))
+        return {"expected": band, "reason": reason}
+    scores = getattr(shuffled, claim.metric.removeprefix(SHUFFLED))
     values = scores.mean(axis=1) if claim.motif is None else scores[:, study.motifs.index(claim.motif)]
-    band = Band(*np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist())
-    # The seed rounds to hundredths.
-    where = "inside" if band.low - 0.005 <= claim.value <= band.high + 0.005 else "outside"
-    return f"shuffled; {where} what 95{NBSP}% of our shuffles show ({number(band.low, 2)}–{number(band.high, 2)})."
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    band = Interval(float(values.mean()), low, high, shuffled.n, "shuffles")
+    where = "inside" if within_shuffles(claim.value, band) else "outside"
+    shown = f"{number(band.low, 2)}–{number(band.high, 2)}"
+    return {"expected": band, "reason": f"shuffled; {where} what 95{NBSP}% of our shuffles show ({shown})."}
+
+
+def within_shuffles(value: float, band: Interval, rounding: float = 0.005) -> bool:
+    """Whether a published score lies where 95 % of shuffles do; a seed study rounds to hundredths."""
+    return band.low - rounding <= value <= band.high + rounding

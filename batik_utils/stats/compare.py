@@ -1,5 +1,6 @@
-"""Tests between two models: across folds (corrected t, Bayesian with a region of equivalence) and on one split."""
+"""Tests between two models, across folds (corrected t, Bayesian) and on one split, and what they could find."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -8,19 +9,21 @@ import numpy as np
 import pandas as pd
 from baycomp import two_on_single
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize, stats
 from sklearn.metrics import confusion_matrix
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.intervals import LEVEL, Interval, corrected_error, nadeau_bengio
-from batik_utils.stats.metrics import fold_scores, mean_over_seeds, published_summary
+from batik_utils.stats.intervals import LEVEL, Interval, corrected_test, holm
+from batik_utils.stats.scores import fold_scores, mean_over_seeds, out_of_fold, published_summary
 from batik_utils.values import FitResult, Results
 
 ROPE = 0.02
 """Half-width of the region of practical equivalence: two models within two points of accuracy are the same."""
+SAME_FROM = 0.95
+"""Posterior probability from which two models are called practically the same."""
+POWER = 0.8
+"""How often a difference is found that the design can tell."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,29 @@ class Comparison:
         """Whether the two are declared different: p under 0.05, after Holm's correction where there is one."""
         return self.p < 1 - LEVEL
 
+    @property
+    def word(self) -> str:
+        """What A is: "same" as B (practically), else "open" where nothing is declared, "better" or "worse"."""
+        if self.p_same >= SAME_FROM or not self.declared:
+            return "same" if self.p_same >= SAME_FROM else "open"
+        return "better" if self.difference.value > 0 else "worse"
+
+
+class Standing(NamedTuple):
+    """How a model stands against chance and against what costs next to nothing."""
+
+    title: str
+    accuracy: Interval | None
+    """In cross-validation; None with too few folds."""
+    chance: float
+    against: Mapping[str, Comparison]
+    """{what it is against, as within a sentence: the model against it}"""
+
 
 def sorted_out(against: Mapping[str, Comparison]) -> tuple[list[str], list[str], list[str]]:
     """Names of what A is declared better than, of what nothing is declared about, and of what A is worse than."""
-    told = {name: c.declared * float(np.sign(c.difference.value)) for name, c in against.items()}
-    better, open_, worse = ([name for name, sign in told.items() if sign == which] for which in (1, 0, -1))
+    signs = {name: c.declared * float(np.sign(c.difference.value)) for name, c in against.items()}
+    better, open_, worse = ([name for name, sign in signs.items() if sign == which] for which in (1, 0, -1))
     return better, open_, worse
 
 
@@ -153,39 +174,12 @@ def compare(results: Results, a: str, b: str, protocol: str = "grouped") -> Comp
     return Comparison(*where, *means, difference, p_value, better_a, same, better_b, ROPE)
 
 
-def corrected_test(x: NDArray[np.float64], y: NDArray[np.float64], folds: int, images: int) -> tuple[Interval, float]:
-    """Nadeau-Bengio interval of the mean of x - y (fold scores [J], shares of images) and its two-sided p.
-
-    Where every fold differs by the same amount, which is no certainty, the two means are compared as shares of the
-    images of one repeat, as if unpaired: Newcombe's interval and Fisher's exact test.
-    Source: R. G. Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10.
-    """
-    gaps = x - y
-    interval, error = nadeau_bengio(gaps, folds), corrected_error(gaps, folds)
-    if error >= 1e-12:
-        return interval, float(2 * stats.t.sf(abs(interval.value) / error, len(gaps) - 1))
-    counts = [float(v.mean()) * images for v in (x, y)]
-    low, high = confint_proportions_2indep(counts[0], images, counts[1], images, method="newcomb", compare="diff")
-    table = [[round(c), images - round(c)] for c in counts]
-    return Interval(interval.value, float(low), float(high), images), float(stats.fisher_exact(table).pvalue)
-
-
 def compare_family(
     results: Results, pairs: Iterable[tuple[str, str]], protocol: str = "grouped"
 ) -> tuple[Comparison, ...]:
     """Each pair (A, B) that can be compared, in order and once: one family of tests, Holm-corrected if several."""
     found = [c for a, b in dict.fromkeys(pairs) if (c := compare(results, a, b, protocol))]
     return tuple(replace(c, p_adjusted=p) for c, p in zip(found, holm([c.p_value for c in found]), strict=True))
-
-
-def holm(p_values: Sequence[float]) -> list[float | None]:
-    """Holm's adjusted p of each test of one family; None for a lone one, which needs none.
-
-    Source: S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70.
-    """
-    if len(p_values) < 2:
-        return [None] * len(p_values)
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
 
 
 @dataclass(frozen=True)
@@ -214,6 +208,11 @@ class McNemar:
     def n(self) -> int:
         """Test images."""
         return self.both + self.only_a + self.only_b + self.neither
+
+    @property
+    def word(self) -> str:
+        """What A is: "better" or "worse" than B, or "open" where the test does not tell them apart."""
+        return "open" if self.p >= 1 - LEVEL else "better" if self.only_a > self.only_b else "worse"
 
 
 def mcnemar_fits(a: FitResult, b: FitResult) -> McNemar:
@@ -268,3 +267,72 @@ def published_family(results: Results, a: str, others: Sequence[str]) -> tuple[P
 def _adjusted(tests: Sequence[McNemar]) -> list[McNemar]:
     adjusted = holm([test.p_value for test in tests])
     return [replace(test, p_adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
+
+
+class Detectable(NamedTuple):
+    """What the present design can tell about two models."""
+
+    images: int
+    folds: int
+    repeats: int
+    difference: float
+    """The smallest true difference (fraction) that the corrected test finds with 80 % power; at most 1."""
+
+
+def detectable(results: Results, a: str, b: str) -> Detectable | None:
+    """Measure the noise between two models' grouped results and say what it allows; None where unpaired."""
+    pairs = fold_pairs(results, a, b)
+    if pairs is None:
+        return None
+    gaps = []
+    for repeat in pairs.scores.index.unique(level="repeat"):
+        fits = Results(tuple(r for r in results if r.fit.repeat == repeat))
+        first, second = out_of_fold(fits, a), out_of_fold(fits, b)
+        assert first is not None and second is not None  # fold_pairs has met this repeat
+        gaps.append(first.right - second.right)
+    spread, persistence = measured_spread(np.array(gaps))
+    design = (len(gaps[0]), spread, pairs.folds, pairs.repeats, persistence)
+    return Detectable(len(gaps[0]), pairs.folds, pairs.repeats, detectable_difference(*design))
+
+
+def measured_spread(gaps: NDArray[np.float64]) -> tuple[float, float]:
+    """Spread and persistence (see power_of_corrected_test) of per-image differences [repeats, images]."""
+    repeats, variance = len(gaps), float(gaps.var(axis=1, ddof=1).mean())
+    if repeats < 2 or variance == 0:
+        return math.sqrt(variance), 0.0
+    table = np.cov(gaps)
+    shared = float((table.sum() - np.trace(table)) / (repeats * (repeats - 1)))
+    return math.sqrt(variance), min(1.0, max(0.0, shared / variance))
+
+
+def power_of_corrected_test(
+    images: int, spread: float, folds: int, repeats: int, persistence: float, difference: float
+) -> float:
+    """How often the Nadeau-Bengio corrected paired test finds a true difference of accuracy, 0-1.
+
+    spread is the standard deviation over images of (A right) - (B right) within a repeat, each averaged over its
+    seeds; persistence (0-1) is the correlation of that quantity between repeats, for the same image. Variation from
+    retraining on other images than these is not in it, so the power is, if anything, flattering.
+    """
+    # The corrected statistic is a scaled non-central t: its numerator has the variance of the mean over all repeats,
+    # its denominator the variance that folds show.
+    if spread == 0:
+        return float(difference != 0)
+    scores = folds * repeats
+    of_mean = spread**2 * (persistence + (1 - persistence) / repeats) / images
+    seen = scores / (scores - 1) * (spread**2 * folds / images - of_mean)
+    edge = float(stats.t.ppf((1 + LEVEL) / 2, scores - 1)) * math.sqrt(seen * (1 / scores + 1 / (folds - 1)) / of_mean)
+    shift = abs(difference) / math.sqrt(of_mean)
+    # The non-central t is averaged over its denominator's quantiles: scipy's own gives NaN for large shifts.
+    quantiles = (np.arange(2000) + 0.5) / 2000
+    denominator = edge * np.sqrt(stats.chi2.ppf(quantiles, scores - 1) / (scores - 1))
+    return float((stats.norm.cdf(shift - denominator) + stats.norm.cdf(-shift - denominator)).mean())
+
+
+def detectable_difference(images: int, spread: float, folds: int, repeats: int, persistence: float = 0.0) -> float:
+    """The smallest true difference (fraction) that the corrected test finds with 80 % power; at most 1."""
+
+    def lacking(difference: float) -> float:
+        return POWER - power_of_corrected_test(images, spread, folds, repeats, persistence, difference)
+
+    return 1.0 if lacking(1.0) > 0 else float(optimize.brentq(lacking, 0.0, 1.0, xtol=1e-9))

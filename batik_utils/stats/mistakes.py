@@ -1,15 +1,20 @@
-"""Labels that the models doubt, and a mistake made on purpose: predictions compared with labels in another order."""
+"""Where models go wrong, which labels are in doubt, and a mistake made on purpose: labels in another order."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
 
-from batik_utils.stats.metrics import OutOfFold, classification_table
-from batik_utils.values import FitResult
+from batik_utils.stats.intervals import Interval, wilson
+from batik_utils.stats.scores import Labels, OutOfFold, Probabilities
+from batik_utils.values import FitResult, Split
 
 
 def label_issues(oof: OutOfFold, motifs: Sequence[str]) -> pd.DataFrame:
@@ -40,6 +45,76 @@ def label_issues(oof: OutOfFold, motifs: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def most_confused(table: NDArray[np.float64], motifs: Sequence[str], top: int = 5) -> pd.DataFrame:
+    """The largest off-diagonal cells of a confusion matrix: true, predicted, images, share (of the true motif)."""
+    cells = [(i, j, float(table[i, j])) for i, j in np.argwhere(table > 0) if i != j]
+    rows = [(motifs[i], motifs[j], images, images / table[i].sum()) for i, j, images in cells]
+    rows.sort(key=lambda r: (-r[2], r[0], r[1]))
+    return pd.DataFrame(rows[:top], columns=["true", "predicted", "images", "share"])
+
+
+def confusion_order(table: NDArray[np.float64]) -> list[int]:
+    """Places of a confusion matrix in an order in which what is often confused stands together, by average linkage.
+
+    The leaves are in the order of Bar-Joseph, Gifford and Jaakkola (Bioinformatics 17, 2001).
+    """
+    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-12)
+    apart = 1 - (share + share.T) / 2
+    np.fill_diagonal(apart, 0)
+    return [int(i) for i in leaves_list(linkage(squareform(apart), "average", optimal_ordering=True))]
+
+
+def most_confidently_wrong(
+    paths: Sequence[str], y_true: Labels, y_prob: Probabilities, motifs: Sequence[str], top: int = 10
+) -> pd.DataFrame:
+    """Wrong images by the probability of the wrong answer: path, true, predicted, probability."""
+    answers = {"true": y_true, "predicted": y_prob.argmax(axis=1), "probability": y_prob.max(axis=1)}
+    wrong = pd.DataFrame({"path": paths, **answers}).query("true != predicted")
+    first = wrong.sort_values(["probability", "path"], ascending=[False, True], ignore_index=True).head(top)
+    return first.assign(**{name: [motifs[i] for i in first[name]] for name in ("true", "predicted")})
+
+
+def twins_across(split: Split, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Dataset rows, ascending, of the split's test images whose group also has training images; groups is [n]."""
+    test = np.sort(np.asarray(split.test, dtype=np.int64))
+    return test[np.isin(groups[test], groups[list(split.train)])]
+
+
+def accuracy_without(result: FitResult, paths: Collection[str]) -> Interval | None:
+    """Accuracy, with Wilson's interval, over a fit's test images that are not among paths; None where none is left."""
+    kept = [path not in paths for path in result.paths]
+    right = (result.y_prob.argmax(axis=1) == result.y_true)[kept]
+    return wilson(int(right.sum()), len(right)) if len(right) else None
+
+
+class Disputed(NamedTuple):
+    """Groups of near-duplicates whose pictures carry more than one label."""
+
+    rows: NDArray[np.bool_]
+    """[n], whether a picture is in such a group."""
+    groups: int
+    ceiling: float
+    """Accuracy, 0-1, of whoever answers every picture right but gives all copies of one picture the same label."""
+
+
+def disputed(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> Disputed:
+    """The disputed pictures among labels [n] and groups of near-duplicates [n]."""
+    counts = pd.crosstab(groups, labels)
+    several = counts.index[(counts > 0).sum(axis=1) > 1]
+    return Disputed(np.isin(groups, several), len(several), float(counts.max(axis=1).sum() / len(labels)))
+
+
+def shared_pairs(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> pd.DataFrame:
+    """One row per pair of labels that share groups: columns a, b, groups, pictures; most groups first."""
+    pictures: dict[tuple[int, int], list[int]] = {}
+    for _, held in pd.Series(labels).groupby(groups):
+        for pair in combinations(sorted(held.unique().tolist()), 2):
+            pictures.setdefault(pair, []).append(int(held.isin(pair).sum()))
+    rows = [(*pair, len(counts), sum(counts)) for pair, counts in pictures.items()]
+    table = pd.DataFrame(rows, columns=["a", "b", "groups", "pictures"])
+    return table.sort_values(["groups", "a", "b"], ascending=[False, True, True], ignore_index=True)
+
+
 @dataclass(frozen=True)
 class Mispaired:
     """What a classification report shows when the predictions are in another order than the labels."""
@@ -56,12 +131,8 @@ class Mispaired:
     """[shuffles, motifs] each; a motif never predicted has precision and F1 of 0."""
     low: float
     high: float
-    """The middle 95 % of them."""
+    """The middle 95 % of the accuracies."""
     n: int
-    right_report: pd.DataFrame
-    """Precision, recall, F1, support, paired."""
-    wrong_report: pd.DataFrame
-    """The same of shuffle 0: what such a page would show."""
 
     def at_most(self, accuracy: float) -> float:
         """Share of shuffles whose report shows this accuracy or less (rounded to whole images)."""
@@ -82,11 +153,9 @@ def mispaired_fit(result: FitResult, motifs: Sequence[str], shuffles: int = 10_0
     orders = np.array([np.random.Generator(np.random.PCG64(s)).permutation(len(labels)) for s in range(shuffles)])
     classes = np.arange(len(motifs))
     hits = ((predicted[orders] == labels)[..., None] & (labels[:, None] == classes)).sum(axis=1)
-    true, said = (np.bincount(v, minlength=len(motifs)) for v in (labels, predicted))
-    precision, recall, f1 = (hits / np.maximum(below, 1) for below in (said, true, (said + true) / 2))
+    true, named = (np.bincount(v, minlength=len(motifs)) for v in (labels, predicted))
+    precision, recall, f1 = (hits / np.maximum(below, 1) for below in (named, true, (named + true) / 2))
     accuracies = hits.sum(axis=1) / len(labels)
     low, high = np.quantile(accuracies, [0.025, 0.975]).tolist()
-    expected, right = float(true @ said) / len(labels) ** 2, float((labels == predicted).mean())
-    reports = (classification_table(labels, answers, motifs) for answers in (predicted, predicted[orders[0]]))
-    scores = (accuracies, precision, recall, f1)
-    return Mispaired(right, expected, *scores, low, high, len(labels), *reports)
+    expected, right = float(true @ named) / len(labels) ** 2, float((labels == predicted).mean())
+    return Mispaired(right, expected, accuracies, precision, recall, f1, low, high, len(labels))

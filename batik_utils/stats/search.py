@@ -1,4 +1,4 @@
-"""Hyperparameter search as the report tells of it: chosen on validation images, with one look at the test set."""
+"""Hyperparameter search: chosen on validation images alone, and what one look at the test set shows of the choice."""
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from batik_utils.stats.intervals import Interval, wilson
-from batik_utils.stats.metrics import accuracy
+from batik_utils.stats.scores import SMALLEST, accuracy
 from batik_utils.values import Hyper, Results
 
-SEARCH = "search"  # the protocol of fits that only serve a choice; they see the published split's rows
+SEARCH = "search"
+"""The protocol of fits that only serve a choice; they see the published split's rows."""
 
 
 class Setting(NamedTuple):
@@ -21,6 +22,12 @@ class Setting(NamedTuple):
     val_loss: float
     test_accuracy: float
     seeds: int
+
+    @property
+    def rank(self) -> tuple[float, ...]:
+        """The lower, the better; rounded, so that the order in which a mean was summed cannot decide a tie."""
+        h = self.hyper
+        return -round(self.val_accuracy, 9), round(self.val_loss, 9), h.epochs, h.learning_rate, h.dropout
 
 
 def ranking(results: Results, model: str) -> list[Setting]:
@@ -33,24 +40,19 @@ def ranking(results: Results, model: str) -> list[Setting]:
     scores: dict[Hyper, list[tuple[float, float, float]]] = defaultdict(list)
     for r in results.select(model, SEARCH):
         if r.fit.hyper not in failed and r.val_true is not None:
-            for epochs, said in r.checkpoints.items():
-                hyper = Hyper(epochs, r.fit.hyper.learning_rate, r.fit.hyper.dropout)
-                right = said["val"][np.arange(len(r.val_true)), r.val_true]
-                loss = -np.mean(np.log(np.clip(right, 1e-7, None)))
-                scores[hyper].append((accuracy(r.val_true, said["val"]), float(loss), accuracy(r.y_true, said["test"])))
+            for epochs, y_prob in r.checkpoints.items():
+                right = y_prob["val"][np.arange(len(r.val_true)), r.val_true]
+                loss = float(-np.mean(np.log(np.clip(right, SMALLEST, None))))
+                both = (accuracy(r.val_true, y_prob["val"]), loss, accuracy(r.y_true, y_prob["test"]))
+                scores[replace(r.fit.hyper, epochs=epochs)].append(both)
     means = {hyper: np.mean(rows, axis=0).tolist() for hyper, rows in scores.items()}
-    return sorted((Setting(h, m[0], m[1], m[2], len(scores[h])) for h, m in means.items()), key=_rank)
+    settings = (Setting(h, m[0], m[1], m[2], len(scores[h])) for h, m in means.items())
+    return sorted(settings, key=lambda setting: setting.rank)
 
 
-def chosen(results: Results, model: str) -> Hyper | None:
+def chosen_setting(results: Results, model: str) -> Hyper | None:
     """The first setting of the ranking; None where there is none."""
     return next((setting.hyper for setting in ranking(results, model)), None)
-
-
-def _rank(setting: Setting) -> tuple[float, ...]:
-    h = setting.hyper
-    # Rounded, so that the order in which a mean was summed cannot decide a tie.
-    return -round(setting.val_accuracy, 9), round(setting.val_loss, 9), h.epochs, h.learning_rate, h.dropout
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Choice:
         return self.test_chosen_accuracy - self.test_accuracy
 
 
-def choose(results: Results, model: str) -> Choice | None:
+def chosen(results: Results, model: str) -> Choice | None:
     """What the search of a model chose, with its test accuracy; None without a search."""
     rows = ranking(results, model)
     if not rows:
@@ -94,14 +96,13 @@ def choose(results: Results, model: str) -> Choice | None:
     best = rows[0]
     # Rounded, so that sums in another order cannot decide a tie, which goes to the better on validation.
     tempting = max(rows, key=lambda row: round(row.test_accuracy, 9))
-    ranked = {row.hyper for row in rows}
+    ranked, fits = {row.hyper for row in rows}, results.select(model, SEARCH).items
     single = max(
-        accuracy(r.y_true, probabilities["test"])
-        for r in results.select(model=model, protocol="search")
-        for epochs, probabilities in r.checkpoints.items()
+        accuracy(r.y_true, y_prob["test"])
+        for r in fits
+        for epochs, y_prob in r.checkpoints.items()
         if replace(r.fit.hyper, epochs=epochs) in ranked
     )
-    chosen = (best.hyper, len(rows), best.seeds, best.val_accuracy, best.test_accuracy)
-    fit = results.select(model=model, protocol="search").items[0]
-    sizes = len(fit.val_paths), len(fit.paths)
-    return Choice(model, *chosen, tempting.hyper, tempting.test_accuracy, single, *sizes)
+    means = (best.hyper, len(rows), best.seeds, best.val_accuracy, best.test_accuracy)
+    sizes = len(fits[0].val_paths), len(fits[0].paths)
+    return Choice(model, *means, tempting.hyper, tempting.test_accuracy, single, *sizes)

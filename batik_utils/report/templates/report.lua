@@ -181,12 +181,7 @@ local function picture(div)
     return boxed('#[#set figure(placement: figures-go)', { pandoc.Figure({ Plain { shown } }, said, { id = div.identifier }) }, ']')
   end
   local image = ('<img src="%s" width="%s" alt="%s">'):format(a.file, a.px, escaped(alt))
-  if a.narrow then
-    local source = '<source media="(max-width: 40rem)" srcset="%s">'
-    image = '<picture>' .. source:format(a.narrow) .. image .. '</picture>'
-  end
-  local box = pandoc.RawBlock('html', image)
-  if not a.narrow then box = scrolled({ box }, div.identifier, { 'scroll' }) end
+  local box = scrolled({ pandoc.RawBlock('html', image) }, div.identifier, { 'scroll' })
   return { pandoc.Figure({ box }, said, { id = div.identifier }), origin(div.identifier, a.results or '', a.csv or '', a.file) }
 end
 

@@ -13,6 +13,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import DisjointSet
 
+from batik_utils import sample
 from batik_utils.audit import grouping
 from batik_utils.cache import atomic, digest, digest_file, digest_json, digest_source, read_kept, write_kept
 from batik_utils.data import decode
@@ -92,33 +93,26 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
     bar.stage("Reading", len(files), "files")
     rows, unread, missing = hash_files(folder, study.motifs, bar.watch(files))
     skipped = [refused for _, some in listed for refused in some] + unread
-    size, resize, fit = study.image.size, study.image.resize, study.image.fit
-    code = digest_source(Path(decode.__file__))
-    key = ["photographs", code, size, resize, fit, [(row.path, row.sha256) for row in rows]]
-
-    def demand_two(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
-        told = list(zip((row.path for row in rows), outcomes, strict=True))
-        refused = sorted(skipped + [(path, outcome) for path, outcome in told if isinstance(outcome, str)])
-        counts = Counter(path.partition("/")[0] for path, outcome in told if isinstance(outcome, dict))
-        wrong = []
-        for motif in (m for m in study.motifs if counts[m] < 2):
-            got = "only one usable image" if counts[motif] else "no usable image"
-            left = [f"{path}: {reason}" for path, reason in refused if path.startswith(f"{motif}/")]
-            why = f" (skipped {left[0]}{f', and {len(left) - 1} more' if left[1:] else ''})" if left else ""
-            wrong.append(f"The folder {motif} has {got}{why}; a motif needs at least two.")
-        if wrong:
-            raise BatikError("\n".join(wrong))
-        return refused
-
-    demand_two([{}] * len(rows))  # before the work of decoding
+    how = study.image.size, study.image.resize, study.image.fit
+    key = ["photographs", digest_source(Path(decode.__file__)), *how, [(row.path, row.sha256) for row in rows]]
     bar.stage("Decoding", len(rows), "images")
-    tasks = [(folder / row.path, size, resize, fit) for row in rows]
-    images, outcomes = _computed(key, size, _read, tasks, demand_two, bar)
-    used = [row.status for row, outcome in zip(rows, outcomes, strict=True) if isinstance(outcome, dict)]
-    published = 2 * used.count("identical") >= len(used)
+    images, outcomes = _computed(key, how[0], _read, [(folder / row.path, *how) for row in rows], bar)
+    said = list(zip(rows, outcomes, strict=True))
+    skipped = sorted(skipped + [(row.path, outcome) for row, outcome in said if isinstance(outcome, str)])
+    used = [row for row, outcome in said if isinstance(outcome, dict)]
+    counts = Counter(row.path.partition("/")[0] for row in used)
+    wrong = []
+    for motif in (m for m in study.motifs if counts[m] < 2):
+        got = "only one usable image" if counts[motif] else "no usable image"
+        left = [f"{path}: {reason}" for path, reason in skipped if path.startswith(f"{motif}/")]
+        why = f" (skipped {left[0]}{f', and {len(left) - 1} more' if left[1:] else ''})" if left else ""
+        wrong.append(f"The folder {motif} has {got}{why}; a motif needs at least two.")
+    if wrong:
+        raise BatikError("\n".join(wrong))
+    published = 2 * sum(row.status == "identical" for row in used) >= len(used)
     source = Source("published", place) if published else Source("folder", "a folder of the reader's own")
-    counts: dict[str, Any] = Counter(row.status for row in rows)
-    return replace(source, missing=missing, **counts), images, rows, outcomes, demand_two(outcomes)
+    statuses: dict[str, Any] = Counter(row.status for row in rows)
+    return replace(source, missing=missing, **statuses), images, rows, outcomes, skipped
 
 
 def _read(path: Path, *how: Any) -> tuple[NDArray[np.uint8] | None, Outcome]:
@@ -129,13 +123,11 @@ def _read(path: Path, *how: Any) -> tuple[NDArray[np.uint8] | None, Outcome]:
 
 
 def _drawn(study: Study, bar: Progress) -> _Pictures:
-    from batik_utils import sample
-
     size = study.image.size
     tasks = [(motif, i, size) for motif in study.motifs for i in range(SAMPLE_PER_MOTIF)]
     code = [digest_source(file) for file in sorted(Path(sample.__file__).parent.glob("*.py"))]
     bar.stage("Drawing", len(tasks), "images")
-    images, outcomes = _computed(["sample", code, tasks], size, _draw, tasks, lambda outcomes: None, bar)
+    images, outcomes = _computed(["sample", code, tasks], size, _draw, tasks, bar)
     named = zip(tasks, images, strict=True)
     rows = [Listed(f"{motif}/{i + 1:02d}.png", digest(image.tobytes()), "drawn") for (motif, i, _), image in named]
     source = Source("drawn", "procedural sample drawn by this project, not batik photographs")
@@ -143,10 +135,8 @@ def _drawn(study: Study, bar: Progress) -> _Pictures:
 
 
 def _draw(motif: str, index: int, size: int) -> tuple[NDArray[np.uint8], Outcome]:
-    from batik_utils.sample import draw
-
     facts = {"format": "drawn", "mode": "RGB", "width": size, "height": size, "bytes": size * size * 3}
-    return draw(motif, index, size), facts | {"orientation": 1, "extension_agrees": True}
+    return sample.draw(motif, index, size), facts | {"orientation": 1, "extension_agrees": True}
 
 
 def _computed(
@@ -154,42 +144,32 @@ def _computed(
     size: int,
     work: Callable[..., tuple[NDArray[np.uint8] | None, Outcome]],
     tasks: Sequence[tuple[Any, ...]],
-    accept: Callable[[list[Outcome]], object],
     bar: Progress,
 ) -> tuple[NDArray[np.uint8], list[Outcome]]:
     """Run work(*task) for each task, once for each key, side by side in processes.
 
     `key` (plain values) must tell apart everything that the result depends on. Returns the pictures that there
     are, uint8 [n, size, size, 3], memory-mapped and read-only, in the order of their tasks; and every task's
-    outcome, which `accept` sees before anything is kept and may refuse. A damaged cache is computed again.
+    outcome. A damaged cache is computed again.
     Raises BatikError when the cache folder cannot be written or a process dies.
     """
     pixels = cache_dir() / "images" / f"{digest_json(key)}.rgb"
-    said = _notes(pixels)
-    if said is None:
+    notes = pixels.with_suffix(".npz")
+    said = read_kept(notes)
+    if not (said and pixels.is_file() and said["sha256"] == digest_file(pixels)):
         outcomes: list[Outcome] = []
         try:
-            with atomic(pixels) as part:
-                with part.open("wb") as file:
-                    for image, outcome in bar.watch(_run(work, tasks)):
-                        outcomes.append(outcome)
-                        if image is not None:
-                            file.write(image.tobytes())
-                accept(outcomes)
-                sha256 = digest_file(part)
+            with atomic(pixels) as part, part.open("wb") as file:
+                for image, outcome in bar.watch(_run(work, tasks)):
+                    outcomes.append(outcome)
+                    file.write(b"" if image is None else image.tobytes())
         except BrokenProcessPool:
             raise BatikError(f"{bar.title}: a process was killed, most often for want of memory.") from None
-        write_kept(pixels.with_suffix(".npz"), {"outcomes": outcomes, "sha256": sha256})
-        said = _notes(pixels)
-        if said is None:
-            raise BatikError("The cache folder loses what is written to it; set BATIK_CACHE to another folder.")
+        said = {"outcomes": outcomes, "sha256": digest_file(pixels)}
+        write_kept(notes, said)
     count = sum(isinstance(outcome, dict) for outcome in said["outcomes"])
-    return np.memmap(pixels, np.uint8, "r", shape=(count, size, size, 3)), said["outcomes"]
-
-
-def _notes(pixels: Path) -> dict[str, Any] | None:
-    said = read_kept(pixels.with_suffix(".npz"))
-    return said if said and pixels.is_file() and said["sha256"] == digest_file(pixels) else None
+    shape = (count, size, size, 3)  # an empty file cannot be mapped
+    return np.memmap(pixels, np.uint8, "r", shape=shape) if count else np.zeros(shape, np.uint8), said["outcomes"]
 
 
 def _run(work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Iterator[Any]:

@@ -1,19 +1,18 @@
-"""Scores of fits, per fit and put together; labels, probabilities and paths always come from one FitResult."""
+"""Scores of fits, and the one table of them all; labels, probabilities and paths always come from one FitResult."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 from sklearn import metrics as sk
 
 from batik_utils.errors import BatikError
 from batik_utils.stats.intervals import LEVEL, Interval, nadeau_bengio, wilson
-from batik_utils.values import FitResult, Results, Split
+from batik_utils.values import FitResult, Results
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
@@ -53,20 +52,33 @@ def confusion(y_true: Labels, y_prob: Probabilities) -> NDArray[np.int64]:
     return sk.confusion_matrix(y_true, y_prob.argmax(axis=1), labels=np.arange(y_prob.shape[1]))
 
 
-METRICS = {"accuracy": accuracy, "loss": log_loss, "macro_f1": macro_f1}
-"""The scores by the names that claims and metrics.json use."""
+def balanced(y_true: Labels, y_prob: Probabilities) -> float:
+    """Mean recall of the classes that are there, 0-1: every class weighs the same."""
+    right = np.bincount(y_true, weights=y_prob.argmax(axis=1) == y_true)
+    images = np.bincount(y_true)
+    return float((right[images > 0] / images[images > 0]).mean())
+
+
+def top_3(y_true: Labels, y_prob: Probabilities) -> float:
+    """Share of images whose true class is among the three most probable, 0-1."""
+    return float((y_prob.argsort(axis=1, kind="stable")[:, -3:] == y_true[:, None]).any(axis=1).mean())
+
+
+METRICS = {"accuracy": accuracy, "loss": log_loss, "macro_f1": macro_f1, "balanced": balanced, "top_3": top_3}
+"""The scores by the names that claims, the table of scores and metrics.json use."""
 
 
 def fold_scores(
-    results: Results, model: str, protocol: str = "grouped", metric: str = "accuracy", corruption: str | None = None
+    results: Results, model: str, protocol: str = "grouped", metric: str = "accuracy", part: str | None = None
 ) -> pd.DataFrame:
     """One row per fit: repeat, fold, seed, n, value; sorted; empty where there are no fits.
 
-    corruption ("greyscale", …) scores the same images tampered with; fits without that corruption are left out.
+    part ("greyscale", …) scores the same images tampered with, or a candidate of a recipe alone; fits without it are
+    left out.
     """
     rows = []
     for r in results.select(model=model, protocol=protocol):
-        y_prob = r.y_prob if corruption is None else r.corruptions.get(corruption)
+        y_prob = r.y_prob if part is None else (r.corruptions | r.alone).get(part)
         if y_prob is not None:
             rows.append((r.fit.repeat, r.fit.fold, r.fit.seed, len(r.y_true), METRICS[metric](r.y_true, y_prob)))
     table = pd.DataFrame(rows, columns=["repeat", "fold", "seed", "n", "value"])
@@ -79,10 +91,10 @@ def mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
 
 
 def grouped_interval(
-    results: Results, model: str, metric: str = "accuracy", protocol: str = "grouped", corruption: str | None = None
+    results: Results, model: str, metric: str = "accuracy", protocol: str = "grouped", part: str | None = None
 ) -> Interval | None:
     """Mean of a model's fold scores with the corrected interval, as folds_interval has it; None without folds."""
-    return folds_interval(fold_scores(results, model, protocol, metric, corruption), share=metric != "loss")
+    return folds_interval(fold_scores(results, model, protocol, metric, part), share=metric != "loss")
 
 
 def folds_interval(scores: pd.DataFrame, share: bool = True) -> Interval | None:
@@ -106,29 +118,29 @@ def folds_interval(scores: pd.DataFrame, share: bool = True) -> Interval | None:
     return replace(band, low=max(0.0, band.low), high=min(1.0, band.high) if share else band.high)
 
 
-class PublishedSummary(NamedTuple):
+@dataclass(frozen=True)
+class PublishedSummary:
     """A model under the published split: one fit per training seed; tuples run by seed."""
 
     fits: tuple[FitResult, ...]
+    median: FitResult
+    """The fit of median accuracy (the lower of two; ties by loss, then by seed): the one that is shown."""
     seeds: tuple[int, ...]
     correct: tuple[int, ...]
     """Test images that were right."""
+    n_test: int
+    low: float
+    high: float
+    """Lowest and highest accuracy over seeds."""
+    median_accuracy: float
+    interval: Interval
+    """Wilson, of that fit."""
     accuracy: tuple[float, ...]
     loss: tuple[float, ...]
     macro_f1: tuple[float, ...]
     train_accuracy: tuple[float, ...]
     """Last epoch's, as Keras counts it (augmented images, dropout on); empty where no history was kept."""
     train_loss: tuple[float, ...]
-    """The same of the loss."""
-    low: float
-    high: float
-    """Lowest and highest accuracy over seeds."""
-    n_test: int
-    median: FitResult
-    """The fit of median accuracy (the lower of two; ties by loss, then by seed): the one that is shown."""
-    median_accuracy: float
-    interval: Interval
-    """Wilson, of that fit."""
 
 
 def published_summary(results: Results, model: str) -> PublishedSummary | None:
@@ -139,35 +151,21 @@ def published_summary(results: Results, model: str) -> PublishedSummary | None:
     fits = tuple(sorted(results.select(model=model, protocol="published"), key=lambda r: r.fit.seed))
     if not fits:
         return None
-    if len({r.fit.seed for r in fits}) < len(fits):
+    seeds, n_test = tuple(r.fit.seed for r in fits), len(fits[0].paths)
+    if len({*seeds}) < len(fits):
         raise BatikError(f"{model} was fitted with several settings on the published split; only one may count.")
     if len({r.paths for r in fits}) > 1:
         raise BatikError(f"The published fits of {model} tested different images; run the study again.")
-    scores, losses, f1 = (
-        tuple(METRICS[name](r.y_true, r.y_prob) for r in fits) for name in ("accuracy", "loss", "macro_f1")
-    )
+    scores = {name: tuple(METRICS[name](r.y_true, r.y_prob) for r in fits) for name in ("accuracy", "loss", "macro_f1")}
+    for name in ("accuracy", "loss"):
+        last = tuple(r.history[name][-1] for r in fits if r.history.get(name))
+        scores[f"train_{name}"] = last if len(last) == len(fits) else ()
+    right = scores["accuracy"]
     # Fits run by seed, and sorting is stable.
-    place = sorted(range(len(fits)), key=lambda i: (scores[i], -losses[i]))[(len(fits) - 1) // 2]
-    n_test = len(fits[0].paths)
-    correct = tuple(round(score * n_test) for score in scores)
-    last = {what: [r.history[what][-1] for r in fits if r.history.get(what)] for what in ("accuracy", "loss")}
-    trained = {what: tuple(values) if len(values) == len(fits) else () for what, values in last.items()}
-    return PublishedSummary(
-        fits=fits,
-        seeds=tuple(r.fit.seed for r in fits),
-        correct=correct,
-        accuracy=scores,
-        loss=losses,
-        macro_f1=f1,
-        train_accuracy=trained["accuracy"],
-        train_loss=trained["loss"],
-        low=min(scores),
-        high=max(scores),
-        n_test=n_test,
-        median=fits[place],
-        median_accuracy=scores[place],
-        interval=wilson(correct[place], n_test),
-    )
+    place = sorted(range(len(fits)), key=lambda i: (right[i], -scores["loss"][i]))[(len(fits) - 1) // 2]
+    correct = tuple(round(share * n_test) for share in right)
+    band, ends = wilson(correct[place], n_test), (min(right), max(right))
+    return PublishedSummary(fits, fits[place], seeds, correct, n_test, *ends, right[place], band, *scores.values())
 
 
 class OutOfFold(NamedTuple):
@@ -196,14 +194,14 @@ def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutO
     if not fits:
         return None
     paths, first, image = np.unique(np.concatenate([r.paths for r in fits]), return_index=True, return_inverse=True)
-    labels, said = np.concatenate([r.y_true for r in fits]), np.concatenate([r.y_prob for r in fits])
+    labels, given = np.concatenate([r.y_true for r in fits]), np.concatenate([r.y_prob for r in fits])
     y_true = labels[first]
     if (two := labels != y_true[image]).any():
         path = paths[image[two][0]]
         raise BatikError(f"{path} has two labels in the results of {model}; run the study again.")
-    votes = np.eye(said.shape[1])[said.argmax(axis=1)]
-    y_prob, shares = (pd.DataFrame(rows).groupby(image).mean().to_numpy() for rows in (said, votes))
-    confusion = np.eye(said.shape[1])[y_true].T @ shares
+    votes = np.eye(given.shape[1])[given.argmax(axis=1)]
+    y_prob, shares = (pd.DataFrame(rows).groupby(image).mean().to_numpy() for rows in (given, votes))
+    confusion = np.eye(given.shape[1])[y_true].T @ shares
     right = shares[np.arange(len(y_true)), y_true]
     return OutOfFold(model, tuple(paths.tolist()), y_true, y_prob, shares, confusion, right, len(fits))
 
@@ -219,9 +217,9 @@ def per_motif(
     """
     n, classes = oof.votes.shape
     own = np.arange(n) if groups is None else np.array([groups[p] for p in oof.paths])
-    found, cluster = np.unique(own, return_inverse=True)
+    distinct, cluster = np.unique(own, return_inverse=True)
     rng = np.random.Generator(np.random.PCG64(20240))
-    draws = rng.multinomial(len(found), np.full(len(found), 1 / len(found)), size=resamples)
+    draws = rng.multinomial(len(distinct), np.full(len(distinct), 1 / len(distinct)), size=resamples)
     weights = np.vstack([np.ones(n), draws[:, cluster]])
     cells = np.zeros((n, classes, classes))
     cells[np.arange(n), oof.y_true] = oof.votes
@@ -229,56 +227,102 @@ def per_motif(
     hit = np.diagonal(tables, axis1=1, axis2=2)
     predicted, true = tables.sum(axis=1), tables.sum(axis=2)
     out = pd.DataFrame(index=pd.Index(motifs, name="motif"))
-    distinct = [max(1, len(np.unique(cluster[oof.y_true == i]))) for i in range(classes)]
+    groups_of = [max(1, len(np.unique(cluster[oof.y_true == i]))) for i in range(classes)]
     shares = {"precision": (hit, predicted), "recall": (hit, true), "F1": (2 * hit, predicted + true)}
     for name, (above, below) in shares.items():
         values = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
         low, high = np.quantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         for i in np.flatnonzero(high - low < 1e-9):
-            bound = wilson(values[0, i] * distinct[i], distinct[i])
+            bound = wilson(values[0, i] * groups_of[i], groups_of[i])
             low[i], high[i] = bound.low, bound.high
         out[name], out[f"{name}_low"], out[f"{name}_high"] = values[0], low, high
     out["support"] = np.bincount(oof.y_true, minlength=classes)
     return out
 
 
-def most_confused(table: NDArray[np.float64], motifs: Sequence[str], top: int = 5) -> pd.DataFrame:
-    """The largest off-diagonal cells of a confusion matrix: true, predicted, images, share (of the true motif)."""
-    cells = [(i, j, float(table[i, j])) for i, j in np.argwhere(table > 0) if i != j]
-    rows = [(motifs[i], motifs[j], images, images / table[i].sum()) for i, j, images in cells]
-    rows.sort(key=lambda r: (-r[2], r[0], r[1]))
-    return pd.DataFrame(rows[:top], columns=["true", "predicted", "images", "share"])
+class Score(NamedTuple):
+    """One number of one model: a row of the table of scores, and a record of metrics.json."""
+
+    model: str
+    protocol: str
+    metric: str
+    value: float
+    n: int
+    """Images behind it."""
+    fits: int
+    low: float | None = None
+    high: float | None = None
+    interval: str | None = None
+    """How its 95 % interval is made: "wilson", "nadeau-bengio" or "bootstrap"; none where there is none."""
 
 
-def confusion_order(table: NDArray[np.float64]) -> list[int]:
-    """Places of a confusion matrix in an order in which what is often confused stands together, by average linkage.
-
-    The leaves are in the order of Bar-Joseph, Gifford and Jaakkola (Bioinformatics 17, 2001).
-    """
-    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-12)
-    apart = 1 - (share + share.T) / 2
-    np.fill_diagonal(apart, 0)
-    return [int(i) for i in leaves_list(linkage(squareform(apart), "average", optimal_ordering=True))]
-
-
-def most_confidently_wrong(
-    paths: Sequence[str], y_true: Labels, y_prob: Probabilities, motifs: Sequence[str], top: int = 10
+def score_table(
+    results: Results, shared: Results, motifs: Sequence[str], by_motif: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """Wrong images by the probability of the wrong answer: path, true, predicted, probability."""
-    said = {"true": y_true, "predicted": y_prob.argmax(axis=1), "probability": y_prob.max(axis=1)}
-    wrong = pd.DataFrame({"path": paths, **said}).query("true != predicted")
-    first = wrong.sort_values(["probability", "path"], ascending=[False, True], ignore_index=True).head(top)
-    return first.assign(**{name: [motifs[i] for i in first[name]] for name in ("true", "predicted")})
+    """Every number of every model under every protocol but the search: one row each, with the columns of Score.
+
+    Protocols are those of the fits, and: "published" is the training seed of median accuracy, "published-seed-S" each;
+    "grouped" is on the shared folds, "grouped-all" on all that a model has, where these are more; "grouped-PART" is of
+    tampered pictures, or of a recipe's candidate alone. Metrics are METRICS, and "precision/MOTIF", "recall/MOTIF",
+    "f1/MOTIF", whose n are that motif's images. by_motif has the tables of per_motif on the shared folds.
+    """
+    rows: list[Score] = []
+    for model, protocol in sorted({(r.fit.model, r.fit.protocol) for r in results.select()}):
+        if protocol == "published":
+            rows += _on_split(results, model, motifs)
+        elif protocol == "grouped":
+            near, every = shared.select(model, protocol).items, results.select(model, protocol).items
+            parts = sorted(set.intersection(*({*r.corruptions, *r.alone} for r in near))) if near else []
+            for part in [None, *parts] if near else []:
+                rows += _over_folds(shared, model, protocol, f"grouped-{part}" if part else protocol, part)
+            if len(near) < len(every):
+                rows += _over_folds(results, model, protocol, "grouped-all")
+            if (table := by_motif.get(model)) is not None:
+                rows += _of_motifs(model, protocol, table.set_axis(pd.Index(motifs)), len(near))
+        elif protocol != "search":
+            rows += _over_folds(results, model, protocol, protocol)
+    return pd.DataFrame(rows, columns=Score._fields)
 
 
-def twins_across(split: Split, groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Dataset rows, ascending, of the split's test images whose group also has training images; groups is [n]."""
-    test = np.sort(np.asarray(split.test, dtype=np.int64))
-    return test[np.isin(groups[test], groups[list(split.train)])]
+def _on_split(results: Results, model: str, motifs: Sequence[str]) -> Iterator[Score]:
+    summary = published_summary(results, model)
+    assert summary is not None
+    fit, n, fits = summary.median, summary.n_test, len(summary.fits)
+    for name, score in METRICS.items():
+        band = (summary.interval.low, summary.interval.high, "wilson") if name == "accuracy" else ()
+        yield Score(model, "published", name, score(fit.y_true, fit.y_prob), n, fits, *band)
+        for r in summary.fits:
+            yield Score(model, f"published-seed-{r.fit.seed}", name, score(r.y_true, r.y_prob), n, 1)
+    table = classification_table(fit.y_true, fit.y_prob.argmax(axis=1), motifs)
+    yield from _of_motifs(model, "published", table, fits)
 
 
-def accuracy_without(result: FitResult, paths: Collection[str]) -> Interval | None:
-    """Accuracy, with Wilson's interval, over a fit's test images that are not among paths; None where none is left."""
-    right = [hit for path, hit in zip(result.paths, result.y_prob.argmax(axis=1) == result.y_true, strict=True)
-             if path not in paths]  # fmt: skip
-    return wilson(int(sum(right)), len(right)) if right else None
+def _over_folds(results: Results, model: str, protocol: str, name: str, part: str | None = None) -> Iterator[Score]:
+    images = len({path for r in results.select(model, protocol) for path in r.paths})
+    for metric in METRICS:
+        scores = fold_scores(results, model, protocol, metric, part)
+        band, mean = folds_interval(scores, share=metric != "loss"), float(mean_over_seeds(scores).mean())
+        ends = (band.low, band.high, band.method) if band else ()
+        yield Score(model, name, metric, mean, images, len(scores), *ends)
+
+
+def _of_motifs(model: str, protocol: str, table: pd.DataFrame, fits: int) -> Iterator[Score]:
+    for motif, row in table.iterrows():
+        for name in ("precision", "recall", "F1"):
+            ends = (row[f"{name}_low"], row[f"{name}_high"], "bootstrap") if f"{name}_low" in row else ()
+            yield Score(model, protocol, f"{name.lower()}/{motif}", row[name], int(row["support"]), fits, *ends)
+
+
+def parameters(results: Results, model: str) -> int:
+    """All parameters of a model, backbone included; of a recipe, as most of its grouped fits chose it."""
+    fits = results.select(model, "grouped").items or results.select(model).items
+    return Counter(r.parameters for r in fits if not r.missing).most_common(1)[0][0]
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Places in points (cost, value) of those that none as cheap equals in value, the cheapest first."""
+    front: list[int] = []
+    for place in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if not front or points[place][1] > points[front[-1]][1]:
+            front.append(place)
+    return front

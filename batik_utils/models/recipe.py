@@ -1,15 +1,15 @@
-"""Nested selection: inside a fit's own training rows, inner folds choose among a recipe's candidates, heads, strengths.
+"""A recipe's fit: inner folds of its training rows choose candidate, head and strength, by scikit-learn.
 
-Everything is done on Gram matrices. A kernel's rows are brought to coordinates that have its scalar products, in which
-any linear head of scikit-learn learns as it would on the features themselves (Schölkopf and Smola 2002, chapter 14).
+A kernel (the mean of the blocks' scalar products) is brought to coordinates that have its scalar products: in those an
+L2-penalised linear head learns what it would on the features themselves (Schölkopf and Smola 2002, chapter 14).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from batik_utils.models.work import Fitted, Task, Weights, evaluation_sets, trai
 from batik_utils.study import RecipeModel
 
 if TYPE_CHECKING:
-    from batik_utils.models.recipes import Extractor
+    from batik_utils.models.extract import Extractor
 
 HEADS = {
     "ridge": lambda strength: RidgeClassifier(alpha=strength),
@@ -35,11 +35,10 @@ HEADS = {
 """By name; a strength is scikit-learn's own: alpha grows with regularisation, C falls."""
 _SMALL = 1e-5  # of a kernel's largest eigenvalue: what is below is rounding
 _UNSEEN = -10.0  # the decision for a class without training rows; others are around -1 and 1
-Grams = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Choice:
+class Chosen:
     """A setting, and how it did on the rows of the inner folds when it had not been trained on them."""
 
     candidate: str
@@ -55,19 +54,7 @@ class Choice:
         return f"{self.candidate}, {self.head} {self.strength:g}"
 
 
-@dataclass(frozen=True)
-class Linear:
-    """A head in terms of its training rows: decisions are kernel @ dual + bias."""
-
-    dual: NDArray[np.float64]  # [rows, classes]
-    bias: NDArray[np.float64]  # [classes]
-
-    def decide(self, kernel: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Decisions [m, classes] from the kernel [m, rows] of m pictures with the training rows."""
-        return kernel @ self.dual + self.bias
-
-
-def gram_matrices(features: NDArray[np.float32], extractor: Extractor) -> Grams:
+def gram_matrices(features: NDArray[np.float32], extractor: Extractor) -> NDArray[np.float32]:
     """Scalar products [blocks, versions, n, n] of each version of picture i with the untouched picture j.
 
     features is [n, versions, d], version 0 untouched. On one thread, as several round differently.
@@ -78,7 +65,7 @@ def gram_matrices(features: NDArray[np.float32], extractor: Extractor) -> Grams:
         return np.stack([[block[:, v] @ block[:, 0].T for v in range(block.shape[1])] for block in blocks])
 
 
-def fit_recipe(task: Task[RecipeModel], paths: Sequence[str], grams: Grams) -> list[Fitted]:
+def fit_recipe(task: Task[RecipeModel], paths: Sequence[str], grams: NDArray[np.float32]) -> list[Fitted]:
     """Choose a setting by the inner folds of each fit's training rows, fit it on all of them, and ask it.
 
     The lowest Brier score is chosen: of a hundred rows the share that is right is too coarse to tell settings apart,
@@ -91,21 +78,34 @@ def fit_recipe(task: Task[RecipeModel], paths: Sequence[str], grams: Grams) -> l
     return [_fit(task, place, paths, grams) for place in range(len(task.fits))]
 
 
-def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: Grams) -> Fitted:
+def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: NDArray[np.float32]) -> Fitted:
     split, model, extractor = task.splits[place], task.model, _extractor(task)
-    train, blocks = np.asarray(split.train), [name for name, _ in extractor.blocks]
+    train = np.asarray(split.train)
     y, groups = np.asarray(task.labels)[train], np.asarray(task.groups)[train]
     folds = inner_folds(y, groups, model.inner_folds, training_seed(task.fits[place]))
-    found: dict[str, tuple[Choice, Linear, Grams]] = {}
-    compared: list[Choice] = []
+    best: dict[str, Chosen] = {}
+    kernels: dict[str, NDArray[np.float32]] = {}
+    heads: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    trials: dict[str, float] = {}
     for candidate, parts in model.candidates.items():
-        kernels = grams[[name in parts for name in blocks]].mean(axis=0)
-        own = kernels[0][np.ix_(train, train)].astype(np.float64)
-        tried = list(trials(own, y, folds, model, candidate, task.classes))
-        compared += tried
-        choice = min(tried, key=lambda c: (c.brier, -c.right))
-        (head,) = fit_heads(own, y, choice.head, [choice.strength], task.classes)
-        found[candidate] = choice, head, kernels
+        kernels[candidate] = grams[[name in parts for name, _ in extractor.blocks]].mean(axis=0)
+        own = kernels[candidate][0][np.ix_(train, train)].astype(np.float64)
+        places = [(learn, judge, *coordinates(own[np.ix_(learn, learn)])) for learn, judge in folds]
+        tried: list[Chosen] = []
+        for head, strength in ((head, s) for head, strengths in model.heads.items() for s in strengths):
+            decided = np.empty((len(y), task.classes))
+            for learn, judge, x, back in places:
+                slopes, bias = linear(HEADS[head](strength), x, y[learn], task.classes)
+                decided[judge] = own[np.ix_(judge, learn)] @ (back @ slopes) + bias
+            right = int((decided.argmax(1) == y).sum())
+            tried.append(Chosen(candidate, head, strength, right, *calibrated(decided, y)))
+        trials |= {c.name: round(c.brier, 7) for c in tried}
+        best[candidate] = first = min(tried, key=lambda c: (c.brier, -c.right))
+        x, back = coordinates(own)
+        slopes, bias = linear(HEADS[first.head](first.strength), x, y, task.classes)
+        dual = np.zeros((len(paths), task.classes))
+        dual[train] = first.temperature * (back @ slopes)
+        heads[candidate] = dual, first.temperature * bias
 
     def parameters(candidate: str) -> int:
         """Of the deployed model: the backbones and the linear head."""
@@ -113,21 +113,16 @@ def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: Grams
         return alone.parameters + (alone.features + 1) * task.classes
 
     def ask(candidate: str, rows: Sequence[int], version: int = 0) -> NDArray[np.float64]:
-        choice, head, kernels = found[candidate]
-        return softmax(choice.temperature * head.decide(kernels[version][np.ix_(np.asarray(rows), train)]), axis=1)
+        dual, bias = heads[candidate]
+        return softmax(kernels[candidate][version][list(rows)] @ dual + bias, axis=1)
 
-    best = min(found, key=lambda name: (found[name][0].brier, -found[name][0].right, parameters(name)))
-    choice, head, _ = found[best]
-    said = {name: ask(best, rows) for name, rows in evaluation_sets(split).items()}
-    corruptions = {name: ask(best, split.test, 1 + at) for at, name in enumerate(task.corruptions)}
-    alone = {candidate: ask(candidate, split.test) for candidate in found}
-    more = {"corruptions": corruptions, "chosen": choice.name, "alone": alone}
-    more["trials"] = {c.name: round(c.brier, 7) for c in compared}
-    dual = np.zeros((len(paths), task.classes))
-    dual[train] = choice.temperature * head.dual
-    index = np.array([list(found).index(best)])
-    weights: Weights = {"candidate": index, "dual": dual, "bias": choice.temperature * head.bias}
-    return task.result(place, paths, said, parameters(best), **more), weights
+    name = min(best, key=lambda c: (best[c].brier, -best[c].right, parameters(c)))
+    said = {part: ask(name, rows) for part, rows in evaluation_sets(split).items()}
+    corruptions = {what: ask(name, split.test, 1 + at) for at, what in enumerate(task.corruptions)}
+    alone = {candidate: ask(candidate, split.test) for candidate in best}
+    more = {"corruptions": corruptions, "chosen": best[name].name, "alone": alone, "trials": trials}
+    weights: Weights = {"candidate": np.array([list(best).index(name)]), "dual": heads[name][0], "bias": heads[name][1]}
+    return task.result(place, paths, said, parameters(name), **more), weights
 
 
 def primal_weights(task: Task[RecipeModel], weights: Weights, features: NDArray[np.float32]) -> Weights:
@@ -138,9 +133,9 @@ def primal_weights(task: Task[RecipeModel], weights: Weights, features: NDArray[
     assert isinstance(weights, dict)
     extractor = _extractor(task)
     parts = list(task.model.candidates.values())[int(weights["candidate"][0])]
-    columns = extractor.columns(parts)
     # The kernel that the fit saw is the mean over its blocks.
-    kernel = features[:, 0, columns].T @ weights["dual"] / len(extractor.only(parts).blocks)
+    dual = weights["dual"] / len(extractor.only(parts).blocks)
+    kernel = features[:, 0, extractor.columns(parts)].T @ dual
     return {"candidate": weights["candidate"], "kernel": kernel, "bias": weights["bias"]}
 
 
@@ -149,24 +144,15 @@ def _extractor(task: Task[RecipeModel]) -> Extractor:
     return cast("Extractor", task.features.backbone)
 
 
-def trials(
-    kernel: NDArray[np.float64],
-    y: NDArray[np.int64],
-    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    model: RecipeModel,
-    candidate: str,
-    classes: int,
-) -> Iterator[Choice]:
-    """Every head and strength of a candidate on the inner folds; kernel is [rows, rows], y [rows]."""
-    for head, strengths in model.heads.items():
-        decisions = np.empty((len(strengths), len(y), classes))
-        for learn, judge in folds:
-            fitted = fit_heads(kernel[np.ix_(learn, learn)], y[learn], head, strengths, classes)
-            for at, linear in enumerate(fitted):
-                decisions[at, judge] = linear.decide(kernel[np.ix_(judge, learn)])
-        for strength, decided in zip(strengths, decisions, strict=True):
-            right = int((decided.argmax(1) == y).sum())
-            yield Choice(candidate, head, strength, right, *calibrated(decided, y))
+def coordinates(kernel: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows x [n, k] with a kernel's [n, n] scalar products, and [n, k] that brings a head's slopes back to the kernel.
+
+    x @ slopes = kernel @ (back @ slopes), and so it is for other pictures' scalar products with these.
+    """
+    values, vectors = np.linalg.eigh(kernel)
+    kept = values > _SMALL * values[-1]
+    roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    return vectors * roots, vectors / roots
 
 
 def inner_folds(
@@ -182,24 +168,17 @@ def inner_folds(
     return list(StratifiedGroupKFold(min(folds, fewest), shuffle=True, random_state=seed).split(y, y, groups))
 
 
-def fit_heads(
-    kernel: NDArray[np.float64], y: NDArray[np.int64], head: str, strengths: Sequence[float], classes: int
-) -> list[Linear]:
-    """A head of each strength on a kernel [rows, rows] and labels [rows]."""
-    values, vectors = np.linalg.eigh(kernel)
-    kept = values > _SMALL * values[-1]
-    roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    fitted = []
-    for strength in strengths:
-        estimator = HEADS[head](strength).fit(vectors * roots, y)
-        slopes, bias = np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_)
-        if len(slopes) == 1:  # of two classes scikit-learn keeps the second's alone
-            slopes, bias = np.concatenate([-slopes, slopes]), np.concatenate([-bias, bias])
-        dual, offset = np.zeros((len(y), classes)), np.full(classes, _UNSEEN)
-        dual[:, estimator.classes_] = (vectors / roots) @ slopes.T
-        offset[estimator.classes_] = bias
-        fitted.append(Linear(dual, offset))
-    return fitted
+def linear(
+    head: Any, x: NDArray[np.float64], y: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Slopes [k, classes] and bias [classes] of one of HEADS fitted on x [rows, k] and labels y [rows]."""
+    head.fit(x, y)
+    slopes, bias = np.atleast_2d(head.coef_), np.atleast_1d(head.intercept_)
+    if len(slopes) == 1:  # of two classes scikit-learn keeps the second's alone
+        slopes, bias = np.concatenate([-slopes, slopes]), np.concatenate([-bias, bias])
+    whole, offset = np.zeros((x.shape[1], classes)), np.full(classes, _UNSEEN)
+    whole[:, head.classes_], offset[head.classes_] = slopes.T, bias
+    return whole, offset
 
 
 def calibrated(decisions: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[float, float]:

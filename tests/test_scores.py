@@ -1,4 +1,4 @@
-"""Metrics per fit and put together, the search, label issues and the mispaired report."""
+"""Scores per fit and put together, the search, labels in doubt and the mispaired report."""
 
 from dataclasses import replace
 
@@ -7,10 +7,18 @@ import pytest
 from results_factory import HYPER, MOTIFS, make_fit, make_results, paths_and_labels
 
 from batik_utils.errors import BatikError
-from batik_utils.stats import metrics
+from batik_utils.stats import scores
 from batik_utils.stats.intervals import wilson
-from batik_utils.stats.mistakes import label_issues, mispaired_fit
-from batik_utils.stats.search import choose
+from batik_utils.stats.mistakes import (
+    confusion_order,
+    disputed,
+    label_issues,
+    mispaired_fit,
+    most_confidently_wrong,
+    most_confused,
+    shared_pairs,
+)
+from batik_utils.stats.search import chosen
 from batik_utils.values import Results
 
 PATHS, LABELS = paths_and_labels(10)
@@ -23,45 +31,49 @@ def _fit(correct=20, seed=0, **more):
 def test_scores_of_one_fit_by_hand():
     y_true = np.array([0, 0, 1, 2])
     y_prob = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3], [0.25, 0.25, 0.5]])
-    assert metrics.accuracy(y_true, y_prob) == 0.75
-    assert metrics.log_loss(y_true, y_prob) == pytest.approx(-np.log([0.7, 0.1, 0.5, 0.5]).mean())
-    assert metrics.confusion(y_true, y_prob).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
-    assert metrics.macro_f1(y_true, y_prob) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
-    table = metrics.classification_table(y_true, np.array([0, 1, 1, 1]), MOTIFS)
+    assert scores.accuracy(y_true, y_prob) == 0.75
+    assert scores.log_loss(y_true, y_prob) == pytest.approx(-np.log([0.7, 0.1, 0.5, 0.5]).mean())
+    assert scores.confusion(y_true, y_prob).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert scores.macro_f1(y_true, y_prob) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert scores.balanced(y_true, y_prob) == pytest.approx((0.5 + 1 + 1) / 3)
+    assert scores.balanced(y_true[:2], y_prob[:2]) == 0.5, "classes without an image do not count"
+    four = np.hstack([y_prob[:, :1] / 100, np.full((4, 1), 0.15), y_prob[:, 1:]])
+    assert scores.top_3(y_true, four) == 0.5 and scores.top_3(y_true, y_prob) == 1
+    table = scores.classification_table(y_true, np.array([0, 1, 1, 1]), MOTIFS)
     assert table.loc["batik-betawi"].tolist() == [1 / 3, 1, 0.5, 1] and table["precision"].tolist()[2] == 0
-    impossible = metrics.log_loss(np.array([0]), np.array([[0.0, 1.0, 0.0]]))
+    impossible = scores.log_loss(np.array([0]), np.array([[0.0, 1.0, 0.0]]))
     assert impossible == pytest.approx(-np.log(1e-7), rel=1e-3), "a large loss, not an infinite one"
 
 
 def test_the_published_summary_shows_the_median_seed_and_the_range():
     results = make_results({}, published={"m": (24, 20, 26, 22, 23), "even": (24, 20)})
-    found = metrics.published_summary(results, "m")
+    found = scores.published_summary(results, "m")
     assert found.correct == (24, 20, 26, 22, 23)
     assert found.median.fit.seed == 4 and found.median_accuracy == pytest.approx(23 / 30)
     assert (found.low, found.high) == (pytest.approx(20 / 30), pytest.approx(26 / 30))
     assert found.interval.n == found.n_test == 30
     assert found.train_accuracy == pytest.approx((0.7, 0.8, 0.9, 1.0, 1.1))
-    assert metrics.published_summary(results, "another") is None
-    assert metrics.published_summary(results, "even").median.fit.seed == 1, "the lower middle one"
+    assert scores.published_summary(results, "another") is None
+    assert scores.published_summary(results, "even").median.fit.seed == 1, "the lower middle one"
 
 
 def test_fits_that_do_not_belong_together_are_not_summarised():
     other = make_fit("m", [True], [0], ["batik-bali/99.jpg"], seed=1)
     for second, words in ((other, "different images"), (_fit(hyper=replace(HYPER, dropout=0.1)), "several settings")):
         with pytest.raises(BatikError, match=words):
-            metrics.published_summary(Results((_fit(), second)), "m")
+            scores.published_summary(Results((_fit(), second)), "m")
 
 
 def test_out_of_fold_keeps_every_image_with_its_label():
     results = make_results({"m": 0.8}, repeats=3, seeds=2)
-    found = metrics.out_of_fold(results, "m")
+    found = scores.out_of_fold(results, "m")
     paths, labels = paths_and_labels(50)
     assert dict(zip(found.paths, found.y_true.tolist(), strict=True)) == dict(zip(paths, labels.tolist(), strict=True))
     assert found.fits == 30 and np.allclose(found.y_prob.sum(axis=1), 1)
     row = found.paths.index("batik-bali/7.jpg")
     said = [r.y_prob[r.paths.index("batik-bali/7.jpg")] for r in results if "batik-bali/7.jpg" in r.paths]
     assert len(said) == 6 and found.y_prob[row] == pytest.approx(np.mean(said, axis=0))
-    fold_mean = metrics.fold_scores(results, "m")["value"].mean()
+    fold_mean = scores.fold_scores(results, "m")["value"].mean()
     assert found.right.mean() == pytest.approx(fold_mean)
     assert found.confusion.sum(axis=1) == pytest.approx([50, 50, 50])
     assert np.trace(found.confusion) / 150 == pytest.approx(fold_mean)
@@ -70,63 +82,63 @@ def test_out_of_fold_keeps_every_image_with_its_label():
 def test_one_image_with_two_labels_is_an_error_and_a_missing_fold_is_not():
     results = make_results({"m": 0.8}, repeats=2, seeds=1)
     kept = Results(tuple(r for r in results if not (r.fit.repeat == 1 and r.fit.fold == 3)))
-    assert not np.isnan(metrics.out_of_fold(kept, "m").y_prob).any()
+    assert not np.isnan(scores.out_of_fold(kept, "m").y_prob).any()
     first = results.items[0]
     flipped = replace(first, fit=replace(first.fit, seed=9), y_true=(first.y_true + 1) % 3)
     with pytest.raises(BatikError, match="two labels"):
-        metrics.out_of_fold(Results((*results.items, flipped)), "m")
+        scores.out_of_fold(Results((*results.items, flipped)), "m")
 
 
 def test_the_motif_table_covers_the_truth_and_widens_with_groups():
-    oof = metrics.out_of_fold(make_results({"m": 0.8}, repeats=1, seeds=1), "m")
-    table = metrics.per_motif(oof, MOTIFS)
-    report = metrics.classification_table(oof.y_true, oof.votes.argmax(axis=1), MOTIFS)
+    oof = scores.out_of_fold(make_results({"m": 0.8}, repeats=1, seeds=1), "m")
+    table = scores.per_motif(oof, MOTIFS)
+    report = scores.classification_table(oof.y_true, oof.votes.argmax(axis=1), MOTIFS)
     for score in ("precision", "recall", "F1"):
         assert table[score].tolist() == pytest.approx(report[score].tolist())
         assert (table[f"{score}_low"] < table[score]).all() and (table[score] < table[f"{score}_high"]).all()
     # Ten images of one answer in a group are one image's worth of evidence.
     order = np.lexsort((oof.right, oof.y_true))
-    grouped = metrics.per_motif(oof, MOTIFS, {oof.paths[i]: k // 10 for k, i in enumerate(order)})
+    grouped = scores.per_motif(oof, MOTIFS, {oof.paths[i]: k // 10 for k, i in enumerate(order)})
     width, wider = (t["recall_high"] - t["recall_low"] for t in (table, grouped))
     assert (wider > 1.5 * width).all()
 
 
 def test_a_score_that_no_resample_changes_has_wilsons_bound_on_the_distinct_pictures():
-    oof = metrics.out_of_fold(make_results({"m": 1.0}, repeats=1, seeds=1), "m")
-    table = metrics.per_motif(oof, MOTIFS, {path: i // 2 for i, path in enumerate(oof.paths)})
+    oof = scores.out_of_fold(make_results({"m": 1.0}, repeats=1, seeds=1), "m")
+    table = scores.per_motif(oof, MOTIFS, {path: i // 2 for i, path in enumerate(oof.paths)})
     assert table[["recall", "F1_high"]].to_numpy() == pytest.approx(1)
     assert table["recall_low"].tolist() == pytest.approx([wilson(25, 25).low] * 3)
 
 
 def test_the_interval_across_folds_never_promises_more_than_everything():
-    found = metrics.grouped_interval(make_results({"m": 0.99}, repeats=1, seeds=1), "m")
+    found = scores.grouped_interval(make_results({"m": 0.99}, repeats=1, seeds=1), "m")
     assert found.low < found.value < found.high == 1.0
-    perfect = metrics.grouped_interval(make_results({"m": 1.0}, repeats=2, seeds=2), "m")
+    perfect = scores.grouped_interval(make_results({"m": 1.0}, repeats=2, seeds=2), "m")
     assert (perfect.low, perfect.high) == (wilson(150, 150).low, 1.0), "folds that are all alike are no certainty"
-    assert metrics.grouped_interval(make_results({"m": 0.9}), "other") is None
+    assert scores.grouped_interval(make_results({"m": 0.9}), "other") is None
 
 
 def test_corruptions_are_scored_like_the_images_they_came_from():
     fit = _fit(correct=30, protocol="grouped")
     fit = replace(fit, corruptions={"blur": np.roll(fit.y_prob, 1, axis=1)})
-    scores = metrics.fold_scores(Results((fit, _fit(correct=30, protocol="grouped", seed=1))), "m", corruption="blur")
-    assert scores["value"].tolist() == [0.0] and scores["seed"].tolist() == [0]
+    table = scores.fold_scores(Results((fit, _fit(correct=30, protocol="grouped", seed=1))), "m", part="blur")
+    assert table["value"].tolist() == [0.0] and table["seed"].tolist() == [0]
 
 
 def test_motifs_that_are_confused_stand_together():
     table = 20 * np.eye(4)
     table[0, 2] = table[2, 0] = table[1, 3] = 9
-    order = metrics.confusion_order(table)
+    order = confusion_order(table)
     assert sorted(order) == [0, 1, 2, 3]
     assert all(abs(order.index(a) - order.index(b)) == 1 for a, b in ((0, 2), (1, 3)))
-    assert sorted(metrics.confusion_order(np.zeros((3, 3)))) == [0, 1, 2]
+    assert sorted(confusion_order(np.zeros((3, 3)))) == [0, 1, 2]
 
 
 def test_the_most_confused_and_the_most_confidently_wrong():
-    found = metrics.most_confused(np.array([[8, 2, 0], [5, 5, 0], [0, 0, 10]]), MOTIFS)
+    found = most_confused(np.array([[8, 2, 0], [5, 5, 0], [0, 0, 10]]), MOTIFS)
     assert found.iloc[0].tolist() == ["batik-betawi", "batik-bali", 5, 0.5] and len(found) == 2
     y_prob = np.array([[0.1, 0.9, 0.0], [0.4, 0.6, 0.0], [0.0, 0.1, 0.9]])
-    wrong = metrics.most_confidently_wrong(["b", "a", "c"], np.array([0, 0, 2]), y_prob, MOTIFS)
+    wrong = most_confidently_wrong(["b", "a", "c"], np.array([0, 0, 2]), y_prob, MOTIFS)
     assert wrong["path"].tolist() == ["b", "a"] and wrong["probability"].tolist() == [0.9, 0.6]
     assert wrong["predicted"].tolist() == ["batik-betawi"] * 2
 
@@ -147,7 +159,7 @@ def _searched(epochs_right: dict[int, tuple[int, int]], seed: int, rate: float):
 def test_the_search_chooses_on_validation_and_says_what_the_test_set_would_have_chosen():
     good = [_searched({10: (13 - s, 9 + s), 20: (11, 14)}, s, 0.001) for s in (0, 1)]
     results = Results((*good, *(_searched({10: (9, 8), 20: (9, 8)}, s, 0.01) for s in (0, 1))))
-    choice = choose(results, "m")
+    choice = chosen(results, "m")
     assert choice.hyper == replace(HYPER, epochs=10, learning_rate=0.001)
     assert (choice.settings, choice.seeds) == (4, 2)
     assert choice.val_accuracy == pytest.approx(12.5 / 15)
@@ -156,16 +168,16 @@ def test_the_search_chooses_on_validation_and_says_what_the_test_set_would_have_
     assert choice.optimism == pytest.approx(4.5 / 15)
     assert choice.best_single == pytest.approx(14 / 15)
     tie = Results((_searched({10: (12, 5), 20: (12, 15)}, 0, 0.001),))
-    assert choose(tie, "m").hyper.epochs == 10, "fewer epochs, and never what the test set says"
+    assert chosen(tie, "m").hyper.epochs == 10, "fewer epochs, and never what the test set says"
 
 
 def test_a_setting_of_which_a_fit_failed_is_passed_over():
     good = _searched({10: (9, 9)}, 0, 0.01)
     half = [_searched({10: (15, 15)}, seed, 0.001) for seed in (0, 1)]
     half[1] = replace(half[1], missing="killed")
-    found = choose(Results((good, *half)), "m")
+    found = chosen(Results((good, *half)), "m")
     assert found.hyper.learning_rate == 0.01 and found.best_single == pytest.approx(9 / 15)
-    assert choose(Results((_fit(),)), "m") is None
+    assert chosen(Results((_fit(),)), "m") is None
 
 
 def test_two_swapped_labels_are_found_among_sure_answers():
@@ -175,7 +187,7 @@ def test_two_swapped_labels_are_found_among_sure_answers():
     for r in results:
         labels = np.array([swap.get(p, y) for p, y in zip(r.paths, r.y_true, strict=True)])
         items.append(replace(r, y_true=labels))
-    found = label_issues(metrics.out_of_fold(Results(tuple(items)), "m"), MOTIFS)
+    found = label_issues(scores.out_of_fold(Results(tuple(items)), "m"), MOTIFS)
     assert set(swap) <= set(found["path"]) and len(found) <= 4
     row = found.set_index("path").loc["batik-bali/3.jpg"]
     assert (row["given"], row["suggested"]) == ("batik-betawi", "batik-bali")
@@ -187,7 +199,7 @@ def test_sure_and_right_answers_raise_no_doubt_even_where_a_motif_has_no_image(c
     kept = labels < classes
     fit = make_fit("m", labels >= 0, labels, paths, protocol="grouped", sure=0.9)
     fewer = replace(fit, paths=tuple(np.array(paths)[kept].tolist()), y_true=labels[kept], y_prob=fit.y_prob[kept])
-    assert label_issues(metrics.out_of_fold(Results((fewer,)), "m"), MOTIFS).empty
+    assert label_issues(scores.out_of_fold(Results((fewer,)), "m"), MOTIFS).empty
 
 
 def test_shuffling_predictions_against_labels_brings_a_good_model_near_chance():
@@ -201,12 +213,58 @@ def test_shuffling_predictions_against_labels_brings_a_good_model_near_chance():
     assert found.low < 0.27 < 0.5 <= found.high + 0.04
     assert 0 < found.at_least(0.5) < 0.1 and 0.1 < found.at_most(0.27) < 0.5
     assert found.at_least(0.0) == found.at_most(1.0) == 1.0
-    shown = found.wrong_report[["precision", "recall", "F1"]].to_numpy().T
-    assert np.array([found.precision[0], found.recall[0], found.f1[0]]) == pytest.approx(shown)
-    hits = found.wrong_report["recall"] * found.wrong_report["support"]
-    assert hits.sum() / 30 == pytest.approx(found.accuracies[0])
-    assert found.right_report["recall"].mean() == pytest.approx(0.8)
+    assert found.recall[0].mean() == pytest.approx(found.accuracies[0]), "motifs have equal numbers of images"
+    f1 = 2 * found.precision[0] * found.recall[0] / (found.precision[0] + found.recall[0])
+    assert found.f1[0] == pytest.approx(np.nan_to_num(f1))
     # The expected value follows what is predicted, not what is right.
     labels = np.repeat([0, 1], [20, 10])
     found = mispaired_fit(make_fit("m", labels == 0, labels, PATHS, classes=2), ("a", "b"), shuffles=50)
     assert found.expected == pytest.approx(2 / 3) and found.accuracies == pytest.approx(np.full(50, 2 / 3))
+
+
+def test_a_group_with_two_labels_is_disputed_and_costs_all_but_its_commonest_label():
+    labels, groups = np.array([0, 0, 1, 1, 0, 1]), np.array([7, 7, 7, 8, 9, 9])
+    found = disputed(labels, groups)
+    assert found.rows.tolist() == [True, True, True, False, True, True]
+    assert (found.groups, found.ceiling) == (2, pytest.approx(4 / 6))
+
+
+def test_copies_within_one_motif_cost_nothing():
+    found = disputed(np.array([0, 0, 1]), np.array([3, 3, 4]))
+    assert (found.rows.any(), found.groups, found.ceiling) == (False, 0, 1.0)
+
+
+def test_motifs_that_share_pictures_are_listed_with_how_many_the_most_first():
+    labels, groups = np.array([0, 0, 1, 1, 2, 0, 1, 2]), np.array([7, 7, 7, 8, 8, 9, 9, 6])
+    assert shared_pairs(labels, groups).to_numpy().tolist() == [[0, 1, 2, 5], [1, 2, 1, 2]]
+    thrice = shared_pairs(np.array([0, 1, 2]), np.array([4, 4, 4]))
+    assert thrice[["a", "b", "pictures"]].to_numpy().tolist() == [[0, 1, 2], [0, 2, 2], [1, 2, 2]]
+    assert shared_pairs(np.array([0, 1]), np.array([1, 2])).empty
+
+
+def test_the_table_of_scores_has_every_protocol_and_what_only_some_folds_share():
+    models = {"a": 0.9, "b": 0.6}
+    fits = make_results(models, repeats={"a": 2, "b": 1}, seeds=2, published={"a": (24, 20), "b": (15, 15)})
+    fits = [replace(r, corruptions={"blur": r.y_prob}) if r.fit.protocol == "grouped" else r for r in fits]
+    shared = Results(tuple(r for r in fits if r.fit.protocol != "grouped" or r.fit.repeat == 0))
+    oof = scores.out_of_fold(shared, "a")
+    table = scores.score_table(Results(tuple(fits)), shared, MOTIFS, {"a": scores.per_motif(oof, MOTIFS)})
+    found = table.set_index(["model", "protocol", "metric"])
+    assert not found.index.has_duplicates
+    near, every = found.loc["a", "grouped", "accuracy"], found.loc["a", "grouped-all", "accuracy"]
+    band = scores.grouped_interval(shared, "a")
+    assert (near["value"], near["low"], near["high"], near["interval"]) == (
+        band.value, band.low, band.high, "nadeau-bengio",
+    )  # fmt: skip
+    assert (near["n"], near["fits"], every["fits"]) == (150, 10, 20) and "grouped-all" not in found.loc["b"].index
+    assert found.loc["a", "grouped-blur", "loss"]["value"] == found.loc["a", "grouped", "loss"]["value"]
+    assert found.loc["a", "published", "accuracy"][["value", "interval", "fits"]].tolist() == [20 / 30, "wilson", 2]
+    assert found.loc["a", "published-seed-0", "accuracy"]["value"] == 24 / 30
+    bali = found.loc["a", "grouped", "f1/batik-bali"]
+    assert bali["interval"] == "bootstrap" and bali["n"] == 50 and bali["low"] < bali["value"] < bali["high"]
+    assert scores.score_table(Results(()), Results(()), MOTIFS, {}).empty
+
+
+def test_the_front_joins_what_none_as_cheap_equals():
+    assert scores.pareto_front([(30, 0.8), (5, 0.5), (20, 0.6), (10, 0.6)]) == [1, 3, 0]
+    assert scores.pareto_front([(10, 0.6), (10, 0.7)]) == [1] and scores.pareto_front([]) == []
