@@ -1,5 +1,7 @@
 """The plan names every fit of a study, and the store says what of it is done, missing or stale, and why."""
 
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -265,3 +267,10 @@ def test_two_backbones_with_the_same_weights_share_no_key():
     found = [{t.slug: t.key for t in plan.tasks if t.features} for plan in both]
     assert "baseline_features.grouped" in found[0] and found[0].keys() == found[1].keys()
     assert all(found[0][slug] != found[1][slug] for slug in found[0])
+
+
+def test_statistics_load_neither_the_engine_nor_opencv():
+    code = (
+        "import sys, batik_utils.stats.search as s; print({'cv2', 'keras', 'batik_utils.experiment'} & {*sys.modules})"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -101,7 +101,7 @@ def _remote(client: Any, jobs: Sequence[Job], indices: Sequence[int]) -> Done:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
         sent = {client.submit(_attempt, caller, i, *map(sendable, jobs[i]), pure=False): i for i in indices}
-    for future in as_completed(list(sent)):
+    for future in as_completed(list(sent), loop=client.loop):
         error = future.exception() if future.status == "error" else None
         if isinstance(error, BatikError):
             raise error
