@@ -17,6 +17,11 @@ FITS  := $(WITH) $(if $(DASK),--dask "$(DASK)") $(if $(JOBS),--jobs $(JOBS))
 LOCK  := $(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header --quiet
 
+PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# What pip is configured with, in uv's words, so that one mirror serves both.
+INDEX  = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(PIP) config get global.index-url 2>/dev/null)}}" \
+	SSL_CERT_FILE="$${SSL_CERT_FILE:-$$PIP_CERT}"
+
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
@@ -57,7 +62,7 @@ watch: $(READY) ## Build a report again whenever a notebook, code or a study is 
 test: $(READY) ## Run the tests (one of them builds a tiny report)
 	@$(BIN)/python -m pytest
 
-bench: $(READY) ## Measure the seeds' way against ours, in one run
+bench: $(READY) ## Measure the seeds' way, plain Keras and ours, in one run
 	@$(BIN)/python -m benchmarks "$(STUDY)"
 
 lab: $(VENV)/.lab ## Open the notebooks in JupyterLab, kernel ready
@@ -74,8 +79,26 @@ clean: ## Remove the environment and every cache (reports stay)
 	rm -rf $(VENV) .batik .pytest_cache .ruff_cache .mypy_cache batik_utils.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.txt pyproject.toml batik_utils/bootstrap.py
-	@$(PYTHON) batik_utils/bootstrap.py $(VENV)
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " \
+	  + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'
+	@echo "Setting up $(VENV) (once; a few hundred megabytes) …"
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null \
+	  || { echo "Python's venv module is not complete; on Debian and Ubuntu: apt install python3-venv." >&2; exit 1; }
+	@sed -n '/^uv==/,/^[^ ]/{/^uv==/p;/^ /p;}' requirements.txt >$(VENV)/uv.txt
+	-@$(PIP) install --require-hashes --no-deps --requirement $(VENV)/uv.txt
+	$(call install,requirements.txt)
 
 $(VENV)/.lab: $(READY) requirements-lab.txt
-	@$(BIN)/python batik_utils/bootstrap.py $(VENV) requirements-lab.txt
+	$(call install,requirements-lab.txt)
+
+# The packages of a lock file, each checked by its hashes: by uv in seconds or, where it cannot be used, by pip; and the
+# project itself, without network.
+define install
+@$(INDEX) $(BIN)/python -m uv pip sync --python $(BIN)/python --quiet --require-hashes --compile-bytecode $(1) \
+  || { echo "uv could not install the locked packages; trying pip …"; $(PIP) install --require-hashes -r $(1); } \
+  || { echo "The locked packages could not be installed: is a package index within reach?" >&2; exit 1; }
+@said=$$($(PIP) install --no-deps --no-build-isolation --no-index --editable . 2>&1) \
+  || { echo "The project itself could not be installed: $$said" >&2; exit 1; }
+@touch $@
+endef

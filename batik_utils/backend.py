@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Callable
 
+import cv2
+
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
@@ -20,15 +22,16 @@ if os.environ["KERAS_BACKEND"] == "jax":
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share a GPU
 
-# Retracing notices: batches of heads and folds differ in shape, and each shape is traced once on purpose.
+# Retracing notices: batches and folds differ in shape, and each shape is traced once on purpose.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def start() -> None:
-    """Import TensorFlow, where it is the backend, with its start-up lines turned off.
+    """Keep OpenCV to one thread; import TensorFlow, where it is the backend, with its start-up lines turned off.
 
     They come from native code before any setting is read, so the file descriptor itself is turned away meanwhile.
     """
+    cv2.setNumThreads(1)
     if os.environ["KERAS_BACKEND"] != "tensorflow" or "tensorflow" in sys.modules:
         return
     sys.stderr.flush()

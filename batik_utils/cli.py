@@ -1,6 +1,5 @@
 """The `batik` command; each subcommand imports what it needs, so that a quick answer stays quick."""
 
-import json
 import os
 import re
 import shutil
@@ -84,12 +83,12 @@ def page(
 @app.command()
 def plan(study: StudyName = FIRST, data: Data = None, settings: Settings = None) -> None:
     """Count the fits that are done, missing or stale, and say why they are stale."""
-    from batik_utils.experiment import Store, open_plan, status
+    from batik_utils.experiment import Store, open_plan
 
     opened = open_plan(study, data, settings or ())
     groups: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     reasons: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for task, row in zip(opened.tasks, status(opened, Store(opened.study.name)), strict=True):
+    for task, row in zip(opened.tasks, Store(opened.study.name).status(opened.tasks), strict=True):
         group = task.fits[0].model, task.fits[0].protocol
         groups[group][row["state"]] += row["fits"]
         reasons[group] |= {row["why"]} - {""}
@@ -144,29 +143,21 @@ def audit(
         str | None, typer.Argument(help="A study; without one, every folder of --data is a motif.")
     ] = None,
     data: Data = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List near-duplicates, altered files, and files that are not images."""
     from batik_utils.audit import audit_report
     from batik_utils.dataset import load_dataset
-    from batik_utils.newstudy import draft
+    from batik_utils.new_study import draft
 
     chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
     found = audit_report(chosen, load_dataset(chosen, data))
-    if as_json:
-        sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-        return
     places, files = {True: ", in two folders", False: ""}, found["integrity"]
-    oddities = {
-        "Pairs of near-duplicates": [
-            f"{p['a']} and {p['b']}: {p['kind']}{places[p['labels_differ']]}" for p in found["pairs"]
-        ],
-        "Files altered since they were published": files["altered_files"],
-        "Files whose name ends like another format's": files["wrong_extension"],
-        "Files that are not used": [f"{item['path']}: {item['reason']}" for item in found["skipped"]],
-    }
-    if not any(files[status] for status in ("identical", "altered")):
-        del oddities["Files altered since they were published"]
+    copies = [f"{p['a']} and {p['b']}: {p['kind']}{places[p['labels_differ']]}" for p in found["pairs"]]
+    oddities = {"Pairs of near-duplicates": copies}
+    if files["identical"] or files["altered"]:
+        oddities["Files altered since they were published"] = files["altered_files"]
+    oddities["Files whose name ends like another format's"] = files["wrong_extension"]
+    oddities["Files that are not used"] = [f"{item['path']}: {item['reason']}" for item in found["skipped"]]
     for title, lines in oddities.items():
         out.print(escape("\n  ".join([f"{title}: {len(lines):,}", *lines])))
 
@@ -267,7 +258,7 @@ def new(
     data: Annotated[Path, typer.Argument(help="Folder with one folder of pictures per motif.")],
 ) -> None:
     """Write a study of your own pictures, and say what it will cost."""
-    from batik_utils.newstudy import new_study
+    from batik_utils.new_study import new_study
 
     for line in new_study(name, data):
         out.print(escape(line))
@@ -280,16 +271,13 @@ def main() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII only
     try:
         app()
-    except BatikError as error:
-        err.print(str(error), style="bold red")
-        sys.exit(2)
     except BrokenPipeError:  # whoever reads what is printed has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        err.print(
-            printable(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."), style="bold red"
-        )
+    except (BatikError, OSError) as error:
+        if isinstance(error, OSError):
+            error = BatikError(printable(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."))
+        err.print(str(error), style="bold red")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,6 +1,5 @@
 """A study's pictures as one Dataset: listed, hashed, compared with the published list, decoded once, grouped."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -16,11 +15,11 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from batik_utils import sample
 from batik_utils.audit import grouping
+from batik_utils.cache import atomic, digest, digest_file, digest_json, digest_source, read_kept, write_kept
 from batik_utils.data import decode
 from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.data.obtain import Listed, cache_dir, find_photographs, hash_files, motif_files, published_files
 from batik_utils.errors import BatikError
-from batik_utils.files import atomic, digest, digest_file, digest_json, digest_source, read_sealed_json, write_sealed
 from batik_utils.progress import Progress
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Source
@@ -155,8 +154,8 @@ def _computed(
     Raises BatikError when the cache folder cannot be written or a process dies.
     """
     pixels = cache_dir() / "images" / f"{digest_json(key)}.rgb"
-    notes = pixels.with_suffix(".json")
-    said = read_sealed_json(notes)
+    notes = pixels.with_suffix(".npz")
+    said = read_kept(notes)
     if not (said and pixels.is_file() and said["sha256"] == digest_file(pixels)):
         outcomes: list[Outcome] = []
         try:
@@ -167,7 +166,7 @@ def _computed(
         except BrokenProcessPool:
             raise BatikError(f"{bar.title}: a process was killed, most often for want of memory.") from None
         said = {"outcomes": outcomes, "sha256": digest_file(pixels)}
-        write_sealed(notes, json.dumps(said).encode())
+        write_kept(notes, said)
     count = sum(isinstance(outcome, dict) for outcome in said["outcomes"])
     shape = (count, size, size, 3)  # an empty file cannot be mapped
     return np.memmap(pixels, np.uint8, "r", shape=shape) if count else np.zeros(shape, np.uint8), said["outcomes"]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 T = TypeVar("T")
@@ -17,12 +17,10 @@ QUIET_SECONDS = 2.0
 """Work that is done sooner says nothing."""
 LINE_SECONDS = 30.0
 """Seconds between plain lines."""
-MEMORY_SECONDS = 3600
-"""How far back the bar looks for its time left; rich's own 30 s hold no two fits of half a minute."""
 
 
 class Progress:
-    """Counts work in stages; cost, where given, says how far the work is in time (fits are not equally long)."""
+    """Counts work in stages; cost, where given, says how far the work is in time (jobs are not equally long)."""
 
     def __init__(self, shown: bool) -> None:
         self.console = Console(file=sys.stderr, force_jupyter=False, highlight=False, markup=False, soft_wrap=True)
@@ -34,31 +32,43 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        self.stage("", 0)
 
     def stage(self, title: str, total: int, unit: str = "", cost: float | None = None) -> None:
         """Begin a stage of `total` things (unit, as "images"), of this cost together (default: one each)."""
-        self._close()
-        self.title, self.total, self.unit = title, total, unit
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar, self.title, self.total, self.unit = None, title, total, unit
         self.cost = float(total if cost is None else cost)
-        self.done, self.spent = 0, 0.0
+        self.jobs, self.done, self.spent = 0, 0, 0.0
         self._start = self._spoken = time.monotonic()
 
     def advance(self, count: int = 1, cost: float | None = None) -> None:
-        """So many things more, of this cost together."""
-        self.done += count
+        """One job done, of so many things and of this cost together."""
+        self.jobs, self.done = self.jobs + 1, self.done + count
         self.spent += count if cost is None else cost
-        now, told = time.monotonic(), f"{self.done:,} of {self.total:,} {self.unit}".rstrip()
-        if self.shown and self.console.is_terminal:
-            if self._bar is None and now - self._start > QUIET_SECONDS:
-                self._open()
-            if self._bar is not None:
-                self._bar.update(self._row, completed=self.spent, count=told)
+        now = time.monotonic()
+        if not self.shown or now - self._start <= QUIET_SECONDS:
+            return
+        if self.console.is_terminal:
+            if self._bar is None:
+                columns = TextColumn("{task.description:>10}"), BarColumn(), TextColumn("{task.fields[told]}")
+                self._bar = Bar(*columns, console=self.console, transient=True)
+                self._bar.add_task(self.title, total=self.cost, told="")
+                self._bar.start()
+            self._bar.update(self._bar.task_ids[0], completed=self.spent, told=self._told(now))
         elif now - self._spoken > (QUIET_SECONDS if self._spoken == self._start else LINE_SECONDS):
             self._spoken = now
-            share = self.spent / self.cost if self.cost else 1.0
-            left = (now - self._start) * (1 - share) / max(share, 1e-9)
-            self.say(f"{self.title}: {share:.0%} ({told}), about {left:.0f} s left")
+            self.say(f"{self.title}: {self._told(now)}")
+
+    def _told(self, now: float) -> str:
+        """Such as "24% (5 of 1,225 fits), about 140 s left"; 100 % at the end alone, and no time that is a guess."""
+        share = min(0.99, self.spent / (self.cost or 1.0)) if self.done < self.total else 1.0
+        told = f"{int(100 * share)}% ({self.done:,} of {self.total:,} {self.unit}".rstrip() + ")"
+        # The first job compiles its network, which says nothing of those that follow.
+        if self.jobs < 2 or not 0.05 <= share < 1 or now - self._start < 5:
+            return told
+        return f"{told}, about {(now - self._start) * (1 - share) / share:.0f} s left"
 
     def watch(self, items: Iterable[T]) -> Iterator[T]:
         """Pass items on, each one thing of the stage."""
@@ -70,18 +80,6 @@ class Progress:
         """A line for people, above the bar."""
         if self.shown:
             (self._bar.console if self._bar else self.console).print(line)
-
-    def _open(self) -> None:
-        columns = TextColumn("{task.description:>10}"), BarColumn(), TextColumn("{task.fields[count]}")
-        left, memory = TimeRemainingColumn(), MEMORY_SECONDS
-        self._bar = Bar(*columns, left, console=self.console, speed_estimate_period=memory, transient=True)
-        self._row = self._bar.add_task(self.title, total=self.cost, count="")
-        self._bar.start()
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
 
 
 class Stages(Progress):

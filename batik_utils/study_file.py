@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from batik_utils.errors import BatikError
-from batik_utils.plates import PLATES
-from batik_utils.strict_yaml import read_yaml
+from batik_utils.motif_notes import PLATES
+from batik_utils.strict import read_yaml
 from batik_utils.study import ROOT, Study, nearest
 
 

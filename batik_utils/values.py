@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batik_utils.files import digest_json
+from batik_utils.cache import digest_json
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,13 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """Stands where there is no result, and says why in one line."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class FitResult:
     """What one fit said about its test rows; labels, probabilities and paths come from one pass."""
 
@@ -152,42 +159,17 @@ class FitResult:
     """{setting of a recipe: its Brier score on the inner folds}, of every setting that they compared."""
     missing: str = ""  # why there is no result (the fit failed); every array is then empty
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, probabilities rounded to 7 decimals."""
-        raw = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return _plain(raw | {"fit": asdict(self.fit)})
-
     @classmethod
-    def from_json(cls, raw: dict[str, Any]) -> FitResult:
-        """The inverse of to_json."""
-        classes = len(raw["y_prob"][0]) if raw["y_prob"] else 0
+    def failed(cls, fit: Fit, why: Failed) -> FitResult:
+        """The result of a fit that has none."""
+        return cls(fit, (), np.zeros(0, np.int64), np.zeros((0, 0)), 0, missing=why.reason)
 
-        def rows(values: list[list[float]]) -> NDArray[np.float64]:
-            return np.asarray(values, np.float64).reshape(len(values), classes)
-
-        known = raw["val_true"] is not None
-        return cls(
-            **raw
-            | {
-                "fit": Fit(**raw["fit"] | {"hyper": Hyper(**raw["fit"]["hyper"])}),
-                "paths": tuple(raw["paths"]),
-                "val_paths": tuple(raw["val_paths"]),
-                "y_true": np.asarray(raw["y_true"], np.int64),
-                "y_prob": rows(raw["y_prob"]),
-                "val_true": np.asarray(raw["val_true"], np.int64) if known else None,
-                "val_prob": rows(raw["val_prob"]) if known else None,
-                "checkpoints": {int(e): {k: rows(v) for k, v in c.items()} for e, c in raw["checkpoints"].items()},
-                **{of: {name: rows(values) for name, values in raw[of].items()} for of in ("corruptions", "alone")},
-            }
-        )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return np.round(value, 7).tolist() if value.dtype.kind == "f" else value.tolist()
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in sorted(value.items())}
-    return list(value) if isinstance(value, tuple) else value
+    @property
+    def is_finite(self) -> bool:
+        """Whether all probabilities and curves are numbers."""
+        said = [self.y_prob, self.val_prob, *self.corruptions.values(), *self.alone.values(), *self.history.values()]
+        said += [array for sets in self.checkpoints.values() for array in sets.values()]
+        return all(np.isfinite(array).all() for array in said if array is not None)
 
 
 @dataclass(frozen=True)

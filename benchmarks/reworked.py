@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from batik_utils.cache import digest
 from batik_utils.data.decode import open_image
-from batik_utils.files import digest
 from batik_utils.values import Dataset
 
 

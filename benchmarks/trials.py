@@ -228,7 +228,7 @@ def _tried_on(folds: list[Split], study: Study, dataset: Dataset, often: Repetit
 
 def together(study: Study, models: list[str]) -> None:
     """Print the accuracy of two models and of the mean of their probabilities on the folds that both have."""
-    results = Store(study.name).load(make_plan(study, load_dataset(study)))
+    results = Store(study.name).load(make_plan(study, load_dataset(study)).tasks)
     for protocol in ("grouped", "sources"):
         sides = [
             {(r.fit.repeat, r.fit.fold): r for r in results.select(m, protocol).items if not r.fit.seed} for m in models
@@ -249,7 +249,7 @@ def against(sides: list[tuple[str, str]]) -> None:
     fits: tuple[FitResult, ...] = ()
     for name, model in sides:
         study = load_study(name)
-        fits += Store(name).load(make_plan(study, load_dataset(study))).select(model, "grouped").items
+        fits += Store(name).load(make_plan(study, load_dataset(study)).tasks).select(model, "grouped").items
     found = compare(Results(fits), sides[0][1], sides[1][1])
     if found is None:
         raise BatikError("The two models share no folds.")

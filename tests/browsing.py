@@ -17,6 +17,8 @@ from batik_utils.app.node import node, packages
 from batik_utils.errors import BatikError
 
 FOLDER = Path(__file__).with_name("browser")
+KINDS = ("chromium", "firefox") if os.environ.get("CI") == "true" else ("chromium",)
+"""The second one is asked by .ci/run."""
 PROGRAMS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "firefox": ("firefox", "firefox-esr")}
 
 

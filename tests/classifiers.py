@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from batik_utils.cache import digest
 from batik_utils.deploy.bundle import About, Bundle
-from batik_utils.files import digest
 
 SIZE, MOTIFS = 32, ("batik-red", "batik-blue", "batik-grey")
 TEMPERATURE = 1.5

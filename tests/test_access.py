@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny_report
-from browsing import browse, html_faults
+from browsing import KINDS, browse, html_faults
 from tiny_report import shown
 
 from batik_utils import figures
@@ -83,7 +83,7 @@ def test_the_html_is_valid(tiny):
     assert [fault for page in (tiny, *REPORTS.values(), INDEX) for fault in html_faults(page)] == []
 
 
-@pytest.mark.parametrize("kind", ["chromium", "firefox"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_figure_is_taken_along_as_picture_numbers_and_address(tiny, kind):
     with opened(tiny, WIDE, kind) as browser:
         link = "document.querySelector('#fig-folds + .from a.{}')"

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from browsing import browse
+from browsing import KINDS, browse
 from PIL import Image
 from tiny_classifier import COLOURS, MOTIFS, cloth, write_page
 
@@ -29,7 +29,7 @@ def made(tmp_path_factory):
     return exact, write_page(tmp_path_factory.mktemp("covered"), evidence=False)[0], bundle
 
 
-@pytest.fixture(scope="module", params=["chromium", "firefox"])
+@pytest.fixture(scope="module", params=KINDS)
 def kind(request):
     return request.param
 

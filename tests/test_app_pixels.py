@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from browsing import browse
+from browsing import KINDS, browse
 from PIL import Image
 
 from batik_utils.app.build import unlinked
@@ -29,7 +29,7 @@ SIZES = [
 MODULES = ("resize.js", "header.js", "picture.js")
 
 
-@pytest.fixture(scope="module", params=["chromium", "firefox"])
+@pytest.fixture(scope="module", params=KINDS)
 def browser(request, tmp_path_factory):
     """A page with nothing but the functions that read pictures."""
     code = "\n".join(unlinked((ROOT / "batik_utils/app/page" / name).read_text(encoding="utf-8")) for name in MODULES)

@@ -19,9 +19,9 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from paper import DEPLOYED
 from results_factory import make_dataset, make_results, make_study
 
+from batik_utils.cache import write_bytes
 from batik_utils.data.obtain import NoPhotographs
 from batik_utils.errors import BatikError
-from batik_utils.files import write_bytes
 from batik_utils.report import build as pipeline
 from batik_utils.report import freshness, provenance
 from batik_utils.report.analysis import Analysis

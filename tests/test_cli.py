@@ -92,4 +92,3 @@ def test_an_audit_tells_copies_and_what_is_no_image(cloth, monkeypatch):
     assert "published" not in text  # nor were these pictures ever
     assert "Files whose name ends like another format's: 1\n  plain/copy.jpg" in text
     assert "Files that are not used: 1\n  twill/page.jpg" in text
-    assert said(monkeypatch, "audit", "--data", str(cloth), "--json").startswith("{")

@@ -12,14 +12,13 @@ from batik_utils.stats.compare import (
     compare,
     compare_family,
     compare_published,
-    corrected_test,
     fold_gap,
     fold_pairs,
     mcnemar_fits,
     published_family,
     shared_folds,
 )
-from batik_utils.stats.intervals import corrected_error
+from batik_utils.stats.intervals import corrected_error, corrected_test
 from batik_utils.stats.scores import fold_scores
 from batik_utils.values import Results
 

@@ -12,9 +12,8 @@ from importlib import metadata
 import pytest
 import yaml
 
-from batik_utils import bootstrap
 from batik_utils.experiment import keys
-from batik_utils.models.kinds import FEATURES, KINDS
+from batik_utils.models.kinds import KINDS
 from batik_utils.study import ROOT
 
 LOCK, LAB = ((ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "requirements-lab.txt"))
@@ -63,10 +62,18 @@ def test_conda_can_parse_the_environment():
     assert environment["dependencies"][-1] == {"pip": ["-r requirements.txt"]}
 
 
-def test_the_installer_can_be_locked_alone():
-    entry = bootstrap.locked("uv", LOCK)
+def test_the_installer_can_be_locked_alone_and_an_old_python_is_told_so(tmp_path):
+    make = ["make", "-s", f"VENV={tmp_path / 'env'}", f"{tmp_path / 'env'}/.ready"]
+    recipe = subprocess.run([*make, "-n"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    alone = re.search(r"^sed .*?(?= >)", recipe, re.MULTILINE)[0]
+    entry = subprocess.run(["sh", "-c", alone], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert entry.startswith("uv==") and entry.count("--hash") > 3
     assert not re.search(r"^(?!uv==)\S", entry, flags=re.MULTILINE)
+    (tmp_path / "old").write_text('#!/bin/sh\nexec python3 -c "import sys; sys.version_info = (3, 9); $2"\n')
+    (tmp_path / "old").chmod(0o755)
+    refused = subprocess.run([*make, f"PYTHON={tmp_path / 'old'}"], cwd=ROOT, capture_output=True, text=True)
+    assert refused.returncode and "Python 3.11 or newer is needed" in refused.stderr
+    assert not (tmp_path / "env").exists()
 
 
 def test_make_alone_prints_help_naming_every_target_and_settings_reach_the_command_line_whole():
@@ -99,9 +106,9 @@ def plain(name: str) -> str:
 
 
 def test_the_lock_in_a_key_names_every_package_that_can_change_a_number():
-    code = {*FEATURES, keys.TASKS, keys.PIXELS[False], *(name for kind in KINDS.values() for name in kind.code)}
+    code = keys.code(keys.FEATURES, *keys.PIXELS.values(), *(name for kind in KINDS.values() for name in kind.code))
     imported = set()
-    for path in [*map(keys.PACKAGE.joinpath, code), *(keys.PACKAGE / keys.PIXELS[True]).glob("*.py")]:
+    for path in map(keys.PACKAGE.joinpath, code):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add(node.module.partition(".")[0])

@@ -10,6 +10,7 @@ import pytest
 from batik_utils import figures
 from batik_utils.figures import Picture
 from batik_utils.figures.style import MOTIF_COLOURS, motif_styles
+from batik_utils.palette import palette
 from batik_utils.report.display import render
 from batik_utils.study_file import load_study, study_names
 from batik_utils.wording import motif_names
@@ -38,6 +39,19 @@ def test_a_photograph_is_drawn_only_where_photographs_may_be_shown():
         assert not any(ax.images for ax in hidden.axes)
         assert "batik-bali/1.jpg" in [ax.get_xlabel() for ax in hidden.axes]
         assert "five colours" in hidden.alt and "five colours" not in make(photos=True).alt
+
+
+def test_a_palette_is_of_the_area_the_largest_first_and_knows_nothing_of_where_pixels_lay():
+    image = np.zeros((10, 10, 3), dtype=np.uint8)
+    image[:3] = (255, 0, 0)
+    assert palette(image) == [("#000000", 0.7), ("#ff0000", 0.3)]
+    assert palette(np.stack([image, np.zeros_like(image)])) == [("#000000", 0.85), ("#ff0000", 0.15)]
+    noise, other = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), dtype=np.uint8)
+    shuffled = np.random.default_rng(1).permutation(noise.reshape(-1, 3)).reshape(noise.shape)
+    found = palette(noise)
+    assert palette(shuffled) == found != palette(other)
+    shares = [share for _, share in found]
+    assert len(found) == 5 and sum(shares) == pytest.approx(1) and shares == sorted(shares, reverse=True)
 
 
 def test_a_tile_holds_no_more_than_five_colours_and_nothing_of_where_they_lay():

@@ -1,24 +1,28 @@
 """Files and names that mean harm, runs side by side, disks that are full: one clear line, and nothing half."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 from mutants import look_at
 from PIL import Image
 
+from batik_utils.cache import read_kept, write_kept
 from batik_utils.errors import BatikError
-from batik_utils.experiment import run_plan
-from batik_utils.files import read_sealed_json, write_sealed
+from batik_utils.experiment import Store, run_plan
 from batik_utils.report.freshness import read_json
 from batik_utils.report.metrics import read_metrics
 from batik_utils.sample import draw
-from batik_utils.strict_yaml import read_yaml
+from batik_utils.strict import read_yaml
+from batik_utils.values import FitResult
 
 resource = pytest.importorskip("resource")
 TESTS = Path(__file__).parent
@@ -60,15 +64,85 @@ def test_names_are_printed_so_that_a_terminal_of_ascii_can_show_them(tmp_path):
 
 
 def test_what_is_nested_without_end_and_what_cannot_be_shown_is_damaged(tmp_path):
-    sealed, plain = tmp_path / "kept.json", tmp_path / "metrics.json"
-    write_sealed(sealed, b"[" * 100_000)
+    plain = tmp_path / "metrics.json"
     plain.write_bytes(b"[" * 100_000)
-    assert read_sealed_json(sealed) is None and [p.name for p in tmp_path.glob("kept*")] == ["kept.json.bad"]
     assert read_json(plain) == {}
     with pytest.raises(BatikError, match="is not JSON"):
         read_metrics(plain)
     with pytest.raises(BatikError, match=r"^a\.yaml .* cannot be shown at line 1"):
         read_yaml(rb'title: "\e[31m"', "a.yaml")
+
+
+def npz(*arrays, **options):
+    np.savez(file := io.BytesIO(), *arrays, **options)
+    return file.getvalue()
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A cached file, its bytes, and what it says."""
+    write_kept(tmp_path / "kept.npz", {"rows": [np.arange(6.0).reshape(2, 3), {"name": "é"}], "none": None})
+    return tmp_path / "kept.npz", (tmp_path / "kept.npz").read_bytes()
+
+
+def says(found):
+    return (found["rows"][0].tolist(), *found["rows"][1:], found["none"]) == (
+        [[0, 1, 2], [3, 4, 5]],
+        {"name": "é"},
+        None,
+    )
+
+
+TEXT = np.frombuffer(b'{"array": 1}', np.uint8)
+FOREIGN = {
+    "empty": b"",
+    "cut": b"PK half",
+    "nested without end": npz(np.frombuffer(b"[" * 100_000, np.uint8)),
+    "an array that is not there": npz(TEXT),
+    "a pickle, which would run code": npz(TEXT, np.array([print], object), allow_pickle=True),
+    "other names": npz(TEXT, arr_7=np.zeros(3)),
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_a_cached_file_that_is_not_what_was_written_is_set_aside(kept, content):
+    path, whole = kept
+    assert says(read_kept(path))
+    for wrong in (content, whole[: len(whole) // 2]):
+        path.write_bytes(wrong)
+        assert read_kept(path) is None and [p.name for p in path.parent.iterdir()] == ["kept.npz.bad"]
+    path.write_bytes(whole)
+    assert read_kept(path, lambda value: value["no such field"]) is None and not path.exists()
+
+
+def test_no_bit_that_is_turned_over_in_a_cached_file_is_believed(kept):
+    path, whole = kept
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        found = read_kept(path)
+        assert found is None or says(found), place  # a zip has a few bits that say nothing, such as dates
+
+
+def test_results_of_another_task_or_of_no_use_are_not_believed(tmp_path):
+    store, (task, other, *_) = Store("tiny", tmp_path), tiny.plan().tasks
+
+    def result(fit, split, prob=0.5, paths=None):
+        paths = tuple("p" * len(split.test)) if paths is None else paths
+        truth, said = np.zeros(len(split.test), np.int64), np.full((len(split.test), 2), prob)
+        return FitResult(fit, paths, truth, said, 1)
+
+    good = [result(*pair) for pair in zip(task.fits, task.splits, strict=True)]
+    store.write(task, good)
+    assert len(store.read(task)) == len(good) and store.is_done(task)
+    (path,) = store.folder.iterdir()
+    path.rename(path.with_name(f"{other.slug}--{other.key[:16]}.npz"))
+    assert store.read(other) is None
+    first, rest = (task.fits[0], task.splits[0]), good[1:]
+    wrong = [result(*first, prob=np.nan), result(*first, paths=("a",)), result(other.fits[0], task.splits[0])]
+    wrong += [replace(good[0], y_prob=good[0].y_prob[:, :1]), replace(good[0], y_prob=good[0].y_prob[1:])]
+    for results in (good + good[:1], rest, *([one, *rest] for one in wrong)):
+        store.write(task, results)
+        assert store.read(task) is None
 
 
 def test_two_runs_at_once_on_one_cache_give_what_one_gives(tmp_path, monkeypatch):
@@ -95,7 +169,7 @@ def test_a_disk_that_takes_nothing_more_is_one_line_and_nothing_half(tmp_path, m
             run_plan(tiny.plan(), executor="serial", progress=False)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    assert all(path.suffix == ".features" for path in files(tmp_path))
+    assert all(path.parent.parent.name == "features" for path in files(tmp_path))
     assert not any(path.name.startswith(".") for path in files(tmp_path))
     run_plan(tiny.plan(), executor="serial", progress=False)
     assert tiny.results(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from paper import make_analysis, said
 
 from batik_utils import wording
-from batik_utils.plates import load_plates
+from batik_utils.motif_notes import load_plates
 from batik_utils.report import abstrak, lessons
 from batik_utils.report.verdicts import OPENINGS, Verdict
 from batik_utils.stats.claims import NOT_COMPARABLE, NOT_REPRODUCED, REPRODUCED

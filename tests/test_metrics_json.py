@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from results_factory import make_dataset, make_results
 
-from batik_utils.files import json_text, write_json
+from batik_utils.cache import json_text, write_json
 from batik_utils.report.analysis import Analysis
 from batik_utils.report.metrics import MetricsFile, build_metrics, scores_of
 from batik_utils.study_file import load_study, study_names

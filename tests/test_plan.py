@@ -1,6 +1,5 @@
 """The plan names every fit of a study, and the store says what of it is done, missing or stale, and why."""
 
-import ast
 from collections import Counter
 from dataclasses import replace
 
@@ -9,9 +8,9 @@ import pytest
 import tiny
 
 from batik_utils.errors import BatikError
-from batik_utils.experiment import Store, keys, make_plan, status
+from batik_utils.experiment import Store, keys, make_plan
 from batik_utils.models.baselines import BASELINES
-from batik_utils.models.kinds import FEATURES, KINDS
+from batik_utils.models.kinds import KINDS
 from batik_utils.stats.search import chosen_setting, ranking
 from batik_utils.values import Fit, FitResult, Hyper, Results
 
@@ -24,7 +23,11 @@ def _counts(plan) -> dict[tuple[str, str], int]:
 
 
 def _results(task, missing: str = "") -> list[FitResult]:
-    return [FitResult(f, ("a",), np.array([0]), np.array([[0.25, 0.75]]), 1, missing=missing) for f in task.fits]
+    rows = [len(split.test) for split in task.splits]
+    return [
+        FitResult(f, ("a",) * n, np.zeros(n, int), np.full((n, 2), [0.25, 0.75]), 1, missing=missing)
+        for f, n in zip(task.fits, rows, strict=True)
+    ]
 
 
 def _searched(fit_of, scores: dict[tuple[int, float], tuple[float, float]]) -> Results:
@@ -154,13 +157,16 @@ def test_the_store_gives_back_what_it_was_given_and_calls_a_damaged_file_missing
     task = plan.tasks[0]
     assert store.read(task) is None
     store.write(task, _results(task))
-    assert [r.to_json() for r in store.read(task)] == [r.to_json() for r in _results(task)]
-    assert store.is_done(task)
+    read = store.read(task)
+    assert [(r.fit, r.paths) for r in read] == [(r.fit, r.paths) for r in _results(task)] and store.is_done(task)
+    assert all((r.y_prob == [0.25, 0.75]).all() and r.y_prob.dtype == np.float64 for r in read)
     (path,) = store.folder.iterdir()
-    for damaged in (path.read_bytes()[:100], path.read_bytes().replace(b"0.75", b"0.85")):
+    whole = path.read_bytes()
+    for damaged in (whole[:100], whole.replace(np.float64(0.75).tobytes(), np.float64(0.85).tobytes())):
         store.write(task, _results(task))
+        assert path.read_bytes() == whole
         path.write_bytes(damaged)
-        assert store.read(task) is None
+        assert store.read(task) is None and [p.suffix for p in store.folder.iterdir()] == [".bad"]
 
 
 def test_a_failed_fit_is_kept_with_its_reason_and_is_not_done(tmp_path):
@@ -168,7 +174,7 @@ def test_a_failed_fit_is_kept_with_its_reason_and_is_not_done(tmp_path):
     task = plan.tasks[0]
     store.write(task, _results(task, "it diverged"))
     assert not store.is_done(task)
-    (row,) = [r for r in status(plan, store) if r["task"] == task.slug]
+    (row,) = [r for r in store.status(plan.tasks) if r["task"] == task.slug]
     assert row["state"] == "failed" and "it diverged" in row["why"] and task.fits[0].name in row["why"]
 
 
@@ -176,23 +182,25 @@ def test_status_says_what_is_done_and_missing_and_why_stale(tmp_path, monkeypatc
     store, before = Store("tiny", tmp_path), tiny.plan()
     for task in before.tasks[1:]:
         store.write(task, _results(task))
-    assert {r["task"]: r["state"] for r in status(before, store)} == {
+    assert {r["task"]: r["state"] for r in store.status(before.tasks)} == {
         t.slug: "done" if i else "missing" for i, t in enumerate(before.tasks)
     }
 
     longer = tiny.plan(models=tiny.models(epochs=4))
-    why = {r["task"]: (r["state"], r["why"]) for r in status(longer, store)}
+    why = {r["task"]: (r["state"], r["why"]) for r in store.status(longer.tasks)}
     assert why["tiny.grouped"] == ("stale", "parameters epochs 3 → 4, views 3 → 4")
     assert why["baseline_colour.grouped"][0] == "done"
 
     locked = keys.lock()
     monkeypatch.setattr(keys, "lock", lambda: locked | {"keras": "2.0"})
-    assert status(tiny.plan(), store)[1]["why"] == f"lock keras {locked['keras']} → 2.0"
+    assert store.status(tiny.plan().tasks)[1]["why"] == f"lock keras {locked['keras']} → 2.0"
     monkeypatch.undo()
 
-    old = keys._source
-    monkeypatch.setattr(keys, "_source", lambda name: "edited" if name == "models/heads.py" else old(name))
-    why = {r["task"]: (r["state"], r["why"]) for r in status(tiny.plan(), store)}
+    old = keys._file
+    monkeypatch.setattr(
+        keys, "_file", lambda name: ("edited", old(name)[1]) if name.endswith("heads.py") else old(name)
+    )
+    why = {r["task"]: (r["state"], r["why"]) for r in store.status(tiny.plan().tasks)}
     assert why["tiny.grouped"] == ("stale", "code models/heads.py")
     assert why["baseline_features.grouped"][0] == "done"
 
@@ -203,37 +211,40 @@ def test_other_data_makes_everything_stale(tmp_path):
         store.write(task, _results(task))
     data = tiny.dataset()
     other = type(data)(**{**vars(data), "sha256": ("0" * 64, *data.sha256[1:])})
-    rows = status(make_plan(plan.study, other, backbones={"tiny": tiny.TinyBackbone()}), store)
+    rows = store.status(make_plan(plan.study, other, backbones={"tiny": tiny.TinyBackbone()}).tasks)
     assert {(r["state"], r["why"]) for r in rows} == {("stale", "data")}
 
 
-def _imported(name: str) -> set[str]:
-    """The files of batik_utils/models that a source file imports to run."""
-    found = set()
-    nodes = [ast.parse((keys.PACKAGE / name).read_text(encoding="utf-8"))]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("batik_utils.models."):
-            found.add(node.module.removeprefix("batik_utils.").replace(".", "/") + ".py")
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            nodes += ast.iter_child_nodes(node)
-    return found
+def test_a_key_covers_every_module_that_its_numbers_are_made_of_and_no_words():
+    found = {name: {*keys.code(*kind.code)} for name, kind in KINDS.items()}
+    assert {"backend.py", "models/work.py"} <= set.intersection(*found.values())
+    assert {"models/train_small.py", "models/scratch.py", "models/augment.py"} <= found["scratch"]
+    assert "models/features.py" not in found["pretrained"]  # which are a code of their own
+    assert {"models/backbones.py", "models/augment.py", "models/texture.py"} <= {*keys.code(keys.FEATURES)}
+    told = {name for names in found.values() for name in names}
+    assert not {name for name in told if not name.startswith("models/")} - {"backend.py"} and not told & keys.APART
+    assert all(name.startswith("sample/") or name == "backend.py" for name in keys.code("sample"))
 
 
-@pytest.mark.parametrize("code", [FEATURES, *(kind.code for kind in KINDS.values())], ids=["features", *KINDS])
-def test_a_key_covers_every_module_that_its_numbers_are_made_of(code):
-    assert all((keys.PACKAGE / name).is_file() for name in code)
-    needed = {found for name in code if name.startswith("models/") for found in _imported(name)}
-    # Weights are in the key by their own hash, however they were had.
-    assert needed - {"models/weights.py"} <= set(code)
-    # Nor do words count: what a report says of a model makes no fit stale.
-    assert not {name for name in code if name.startswith(("report", "cli", "models/kinds"))}
+def test_only_what_runs_is_in_a_key(tmp_path, monkeypatch):
+    def digest(text):
+        (tmp_path / "models").mkdir(exist_ok=True)
+        (tmp_path / "models" / "one.py").write_text(text)
+        keys._file.cache_clear()
+        return keys.code("models/one.py")["models/one.py"]
 
-
-def test_results_without_the_annexe_have_other_keys(monkeypatch):
-    helped = {t.slug: t.key for t in tiny.plan().tasks}
-    monkeypatch.setenv("BATIK_PLAIN", "1")
-    assert not set(helped.values()) & {t.key for t in tiny.plan().tasks}
+    monkeypatch.setattr(keys, "PACKAGE", tmp_path)
+    (tmp_path / "backend.py").touch()
+    plain = digest("X = 1\ndef f(a):\n    return a + 1\n")
+    assert plain == digest('"""What."""\nX = 1  # why\n"""And."""\n\n\ndef f( a ):\n    "How."\n    return (a+1)\n')
+    assert plain == digest(
+        "if TYPE_CHECKING:\n    from batik_utils.models.two import Y\nX = 1\ndef f(a):\n    return a + 1\n"
+    )
+    assert plain != digest("X = 1\ndef f(a):\n    return a + 2\n")
+    (tmp_path / "models" / "two.py").write_text("Y = 2\n")
+    digest("def f():\n    from batik_utils.models import two\n")
+    assert {*keys.code("models/one.py")} == {"backend.py", "models/one.py", "models/two.py"}
+    keys._file.cache_clear()
 
 
 def test_every_kind_describes_itself():

@@ -7,13 +7,8 @@ import pytest
 from results_factory import make_results
 from scipy import stats
 
-from batik_utils.stats.compare import (
-    corrected_test,
-    detectable,
-    detectable_difference,
-    measured_spread,
-    power_of_corrected_test,
-)
+from batik_utils.stats.compare import detectable, detectable_difference, measured_spread, power_of_corrected_test
+from batik_utils.stats.intervals import corrected_test
 
 TRIALS = 200
 # (images, folds, repeats, rho, own): both studies' design, with one repeat and with ten, and models that each have

@@ -18,22 +18,54 @@ def clock(monkeypatch):
     return wait
 
 
-def test_the_time_left_goes_by_cost_since_the_longest_tasks_come_first_and_each_stage_has_its_own(clock, capsys):
+def said_after(clock, capsys, jobs, total=None, cost=100.0):
+    """What a stage of `total` jobs says once jobs (seconds, cost) are done."""
     with Progress(True) as bar:
-        bar.stage("features", 2, "images")
-        for _ in bar.watch(range(2)):
+        bar.stage("fits", total or len(jobs), "fits", cost)
+        for seconds, spent in jobs:
+            clock(seconds)
+            bar.advance(1, spent)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_the_time_left_goes_by_cost_and_each_stage_has_its_own(clock, capsys):
+    with Progress(True) as bar:
+        bar.stage("features", 4, "images")
+        for _ in bar.watch(range(4)):
             clock(31)
         bar.stage("fits", 101, "fits", cost=2000)
-        for fits, cost in ((1, 1000), (50, 500)):
+        for fits, cost in ((1, 800), (1, 200), (50, 500)):
             clock(35)
             bar.advance(fits, cost)
     said = capsys.readouterr().err
-    assert "features: 50% (1 of 2 images), about 31 s left" in said
-    assert "fits: 50% (1 of 101 fits), about 35 s left" in said
-    assert "fits: 75% (51 of 101 fits), about 23 s left" in said
+    assert "features: 50% (2 of 4 images), about 62 s left" in said
+    assert "fits: 50% (2 of 101 fits), about 70 s left" in said
+    assert "fits: 75% (52 of 101 fits), about 35 s left" in said
 
 
-def test_the_bar_knows_the_time_left_when_fits_take_more_than_half_a_minute(clock, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("jobs", "told"),
+    [
+        ([(300, 10)], False),  # the first job compiled its network
+        ([(300, 10), (31, 10)], True),
+        ([(300, 2), (31, 2.9)], False),  # 4.9 %
+        ([(300, 2), (31, 3)], True),  # 5 %
+        ([(1, 20), (1.1, 20)], False),  # two seconds
+        ([(2.1, 20), (31, 20)], True),
+    ],
+)
+def test_no_time_left_is_told_before_it_means_something(clock, capsys, jobs, told):
+    assert ("left" in said_after(clock, capsys, jobs, total=200)[-1]) == told
+
+
+@pytest.mark.parametrize("cost", [0.0, 100.0])
+def test_a_hundred_per_cent_is_the_end_and_no_sooner(clock, capsys, cost):
+    lines = said_after(clock, capsys, [(40, 60.0), (40, 60.0), (40, 0.0)], cost=cost or None)
+    assert [line[: line.index(" (")] for line in lines][1:] == ["fits: 99%", "fits: 100%"]
+    assert "left" not in lines[-1]
+
+
+def test_the_bar_tells_the_same_in_a_terminal(clock, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -42,8 +74,7 @@ def test_the_bar_knows_the_time_left_when_fits_take_more_than_half_a_minute(cloc
         for _ in range(3):
             clock(35)
             bar.advance()
-    last = capsys.readouterr().err
-    assert "3 of 10 fits" in last and "0:04:05" in last
+    assert "30% (3 of 10 fits), about 245 s left" in capsys.readouterr().err
 
 
 def test_what_is_soon_done_and_who_is_not_shown_hear_nothing(clock, capsys):

@@ -17,9 +17,8 @@ import pytest
 import tiny
 
 from batik_utils.errors import BatikError
-from batik_utils.experiment import cluster, final_weights, keys, run_plan
-from batik_utils.experiment.run import opened, own_tasks
-from batik_utils.experiment.workers import Died
+from batik_utils.experiment import final_weights, keys, run_plan, workers
+from batik_utils.experiment.run import own_tasks
 from batik_utils.models.kinds import Pretrained
 
 TESTS = Path(__file__).parent
@@ -130,13 +129,13 @@ def _dask_cluster(folder: Path, workers: int = 2):
 
 def test_a_scheduler_that_does_not_answer_or_has_no_workers_is_one_clear_line(tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    with pytest.raises(BatikError, match="No Dask scheduler answers"), opened("nonsense://nowhere"):
+    with pytest.raises(BatikError, match="No Dask scheduler answers"), workers.workers("nonsense://nowhere"):
         pass
-    monkeypatch.setattr(cluster, "WAIT", 0.5)
+    monkeypatch.setattr(workers, "WAIT_SECONDS", 0.5)
     with (
         _dask_cluster(tmp_path, workers=0) as address,
         pytest.raises(BatikError, match="No worker joined"),
-        opened(address),
+        workers.workers(address),
     ):
         pass
 
@@ -144,7 +143,7 @@ def test_a_scheduler_that_does_not_answer_or_has_no_workers_is_one_clear_line(tm
 def test_after_kill_9_in_mid_run_the_rest_is_done_and_nothing_twice(reference, cache):
     process = subprocess.run([sys.executable, "-c", "import tiny; tiny.main()"], env=ENV | {"BATIK_CACHE": str(cache)})
     assert process.returncode == -signal.SIGKILL
-    assert list(cache.rglob(".*.result"))
+    assert list(cache.rglob(".*.npz"))
     before = _stamps(cache)
     assert len(tiny.results(cache)) == 2
     _serial()
@@ -154,7 +153,7 @@ def test_after_kill_9_in_mid_run_the_rest_is_done_and_nothing_twice(reference, c
 
 def test_features_interrupted_half_way_go_on_from_there(reference, cache):
     shutil.copytree(reference[0] / "features", cache / "features")
-    files = sorted((cache / "features").rglob("*.features"))
+    files = sorted((cache / "features").rglob("*.npz"))
     assert len(files) == 24
     for path in files[:10]:
         path.unlink()
@@ -168,14 +167,14 @@ def test_features_interrupted_half_way_go_on_from_there(reference, cache):
 @pytest.mark.parametrize("executor", ["processes", "dask"])
 def test_a_job_that_kills_its_process_is_told_from_its_neighbours(executor, tmp_path):
     large = np.ones(200_000)  # travels once, and is sent again where the worker that held it is gone
-    jobs = [(tiny.double, (large * i,)) for i in range(8)]
-    jobs[3] = (tiny.die, ())
+    jobs = [(tiny.double, large * i) for i in range(8)]
+    jobs[3] = (tiny.die,)
     with contextlib.ExitStack() as stack:
         if executor == "dask":
             pytest.importorskip("distributed")
             executor = stack.enter_context(_dask_cluster(tmp_path))
-        done = dict(stack.enter_context(opened(executor, 2))(jobs))
-    assert isinstance(done[3], Died) and "process died" in done.pop(3)
+        done = dict(stack.enter_context(workers.workers(executor, 2))(jobs))
+    assert done.pop(3) == workers.DIED
     assert {i: float(v[0]) for i, v in done.items()} == {i: 2.0 * i for i in range(8) if i != 3}
 
 
@@ -197,7 +196,7 @@ def test_workers_end_when_their_run_is_killed(tmp_path):
 @pytest.mark.parametrize("name", keys.identity())
 def test_a_worker_that_is_not_as_its_caller_is_refused(name, cache, monkeypatch):
     mine = keys.identity()
-    asked = iter([mine | {name: "other"}] * 2)  # by the caller, of features and of fits
+    asked = iter([mine | {name: "other"}])  # by the caller
     monkeypatch.setattr(keys, "identity", lambda: next(asked, mine))
     with pytest.raises(BatikError, match=f"A worker has another {name} than its caller .*, not other"):
         _serial()
@@ -226,7 +225,7 @@ def test_a_fit_that_gives_nan_is_named_and_tried_again_but_not_by_who_only_looks
     assert [r.fit for r in _serial(plan, retry=False).missing] == [r.fit for r in first.missing]
     assert _stamps(cache) == before
     # The same caches with a healthy backbone: what had failed succeeds, for a failure is not a result.
-    for path in (cache / "features").rglob("*.features"):
+    for path in (cache / "features").rglob("*.npz"):
         path.unlink()
     assert not _serial().missing
     scratch = [p for p in before if "scratch." in p]

@@ -35,6 +35,10 @@ def test_scores_of_one_fit_by_hand():
     assert scores.log_loss(y_true, y_prob) == pytest.approx(-np.log([0.7, 0.1, 0.5, 0.5]).mean())
     assert scores.confusion(y_true, y_prob).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
     assert scores.macro_f1(y_true, y_prob) == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert scores.balanced(y_true, y_prob) == pytest.approx((0.5 + 1 + 1) / 3)
+    assert scores.balanced(y_true[:2], y_prob[:2]) == 0.5, "classes without an image do not count"
+    four = np.hstack([y_prob[:, :1] / 100, np.full((4, 1), 0.15), y_prob[:, 1:]])
+    assert scores.top_3(y_true, four) == 0.5 and scores.top_3(y_true, y_prob) == 1
     table = scores.classification_table(y_true, np.array([0, 1, 1, 1]), MOTIFS)
     assert table.loc["batik-betawi"].tolist() == [1 / 3, 1, 0.5, 1] and table["precision"].tolist()[2] == 0
     impossible = scores.log_loss(np.array([0]), np.array([[0.0, 1.0, 0.0]]))

@@ -1,6 +1,5 @@
 """A snapshot is an analysis with all that it derives; a kernel opens only a whole one that is the user's own."""
 
-import gzip
 import os
 from dataclasses import replace
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 from results_factory import make_dataset, make_results, make_study
 
+from batik_utils.cache import write_kept
 from batik_utils.errors import BatikError
 from batik_utils.report import snapshot
 from batik_utils.report.analysis import Analysis, open_analysis
@@ -26,7 +26,7 @@ def kept(tmp_path):
     analysis.clean_features = {"efficientnet_lite2": np.ones((2, 3), np.float32)}.__getitem__
     analysis.models = ["efficientnet_lite2"]
     content = snapshot.dump(analysis, "made")
-    (tmp_path / "snapshot").write_bytes(gzip.compress(content))
+    write_kept(tmp_path / "snapshot", content)
     return tmp_path / "snapshot", analysis, content
 
 
@@ -35,7 +35,7 @@ def test_it_comes_back_with_everything_derived_and_images_in_a_file_of_their_own
     monkeypatch.setenv(snapshot.VARIABLE, str(path))
     again = open_analysis("no-such-study")
     assert again.study == analysis.study and again.comparisons == analysis.comparisons
-    assert {"comparisons", "oofs", "metrics", "verdict"} <= set(vars(again))
+    assert {"comparisons", "oofs", "scores", "verdict"} <= set(vars(again))
     assert again.clean_features("efficientnet_lite2").shape == (2, 3)
     assert snapshot.load(path)[1] == "made" and (again.dataset.images[5] == 7).all()
     assert isinstance(again.dataset.images, np.memmap) and not again.dataset.images.flags.writeable

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from batik_utils.experiment import Plan, make_plan, run_plan
-from batik_utils.experiment.run import opened
+from batik_utils.experiment.workers import workers
 from batik_utils.study import Study
 from batik_utils.study_file import parse_study
 from batik_utils.values import Dataset, Source
@@ -86,8 +86,8 @@ def sleep(folder: str) -> None:
 
 def sleepers(folder: str) -> None:
     """Two local workers that sleep."""
-    with opened("processes", 2) as two:
-        list(two([(sleep, (folder,))] * 2))
+    with workers("processes", 2) as two:
+        list(two([(sleep, folder)] * 2))
 
 
 def study(**changes: Any) -> Study:
@@ -129,7 +129,7 @@ def plan(trouble: str = "", **changes: Any) -> Plan:
 
 def results(folder: Path) -> dict[str, bytes]:
     """Every result file of a cache folder."""
-    return {p.name: p.read_bytes() for p in sorted((folder / "results" / "tiny").glob("[!.]*.result"))}
+    return {p.name: p.read_bytes() for p in sorted((folder / "results" / "tiny").glob("[!.]*.npz"))}
 
 
 def main() -> None:
@@ -138,7 +138,7 @@ def main() -> None:
 
     def deadly(source: Any, target: Any) -> None:
         nonlocal count
-        count += Path(target).parent.name == "tiny" and Path(target).suffix == ".result"
+        count += Path(target).parent.name == "tiny" and Path(target).suffix == ".npz"
         if count == 3:
             die()
         replace(source, target)

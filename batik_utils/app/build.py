@@ -19,7 +19,7 @@ from PIL import Image
 
 from batik_utils.app.node import packages
 from batik_utils.deploy.bundle import Bundle
-from batik_utils.plates import load_plates
+from batik_utils.motif_notes import load_plates
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.wording import motif_names
 

@@ -7,9 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from batik_utils.cache import digest_source
 from batik_utils.data.obtain import cache_dir
 from batik_utils.errors import BatikError
-from batik_utils.files import digest_source
 from batik_utils.network import offline, short
 
 TIMEOUT = 300  # seconds that an installation may take

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -13,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.audit.pairs import find_pairs, groups_from_pairs
+from batik_utils.cache import digest_json, digest_source, read_kept, write_kept
 from batik_utils.data import decode
 from batik_utils.data.obtain import cache_dir
-from batik_utils.files import digest_json, digest_source, read_sealed_json, write_sealed
 from batik_utils.progress import Progress
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Pair
@@ -36,14 +35,14 @@ def grouping(
     code = [digest_source(path) for path in (*own, Path(decode.__file__))]
     versions = [importlib.metadata.version(name) for name in _LIBRARIES]
     key = digest_json([dataset.paths, dataset.sha256, folder is None, code, versions])
-    kept = cache_dir() / "audit" / f"{key}.json"
-    known = read_sealed_json(kept)
+    kept = cache_dir() / "audit" / f"{key}.npz"
+    known = read_kept(kept)
     if known is not None:
         pairs = tuple(Pair(**pair) for pair in known)
     else:
         sources = list(dataset.images) if folder is None else [folder / path for path in dataset.paths]
         pairs = find_pairs(sources, dataset.paths, dataset.sha256, bar)
-        write_sealed(kept, json.dumps([asdict(pair) for pair in pairs], indent=1).encode())
+        write_kept(kept, pairs)
     return groups_from_pairs(dataset.paths, pairs, study.groups.together, study.groups.apart), pairs
 
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batik_utils.cache import digest, digest_file
 from batik_utils.data.decode import open_image
-from batik_utils.files import digest, digest_file
 
 SIDE = 384  # longest side of the grey picture, pixels: motifs stay legible, a pair is confirmed in milliseconds
 LEAST = 16  # shortest side, pixels: less is stretched

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageDraw
 from scipy.cluster.hierarchy import DisjointSet
 
+from batik_utils.cache import atomic, digest_json
 from batik_utils.data.decode import open_image
-from batik_utils.files import atomic, digest_json
 
 LIFT = 4.0  # a size and an encoder come together so many times as often as if they were independent
 SIDE, CELLS = 96, 4  # pixels of the square in which marks are looked for, and its cells each way

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from batik_utils.cache import digest_file
 from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError, printable
-from batik_utils.files import digest_file
 from batik_utils.network import unreachable
 from batik_utils.study import ROOT, nearest
 

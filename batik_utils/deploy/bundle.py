@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from batik_utils.cache import digest
 from batik_utils.errors import BatikError
-from batik_utils.files import digest
 from batik_utils.strict import Count, Strict, Times
 from batik_utils.study import Image
 

@@ -11,9 +11,9 @@ from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 
 from batik_utils import backend
+from batik_utils.cache import atomic
 from batik_utils.deploy.answers import Runtime, quiet
 from batik_utils.errors import BatikError
-from batik_utils.files import atomic
 
 Precision = Literal["float16", "float32"]
 MOST_APART = 1e-4

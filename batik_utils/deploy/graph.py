@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import batik_utils.backend  # noqa: F401  (before keras)
@@ -41,7 +42,9 @@ def _answers(network: Any, temperature: float) -> dict[str, Any]:
         small = _shrunk(network.input, side)
         logits = ops.log(ops.maximum(ask_all_views(inner, side)(small), SMALLEST)) / temperature
         return {"probabilities": ops.softmax(logits), "features": ask_all_views(described, side)(small)}
-    *hidden, before = _head(network)[1:]
+    below = [layer for layer in reversed(network.layers[:-1]) if not isinstance(layer, layers.Dropout)]
+    hidden = [*takewhile(lambda layer: isinstance(layer, layers.Dense), below)]  # the last one first
+    before = below[len(hidden)]
     if isinstance(before, layers.GlobalAveragePooling2D):
         maps = before.input
         evidence = maps
@@ -52,8 +55,12 @@ def _answers(network: Any, temperature: float) -> dict[str, Any]:
         evidence = _dense(last, temperature)(evidence)
         probabilities = ops.softmax(ops.mean(evidence, axis=(1, 2)))
         return {"probabilities": probabilities, "features": before.output, "evidence": evidence}
-    backbones = [layer for layer in network.layers if isinstance(layer, keras.Model)]
-    features = _deepest(backbones[0])(network.input) if backbones else last.input
+    features, backbones = last.input, [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    if backbones:  # of the maps that a recipe takes from its first one those of the last layer
+        order = {id(layer.output): place for place, layer in enumerate(backbones[0].layers)}
+        deepest = max(backbones[0].outputs, key=lambda output: order[id(output)])
+        averaged = keras.Model(backbones[0].input, layers.GlobalAveragePooling2D()(deepest))
+        features = averaged(network.input)
     return {"probabilities": ops.softmax(_dense(last, temperature)(last.input)), "features": features}
 
 
@@ -67,27 +74,9 @@ def _shrunk(pictures: Any, side: int) -> Any:
     return ops.einsum("yh,bhwc,xw->byxc", matrix, pictures, matrix)
 
 
-def _head(network: Any) -> list[Any]:
-    """The dense layers at a network's end, last first, and the layer before them (dropout passed over)."""
-    found = []
-    for layer in reversed(network.layers):
-        if not isinstance(layer, layers.Dropout):
-            found.append(layer)
-            if not isinstance(layer, layers.Dense):
-                break
-    return found
-
-
 def _dense(layer: Any, temperature: float) -> Any:
     """A dense layer without its activation, divided by a temperature."""
     bare = layers.Dense(layer.units, name=f"{layer.name}_everywhere")
     bare.build(layer.input.shape)
     bare.set_weights([weight / temperature for weight in layer.get_weights()])
     return bare
-
-
-def _deepest(backbone: Any) -> Any:
-    """Of the feature maps that a recipe takes from a backbone, those of the last layer, averaged: a model."""
-    order = {id(layer.output): place for place, layer in enumerate(backbone.layers)}
-    maps = max(backbone.outputs, key=lambda output: order[id(output)])
-    return keras.Model(backbone.input, layers.GlobalAveragePooling2D()(maps))

@@ -11,6 +11,7 @@ import yaml
 from numpy.typing import NDArray
 
 from batik_utils import backend
+from batik_utils.cache import digest, rounded
 from batik_utils.data.obtain import find_photographs
 from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances
@@ -19,7 +20,6 @@ from batik_utils.deploy.convert import ask_litert, faithful
 from batik_utils.deploy.sets import prediction_sets
 from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, final_weights
-from batik_utils.files import digest, rounded
 from batik_utils.models.kinds import KINDS
 from batik_utils.palette import palette
 from batik_utils.stats.calibration import fit_temperature, pooled, scale

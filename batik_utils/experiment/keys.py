@@ -1,7 +1,12 @@
-"""What a result depends on, as a hash that names its file and as parts that explain why it went stale."""
+"""What a result depends on, as a hash that names its file and as parts that explain why it went stale.
+
+Of code, that is what runs: comments, docstrings and layout make nothing stale. Which files of models/ count is read
+off their imports, from those that a kind of model names.
+"""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import importlib.metadata
@@ -9,7 +14,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,17 +22,18 @@ from typing import Any
 import numpy as np
 
 import batik_utils.backend
-from batik_utils.files import digest_json, digest_source
-from batik_utils.models.annexe import arithmetic
+from batik_utils.cache import digest, digest_json
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.kinds import FEATURES, KINDS
+from batik_utils.models.kinds import KINDS
 from batik_utils.study import ROOT
 from batik_utils.values import Dataset
 
 PACKAGE = Path(batik_utils.backend.__file__).parent
+FEATURES = "models/features.py"
 PIXELS = {True: "sample", False: "data/decode.py"}
 """What makes a dataset's pixels, where it is drawn and where it is not."""
-TASKS = "experiment/tasks.py"
+APART = {"models/kinds.py", "models/weights.py"}
+"""Files of models/ that change no number: words; and how weights are had, which are in a key by their own hash."""
 NUMERIC = {
     *("h5py", "keras", "ml-dtypes", "numpy", "opencv-python-headless", "opt-einsum", "pillow"),
     *("scikit-image", "scikit-learn", "scipy", "tensorflow", "tensorflow-cpu", "threadpoolctl"),
@@ -35,11 +41,40 @@ NUMERIC = {
 """The distributions that can change a number: what the code that is in a key imports, and what that computes with."""
 
 
+class _Bare(ast.NodeTransformer):
+    """Takes away what does not run: docstrings, and imports for types alone."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
 @cache
-def _source(name: str) -> str:
-    path = PACKAGE / name
-    files = sorted(path.glob("*.py")) if path.is_dir() else [path]
-    return digest_json([digest_source(f) for f in files if f.is_file()])[:16]
+def _file(name: str) -> tuple[str, frozenset[str]]:
+    """A file's digest, and the files of models/ that it imports to run."""
+    tree = _Bare().visit(ast.parse((PACKAGE / name).read_text(encoding="utf-8")))
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    dotted = {f"{node.module}.{part.name}" for node in froms for part in node.names} | {str(n.module) for n in froms}
+    places = [d.replace(".", "/").removeprefix("batik_utils/") for d in dotted if d.startswith("batik_utils.")]
+    files = {path for place in places for path in (f"{place}.py", f"{place}/__init__.py")}
+    imported = (path for path in files - APART if path.startswith("models/") and (PACKAGE / path).is_file())
+    return digest(ast.unparse(tree).encode())[:16], frozenset(imported)
+
+
+def code(*names: str) -> dict[str, str]:
+    """{file: digest of what it does} of the backend, files and folders of batik_utils, and all they need of models/."""
+    found: dict[str, str] = {}
+    waiting = ["backend.py", *names]
+    while waiting:
+        name = waiting.pop()
+        if (PACKAGE / name).is_dir():
+            waiting += sorted(f"{name}/{path.name}" for path in (PACKAGE / name).glob("*.py"))
+        elif name not in found:
+            found[name], imported = _file(name)
+            waiting += imported
+    return dict(sorted(found.items()))
 
 
 @cache
@@ -53,30 +88,26 @@ def lock() -> dict[str, str]:
 
 
 @cache
-def code_sha256() -> str:
-    """One hash over all code that can change numbers: a worker's must equal the caller's."""
-    return digest_json({name: _source(name) for kind in KINDS.values() for name in (*kind.code, *FEATURES, TASKS)})
+def _versions() -> dict[str, str]:
+    found = {"batik_utils": digest_json(code(FEATURES, *(name for kind in KINDS.values() for name in kind.code)))[:16]}
+    for package in ("keras", "numpy", os.environ["KERAS_BACKEND"]):
+        for name in (package, f"{package}-cpu"):
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                found[package] = importlib.metadata.version(name)
+    return found
 
 
 def identity() -> dict[str, str]:
     """What a worker must have in common with its caller: code, backend and the versions of what computes."""
-    packages = ("keras", "numpy", os.environ["KERAS_BACKEND"])
-    return {"batik_utils": code_sha256()[:16], "backend": arithmetic()} | {p: _version(p) for p in packages}
+    return _versions() | {"backend": os.environ["KERAS_BACKEND"]}
 
 
-def _version(package: str) -> str:
-    for name in (package, f"{package}-cpu"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(name)
-    return "none"
-
-
-def task_parts(code: Iterable[str], dataset: Dataset, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def task_parts(dataset: Dataset, parameters: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Everything a task's results depend on: {"code": {file: sha}, "parameters": {...}, "data": ..., "lock": {...}}."""
     return {
-        "code": {name: _source(name) for name in (*code, TASKS, PIXELS[dataset.source.is_drawn])},
+        "code": code(*names, PIXELS[dataset.source.is_drawn]),
         # Through JSON, so that a tuple equals the list that it is read back as.
-        "parameters": json.loads(json.dumps({**parameters, "backend": arithmetic()})),
+        "parameters": json.loads(json.dumps({**parameters, "backend": os.environ["KERAS_BACKEND"]})),
         "data": dataset.fingerprint,
         "lock": lock(),
     }
@@ -85,9 +116,9 @@ def task_parts(code: Iterable[str], dataset: Dataset, parameters: Mapping[str, A
 def feature_key(spec: FeatureSpec) -> str:
     """Names the folder of a backbone's features; each file in it is named by its image's own content."""
     parts = [
-        {name: _source(name) for name in ("backend.py", *FEATURES)},
+        code(FEATURES),
         [spec.backbone.name, spec.backbone.weights_sha256(), spec.size, spec.views, list(spec.corruptions)],
-        [spec.augmentation.model_dump(), arithmetic(), lock()],
+        [spec.augmentation.model_dump(), os.environ["KERAS_BACKEND"], lock()],
     ]
     return f"{spec.backbone.name}-{spec.size}-{digest_json(parts)[:16]}"
 

@@ -1,60 +1,57 @@
-"""What does jobs on this machine: this process, or local ones that are ended with it, by joblib."""
+"""Doing jobs: in this process, in local ones that end with it (joblib), or on a Dask cluster that shares no disk."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import numpy as np
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor, process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from threadpoolctl import threadpool_limits
 
+from batik_utils import backend
 from batik_utils.errors import BatikError
+from batik_utils.experiment import keys
+from batik_utils.values import Failed
 
-Job = tuple[Callable[..., Any], tuple[Any, ...]]  # a function that workers can import, and its arguments
-Done = Iterator[tuple[int, Any]]  # (index of the job, its result) as they finish
+Job = tuple[Any, ...]  # a function that workers can import, and its arguments
+Done = Iterator[tuple[int, Any]]  # (index of the job, what it gave or Failed) as they finish
 Runner = Callable[[Sequence[Job]], Done]
+DIED = Failed("its process died (perhaps out of memory)")
 WORKER_GROWTH = 4_000_000_000  # bytes by which a local worker may grow over its first job before it is replaced
 WATCH_SECONDS = 0.5
-
-
-class Died(str):
-    """Stands for the result of a job whose process died, and says so."""
-
-
-def in_turn(jobs: Sequence[Job]) -> Done:
-    """Do the jobs one after another in this process."""
-    return ((index, function(*arguments)) for index, (function, arguments) in enumerate(jobs))
+WAIT_SECONDS = 60  # for a cluster's first worker
+LARGE = 1_000_000  # bytes from which an array travels to a cluster once, not with each job
+_ONE_AT_A_TIME = threading.Lock()
+"""Compiled models are reused, so two threads of one process (a Dask worker's) must not run two jobs at once."""
 
 
 @contextmanager
-def processes(count: int | None) -> Iterator[Runner]:
-    """So many processes, by default one per core, of one thread each; a job of which one dies gives Died."""
-    count = count or cpu_count()
-    # With one job, joblib would stay in this process; a process may die without taking the run with it.
-    own = {"initializer": _begin, "initargs": (os.getpid(),)}
-    with parallel_config(backend="loky", n_jobs=max(2, count), inner_max_num_threads=1, **own):
-        yield lambda jobs: told_apart(len(jobs), partial(_attempt, jobs, count))
+def workers(executor: str = "processes", count: int | None = None) -> Iterator[Runner]:
+    """What does jobs: "serial", "processes" (so many of one thread each; one per core) or a scheduler's "tcp://…".
 
-
-def told_apart(count: int, attempt: Callable[[Sequence[int]], Done]) -> Done:
-    """Do `count` jobs by attempt(indices), which gives Died for whatever was under way where a process died.
-
-    Those are done again, each by itself, so that the guilty job can be told from its neighbours.
+    Raises BatikError for a scheduler that does not answer or has no workers, and for workers with other code.
     """
-    suspects = []
-    for index, result in attempt(range(count)):
-        if isinstance(result, Died):
-            suspects.append(index)
-        else:
-            yield index, result
-    for index in suspects:
-        yield from attempt([index])
+    if executor == "serial":
+        yield lambda jobs: (_attempt(keys.identity(), index, *job) for index, job in enumerate(jobs))
+    elif executor == "processes":
+        count = count or cpu_count()
+        # With one job, joblib would stay in this process; a process may die without taking the run with it.
+        own = {"initializer": _begin, "initargs": (os.getpid(),)}
+        with parallel_config(backend="loky", n_jobs=max(2, count), inner_max_num_threads=1, **own):
+            # One process has one job; otherwise the next ones wait beside the workers, so that none idles.
+            yield partial(_told_apart, partial(_local, 1 if count == 1 else 2 * count))
+    else:
+        with _cluster(executor) as client:
+            yield partial(_told_apart, partial(_remote, client))
 
 
 def release_workers() -> None:
@@ -62,28 +59,92 @@ def release_workers() -> None:
     get_reusable_executor().shutdown(wait=True)
 
 
-def _attempt(jobs: Sequence[Job], side_by_side: int, indices: Sequence[int]) -> Done:
-    left, sent = list(indices), []
+def _told_apart(attempt: Callable[[Sequence[Job], Sequence[int]], Done], jobs: Sequence[Job]) -> Done:
+    # Whatever was under way where a process died is done again by itself: so the guilty is told from its neighbours.
+    suspects = []
+    for index, result in attempt(jobs, range(len(jobs))):
+        if result is DIED:
+            suspects.append(index)
+        else:
+            yield index, result
+    for index in suspects:
+        yield from attempt(jobs, [index])
 
-    def calls() -> Iterable[Any]:
-        for index in indices:
-            sent.append(index)
-            yield delayed(_indexed)(index, *jobs[index])
 
-    # One process has one job; otherwise the next ones wait beside the workers, so that none idles.
-    ahead = side_by_side if side_by_side == 1 else 2 * side_by_side
+def _local(ahead: int, jobs: Sequence[Job], indices: Sequence[int]) -> Done:
+    left, caller = list(indices), keys.identity()
+    calls = (delayed(_attempt)(caller, index, *jobs[index]) for index in indices)
     try:
-        for index, result in Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)(calls()):
+        for index, result in Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)(calls):
             left.remove(index)
             yield index, result
-    except TerminatedWorkerError as error:
-        if not sent:
-            raise BatikError(f"The workers died before they had work: {error}") from None
-        killed = " (SIGKILL: perhaps out of memory)" if "SIGKILL" in str(error) else ""
-        for index in set(sent).intersection(left):
-            yield index, Died(f"its process died{killed}")
-        if rest := [index for index in left if index not in sent]:
-            yield from _attempt(jobs, side_by_side, rest)
+    except TerminatedWorkerError:
+        yield from ((index, DIED) for index in left[:ahead])
+        if left[ahead:]:
+            yield from _local(ahead, jobs, left[ahead:])
+
+
+def _remote(client: Any, jobs: Sequence[Job], indices: Sequence[int]) -> Done:
+    # Not by joblib's Dask backend: it waits for ever for a job whose worker died, and loses what that one held.
+    from distributed import KilledWorker, as_completed
+
+    caller, held = keys.identity(), {}
+
+    def sendable(argument: Any) -> Any:
+        if not isinstance(argument, np.ndarray) or argument.nbytes < LARGE:
+            return argument
+        if id(argument) not in held:
+            # A task of its own, not scattered data: the scheduler can do it again where its worker is gone.
+            held[id(argument)] = client.submit(np.asarray, argument, pure=False)
+        return held[id(argument)]
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
+        sent = {client.submit(_attempt, caller, i, *map(sendable, jobs[i]), pure=False): i for i in indices}
+    for future in as_completed(list(sent)):
+        error = future.exception() if future.status == "error" else None
+        if isinstance(error, BatikError):
+            raise error
+        if error is not None and not isinstance(error, KilledWorker):
+            raise BatikError(f"A Dask worker cannot run batik_utils: {type(error).__name__}: {error}") from None
+        index = sent.pop(future)
+        yield future.result() if future.status == "finished" else (index, DIED)
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Any]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise BatikError("Dask is not installed; pip install 'batik-utils[dask]'.") from None
+    try:
+        client = Client(address, set_as_default=False, timeout=20)
+    except (OSError, ValueError) as error:
+        raise BatikError(f"No Dask scheduler answers at {address}: {type(error).__name__}.") from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=WAIT_SECONDS)
+        except TimeoutError:
+            none = f"No worker joined the Dask scheduler at {address} within {WAIT_SECONDS} seconds"
+            raise BatikError(f"{none}; start some, or wait until your queue gives them.") from None
+        yield client
+
+
+def _attempt(caller: Mapping[str, str], index: int, function: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
+    """What a job gives, or Failed; raises BatikError where this process is not as its caller."""
+    for name, here in keys.identity().items():
+        if here != caller.get(name):
+            raise BatikError(
+                f"A worker has another {name} than its caller ({here}, not {caller.get(name)}); install the same "
+                "version of the project, from its lock file, on both, and edit none in a run."
+            )
+    with _ONE_AT_A_TIME, threadpool_limits(1):
+        try:
+            backend.start()
+            return index, function(*arguments)
+        except Exception as error:
+            text = " ".join(str(error).split())
+            return index, Failed((text if isinstance(error, BatikError) else f"{type(error).__name__}: {text}")[:300])
 
 
 def _begin(parent: int) -> None:
@@ -98,7 +159,3 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:  # on Windows for ever: there a killed parent's children stay
         time.sleep(WATCH_SECONDS)
     os._exit(1)
-
-
-def _indexed(index: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[int, Any]:
-    return index, function(*arguments)

@@ -30,7 +30,7 @@ def file_sizes(facts: pd.DataFrame) -> Drawing:
         f"{high['height']:,}. A middling file is largest in {middle.idxmax()} (side about {middle.max():,.0f} pixels) "
         f"and smallest in {middle.idxmin()} ({middle.min():,.0f})."
     )
-    return fig.tell(alt, facts[["motif", "width", "height"]], "the files of the study's motifs", bends=True)
+    return fig.describe(alt, facts[["motif", "width", "height"]], "the files of the study's motifs")
 
 
 def motif_colours(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:
@@ -56,4 +56,4 @@ def motif_colours(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs: 
         least, most = (f"{motifs[i]} ({middle[i]:.2f})" for i in (low, high))
         alt.append(f"{what}: the median is lowest in {least}, highest in {most}.")
     data = pd.DataFrame({"motif": [motifs[i] for i in labels], **{k.lower(): v.round(3) for k, v in values.items()}})
-    return fig.tell(" ".join(alt), data, "all pictures that are used")
+    return fig.describe(" ".join(alt), data, "all pictures that are used")

@@ -48,4 +48,4 @@ def method_flow(bands: Sequence[Mapping[str, str]], results: str = "the study's 
     ]
     said = [(step, *box) for step, band in enumerate(bands, 1) for box in band.items()]
     data = pd.DataFrame(said, columns=["band", "heading", "text"])
-    return fig.tell(f"From top to bottom, an arrow from each to the next: {'; '.join(steps)}.", data, results)
+    return fig.describe(f"From top to bottom, an arrow from each to the next: {'; '.join(steps)}.", data, results)

@@ -52,7 +52,7 @@ def fold_dots(
     )
     rows = [(t, i, v, *intervals[t]) for t, values in scores.items() for i, v in enumerate(values, 1)]
     data = pd.DataFrame(rows, columns=["model", "fold", "accuracy", "interval_low", "interval_high"])
-    return fig.tell(f"{alt}; chance is {percent(chance)}.", data, FITS, bends=True)
+    return fig.describe(f"{alt}; chance is {percent(chance)}.", data, FITS)
 
 
 COSTS = {
@@ -90,7 +90,7 @@ def pareto(
     others = f" One no {more} reaches as much as each of the others: {', '.join(beaten)}." if beaten else ""
     alt = f"No {less} model beats these: {steps}.{others}"
     data = pd.DataFrame([(t, *p) for t, p in points.items()], columns=["model", cost, "accuracy", "low", "high"])
-    return fig.tell(alt, data, FITS)
+    return fig.describe(alt, data, FITS)
 
 
 def posterior_figure(
@@ -127,7 +127,7 @@ def posterior_figure(
     legend_inside(ax, "upper left" if left else "upper right")
     alt = f"A bell of beliefs about the difference, its middle at {signed_points(mean)}. {'; '.join(shown)}."
     data = pd.DataFrame({"difference": x, "density": density})
-    return fig.tell(alt, data, FITS, bends=True)
+    return fig.describe(alt, data, FITS)
 
 
 def learning_curve(table: pd.DataFrame, chance: float) -> Drawing:
@@ -149,7 +149,7 @@ def learning_curve(table: pd.DataFrame, chance: float) -> Drawing:
     percent_axis(ax.yaxis, label="Accuracy")
     legend_inside(ax)
     what = "Accuracy with the fewest and with the most training images of each motif"
-    return fig.tell(f"{what}. {'; '.join(alt)}; chance is {percent(chance)}.", table, FITS, bends=True)
+    return fig.describe(f"{what}. {'; '.join(alt)}; chance is {percent(chance)}.", table, FITS)
 
 
 def choice_figure(table: pd.DataFrame, fits: int) -> Drawing:
@@ -180,7 +180,7 @@ def choice_figure(table: pd.DataFrame, fits: int) -> Drawing:
         f"Of {len(table)} settings the lowest mean Brier score, {number(best['brier'], 3)}, is that of {next(named)}; "
     )
     alt += f"chosen most often, in {often['chosen']} of {fits} fits, is {next(named)}."
-    return fig.tell(alt, table, FITS)
+    return fig.describe(alt, table, FITS)
 
 
 def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
@@ -203,7 +203,7 @@ def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
         untouched, lowest, kind = wide[title]["untouched"], wide[title].min(), wide[title].idxmin()
         falls = f"falls from {percent(untouched)} to {percent(lowest)} at worst ({kind})"
         worst.append(f"{title} {falls if lowest < untouched else f'never falls below its {percent(untouched)}'}")
-    return fig.tell(f"{'; '.join(worst)}.", table, FITS, bends=True)
+    return fig.describe(f"{'; '.join(worst)}.", table, FITS)
 
 
 def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:
@@ -221,4 +221,4 @@ def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: 
     own = f"Of the points, {percent(float(same.mean()), 0)} lie nearest to one of their own motif"
     places = dict(zip("xy", points.round(1).T, strict=True))
     data = pd.DataFrame({"motif": [motifs[i] for i in labels], **places})
-    return fig.tell(f"{own}; by motif, {ranked(shares)}.", data, "frozen features of all pictures", bends=True)
+    return fig.describe(f"{own}; by motif, {ranked(shares)}.", data, "frozen features of all pictures")

@@ -49,7 +49,7 @@ def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequ
         alt.append(f"{title}: {_told(matrix, share, motifs)}")
         said += [(title, motifs[i], motifs[j], matrix[i, j]) for i, j in np.ndindex(*matrix.shape)]
     data = pd.DataFrame(said, columns=["model", "true", "predicted", "images"])
-    return fig.tell(" ".join(alt), data, "predictions on images that the fit had not seen")
+    return fig.describe(" ".join(alt), data, "predictions on images that the fit had not seen")
 
 
 def _told(matrix: NDArray[np.float64], share: NDArray[np.float64], motifs: Sequence[str]) -> str:
@@ -84,4 +84,4 @@ def reliability_figure(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     axes[0, 0].set_ylabel("Accuracy")
     legend_line(fig, axes[0, 0])
     data = pd.concat(curves, names=["model"]).reset_index("model")
-    return fig.tell(f"{'; '.join(alt)}.", data, "out-of-fold predictions of grouped cross-validation")
+    return fig.describe(f"{'; '.join(alt)}.", data, "out-of-fold predictions of grouped cross-validation")

@@ -1,15 +1,19 @@
-"""Figures of pictures, or of their palettes in their place."""
+"""Figures of pictures, or of their palettes in their place, and drawn cloth as filled outlines of its dyes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 from batik_utils.figures.style import INK, PALETTE, WIDTH, Drawing, new
 from batik_utils.palette import palette
@@ -17,6 +21,8 @@ from batik_utils.wording import count, percent
 
 LETTERS = 19
 """Of a name that fit under a tile."""
+SIDE, DYES, LEAST, SLACK = 192, 5, 5, 0.8
+"""Pixels that outlines are traced on, colours, the smallest area in pixels, and how far an outline may stray."""
 
 
 @dataclass
@@ -63,7 +69,7 @@ def picture_grid(
     alt += [f"{sum(rated)} framed as right and {len(rated) - sum(rated)} as wrong"] if rated else []
     said = [[p.name, " ".join(p.title.split("\n")), " ".join(f"{c} {s:.3f}" for c, s in p.palette)] for p in pictures]
     data = pd.DataFrame(said, columns=["file", "said", "palette"])
-    return fig.tell("; ".join(alt) + ".", data, "the pictures themselves")
+    return fig.describe("; ".join(alt) + ".", data, "the pictures themselves")
 
 
 def pair_grid(pairs: Sequence[tuple[Picture, Picture]], pairs_per_row: int = 3, *, photos: bool) -> Drawing:
@@ -91,8 +97,30 @@ def motif_palettes(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs:
     largest = [
         f"{motif} {colours[0][0]} ({percent(colours[0][1], 0)})" for motif, colours in zip(motifs, found, strict=True)
     ]
-    return fig.tell(
-        f"The largest colour of each motif: {', '.join(largest)}.", data, "all pictures of each motif", bends=True
+    return fig.describe(f"The largest colour of each motif: {', '.join(largest)}.", data, "all pictures of each motif")
+
+
+def motif_drawings(drawn: Mapping[str, NDArray[np.uint8]], columns: int = 6) -> Drawing:
+    """Drawings {title: RGB [h, w, 3]}, `columns` to a row, each in its five commonest colours."""
+    rows = math.ceil(len(drawn) / columns)
+    fig, axes = new(rows, columns, height=rows * (WIDTH / columns + 0.3), squeeze=False)
+    fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    for ax in axes.flat[len(drawn) :]:
+        ax.remove()
+    for ax, (title, image) in zip(axes.flat, drawn.items(), strict=False):
+        ax.set(xticks=[], yticks=[], xlim=(0, SIDE), ylim=(SIDE, 0), aspect="equal")
+        ax.set_title(title, fontsize=7.5, fontweight="normal", loc="center", color=INK, pad=3)
+        small = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        dyed = small.filter(ImageFilter.MedianFilter(3)).quantize(DYES, dither=Image.Dither.NONE)
+        dyes, place = np.array(dyed.getpalette()).reshape(-1, 3) / 255, np.asarray(dyed)
+        ground, *others = np.argsort(-np.bincount(place.ravel(), minlength=DYES), kind="stable")
+        ax.set_facecolor(dyes[ground])
+        for dye in others:
+            if path := _outlines(place == dye):
+                ax.add_patch(PathPatch(path, facecolor=dyes[dye], edgecolor=dyes[dye], linewidth=0.3))
+    names = pd.DataFrame({"drawing": list(drawn)})
+    return fig.describe(
+        f"{count(len(drawn), 'drawing')} of cloth: {', '.join(drawn)}.", names, "what this project draws"
     )
 
 
@@ -118,3 +146,11 @@ def _draw(ax: Axes, picture: Picture, photos: bool, room: float) -> None:
     colour = {None: "#CCCCCC", True: PALETTE[0], False: PALETTE[1]}[picture.good]
     for spine in ax.spines.values():
         spine.set(visible=True, color=colour, linewidth=0.6 if picture.good is None else 2.0)
+
+
+def _outlines(mask: NDArray[np.bool_]) -> Path | None:
+    """The outlines of what is True, holes included, as one path in pixels."""
+    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    kept = [cv2.approxPolyDP(c, SLACK, closed=True)[:, 0] + 0.5 for c in found if cv2.contourArea(c) >= LEAST]
+    rings = [Path(np.vstack([c, c[:1]]), closed=True) for c in kept if len(c) > 2]
+    return Path.make_compound_path(*rings) if rings else None

@@ -38,7 +38,7 @@ def training_curves(fits: Mapping[str, Sequence[FitResult]]) -> Drawing:
     legend_line(fig, left)
     seeds = max(len(row) for row in said) - 4
     names = ["model", "images", "what", "epoch", *(f"seed_{i}" for i in range(1, seeds + 1))]
-    return fig.tell(f"{'; '.join(alt)} (median over seeds).", pd.DataFrame(said, columns=names), FITS)
+    return fig.describe(f"{'; '.join(alt)} (median over seeds).", pd.DataFrame(said, columns=names), FITS)
 
 
 def seed_dots(
@@ -79,7 +79,7 @@ def seed_dots(
     alt = f"Median accuracy over training seeds, highest first: {ranked(middles)}; chance is {percent(chance)}.{claims}"
     rows = [(t, i, v, *intervals[t], published.get(t)) for t, seen in accuracies.items() for i, v in enumerate(seen, 1)]
     data = pd.DataFrame(rows, columns=["model", "seed", "accuracy", "interval_low", "interval_high", "published"])
-    return fig.tell(alt, data, FITS, bends=True)
+    return fig.describe(alt, data, FITS)
 
 
 def mispairing_figure(
@@ -105,7 +105,7 @@ def mispairing_figure(
     data = pd.DataFrame(
         [(t, i, x) for t, v in shuffles.items() for i, x in enumerate(v, 1)], columns=["model", "shuffle", "accuracy"]
     )
-    return fig.tell(f"{'. '.join(said)}.", data, FITS)
+    return fig.describe(f"{'. '.join(said)}.", data, FITS)
 
 
 def search_figure(table: pd.DataFrame) -> Drawing:
@@ -139,4 +139,4 @@ def search_figure(table: pd.DataFrame) -> Drawing:
     ]
     what = f"Of {len(table)} settings, validation and test accuracy of those that validation chose"
     alt = f"{what}: {'; '.join(ringed) or 'none'}."
-    return fig.tell(alt, table, "every setting of the search", bends=True)
+    return fig.describe(alt, table, "every setting of the search")

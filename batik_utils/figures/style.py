@@ -1,6 +1,5 @@
 """What all figures share: widths, colours, small habits, and the words and numbers that a figure carries with it."""
 
-import textwrap
 import zlib
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -18,8 +17,6 @@ from batik_utils.wording import percent
 
 WIDTH = 6.3
 """Inches: the text width of an A4 page with the report's margins."""
-NARROW = 3.7
-"""Inches: of a figure that is drawn again for a phone."""
 MOST_INSIDE = 8
 """Names in a plot's legend, from which on it would hide what it explains."""
 # Okabe & Ito's palette, safe for the colour-blind, without its yellow (too light on white paper).
@@ -46,27 +43,10 @@ class Drawing(Figure):
     alt: str = ""
     data: pd.DataFrame | None = None
     results: str = ""
-    bends: bool = False
-    """Whether it can be drawn as narrow as a phone and still be read; else it is scrolled there."""
 
-    def tell(self, alt: str, data: pd.DataFrame, results: str, bends: bool = False) -> Self:
+    def describe(self, alt: str, data: pd.DataFrame, results: str) -> Self:
         """The figure with what it shows in words, its numbers, and the name of the results that they come from."""
-        self.alt, self.data, self.results, self.bends = alt, data, results, bends
-        return self
-
-    def narrow(self) -> Self:
-        """The figure as wide as a phone, and a little higher."""
-        self.set_size_inches(NARROW, self.get_figheight() + 0.3)
-        for legend in [*self.legends]:
-            legend.remove()
-            names = [text.get_text() for text in legend.get_texts()]
-            rows = _legend_above(self, legend.legend_handles, names)
-            if len(names) > MOST_INSIDE:
-                self.set_figheight(self.get_figheight() + 0.15 * rows)
-        for ax in self.axes:
-            names = [label.get_text() for label in ax.get_yticklabels()]
-            if any(len(name) > 20 for name in names):
-                ax.set_yticks(ax.get_yticks(), [textwrap.fill(name, 20) for name in names], fontsize=7)
+        self.alt, self.data, self.results = alt, data, results
         return self
 
 
@@ -107,17 +87,12 @@ def new(
 
 def legend_line(fig: Drawing, ax: Axes) -> None:
     """A plot's legend in a line above it; in more than one only where it is longer than the figure is wide."""
-    _legend_above(fig, *ax.get_legend_handles_labels())
-
-
-def _legend_above(fig: Drawing, handles: Sequence[Any], names: Sequence[str]) -> int:
-    """Put a legend above a figure's plots; returns its lines."""
+    handles, names = ax.get_legend_handles_labels()
     inches = [0.45 + 0.056 * len(name) for name in names]
     room = len(names) if sum(inches) < fig.get_figwidth() else max(1, int(fig.get_figwidth() / max(inches)))
     lines = -(-len(names) // room)
     style: dict[str, Any] = {"fontsize": 7, "handlelength": 1.6, "columnspacing": 1.2, "borderaxespad": 0.1}
     fig.legend(handles, names, loc="outside upper left", ncols=-(-len(names) // lines), **style)
-    return lines
 
 
 def legend_inside(ax: Axes, where: str = "best") -> None:

@@ -1,4 +1,4 @@
-"""Augmentation as numbers: each image's random view is eight numbers drawn from its hash, applied in the graph.
+"""Augmentation as numbers: each image's random view is eight numbers drawn from its hash, applied by OpenCV.
 
 Ranges and order of composition are those of Keras' ImageDataGenerator, which the seed studies used (its
 get_random_transform and apply_affine_transform); tests hold this module to it. It is stateless: an image and a view
@@ -6,21 +6,14 @@ number give the same picture on every machine, which is what lets features of vi
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
-
-# isort: split
-import keras
+import cv2
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
-from batik_utils.models.annexe import fast
 from batik_utils.study import Augmentation
 
-Warp = Callable[..., Any]  # (images, transforms, height, width) -> the top left of the moved images, float32
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)  # the transform that changes nothing
 
 
@@ -77,36 +70,17 @@ def transform_vector(parameters: dict[str, float], size: int) -> NDArray[np.floa
     return np.concatenate([matrix[0], matrix[1], [0.0, 0.0]])
 
 
-class AffineAugmentation(keras.layers.Layer):
-    """Apply drawn transforms to images: bilinear, the nearest border pixel outside; no state, no randomness.
+def warp(images: NDArray[np.uint8], transforms: NDArray[np.float32], side: int | None = None) -> NDArray[np.float32]:
+    """Move images uint8 [b, h, w, 3] by drawn transforms [b, 8]: bilinear, the nearest border pixel outside.
 
-    Call with [images uint8 [b, h, w, 3], transforms float32 [b, 8]]; returns float32 [b, h, w, 3] of 0-255, or its
-    top left [b, side, side, 3] where a side is given. Always in float32: bfloat16 cannot hold a pixel's position.
+    Returns float32 [b, h, w, 3] of 0-255, or its top left [b, side, side, 3] where a side is given. Float32, because
+    ImageDataGenerator does not round between neighbours either; what is not moved stays the very picture.
     """
-
-    def __init__(self, side: int | None = None, warp: Warp | None = None) -> None:
-        super().__init__(dtype="float32")
-        self.side = side
-        self._warp: Warp = warp or _plain_warp
-
-    def call(self, inputs):
-        """See the class."""
-        height, width = (self.side or side for side in inputs[0].shape[1:3])
-        return self._warp(*inputs, height, width)
-
-    def compute_output_shape(self, input_shape):
-        """That of the images, or of their top left."""
-        batch, height, width, channels = input_shape[0]
-        return batch, self.side or height, self.side or width, channels
-
-
-def augmentation(side: int | None = None) -> AffineAugmentation:
-    """The layer above, by the annexe's warp if there is one."""
-    annexe = fast()
-    return AffineAugmentation(side, annexe.four_passes() if annexe else None)
-
-
-def _plain_warp(images, transforms, height, width):
-    images = ops.cast(images, "float32")
-    moved = ops.image.affine_transform(images, transforms, interpolation="bilinear", fill_mode="nearest")
-    return moved[:, :height, :width]
+    height, width = images.shape[1:3]
+    out = np.empty((len(images), side or height, side or width, 3), np.float32)
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for image, transform, moved in zip(images, transforms, out, strict=True):
+        matrix = np.asarray(transform[:6], np.float64).reshape(2, 3)
+        picture = image.astype(np.float32)
+        moved[:] = cv2.warpAffine(picture, matrix, moved.shape[1::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return out

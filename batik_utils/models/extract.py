@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batik_utils.cache import digest_json
 from batik_utils.errors import BatikError
-from batik_utils.files import digest_json
 from batik_utils.models.backbones import Backbone, backbone
 from batik_utils.models.texture import DESCRIPTORS, describe
 from batik_utils.study import Part, nearest

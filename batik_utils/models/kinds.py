@@ -7,7 +7,6 @@ itself: the arithmetic is in the files that `code` names, so that this file's wo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
@@ -21,24 +20,11 @@ from batik_utils.models.baselines import BaselineModel, baseline_inputs, fit_bas
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.extract import Extractor
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.work import Fitted, M, Pair, Task, Weights, steps_per_epoch
+from batik_utils.models.work import Fitted, M, Pair, Task, Weights
 from batik_utils.study import Augmentation, PretrainedModel, RecipeModel, Repetition, ScratchModel, Study
 from batik_utils.values import Dataset
 
-BATCHED = 10  # heads trained together at most: of 5, 10 and 25, 10 took the least processor time per head
-COMMON = ("backend.py", "values.py", "models/work.py")
-VIEWS = ("models/annexe.py", "models/augment.py", "models/fast/warp.py", "models/corruptions.py")
-_BACKBONES = (
-    "models/extract.py",
-    "models/texture.py",
-    "models/pooling.py",
-    "models/backbones.py",
-    "models/efficientnet_lite.py",
-    "models/pth.py",
-    "models/folding.py",
-)
-FEATURES = ("backend.py", "models/features.py", *_BACKBONES, *VIEWS)
-"""The source files that frozen features depend on, and with them whatever is given features."""
+HEADS = 10  # trained in one job, which reads their features once
 
 
 def _named(name: str) -> str:
@@ -62,9 +48,8 @@ class Kind(ABC, Generic[M]):
     """A kind of model."""
 
     code: tuple[str, ...]
-    """The source files of batik_utils that its numbers depend on, but for those of the features that it is given."""
+    """The source files of batik_utils with which its fits begin; what they import from models/ counts with them."""
     description: Description  # of all its models; {fields} stand for theirs
-    cost = 1.0  # of one training image shown once, in any unit: the costliest tasks are done first
     protocols: Collection[str] | None = None  # those that it takes part in; None for all
 
     @abstractmethod
@@ -79,6 +64,10 @@ class Kind(ABC, Generic[M]):
     def fit(self, task: Task[M], paths: Sequence[str], sha256s: Sequence[str], inputs: NDArray[Any]) -> list[Fitted]:
         """Do the task; one result and its weights per fit, in order. Raises BatikError where training diverges."""
 
+    @abstractmethod
+    def cost(self, model: M, epochs: int, rows: int, size: int) -> float:
+        """Seconds of one core for a fit on so many training images of a side, roughly: tasks are weighed by it."""
+
     def unavailable(self, model: M, backbones: Mapping[str, Backbone]) -> str | None:
         """Why it cannot be fitted here, or None; raises BatikError where the study cannot do without it."""
         return None
@@ -88,7 +77,7 @@ class Kind(ABC, Generic[M]):
         return None
 
     def together(self, pairs: Sequence[Pair], model: M) -> list[list[Pair]]:
-        """The fits cut into those that are done in one go; nothing else may, or a rounding would depend on it."""
+        """The fits cut into those that are done in one job."""
         return [[pair] for pair in pairs]
 
     def describe(self, model: M) -> Description:
@@ -120,13 +109,15 @@ class Kind(ABC, Generic[M]):
 class Scratch(Kind[ScratchModel]):
     """A network trained from random weights, on images."""
 
-    _own = ("train_scratch", "train_small", "scratch", "fast/pool", "fast/adam")
-    code = (*COMMON, *VIEWS, *map("models/{}.py".format, _own))
+    code = ("models/train_scratch.py", "models/train_small.py")
     description = Description("random", "a convolutional network trained from random weights")
-    cost = 1000.0
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.scratch
+
+    def cost(self, model: ScratchModel, epochs: int, rows: int, size: int) -> float:
+        side = model.regularised.crop if model.regularised else size
+        return 3.5e-7 * epochs * rows * side**2
 
     def inputs(self, task: Task[ScratchModel], dataset: Dataset, features: Any) -> NDArray[np.uint8]:
         return dataset.images
@@ -154,7 +145,7 @@ class Scratch(Kind[ScratchModel]):
 class Pretrained(Kind[PretrainedModel]):
     """A head trained on a frozen backbone's features."""
 
-    code = (*COMMON, "models/heads.py")
+    code = ("models/heads.py",)
 
     def describe(self, model: PretrainedModel) -> Description:
         words = "with frozen ImageNet weights, global average pooling and a trained classification head"
@@ -162,6 +153,9 @@ class Pretrained(Kind[PretrainedModel]):
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained
+
+    def cost(self, model: PretrainedModel, epochs: int, rows: int, size: int) -> float:
+        return 2.5e-5 * epochs * rows
 
     def inputs(self, task: Task[PretrainedModel], dataset: Dataset, features: Any) -> NDArray[np.float32]:
         return features
@@ -185,10 +179,7 @@ class Pretrained(Kind[PretrainedModel]):
         return FeatureSpec(found, study.image.size, model.augmentation, views, _corruptions(study))
 
     def together(self, pairs: Sequence[Pair], model: PretrainedModel) -> list[list[Pair]]:
-        by_steps: dict[int, list[Pair]] = defaultdict(list)
-        for pair in pairs:  # train_heads says why
-            by_steps[steps_per_epoch(len(pair[1].train), model.batch_size)].append(pair)
-        return [alike[i : i + BATCHED] for _, alike in sorted(by_steps.items()) for i in range(0, len(alike), BATCHED)]
+        return [list(pairs[i : i + HEADS]) for i in range(0, len(pairs), HEADS)]
 
     def weights_sha256(self, model: PretrainedModel) -> str:
         return backbone(model.backbone).weights_sha256()
@@ -202,10 +193,13 @@ class Pretrained(Kind[PretrainedModel]):
 class Recipe(Kind[RecipeModel]):
     """Frozen features, from networks or not, pooled in several ways, and a linear head: chosen inside each fit."""
 
-    code = (*COMMON, *FEATURES, "models/recipe.py")
+    code = ("models/recipe.py",)
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained.model_copy(update={"seeds": 1})
+
+    def cost(self, model: RecipeModel, epochs: int, rows: int, size: int) -> float:
+        return model.settings * model.inner_folds * (5e-3 + 8e-8 * rows**2)
 
     def inputs(self, task: Task[RecipeModel], dataset: Dataset, features: Any) -> NDArray[np.float32]:
         from batik_utils.models.recipe import gram_matrices
@@ -263,12 +257,15 @@ class Recipe(Kind[RecipeModel]):
 class Baseline(Kind[BaselineModel]):
     """A logistic regression on what says little of a motif, on all splits of a protocol in one go."""
 
-    code = (*COMMON, "models/baselines.py")
+    code = ("models/baselines.py",)
     description = Description("none", "{title}: a logistic regression")
     protocols = ("grouped", "sources", "others")
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained.model_copy(update={"seeds": 1})
+
+    def cost(self, model: BaselineModel, epochs: int, rows: int, size: int) -> float:
+        return 5e-4 * rows
 
     def inputs(self, task: Task[BaselineModel], dataset: Dataset, features: Any) -> NDArray[np.float64]:
         return baseline_inputs(task.model.inputs, dataset, features)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
-from batik_utils.models.annexe import fast
-from batik_utils.models.augment import augmentation, draw_transforms
+from batik_utils.models.augment import draw_transforms, warp
 from batik_utils.models.corruptions import tamper
+from batik_utils.models.fast import faster
 from batik_utils.models.scratch import build_scratch, initial_weights, seed_dropout, side_seen
 from batik_utils.models.work import Fitted, Said, Task, evaluation_sets, judged, training_seed
 from batik_utils.study import ScratchModel
@@ -44,7 +44,7 @@ def _train(task: Task[ScratchModel], place: int, paths, sha256s, images) -> Fitt
     sets = evaluation_sets(split)
     if task.history:
         sets.setdefault("val", split.test)
-    trainer = _trainer(spec.architecture, size, task.classes, hyper.dropout, spec.precision, fast() is not None)
+    trainer = _trainer(spec.architecture, size, task.classes, hyper.dropout, spec.precision)
     trainer.reset(seed, hyper.learning_rate)
     history: dict[str, list[float]] = {}
     kept: dict[int, Said] = {}
@@ -76,37 +76,33 @@ def _train(task: Task[ScratchModel], place: int, paths, sha256s, images) -> Fitt
 
 
 class _Trainer:
-    """A compiled network with its augmentation in front, which can be put back to a seed's first state."""
+    """A compiled network that can be put back to a seed's first state."""
 
     def __init__(self, architecture: str, size: int, classes: int, dropout: float, precision: str) -> None:
-        annexe = fast()
         self.side = side_seen(build_scratch(architecture, size, classes, dropout))
-        network = build_scratch(architecture, self.side, classes, dropout, precision=precision)
-        self.network = annexe.faster(network) if annexe else network
-        pictures = keras.Input((size, size, 3), dtype="uint8", name="pictures")
-        transforms = keras.Input((8,), name="transforms")
-        augmented = augmentation(self.side)([pictures, transforms])
-        self.model = keras.Model([pictures, transforms], self.network(augmented))
-        self.model.compile(
-            optimizer=annexe.FusedAdam() if annexe else keras.optimizers.Adam(),
+        plain = build_scratch(architecture, self.side, classes, dropout, precision=precision)
+        self.network = faster(plain) if precision == "float32" else plain
+        self.network.compile(
+            optimizer=keras.optimizers.Adam(),
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
-            # TensorFlow's own convolutions are faster than XLA's on a CPU; the annexe compiles what gains by it.
+            # TensorFlow's own convolutions are faster than XLA's on a CPU.
             jit_compile=keras.backend.backend() != "tensorflow",
         )
         # Two batches of different length make TensorFlow trace a step for any length now, once, so that the
         # first fit of a process runs the very graph that its later fits run.
         for length in (2, 3):
             blank = np.zeros((length, size, size, 3), dtype=np.uint8)
-            still = np.zeros((length, 8), dtype=np.float32)
-            self.model.train_on_batch([blank, still], np.zeros(length, dtype=np.int64))
+            self.network.train_on_batch(
+                blank[:, : self.side, : self.side].astype(np.float32), np.zeros(length, dtype=np.int64)
+            )
             self.predict(blank, range(length))
 
     def reset(self, seed: int, learning_rate: float) -> None:
         self.network.set_weights(initial_weights(self.network, seed))
-        for variable in self.model.optimizer.variables:
+        for variable in self.network.optimizer.variables:
             variable.assign(keras.ops.zeros_like(variable))
-        self.model.optimizer.learning_rate = learning_rate
+        self.network.optimizer.learning_rate = learning_rate
         seed_dropout(self.network, seed)
 
     def epoch(self, images, labels, order, transforms, batch_size) -> dict[str, float]:
@@ -114,8 +110,8 @@ class _Trainer:
         means = {"accuracy": 0.0, "loss": 0.0}
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            part = [images[rows], transforms[start : start + batch_size]]
-            said = self.model.train_on_batch(part, labels[rows], return_dict=True)  # of this batch alone
+            seen = warp(images[rows], transforms[start : start + batch_size], self.side)
+            said = self.network.train_on_batch(seen, labels[rows], return_dict=True)  # of this batch alone
             for name in means:
                 means[name] += float(said[name]) * len(rows) / len(order)
         return means
@@ -131,5 +127,5 @@ class _Trainer:
 
 
 @functools.lru_cache(maxsize=2)
-def _trainer(architecture: str, size: int, classes: int, dropout: float, precision: str, _helped: bool) -> _Trainer:
+def _trainer(architecture: str, size: int, classes: int, dropout: float, precision: str) -> _Trainer:
     return _Trainer(architecture, size, classes, dropout, precision)

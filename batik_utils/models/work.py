@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batik_utils.files import digest_json
-from batik_utils.values import Fit, FitResult, Split
+from batik_utils.cache import digest_json
+from batik_utils.values import Failed, Fit, FitResult, Split
 
 if TYPE_CHECKING:
     from batik_utils.models.features import FeatureSpec
@@ -39,7 +39,7 @@ class Task(Generic[M]):
     history: bool = False
     slug: str = ""  # names it and, with the key, its file; the same however code and parameters change
     parts: Mapping[str, Any] = field(default_factory=dict, repr=False)  # what its results depend on
-    cost: float = 0.0  # roughly, for doing the longest first
+    cost: float = 0.0  # seconds of one core, roughly
 
     @cached_property
     def key(self) -> str:
@@ -50,6 +50,14 @@ class Task(Generic[M]):
     def rows(self) -> tuple[int, ...]:
         """Rows of the dataset that are needed, sorted."""
         return tuple(sorted({i for s in self.splits for part in (s.train, s.val, s.test) for i in part}))
+
+    def is_answered_by(self, results: Sequence[FitResult]) -> bool:
+        """Whether these are results of its fits: each failed, or finite probabilities for every test row."""
+        shapes = [(len(split.test), self.classes) for split in self.splits]
+        return [r.fit for r in results] == [*self.fits] and all(
+            r.missing or (r.y_prob.shape == shape and len(r.paths) == len(r.y_true) == shape[0] and r.is_finite)
+            for r, shape in zip(results, shapes, strict=True)
+        )
 
     def result(self, place: int, paths: Sequence[str], said: Said, parameters: int, **more: Any) -> FitResult:
         """The result of the fit at a place from its probabilities of "test" and, where there are such rows, "val".
@@ -69,6 +77,20 @@ class Task(Generic[M]):
             val_prob=said["val"] if split.val else None,
             **more,
         )
+
+
+def checked(result: FitResult) -> FitResult:
+    """The result with probabilities rounded to 7 decimals; a failed one where not all numbers are finite."""
+
+    def rounded(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: rounded(item) for key, item in value.items()}
+        floating = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+        return np.round(value, 7).astype(np.float64) if floating else value
+
+    if not result.is_finite:
+        return FitResult.failed(result.fit, Failed("training diverged (NaN)"))
+    return replace(result, **{name: rounded(value) for name, value in vars(result).items()})
 
 
 def evaluation_sets(split: Split) -> dict[str, Sequence[int]]:

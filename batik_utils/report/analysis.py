@@ -15,7 +15,7 @@ from batik_utils.data.split import published_split
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
-from batik_utils.plates import Plate, load_plates
+from batik_utils.motif_notes import Plate, load_plates
 from batik_utils.report import verdicts
 from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import ClaimRow, claims_table

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batik_utils.cache import atomic, digest, digest_json, json_text, write_json
 from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs
 from batik_utils.deploy import CLASSIFIER
 from batik_utils.errors import BatikError
-from batik_utils.files import atomic, digest, digest_json, json_text, write_json
 from batik_utils.progress import Stages
 from batik_utils.report import freshness
 from batik_utils.report.freshness import FACES, FIGURES, NOTEBOOKS, PAGES, Kept, part, read_json, sha256

@@ -49,15 +49,14 @@ def spread(analysis: Analysis) -> tuple[list[Picture], list[str]]:
 
 def augmented(analysis: Analysis) -> list[Picture]:
     """One image of each of the first three motifs, and five views of it as the shown model sees them."""
-    from batik_utils.models.augment import AffineAugmentation, draw_transforms
+    from batik_utils.models.augment import draw_transforms, warp
 
     data, out = analysis.dataset, []
     for label in range(min(3, len(analysis.motifs))):
         row = int(np.flatnonzero(data.labels == label)[-1])
         spec, hashes = analysis.study.models[analysis.shown].augmentation, [data.sha256[row]] * 6
         images = np.stack([data.images[row]] * 6)
-        moved = AffineAugmentation()([images, draw_transforms(spec, hashes, range(6), data.size)])
-        views = np.asarray(moved).round().astype(np.uint8)
+        views = warp(images, draw_transforms(spec, hashes, range(6), data.size)).round().astype(np.uint8)
         out += [Picture(v, data.paths[row], f"view {i}" if i else "as it is") for i, v in enumerate(views)]
     return out
 

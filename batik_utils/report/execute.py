@@ -15,9 +15,9 @@ from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
+from batik_utils.cache import write_text
 from batik_utils.data.obtain import cache_dir
 from batik_utils.errors import BatikError
-from batik_utils.files import write_text
 
 KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "agg",

@@ -2,26 +2,24 @@
 
 import ast
 import contextlib
-import gzip
 import json
 import os
 import platform
 import sysconfig
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from batik_utils.cache import digest, digest_file, digest_json, digest_source, read_kept, write_kept
 from batik_utils.data.obtain import motif_files
-from batik_utils.files import digest, digest_file, digest_json, digest_source, write_bytes
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places
-from batik_utils.plates import load_plates
+from batik_utils.motif_notes import load_plates
 from batik_utils.study import ROOT, Study
 
 TEMPLATES = "batik_utils/report/templates/"
 FACES = (
-    *(f"batik_utils/{name}" for name in ("bootstrap.py", "cli.py", "newstudy", "app/", "deploy/predict.py")),
+    *(f"batik_utils/{name}" for name in ("cli.py", "new_study", "app/", "deploy/predict.py")),
     *(f"{TEMPLATES}{name}" for name in ("index.", "readme.")),
 )
 """What changes nothing in a report: how it is asked for, and what is made of it."""
@@ -127,17 +125,10 @@ class Kept:
         """The content; None where there is none or it is damaged."""
         with contextlib.suppress(OSError):
             os.utime(self.path(sort, key))
-        return unpacked(self.path(sort, key))
+        return read_kept(self.path(sort, key), lambda kept: kept.tobytes())
 
     def write(self, sort: str, key: str, content: bytes) -> None:
         """Keep it, and let the oldest of its sort go."""
-        write_bytes(self.path(sort, key), gzip.compress(content, 1))
+        write_kept(self.path(sort, key), content)
         for path in sorted(self.folder.glob(f"{sort}.*"), key=lambda p: -p.stat().st_mtime_ns)[self.most :]:
             path.unlink(missing_ok=True)
-
-
-def unpacked(path: Path) -> bytes | None:
-    """The content of a kept file, by gzip's own check; None where there is none or it is damaged."""
-    with contextlib.suppress(OSError, EOFError, zlib.error):
-        return gzip.decompress(path.read_bytes())
-    return None

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils import wording as say
-from batik_utils.plates import Plate
+from batik_utils.motif_notes import Plate
 from batik_utils.stats.compare import Comparison, sorted_out
 from batik_utils.stats.intervals import Interval
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from batik_utils.cache import rounded
 from batik_utils.errors import BatikError
-from batik_utils.files import rounded
 from batik_utils.models.baselines import BASELINES
 from batik_utils.stats.compare import Comparison, McNemar, detectable
 from batik_utils.stats.scores import Score

@@ -11,11 +11,11 @@ from typing import Any
 import jinja2
 
 from batik_utils import wording as say
+from batik_utils.cache import write_text
 from batik_utils.errors import BatikError
-from batik_utils.files import write_text
 from batik_utils.report.metrics import read_metrics, scores_of
 from batik_utils.stats.scores import pareto_front
-from batik_utils.strict_yaml import read_yaml
+from batik_utils.strict import read_yaml
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study, study_names
 

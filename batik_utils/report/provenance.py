@@ -3,10 +3,9 @@
 import contextlib
 import importlib.metadata
 import platform
-from collections.abc import Collection
 
+from batik_utils.cache import digest, digest_source
 from batik_utils.errors import BatikError
-from batik_utils.files import digest, digest_source
 from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
 from batik_utils.study import ROOT, Study
@@ -46,12 +45,11 @@ def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
     ]
 
 
-def repetitions(study: Study, models: Collection[str] | None = None) -> str:
-    """How often grouped cross-validation is repeated for each model, or each of these, as words."""
+def repetitions(study: Study) -> str:
+    """How often grouped cross-validation is repeated for each model, as words."""
     often: dict[str, list[str]] = {}
-    for name, model in study.models.items():
-        if models is None or name in models:
-            t = KINDS[model.kind].repetition(study)
-            words = f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"
-            often.setdefault(words, []).append(model.title)
+    for model in study.models.values():
+        t = KINDS[model.kind].repetition(study)
+        words = f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"
+        often.setdefault(words, []).append(model.title)
     return "; ".join(f"{words} of {listed(titles)}" for words, titles in often.items())

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from batik_utils.cache import digest_file, read_kept
 from batik_utils.errors import BatikError
-from batik_utils.files import digest_file
-from batik_utils.report.freshness import unpacked
 
 VARIABLE = "BATIK_SNAPSHOT"
 """The environment variable that tells a notebook's kernel where the snapshot is."""
@@ -43,7 +42,7 @@ def load(path: Path) -> tuple[Any, str]:
     """What was dumped: (analysis, classifier); raises BatikError where the file is not what this user's build wrote."""
     # A pickle of somebody else's is never opened.
     own = path.is_file() and (not hasattr(os, "getuid") or path.stat().st_uid == os.getuid())
-    content = unpacked(path) if own else None
+    content = read_kept(path, lambda kept: kept.tobytes()) if own else None
     if content is None:
         raise BatikError(f"{path.name} is not there or damaged; run `make report` again.")
     analysis, place, classifier = pickle.loads(content)

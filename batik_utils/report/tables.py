@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import recall_score, top_k_accuracy_score
 
 from batik_utils import wording as say
 from batik_utils.models.baselines import BASELINES
@@ -18,9 +17,9 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import SHUFFLED_SCORES, ClaimRow
 from batik_utils.stats.compare import Comparison, PublishedComparison
-from batik_utils.stats.intervals import wilson
+from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
-from batik_utils.stats.scores import accuracy, fold_scores, folds_interval, grouped_interval, macro_f1, mean_over_seeds
+from batik_utils.stats.scores import accuracy, fold_scores, grouped_interval, mean_over_seeds
 from batik_utils.stats.search import ranking
 from batik_utils.study import Augmentation, RecipeModel
 from batik_utils.values import Dataset, FitResult
@@ -185,8 +184,7 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
     for title, model in {analysis.title(m): m for m in [*analysis.models, *BASELINES]}.items():
         apart = grouped_interval(analysis.results, model, protocol="sources")
         if apart and (interval := analysis.grouped_intervals.get(title)):
-            shown = (f"{say.percent(i.value)} ({say.percent_range(i)})" for i in (interval, apart))
-            rows.append((title, *shown, apart.n))
+            rows.append((title, _banded(interval), _banded(apart), apart.n))
     return frame("model; near-duplicates together; sources together; folds", rows)
 
 
@@ -198,10 +196,9 @@ def recipe_table(analysis: Analysis, model: str) -> pd.DataFrame:
     rows, recipe = [], analysis.study.models[model]
     assert isinstance(recipe, RecipeModel)
     for name in recipe.candidates:
-        alone = _over_folds(fits, [accuracy(fit.y_true, fit.alone[name]) for fit in fits])
-        often = [(head, n) for (candidate, head), n in heads.most_common() if candidate == name]
-        told = f"{often[0][0]} ({often[0][1]})" if often else "–"
-        rows.append((name, alone, f"{chosen[name]} of {len(fits)}", told))
+        alone = _banded(grouped_interval(analysis.shared, model, part=name))
+        often = [f"{head} ({n})" for (candidate, head), n in heads.most_common() if candidate == name]
+        rows.append((name, alone, f"{chosen[name]} of {len(fits)}", often[0] if often else "–"))
     return frame("candidate; alone, 95 % interval; chosen; most often with", rows)
 
 
@@ -228,27 +225,14 @@ def many_table(analysis: Analysis) -> pd.DataFrame:
     """One row per model on the shared folds: how often the motif is the first guess, or among the first three; F1."""
     rows = []
     for model in analysis.models:
-        if fits := analysis.shared.select(model, "grouped").items:
-            every = range(len(analysis.motifs))
-            scores = [
-                (
-                    accuracy(f.y_true, f.y_prob),
-                    recall_score(f.y_true, f.y_prob.argmax(1), labels=np.unique(f.y_true), average="macro"),
-                    top_k_accuracy_score(f.y_true, f.y_prob, k=3, labels=every),
-                    macro_f1(f.y_true, f.y_prob),
-                )
-                for f in fits
-            ]
-            *shares, f1 = np.transpose(scores)
-            told = (_over_folds(fits, share.tolist()) for share in shares)
-            rows.append((analysis.title(model), *told, say.number(float(f1.mean()), 3)))
+        bands = [grouped_interval(analysis.shared, model, metric) for metric in ("accuracy", "balanced", "top_3")]
+        if f1 := grouped_interval(analysis.shared, model, "macro_f1"):
+            rows.append((analysis.title(model), *map(_banded, bands), say.number(f1.value, 3)))
     return frame("model; first guess right; balanced; among the first three; macro F1", rows)
 
 
-def _over_folds(fits: Sequence[FitResult], values: Sequence[float]) -> str:
-    """A share of each fit as "83.6 % (77.9–89.3 %)": mean and corrected interval over folds."""
-    where = [(r.fit.repeat, r.fit.fold, r.fit.seed, len(r.paths), v) for r, v in zip(fits, values, strict=True)]
-    band = folds_interval(frame("repeat; fold; seed; n; value", where))
+def _banded(band: Interval | None) -> str:
+    """A share as "83.6 % (77.9–89.3 %)"."""
     return "–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})"
 
 
@@ -264,7 +248,7 @@ def disputed_table(analysis: Analysis) -> pd.DataFrame:
         for side in (~inside[places], inside[places]):
             groups = len(np.unique(data.groups[places][side]))
             band = wilson(oof.right[side].mean() * groups, groups) if groups else None
-            cells.append("–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})")
+            cells.append(_banded(band))
         rows.append((analysis.title(model), *cells))
     return frame("model; pictures of one motif; pictures of several", rows)
 

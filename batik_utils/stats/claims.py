@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from batik_utils.stats.compare import holm
-from batik_utils.stats.intervals import LEVEL, Interval, wilson
+from batik_utils.stats.intervals import LEVEL, Interval, holm, wilson
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
 from batik_utils.stats.scores import METRICS, SMALLEST, PublishedSummary, grouped_interval, macro_f1, published_summary
-from batik_utils.study import PretrainedModel, Study
-from batik_utils.told import Claim
+from batik_utils.study import Claim, PretrainedModel, Study
 from batik_utils.values import Results
 from batik_utils.wording import NBSP, count, number, of_images, p_value, percent, percent_range
 

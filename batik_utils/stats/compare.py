@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 from sklearn.metrics import confusion_matrix
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.intervals import LEVEL, Interval, corrected_error, nadeau_bengio
+from batik_utils.stats.intervals import LEVEL, Interval, corrected_test, holm
 from batik_utils.stats.scores import fold_scores, mean_over_seeds, out_of_fold, published_summary
 from batik_utils.values import FitResult, Results
 
@@ -176,39 +174,12 @@ def compare(results: Results, a: str, b: str, protocol: str = "grouped") -> Comp
     return Comparison(*where, *means, difference, p_value, better_a, same, better_b, ROPE)
 
 
-def corrected_test(x: NDArray[np.float64], y: NDArray[np.float64], folds: int, images: int) -> tuple[Interval, float]:
-    """Nadeau-Bengio interval of the mean of x - y (fold scores [J], shares of images) and its two-sided p.
-
-    Where every fold differs by the same amount, which is no certainty, the two means are compared as shares of the
-    images of one repeat, as if unpaired: Newcombe's interval and Fisher's exact test.
-    Source: R. G. Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10.
-    """
-    gaps = x - y
-    interval, error = nadeau_bengio(gaps, folds), corrected_error(gaps, folds)
-    if error >= 1e-12:
-        return interval, float(2 * stats.t.sf(abs(interval.value) / error, len(gaps) - 1))
-    counts = [float(v.mean()) * images for v in (x, y)]
-    low, high = confint_proportions_2indep(counts[0], images, counts[1], images, method="newcomb", compare="diff")
-    table = [[round(c), images - round(c)] for c in counts]
-    return Interval(interval.value, float(low), float(high), images), float(stats.fisher_exact(table).pvalue)
-
-
 def compare_family(
     results: Results, pairs: Iterable[tuple[str, str]], protocol: str = "grouped"
 ) -> tuple[Comparison, ...]:
     """Each pair (A, B) that can be compared, in order and once: one family of tests, Holm-corrected if several."""
     found = [c for a, b in dict.fromkeys(pairs) if (c := compare(results, a, b, protocol))]
     return tuple(replace(c, p_adjusted=p) for c, p in zip(found, holm([c.p_value for c in found]), strict=True))
-
-
-def holm(p_values: Sequence[float]) -> list[float | None]:
-    """Holm's adjusted p of each test of one family; None for a lone one, which needs none.
-
-    Source: S. Holm, Scandinavian Journal of Statistics 6 (1979) 65-70.
-    """
-    if len(p_values) < 2:
-        return [None] * len(p_values)
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,19 @@ def confusion(y_true: Labels, y_prob: Probabilities) -> NDArray[np.int64]:
     return sk.confusion_matrix(y_true, y_prob.argmax(axis=1), labels=np.arange(y_prob.shape[1]))
 
 
-METRICS = {"accuracy": accuracy, "loss": log_loss, "macro_f1": macro_f1}
+def balanced(y_true: Labels, y_prob: Probabilities) -> float:
+    """Mean recall of the classes that are there, 0-1: every class weighs the same."""
+    right = np.bincount(y_true, weights=y_prob.argmax(axis=1) == y_true)
+    images = np.bincount(y_true)
+    return float((right[images > 0] / images[images > 0]).mean())
+
+
+def top_3(y_true: Labels, y_prob: Probabilities) -> float:
+    """Share of images whose true class is among the three most probable, 0-1."""
+    return float((y_prob.argsort(axis=1, kind="stable")[:, -3:] == y_true[:, None]).any(axis=1).mean())
+
+
+METRICS = {"accuracy": accuracy, "loss": log_loss, "macro_f1": macro_f1, "balanced": balanced, "top_3": top_3}
 """The scores by the names that claims, the table of scores and metrics.json use."""
 
 

@@ -9,7 +9,7 @@ from paper import make_analysis, said
 from batik_utils.data.split import ROOT
 from batik_utils.errors import BatikError
 from batik_utils.figures import motif_drawings
-from batik_utils.plates import PLATES, load_plates
+from batik_utils.motif_notes import PLATES, load_plates
 from batik_utils.report.analysis import Analysis
 from batik_utils.report.display import render
 from batik_utils.report.freshness import inputs

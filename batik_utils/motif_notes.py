@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from batik_utils.errors import BatikError
-from batik_utils.strict_yaml import read_yaml
+from batik_utils.strict import read_yaml
 from batik_utils.study import ROOT, Strict
 
 PLATES = ROOT / "studies" / "motifs.yaml"

@@ -7,7 +7,7 @@ from PIL import Image
 from batik_utils.data.split import PROTOCOLS
 from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
-from batik_utils.newstudy import CHOICES, MINUTES, _affordable, new_study
+from batik_utils.new_study import CHOICES, MINUTES, _affordable, new_study
 from batik_utils.study_file import load_study
 
 

@@ -2,16 +2,18 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from batik_utils.errors import BatikError
+import numpy as np
+from numpy.typing import NDArray
 
-_SEAL = b"sha256:"
+from batik_utils.errors import BatikError
 
 
 @contextlib.contextmanager
@@ -87,35 +89,44 @@ def digest_source(path: Path) -> str:
     return digest(path.read_bytes().replace(b"\r\n", b"\n"))
 
 
-def write_sealed(path: Path, content: bytes) -> None:
-    """Write a cached file that carries its own sha256 in its first line."""
-    write_bytes(path, _SEAL + digest(content).encode() + b"\n" + content)
+def write_kept(path: Path, value: Any) -> None:
+    """Write a cached file: a plain value of dataclasses, dicts, lists, JSON's own and, anywhere in it, NumPy arrays.
+
+    Bytes are kept as an array of them. It is an .npz file whatever its name: the first array is the JSON text, in which
+    {"array": i} stands for the i-th. The zip's checksums tell whether it is what was written; equal values give equal
+    bytes.
+    """
+    arrays: list[NDArray[Any]] = []
+
+    def plain(item: Any) -> Any:
+        if not isinstance(item, np.ndarray | bytes):
+            return vars(item)
+        arrays.append(np.frombuffer(item, np.uint8) if isinstance(item, bytes) else item)
+        return {"array": len(arrays)}
+
+    text, file = json.dumps(value, default=plain, sort_keys=True, allow_nan=False), io.BytesIO()
+    np.savez(file, np.frombuffer(text.encode(), np.uint8), *arrays, allow_pickle=False)
+    write_bytes(path, file.getvalue())
 
 
-def read_sealed(path: Path) -> bytes | None:
-    """The content of a sealed file; None where there is none, and where it is not what was written.
+def read_kept(path: Path, understand: Callable[[Any], Any] = lambda value: value) -> Any:
+    """understand(what write_kept wrote, dataclasses as dicts); None where there is no such file.
 
-    A damaged or altered file is set aside (its name ends in .bad), so that it is named once and made again.
+    A file that is damaged, altered or not understood counts as none and is set aside (its name ends in .bad), so that
+    it is named once and made again.
     """
     try:
-        seal, _, content = path.read_bytes().partition(b"\n")
+        raw = path.read_bytes()
     except OSError:
         return None
-    if seal == _SEAL + digest(content).encode():
-        return content
-    _set_aside(path)
-    return None
-
-
-def read_sealed_json(path: Path) -> Any:
-    """The plain JSON value of a sealed file; None where there is none, as for read_sealed."""
     try:
-        return json.loads(read_sealed(path) or b"null")
-    except (ValueError, RecursionError):
-        _set_aside(path)
+        with np.load(io.BytesIO(raw), allow_pickle=False) as kept:
+            if kept.zip.testzip() is not None:
+                raise ValueError("it is not what was written")
+            text, *arrays = (kept[f"arr_{i}"] for i in range(len(kept.files)))
+        found = lambda d: arrays[d["array"] - 1] if [*d] == ["array"] else d  # noqa: E731
+        return understand(json.loads(text.tobytes(), object_hook=found))
+    except Exception:  # whatever the bytes of somebody else make a parser raise
+        with contextlib.suppress(OSError):
+            os.replace(path, path.with_name(path.name + ".bad"))
         return None
-
-
-def _set_aside(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        os.replace(path, path.with_name(path.name + ".bad"))

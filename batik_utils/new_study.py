@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from batik_utils.cache import write_text
 from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError, printable
-from batik_utils.files import write_text
 from batik_utils.study import ROOT, Grouped, Published, Study
 from batik_utils.study_file import parse_study, study_names
 from batik_utils.wording import count, listed, motif_names
@@ -34,10 +34,8 @@ CURVE = (2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
 # Seconds on one core of a machine of 2024, both cores at work, as measured in the studies of 150 and 300 pictures.
 SCRATCH_SECONDS, FEATURE_SECONDS = 0.012, 0.008
 """One picture in one epoch of a scratch fit, and one view of a picture through MobileNetV2; at 224 pixels."""
-HEAD_SECONDS = 5e-5
-"""One picture in one epoch of a head."""
 REST_SECONDS = 100.0
-"""Notebooks, pages and the classifier."""
+"""Heads, notebooks, pages and the classifier."""
 
 
 def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
@@ -64,7 +62,7 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
             "Add pictures, or move these folders away."
         )
     values = _protocols(sketch, dataset, min(different)) | _affordable(len(dataset), dataset.facts)
-    values |= {"name": name, "cores": os.cpu_count()}
+    values["name"] = name
     values["motifs"] = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
     classes = listed(motif_names(dataset.motifs)) if len(counts) <= 6 else f"{len(counts)} classes"
     question = (
@@ -72,7 +70,7 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
         "scratch on these pictures alone?"
     )
     values["question"] = textwrap.fill(question, 118, initial_indent="  ", subsequent_indent="  ")
-    template = Path(__file__).with_name("newstudy.yaml.j2").read_text(encoding="utf-8")
+    template = Path(__file__).with_name("new_study.yaml.j2").read_text(encoding="utf-8")
     text = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(template).render(values)
     write_text(root / "studies" / f"{name}.yaml", text)
     each = f"{counts.min():,}" + (f" to {counts.max():,}" if counts.min() < counts.max() else "")
@@ -81,7 +79,8 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     return [
         f"{len(dataset):,} pictures in {len(counts)} classes of {each}{unused}.",
         f"studies/{name}.yaml is written: {values['folds']} folds, pictures of {values['size']} pixels.",
-        f"The report will take about {values['here']} minutes on {count(values['cores'], 'core')}: {values['how']}.",
+        f"The report will take about {values['here']} minutes on {count(os.cpu_count() or 1, 'core')}, "
+        "estimated from what a picture cost on a core of 2024 (`make plan` counts the fits).",
         f"Next: make report STUDY={name} DATA={shlex.quote(str(data))}",
     ]
 
@@ -131,22 +130,18 @@ def _protocols(sketch: Study, dataset: "Dataset", fewest: int) -> dict[str, Any]
     return {"split": allowed[0].split, "folds": folds, "fewest": fewest, "training": training, "curve": list(curve)}
 
 
-def _affordable(count: int, facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Sizes, epochs and repeats that keep to MINUTES for so many pictures here, with the estimate in words."""
+def _affordable(pictures: int, facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Size, epochs and repeats that keep to MINUTES for so many pictures here, and the minutes: here, and on two cores.
+
+    Sizes are no larger than the smallest that half of the pictures have.
+    """
     sides = sorted(min(fact["width"], fact["height"]) for fact in facts)
-    largest = next((s for s in SIZES[::-1] if s >= sides[len(sides) // 2]), SIZES[0])
-    train, cores, folds, seeds = 0.8 * count, os.cpu_count() or 1, 5, 3
-    for size, epochs, often in (choice for choice in CHOICES if choice[0] <= max(96, largest)):
-        pixels = (size / 224) ** 2
-        scratch = (seeds + folds * min(2, often)) * train * epochs * SCRATCH_SECONDS * pixels / cores / 60
-        heads = (seeds + folds * often * (2 + 5 * 0.4)) * train * 20 * HEAD_SECONDS
-        pretrained = (count * 25 * FEATURE_SECONDS * pixels + heads) / cores / 60
-        rest = REST_SECONDS / 60
-        minutes = scratch + pretrained + rest
-        on_two = (scratch + pretrained) * cores / 2 + rest
-        if minutes <= MINUTES:
+    largest = max(96, next((s for s in SIZES[::-1] if s >= sides[len(sides) // 2]), SIZES[0]))
+    for size, epochs, often in (choice for choice in CHOICES if choice[0] <= largest):
+        fits = 3 + 5 * min(2, often)
+        seconds = pictures * (size / 224) ** 2 * (0.8 * fits * epochs * SCRATCH_SECONDS + 25 * FEATURE_SECONDS)
+        here, on_two = ((seconds / cores + REST_SECONDS) / 60 for cores in (os.cpu_count() or 1, 2))
+        if here <= MINUTES:
             break
-    how = f"{scratch:.1f} to train from scratch, {pretrained:.1f} for the pretrained network, {rest:.0f} for the rest"
-    how += "; estimated from what a picture cost on a core of 2024 (`make plan` counts the fits)"
-    chosen = {"size": size, "epochs": epochs, "repeats": often, "scratch_repeats": min(2, often), "seeds": seeds}
-    return chosen | {"here": max(2, round(minutes)), "minutes": max(2, round(on_two)), "how": how}
+    chosen = {"size": size, "epochs": epochs, "repeats": often, "scratch_repeats": min(2, often), "seeds": 3}
+    return chosen | {"here": max(2, round(here)), "minutes": max(2, round(on_two))}
