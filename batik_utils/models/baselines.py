@@ -12,21 +12,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from batik_utils.models.work import Fitted, Task
-from batik_utils.study import Strict
+from batik_utils.study import AnyModel
 from batik_utils.values import Dataset, Split
 
 
-class BaselineModel(Strict):
+class BaselineModel(AnyModel):
     """A logistic regression, which every study is given beside its models; it has no hyperparameters to vary."""
 
     kind: Literal["baseline"] = "baseline"
-    title: str  # the name that readers see
     inputs: Literal["metadata", "colour", "features"]
     """What it is given: facts about the file; a histogram of its colours; a frozen backbone's features."""
-    epochs: int = 0
-    learning_rate: float = 0.0
-    dropout: float = 0.0
-    search: None = None
 
 
 BASELINES = {

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.cache import digest_json
+from batik_utils.study import AnyModel, Image
 from batik_utils.values import Failed, Fit, FitResult, Split
 
 if TYPE_CHECKING:
     from batik_utils.models.features import FeatureSpec
 
-M = TypeVar("M")
+M = TypeVar("M", bound=AnyModel)
 Pair = tuple[Fit, Split]
 Said = dict[str, NDArray[np.float64]]  # probabilities [m, classes] per evaluation set or corruption; rows sum to 1
 Weights = dict[str, NDArray[Any]] | list[NDArray[np.float32]]  # a head's by name, a network's in order
@@ -33,6 +34,7 @@ class Task(Generic[M]):
     labels: tuple[int, ...] = field(repr=False)  # of every row of the dataset; shuffled in the permutation control
     classes: int
     groups: tuple[int, ...] = field(default=(), repr=False)  # of every row; what shares one is never divided
+    image: Image = field(default_factory=Image)  # how the pictures become arrays
     features: FeatureSpec | None = None  # what it is given in the images' place
     corruptions: tuple[str, ...] = ()
     checkpoints: tuple[int, ...] = ()  # epoch counts after which validation and test rows are asked about too

@@ -86,8 +86,7 @@ def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
         for motif in study.motifs:
             files, skipped = motif_files(folder, motif)
             found[f"pictures of {motif}"] = digest_json([place, [[p.name, sha256(p)] for p in files], skipped])
-    named = [part for model in study.models.values() for part in (model, *getattr(model, "parts", {}).values())]
-    for backbone in {getattr(part, "backbone", "") for part in named} & {*BACKBONES}:
+    for backbone in {name for model in study.models.values() for name in model.backbones} & {*BACKBONES}:
         # That at hand, "" where there is none: what a network would give is not asked.
         found[f"weights of {backbone}"] = next(filter(None, map(sha256, places(BACKBONES[backbone].weights))), "")
     return found
