@@ -156,7 +156,7 @@ ALL = "open 01 02 with without"
     ("what", "change", "steps"),
     [
         ("nothing", lambda house: None, ""),
-        ("code", edit("batik_utils.stats.scores.py", "x = 2"), "model " + ALL),
+        ("code", edit("batik_utils/stats/scores.py", "x = 2"), "model " + ALL),
         ("new code", edit("batik_utils/new.py", ""), ALL),
         ("a figure of one notebook", edit("batik_utils/figures/data.py", "def file_sizes(): 2"), "01 with without"),
         ("the verdict's figure", edit("batik_utils/figures/grouped.py", "def fold_dots(): 2"), "02 with without"),
