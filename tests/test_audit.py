@@ -17,7 +17,7 @@ from batik_utils.errors import BatikError
 from batik_utils.progress import Progress
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.stats.intervals import wilson
-from batik_utils.stats.scores import accuracy_without, twins_across
+from batik_utils.stats.mistakes import accuracy_without, twins_across
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, FitResult, Hyper, Pair, Source, Split
 
