@@ -23,10 +23,7 @@ PAGES = ("batik_utils/report/export.py", *(f"batik_utils/report/templates/{name}
 FIGURES = ("batik_utils/figures/", "batik_utils/report/display.py", "batik_utils/report/templates/report.mplstyle")
 """What draws: notebooks run again, but data and results need not be opened again, as no figure is kept with them."""
 FACES = (
-    *(
-        f"batik_utils/{name}.py"
-        for name in ("cli", "new_study", "deploy/predict", "deploy/export")
-    ),
+    *(f"batik_utils/{name}.py" for name in ("cli", "new_study", "deploy/predict", "deploy/export")),
     "batik_utils/app/",
     *(f"batik_utils/report/templates/{name}" for name in ("index.", "readme.")),
 )
