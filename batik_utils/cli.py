@@ -165,16 +165,16 @@ def audit(
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
-    places, files = {True: ", in two folders", False: ""}, found["integrity"]
+    places = {True: ", in two folders", False: ""}
     oddities = {
         "Pairs of near-duplicates": [
             f"{p['a']} and {p['b']}: {p['kind']}{places[p['labels_differ']]}" for p in found["pairs"]
         ],
-        "Files altered since they were published": files["altered_files"],
-        "Files whose name ends like another format's": files["wrong_extension"],
+        "Files altered since they were published": found["altered_files"],
+        "Files whose name ends like another format's": found["wrong_extension"],
         "Files that are not used": [f"{item['path']}: {item['reason']}" for item in found["skipped"]],
     }
-    if not any(files[status] for status in ("identical", "altered")):
+    if not any(found["source"][status] for status in ("identical", "altered")):
         del oddities["Files altered since they were published"]
     for title, lines in oddities.items():
         out.print(escape("\n  ".join([f"{title}: {len(lines):,}", *lines])))
