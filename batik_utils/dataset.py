@@ -63,7 +63,7 @@ def load_dataset(study: Study, data: Path | None = None, progress: bool = True) 
             skipped=tuple(skipped),
             facts=tuple({**facts, "status": row.status} for row, facts in kept),
         )
-        groups, pairs = grouping(study, dataset, folder, bar)
+        groups, pairs = grouping(dataset, folder, bar)
     return replace(dataset, groups=groups, sources=unite(study, dataset, groups), pairs=pairs)
 
 

@@ -127,20 +127,11 @@ def pair(a: str, b: str) -> Pair:
     return Pair(a, b, "exact", False, "")
 
 
-def test_groups_are_numbered_by_first_appearance_and_can_be_overridden():
+def test_groups_are_numbered_by_first_appearance():
     paths = ["a", "b", "c", "d", "e"]
     found = [pair("b", "d"), pair("d", "e")]
     assert groups_from_pairs(paths, found).tolist() == [0, 1, 2, 1, 1]
-    assert groups_from_pairs(paths, found, together=[("a", "c")]).tolist() == [0, 1, 0, 1, 1]
-    assert groups_from_pairs(paths, found, apart=[("e", "d")]).tolist() == [0, 1, 2, 1, 3]
     assert groups_from_pairs(paths, []).tolist() == [0, 1, 2, 3, 4]
-
-
-def test_overrides_that_cannot_be_are_errors():
-    with pytest.raises(BatikError, match="'x'"):
-        groups_from_pairs(["a", "b"], [], together=[("a", "x")])
-    with pytest.raises(BatikError, match="joined through other"):
-        groups_from_pairs(["a", "b", "c"], [pair("a", "b"), pair("b", "c"), pair("a", "c")], apart=[("a", "c")])
 
 
 def dataset_of(images: list[np.ndarray], names: list[str]) -> Dataset:
@@ -160,11 +151,10 @@ def test_grouping_is_kept_in_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
     image, other = draw("sample-megamendung", 0, 128), draw("sample-megamendung", 1, 128)
     data = dataset_of([image, other, np.ascontiguousarray(image[:, ::-1])], ["m/1.png", "m/2.png", "n/3.png"])
-    study = load_study("sample")
-    groups, pairs = grouping(study, data, None)
+    groups, pairs = grouping(data, None)
     assert groups.tolist() == [0, 1, 0] and groups.dtype == np.int64
     monkeypatch.setattr(sys.modules[grouping.__module__], "find_pairs", None)  # A second search would fail.
-    again, kept = grouping(study, data, None)
+    again, kept = grouping(data, None)
     assert (again.tolist(), kept) == (groups.tolist(), pairs)
     (file,) = (tmp_path / "audit").iterdir()
     assert str(tmp_path) not in file.read_text()

@@ -1,7 +1,5 @@
 """Which files show one picture: exact copies, and re-encoded, resized, mirrored, turned and cropped ones."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 from collections.abc import Iterable, Sequence
@@ -16,7 +14,6 @@ from scipy.cluster.hierarchy import DisjointSet
 from batik_utils.audit.find import find_pairs
 from batik_utils.data import decode
 from batik_utils.data.obtain import cache_dir
-from batik_utils.errors import BatikError
 from batik_utils.files import digest_json, digest_source, read_sealed_json, write_sealed
 from batik_utils.progress import Progress
 from batik_utils.study import Study
@@ -26,13 +23,13 @@ _LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
 
 
 def grouping(
-    study: Study, dataset: Dataset, folder: Path | None, bar: Progress | None = None
+    dataset: Dataset, folder: Path | None, bar: Progress | None = None
 ) -> tuple[NDArray[np.int64], tuple[Pair, ...]]:
-    """Groups [n] of a study's pictures, with the pairs that they come from.
+    """Groups [n] of the pictures, with the pairs that they come from.
 
     folder is where dataset.paths are; without one (the sample) the arrays themselves are looked at. The pairs
-    are cached by the files' hashes, the audit's code and its libraries' versions; study.groups is applied after.
-    Raises BatikError when study.groups names a path that does not exist or when the cache cannot be written.
+    are cached by the files' hashes, the audit's code and its libraries' versions.
+    Raises BatikError when the cache cannot be written.
     """
     own = sorted(path for path in Path(__file__).parent.glob("*.py") if path.stem != "sources")
     code = [digest_source(path) for path in (*own, Path(decode.__file__))]
@@ -41,41 +38,18 @@ def grouping(
     kept = cache_dir() / "audit" / f"{key}.json"
     known = read_sealed_json(kept)
     if known is None:
-        sources = list(dataset.images) if folder is None else [folder / path for path in dataset.paths]
-        known = [asdict(pair) for pair in find_pairs(sources, dataset.paths, dataset.sha256, bar)]
+        pictures = list(dataset.images) if folder is None else [folder / path for path in dataset.paths]
+        known = [asdict(pair) for pair in find_pairs(pictures, dataset.paths, bar)]
         write_sealed(kept, json.dumps(known, indent=1).encode())
     pairs = tuple(Pair(**pair) for pair in known)
-    return groups_from_pairs(dataset.paths, pairs, study.groups.together, study.groups.apart), pairs
+    return groups_from_pairs(dataset.paths, pairs), pairs
 
 
-def groups_from_pairs(
-    paths: Sequence[str],
-    pairs: Iterable[Pair],
-    together: Sequence[Sequence[str]] = (),
-    apart: Sequence[tuple[str, str]] = (),
-) -> NDArray[np.int64]:
-    """[n], numbered from 0 in order of first appearance: pictures joined by pairs share a number.
-
-    together joins further paths, apart dissolves single pairs. Raises BatikError for a path that is not among
-    paths, and where two that are to be apart stay joined through others.
-    """
-    for path in (path for some in (*together, *apart) for path in some):
-        if path not in paths:
-            raise BatikError(f"groups names {path!r}, which is not among the {len(paths)} pictures of this study.")
-    dissolved, joined = {frozenset(pair) for pair in apart}, DisjointSet(paths)
+def groups_from_pairs(paths: Sequence[str], pairs: Iterable[Pair]) -> NDArray[np.int64]:
+    """[n], numbered from 0 in order of first appearance: pictures joined by pairs share a number."""
+    joined, numbers = DisjointSet(paths), dict[str, int]()
     for pair in pairs:
-        if frozenset((pair.a, pair.b)) not in dissolved:
-            joined.merge(pair.a, pair.b)
-    for some in together:
-        for other in some[1:]:
-            joined.merge(some[0], other)
-    for one, other in apart:
-        if joined.connected(one, other):
-            raise BatikError(
-                f"groups wants {one} and {other} apart, but they are joined through other pictures; "
-                "name those pairs under apart too, or take them out of together."
-            )
-    numbers: dict[str, int] = {}
+        joined.merge(pair.a, pair.b)
     return np.array([numbers.setdefault(joined[path], len(numbers)) for path in paths], dtype=np.int64)
 
 

@@ -1,7 +1,5 @@
 """Pairs of files that show one picture: candidates are proposed generously, and then confirmed."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,10 +27,7 @@ WHOLE_FRAME = 0.95  # share of both pictures in the overlap from which nothing w
 
 
 def find_pairs(
-    sources: Sequence[Path | NDArray[np.uint8]],
-    names: Sequence[str],
-    sha256: Sequence[str] = (),
-    bar: Progress | None = None,
+    sources: Sequence[Path | NDArray[np.uint8]], names: Sequence[str], bar: Progress | None = None
 ) -> tuple[Pair, ...]:
     """All pairs among n pictures: files, or RGB arrays uint8 [h, w, 3]; names are their relative paths.
 
@@ -42,12 +37,12 @@ def find_pairs(
     Raises NotAnImage for a file that cannot be decoded.
     """
     bar = bar or Progress(False)
-    inputs = sorted(zip(names, sources, sha256 or [""] * len(names), strict=True), key=lambda row: row[0])
+    inputs = sorted(zip(sources, names, strict=True), key=lambda row: row[1])
     with _quiet_threads():
         bar.stage("Looking", len(inputs), "pictures")
         first: dict[str, Picture] = {}
         pairs: list[Pair] = []
-        for picture in bar.watch(_each(look, [(source, name, sha) for name, source, sha in inputs])):
+        for picture in bar.watch(_each(look, inputs)):
             a = first.setdefault(picture.sha256, picture)
             if a is not picture:
                 same = f"the same bytes (sha256 {picture.sha256[:12]}…)"
@@ -92,11 +87,10 @@ def _candidates(pictures: Sequence[Picture], bar: Progress) -> NDArray[np.int64]
     alike = np.max([plain @ way.T for way in (plain, *turned)], axis=0) / np.outer(size, size)
     votes = _votes([picture.features for picture in pictures], bar)
     strength = np.where(alike >= ALIKE, alike * VOTERS, 0) + np.where(votes >= VOTES, votes, 0)
-    strength = np.triu(np.maximum(strength, strength.T), 1)
-    strength += strength.T
-    rows, order = np.arange(len(pictures))[:, None], np.argsort(-strength, axis=1, kind="stable")[:, :MOST]
-    chosen = np.zeros(strength.shape, dtype=bool)
-    chosen[rows, order] = strength[rows, order] > 0
+    strength = np.maximum(strength, strength.T)
+    np.fill_diagonal(strength, 0)
+    weakest = np.sort(strength, axis=1)[:, -MOST:][:, :1]  # of a picture's MOST strongest
+    chosen = (strength > 0) & (strength >= weakest)
     return np.argwhere(np.triu(chosen | chosen.T))
 
 
@@ -133,11 +127,10 @@ def _pair(a: Picture, b: Picture, how: Laid) -> Pair:
     cropped = min(how.in_a, how.in_b) < WHOLE_FRAME
     resized = upright != (a.width, a.height) and not cropped
     marks = {"mirrored": how.mirrored, "rotated": how.turn != 0, "cropped": cropped, "resized": resized}
-    true = [mark for mark, holds in marks.items() if holds] or ["re-encoded"]
-    turned = f", turned by {how.turn}°" if how.turn else ""
+    kinds = [mark for mark, holds in marks.items() if holds] or ["re-encoded"]
     reason = (
-        f"{' and '.join(true)}{turned}: correlation {how.whole:.2f} of the grey values, {how.detail:.2f} "
-        f"of the detail; the overlap is {100 * how.in_a:.0f} % of the first "
-        f"({a.width} × {a.height}) and {100 * how.in_b:.0f} % of the second ({b.width} × {b.height})"
+        f"{', '.join(kinds)}: correlation {how.whole:.2f} of the grey values, {how.detail:.2f} of the detail; the "
+        f"overlap is {100 * how.in_a:.0f} % of the first ({a.width} × {a.height}) and {100 * how.in_b:.0f} % of the "
+        f"second ({b.width} × {b.height})"
     )
-    return Pair(a.name, b.name, true[0], a.label != b.label, reason)
+    return Pair(a.name, b.name, kinds[0], a.label != b.label, reason)

@@ -77,19 +77,18 @@ class Picture:
         return cv2.resize(self.grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def look(source: Path | NDArray[np.uint8], name: str, sha256: str = "") -> Picture:
+def look(source: Path | NDArray[np.uint8], name: str) -> Picture:
     """Describe one file, or one RGB array [h, w, 3] uint8; raises NotAnImage where a file is not an image.
 
     Pillow's remarks are the caller's to silence: this runs in threads.
     """
     if isinstance(source, Path):
-        sha256 = sha256 or digest_file(source)
+        sha256 = digest_file(source)
         image, facts = open_image(source, name, 2 * SIDE)
-        pixels, turned = np.asarray(image), facts["orientation"] >= 5
-        width, height = (facts[side] for side in (("height", "width") if turned else ("width", "height")))
+        upright = ("height", "width") if facts["orientation"] >= 5 else ("width", "height")
+        pixels, (width, height) = np.asarray(image), (facts[side] for side in upright)
     else:
-        sha256 = sha256 or digest(np.ascontiguousarray(source).tobytes())
-        pixels, (height, width) = np.asarray(source), source.shape[:2]
+        pixels, (height, width), sha256 = np.asarray(source), source.shape[:2], digest(source.tobytes())
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     factor = min(1.0, SIDE / max(grey.shape))
     size = (max(LEAST, round(grey.shape[1] * factor)), max(LEAST, round(grey.shape[0] * factor)))
