@@ -68,7 +68,7 @@ def load_dataset(study: Study, data: Path | None = None, progress: bool = True) 
             made=study.image,
             decode=partial(_on_demand, make, progress),
         )
-        groups, pairs = grouping(study, dataset, folder, bar)
+        groups, pairs = grouping(dataset, folder, bar)
     return replace(dataset, groups=groups, sources=unite(study, dataset, groups), pairs=pairs)
 
 

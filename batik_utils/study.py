@@ -245,13 +245,6 @@ class Grouped(Strict):
     corruptions: bool = True  # whether models are asked about tampered test images too
 
 
-class Groups(Strict):
-    """Near-duplicate groups corrected by hand, over what the audit finds."""
-
-    together: tuple[tuple[str, ...], ...] = ()
-    apart: tuple[tuple[str, str], ...] = ()
-
-
 class PictureSource(Strict):
     """Pictures of one vendor, camera, garment, website's frame or session, confirmed by eye."""
 
@@ -347,7 +340,6 @@ class Study(Strict):
     published: Published
     grouped: Grouped = Grouped()
     claims: tuple[Claim, ...] = ()
-    groups: Groups = Groups()
     sources: tuple[PictureSource, ...] = ()
     """In the YAML a list, or the name of a file in studies/sources/ that holds one, for studies to share."""
     others: Others | None = None
