@@ -33,7 +33,7 @@ def halves(dataset: Dataset) -> tuple[list[int], list[int]]:
 
 def scratch_fit(study: Study, dataset: Dataset, precision: str, epochs: int, seed: int = 0) -> FitResult:
     """The verdict's scratch model trained on these halves, by this project, in "float32" or "bfloat16" arithmetic."""
-    from batik_utils.models.train_scratch import train_scratch
+    from batik_utils.models.train import train_scratch
 
     model = study.models[study.compare[1]].model_copy(update={"precision": precision})
     train, held = halves(dataset)

@@ -119,7 +119,7 @@ class Kind(ABC, Generic[M]):
 class Scratch(Kind[ScratchModel]):
     """A network trained from random weights, on images."""
 
-    _own = ("train_scratch", "train_small", "scratch", "fast")
+    _own = ("train", "scratch", "fast")
     code = (*COMMON, *VIEWS, *map("models/{}.py".format, _own))
     description = Description("random", "a convolutional network trained from random weights")
     cost = 1000.0
@@ -131,23 +131,17 @@ class Scratch(Kind[ScratchModel]):
         return dataset.images
 
     def fit(self, task: Task[ScratchModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        if task.model.regularised:
-            from batik_utils.models.train_small import train_small as train
-        else:
-            from batik_utils.models.train_scratch import train_scratch as train
-        return train(task, paths, sha256s, inputs)
+        from batik_utils.models.train import train_scratch
+
+        return train_scratch(task, paths, sha256s, inputs)
 
     def assemble(self, model: ScratchModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
-        from batik_utils.models.scratch import build_scratch
+        from batik_utils.models.scratch import ask_all_views, build_scratch
 
         side = model.regularised.side if model.regularised else size
         network = build_scratch(model.architecture, side, len(motifs), dropout)
         network.set_weights(weights)
-        if not model.regularised:
-            return network
-        from batik_utils.models.train_small import ask_all_views
-
-        return ask_all_views(network, size)
+        return ask_all_views(network, size) if model.regularised else network
 
 
 class Pretrained(Kind[PretrainedModel]):
