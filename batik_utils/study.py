@@ -116,7 +116,7 @@ class TrainedModel(AnyModel):
 
 
 class Regularisation(Strict):
-    """What keeps a network from learning its few training images by heart (models/train_small.py)."""
+    """What keeps a network from learning its few training images by heart (models/train.py)."""
 
     crop: Annotated[int, Field(ge=32)] = 96  # side of the random crops that it is trained on, pixels
     side: Annotated[int, Field(ge=32)] = 128  # of the whole pictures that crops are cut from, and that are judged

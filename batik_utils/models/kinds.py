@@ -103,7 +103,7 @@ class Kind(ABC, Generic[M]):
 class Scratch(Kind[ScratchModel]):
     """A network trained from random weights, on images."""
 
-    code = ("models/train_scratch.py", "models/train_small.py")
+    code = ("models/train.py",)
 
     def describe(self, model: ScratchModel) -> Description:
         return Description("random", "a convolutional network trained from random weights")
@@ -119,23 +119,17 @@ class Scratch(Kind[ScratchModel]):
         return dataset.pictures(task.image)
 
     def fit(self, task: Task[ScratchModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        if task.model.regularised:
-            from batik_utils.models.train_small import train_small as train
-        else:
-            from batik_utils.models.train_scratch import train_scratch as train
-        return train(task, paths, sha256s, inputs)
+        from batik_utils.models.train import train_scratch
+
+        return train_scratch(task, paths, sha256s, inputs)
 
     def assemble(self, model: ScratchModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
-        from batik_utils.models.scratch import build_scratch
+        from batik_utils.models.scratch import ask_all_views, build_scratch
 
         side = model.regularised.side if model.regularised else size
         network = build_scratch(model.architecture, side, len(motifs), dropout)
         network.set_weights(weights)
-        if model.regularised:
-            from batik_utils.models.train_small import ask_all_views
-
-            network = ask_all_views(network, size)
-        return network
+        return ask_all_views(network, size) if model.regularised else network
 
 
 class Pretrained(Kind[PretrainedModel]):
