@@ -221,7 +221,7 @@ def test_other_data_makes_everything_stale(tmp_path):
 def test_a_key_covers_every_module_that_its_numbers_are_made_of_and_no_words():
     found = {name: {*keys.code(*kind.code)} for name, kind in KINDS.items()}
     assert {"backend.py", "models/work.py"} <= set.intersection(*found.values())
-    assert {"models/train_small.py", "models/scratch.py", "models/augment.py"} <= found["scratch"]
+    assert {"models/train.py", "models/scratch.py", "models/augment.py"} <= found["scratch"]
     assert "models/features.py" not in found["pretrained"]  # which are a code of their own
     assert {"models/backbones.py", "models/augment.py", "models/texture.py"} <= {*keys.code(keys.FEATURES)}
     told = {name for names in found.values() for name in names}
