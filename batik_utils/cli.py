@@ -151,12 +151,12 @@ def audit(
 
     chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
     found = audit_report(chosen, load_dataset(chosen, data))
-    places, files = {True: ", in two folders", False: ""}, found["integrity"]
+    places, source = {True: ", in two folders", False: ""}, found["source"]
     copies = [f"{p['a']} and {p['b']}: {p['kind']}{places[p['labels_differ']]}" for p in found["pairs"]]
     oddities = {"Pairs of near-duplicates": copies}
-    if files["identical"] or files["altered"]:
-        oddities["Files altered since they were published"] = files["altered_files"]
-    oddities["Files whose name ends like another format's"] = files["wrong_extension"]
+    if source["identical"] or source["altered"]:
+        oddities["Files altered since they were published"] = found["altered_files"]
+    oddities["Files whose name ends like another format's"] = found["wrong_extension"]
     oddities["Files that are not used"] = [f"{item['path']}: {item['reason']}" for item in found["skipped"]]
     for title, lines in oddities.items():
         out.print(escape("\n  ".join([f"{title}: {len(lines):,}", *lines])))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.data.obtain import Listed, cache_dir, find_photographs, hash_files, motif_files, published_files
 from batik_utils.errors import BatikError
 from batik_utils.progress import Progress
-from batik_utils.study import Study
+from batik_utils.study import Image, Study
 from batik_utils.values import Dataset, Source
 
 SAMPLE_PER_MOTIF = 50  # as many as the published data set has photographs
@@ -30,8 +31,11 @@ _SERIAL = 64  # up to this many pictures one process is done before two have sta
 
 Outcome = dict[str, Any] | str
 """What became of one picture: its facts, or the reason why there is none."""
-_Pictures = tuple[Source, NDArray[np.uint8], list[Listed], list[Outcome], list[tuple[str, str]]]
-"""A source, the pictures that there are [n, ...], every file's row and outcome, and what is skipped with reasons."""
+_Made = tuple[NDArray[np.uint8], list[Outcome]]
+"""The pictures that there are, uint8 [n, size, size, 3], memory-mapped and read-only; and every file's outcome."""
+_Make = Callable[[Image, Progress], _Made]
+_Pictures = tuple[Source, _Make, _Made, list[Listed], list[tuple[str, str]]]
+"""A source, how its pictures are made, those of the study, every file's row, and what is skipped with reasons."""
 
 
 def load_dataset(study: Study, data: Path | None = None, progress: bool = True) -> Dataset:
@@ -45,9 +49,9 @@ def load_dataset(study: Study, data: Path | None = None, progress: bool = True) 
     with Progress(progress) as bar:
         if study.data != "sample":
             folder, place = find_photographs(data, study.motifs)
-            source, images, rows, outcomes, skipped = _photographs(study, folder, place, bar)
+            source, make, (images, outcomes), rows, skipped = _photographs(study, folder, place, bar)
         elif data is None:
-            folder, (source, images, rows, outcomes, skipped) = None, _drawn(study, bar)
+            folder, (source, make, (images, outcomes), rows, skipped) = None, _drawn(study, bar)
         else:
             raise BatikError(f"The study {study.name} draws its own pictures; leave out DATA={data}.")
         kept = [(row, facts) for row, facts in zip(rows, outcomes, strict=True) if isinstance(facts, dict)]
@@ -61,9 +65,16 @@ def load_dataset(study: Study, data: Path | None = None, progress: bool = True) 
             source=source,
             skipped=tuple(skipped),
             facts=tuple({**facts, "status": row.status} for row, facts in kept),
+            made=study.image,
+            decode=partial(_on_demand, make, progress),
         )
-        groups, pairs = grouping(study, dataset, folder, bar)
+        groups, pairs = grouping(dataset, folder, bar)
     return replace(dataset, groups=groups, sources=unite(study, dataset, groups), pairs=pairs)
+
+
+def _on_demand(make: _Make, progress: bool, image: Image) -> NDArray[np.uint8]:
+    with Progress(progress) as bar:
+        return make(image, bar)[0]
 
 
 def unite(study: Study, dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -93,11 +104,8 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
     bar.stage("Reading", len(files), "files")
     rows, unread, missing = hash_files(folder, study.motifs, bar.watch(files))
     skipped = [refused for _, some in listed for refused in some] + unread
-    how = study.image.size, study.image.resize, study.image.fit
-    key = ["photographs", digest_source(Path(decode.__file__)), *how, [(row.path, row.sha256) for row in rows]]
-    bar.stage("Decoding", len(rows), "images")
-    images, outcomes = _computed(key, how[0], _read, [(folder / row.path, *how) for row in rows], bar)
-    said = list(zip(rows, outcomes, strict=True))
+    made = _decoded(folder, rows, study.image, bar)
+    said = list(zip(rows, made[1], strict=True))
     skipped = sorted(skipped + [(row.path, outcome) for row, outcome in said if isinstance(outcome, str)])
     used = [row for row, outcome in said if isinstance(outcome, dict)]
     counts = Counter(row.path.partition("/")[0] for row in used)
@@ -112,26 +120,37 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
     published = 2 * sum(row.status == "identical" for row in used) >= len(used)
     source = Source("published", place) if published else Source("folder", "a folder of the reader's own")
     statuses: dict[str, Any] = Counter(row.status for row in rows)
-    return replace(source, missing=missing, **statuses), images, rows, outcomes, skipped
+    return replace(source, missing=missing, **statuses), partial(_decoded, folder, rows), made, rows, skipped
 
 
-def _read(path: Path, *how: Any) -> tuple[NDArray[np.uint8] | None, Outcome]:
+def _decoded(folder: Path, rows: Sequence[Listed], image: Image, bar: Progress) -> _Made:
+    code = digest_source(Path(decode.__file__))
+    key = ["photographs", code, image.model_dump(), [(row.path, row.sha256) for row in rows]]
+    bar.stage("Decoding", len(rows), "images")
+    return _computed(key, image.size, _read, [(folder / row.path, image) for row in rows], bar)
+
+
+def _read(path: Path, image: Image) -> tuple[NDArray[np.uint8] | None, Outcome]:
     try:
-        return read_image(path, *how)
+        return read_image(path, **dict(image))
     except NotAnImage as error:
         return None, error.reason
 
 
 def _drawn(study: Study, bar: Progress) -> _Pictures:
-    size = study.image.size
-    tasks = [(motif, i, size) for motif in study.motifs for i in range(SAMPLE_PER_MOTIF)]
+    numbered = [(motif, i) for motif in study.motifs for i in range(SAMPLE_PER_MOTIF)]
+    make = partial(_draw_all, numbered)
+    made = make(study.image, bar)
+    named = zip(numbered, made[0], strict=True)
+    rows = [Listed(f"{motif}/{i + 1:02d}.png", digest(image.tobytes()), "drawn") for (motif, i), image in named]
+    return Source("drawn", "procedural sample drawn by this project, not batik photographs"), make, made, rows, []
+
+
+def _draw_all(numbered: Sequence[tuple[str, int]], image: Image, bar: Progress) -> _Made:
+    tasks = [(motif, i, image.size) for motif, i in numbered]
     code = [digest_source(file) for file in sorted(Path(sample.__file__).parent.glob("*.py"))]
     bar.stage("Drawing", len(tasks), "images")
-    images, outcomes = _computed(["sample", code, tasks], size, _draw, tasks, bar)
-    named = zip(tasks, images, strict=True)
-    rows = [Listed(f"{motif}/{i + 1:02d}.png", digest(image.tobytes()), "drawn") for (motif, i, _), image in named]
-    source = Source("drawn", "procedural sample drawn by this project, not batik photographs")
-    return source, images, rows, outcomes, []
+    return _computed(["sample", code, tasks], image.size, _draw, tasks, bar)
 
 
 def _draw(motif: str, index: int, size: int) -> tuple[NDArray[np.uint8], Outcome]:
@@ -145,12 +164,10 @@ def _computed(
     work: Callable[..., tuple[NDArray[np.uint8] | None, Outcome]],
     tasks: Sequence[tuple[Any, ...]],
     bar: Progress,
-) -> tuple[NDArray[np.uint8], list[Outcome]]:
+) -> _Made:
     """Run work(*task) for each task, once for each key, side by side in processes.
 
-    `key` (plain values) must tell apart everything that the result depends on. Returns the pictures that there
-    are, uint8 [n, size, size, 3], memory-mapped and read-only, in the order of their tasks; and every task's
-    outcome. A damaged cache is computed again.
+    `key` (plain values) must tell apart everything that the result depends on. A damaged cache is computed again.
     Raises BatikError when the cache folder cannot be written or a process dies.
     """
     pixels = cache_dir() / "images" / f"{digest_json(key)}.rgb"

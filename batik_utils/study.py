@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -59,9 +59,41 @@ class Tuned(Strict):
     note: str = ""  # what readers must know of those pictures, a sentence
 
 
-class _Model(Strict):
+class AnyModel(Strict):
+    """A model of any kind, and what others may ask of it; the answers here are those of one that learns at once."""
+
     title: str  # the name that readers see
     note: str = ""  # what readers must know of how it came by its settings
+    image: Image | None = None  # how its pictures become arrays, where that is not the study's way
+    optional: bool = False  # whether the study goes on, saying so, where the weights cannot be had
+    variant_of: str | None = None  # the model that this one is, but for the seed study's mistake
+    mistake: str = ""  # that mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"
+    stand_in: str | None = None  # the model to look at where this one's weights cannot be had
+
+    @property
+    def trained(self) -> TrainedModel | None:
+        """Itself, where it learns in epochs; None for others."""
+        return None
+
+    @property
+    def augments(self) -> bool:
+        """Whether it is trained on views of its images as its `augmentation` says."""
+        return False
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The names of the frozen networks that its features come from, each once."""
+        return ()
+
+    @property
+    def settings(self) -> int:
+        """How many settings were compared for its fits in cross-validation."""
+        return 1
+
+
+class TrainedModel(AnyModel):
+    """A model that learns in epochs."""
+
     epochs: Count
     batch_size: Count = 32
     learning_rate: Rate = 1e-3
@@ -71,13 +103,20 @@ class _Model(Strict):
     tuned: Tuned | None = None
 
     @property
+    def trained(self) -> TrainedModel:
+        return self
+
+    @property
+    def augments(self) -> bool:
+        return True
+
+    @property
     def settings(self) -> int:
-        """How many settings were compared for its fits in cross-validation."""
         return self.tuned.settings if self.tuned else 1
 
 
 class Regularisation(Strict):
-    """What keeps a network from learning its few training images by heart (models/train_small.py)."""
+    """What keeps a network from learning its few training images by heart (models/train.py)."""
 
     crop: Annotated[int, Field(ge=32)] = 96  # side of the random crops that it is trained on, pixels
     side: Annotated[int, Field(ge=32)] = 128  # of the whole pictures that crops are cut from, and that are judged
@@ -87,7 +126,7 @@ class Regularisation(Strict):
     average: Fraction = 0.99  # momentum of the average of weights
 
 
-class ScratchModel(_Model):
+class ScratchModel(TrainedModel):
     """A network trained from random weights."""
 
     kind: Literal["scratch"]
@@ -103,17 +142,21 @@ class ScratchModel(_Model):
             raise ValueError("the architecture small_cnn and the field regularised go together")
         return self
 
+    @property
+    def augments(self) -> bool:
+        return not self.regularised
 
-class PretrainedModel(_Model):
+
+class PretrainedModel(TrainedModel):
     """A frozen backbone with ImageNet weights, and a trained head."""
 
     kind: Literal["pretrained"]
     backbone: str  # a name in batik_utils.models.backbones.BACKBONES; the backbone owns its preprocessing
     hidden: Times = 128  # units of the head's hidden layer (ReLU); 0 for none
-    optional: bool = False  # whether the study goes on, saying so, where the weights cannot be had
-    variant_of: str | None = None  # the model that this one is, but for the seed study's mistake
-    mistake: str = ""  # that mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"
-    stand_in: str | None = None  # the model to look at where this one's weights cannot be had
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        return (self.backbone,)
 
 
 class Part(Strict):
@@ -133,26 +176,15 @@ class Part(Strict):
         return self
 
 
-class RecipeModel(Strict):
+class RecipeModel(AnyModel):
     """Candidate recipes for features that are frozen, and linear heads: each fit chooses by its own inner folds."""
 
     kind: Literal["recipe"]
-    title: str
     parts: dict[str, Part]
     candidates: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]  # each the parts that it puts side by side
     heads: Annotated[dict[Literal["ridge", "logistic", "svm"], Strengths], Field(min_length=1)]
     """Strengths to try of each head: scikit-learn's alpha for ridge, C for the others."""
     inner_folds: Annotated[int, Field(ge=2)] = 5
-    optional: bool = False
-    note: str = ""  # what readers must know of how the candidates were drawn up
-    # What other models have to set; the choices of a recipe are made inside each fit.
-    augmentation: ClassVar[Augmentation] = Augmentation()
-    batch_size: ClassVar[int] = 0
-    epochs: ClassVar[int] = 0
-    learning_rate: ClassVar[float] = 0.0
-    dropout: ClassVar[float] = 0.0
-    search: ClassVar[None] = None
-    tuned: ClassVar[None] = None
 
     @model_validator(mode="after")
     def _names_parts(self) -> RecipeModel:
@@ -163,8 +195,11 @@ class RecipeModel(Strict):
         return self
 
     @property
+    def backbones(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(part.backbone for part in self.parts.values() if part.backbone))
+
+    @property
     def settings(self) -> int:
-        """How many settings are compared: candidates, times heads with each of their strengths."""
         return len(self.candidates) * sum(map(len, self.heads.values()))
 
 
@@ -208,13 +243,6 @@ class Grouped(Strict):
     scratch: FewRepetitions = FewRepetitions()
     curve: tuple[Count, ...] = (5, 10, 20, 40)  # training images per motif for the learning curve
     corruptions: bool = True  # whether models are asked about tampered test images too
-
-
-class Groups(Strict):
-    """Near-duplicate groups corrected by hand, over what the audit finds."""
-
-    together: tuple[tuple[str, ...], ...] = ()
-    apart: tuple[tuple[str, str], ...] = ()
 
 
 class PictureSource(Strict):
@@ -312,7 +340,6 @@ class Study(Strict):
     published: Published
     grouped: Grouped = Grouped()
     claims: tuple[Claim, ...] = ()
-    groups: Groups = Groups()
     sources: tuple[PictureSource, ...] = ()
     """In the YAML a list, or the name of a file in studies/sources/ that holds one, for studies to share."""
     others: Others | None = None
@@ -327,13 +354,14 @@ class Study(Strict):
         named = [("compare", name) for name in self.compare] + [("claims", claim.model) for claim in self.claims]
         named += [("milliseconds", name) for name in self.milliseconds if not name.startswith("baseline_")]
         for key, model in self.models.items():
-            references = {name: getattr(model, name, None) for name in ("variant_of", "stand_in")}
+            references = {"variant_of": model.variant_of, "stand_in": model.stand_in}
             named += [(f"models.{key}.{where}", name) for where, name in references.items() if name is not None]
-            if bool(references["variant_of"]) != bool(getattr(model, "mistake", "")):
+            if bool(model.variant_of) != bool(model.mistake):
                 raise ValueError(f"models.{key}: variant_of and mistake go together")
-            if (tuned := getattr(model, "tuned", None)) and (both := set(tuned.motifs) & set(self.motifs)):
+            trained = model.trained
+            if trained and trained.tuned and (both := set(trained.tuned.motifs) & set(self.motifs)):
                 raise ValueError(f"models.{key}.tuned.motifs names {min(both)}, a motif of the study itself")
-            if model.search and self.published.split == "keras-validation-split":
+            if trained and trained.search and self.published.split == "keras-validation-split":
                 raise ValueError(
                     f"models.{key}.search chooses on validation images, and published.split keras-validation-split "
                     "has none; use stratified-80-10-10, or no search"
@@ -341,16 +369,20 @@ class Study(Strict):
         for where, name in named:
             if name not in self.models:
                 raise ValueError(f"{where} names the model {name!r}, {nearest(name, self.models)}")
-        kinds = [self.models[name].kind for name in self.compare]
-        if kinds[0] == "scratch" or kinds[1] == "pretrained":
-            found = " and ".join(f"{name} ({kind})" for name, kind in zip(self.compare, kinds, strict=True))
-            raise ValueError(f"compare is a pretrained model, then a scratch one, not {found}; a recipe may be either")
+        first, second = (self.models[name] for name in self.compare)
+        if (first.trained and not first.backbones) or (second.trained and second.backbones):
+            kinds = " and ".join(f"{name} ({self.models[name].kind})" for name in self.compare)
+            raise ValueError(f"compare is a pretrained model, then a scratch one, not {kinds}; a recipe may be either")
         if len(set(self.motifs)) != len(self.motifs):
             raise ValueError("motifs names one motif twice")
         for motif in (claim.motif for claim in self.claims if claim.motif is not None):
             if motif not in self.motifs:
                 raise ValueError(f"claims names the motif {motif!r}, {nearest(motif, self.motifs)}")
         return self
+
+    def image_of(self, model: AnyModel) -> Image:
+        """How the pictures of a model become arrays: its own way, or the study's."""
+        return model.image or self.image
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.cache import digest_json
+from batik_utils.study import Image
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Dataset:
     skipped: tuple[tuple[str, str], ...] = ()  # (path, reason) of each file that is not a usable image
     facts: tuple[dict[str, Any], ...] = ()
     """[n], per file: format, mode, width, height, bytes, orientation, extension_agrees, status."""
+    made: Image | None = None
+    """How images were made of the files; None where they are no study's own."""
+    decode: Callable[[Image], NDArray[np.uint8]] | None = field(default=None, repr=False)
+    """Makes them in another way, on demand and kept; None where there are no others."""
 
     def __post_init__(self) -> None:
         if self.sources is None:
@@ -71,6 +76,10 @@ class Dataset:
     def size(self) -> int:
         """Side of the square images, pixels."""
         return int(self.images.shape[1])
+
+    def pictures(self, image: Image) -> NDArray[np.uint8]:
+        """The images made in this way, uint8 [n, image.size, image.size, 3]."""
+        return self.images if self.decode is None or image == self.made else self.decode(image)
 
     @property
     def fingerprint(self) -> str:
@@ -97,11 +106,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Hyper:
-    """The hyperparameters that a search may vary."""
+    """The hyperparameters that a search may vary; all zero for a model that does not learn in epochs."""
 
-    epochs: int
-    learning_rate: float
-    dropout: float
+    epochs: int = 0
+    learning_rate: float = 0.0
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)

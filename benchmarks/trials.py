@@ -172,7 +172,7 @@ def _print_gain(name: str, scores: NDArray[np.float64], base: NDArray[np.float64
 
 def alike(study: Study, side: int = 160, quality: int = 50) -> None:
     """Print the recipes' nested accuracy on the pictures as they are and on pictures that are all made alike."""
-    dataset, recipes = load_dataset(study), {m for m, model in study.models.items() if model.kind == "recipe"}
+    dataset, recipes = load_dataset(study), {m for m, model in study.models.items() if not model.trained}
     made = made_alike(dataset, side, quality)
     _print_nested(recipes, {"as they are": (study, dataset), f"{side} px, JPEG {quality}": (study, made)})
 
@@ -185,7 +185,7 @@ def views(study: Study, motifs: list[str] | None) -> None:
         versions[fit] = elsewhere(one, motifs) if motifs else (one, load_dataset(one))
     other, dataset = versions["stretch"]
     versions["fill"] = other, filled(dataset, find_photographs(None, study.motifs)[0])
-    _print_nested({m for m, model in study.models.items() if model.kind == "recipe"}, versions)
+    _print_nested({m for m, model in study.models.items() if not model.trained}, versions)
 
 
 def _print_nested(models: Collection[str], versions: Mapping[str, tuple[Study, Dataset]]) -> None:
@@ -275,12 +275,12 @@ def speed(study: Study, pictures: int = 24) -> None:
                 replace(data, images=data.images[[i]], facts=(data.facts[i],), paths=(data.paths[i],)) for i in rows
             ]
         elif spec:  # a linear head costs next to nothing
-            ask, given = partial(compute_features, spec, sha256=""), [data.images[i] for i in rows]
+            ask, given = partial(compute_features, spec, sha256=""), [data.pictures(spec.image)[i] for i in rows]
         else:
-            kind, size = KINDS[task.model.kind], data.size
+            kind, size = KINDS[task.model.kind], task.image.size
             network = build_scratch(task.model.architecture, size, len(data.motifs), 0.0)
             whole = kind.assemble(task.model, network.get_weights(), size, data.motifs, 0.0)
-            ask, given = whole.predict_on_batch, [data.images[[i]].astype(np.float32) for i in rows]
+            ask, given = whole.predict_on_batch, [data.pictures(task.image)[[i]].astype(np.float32) for i in rows]
         ask(given[0])
         times = []
         for picture in given:

@@ -16,7 +16,9 @@ from batik_utils.models import weights
 from batik_utils.models.backbones import BACKBONES, backbone
 from batik_utils.models.efficientnet_lite import lite_features, load_lite
 from batik_utils.models.folding import fold_batch_norm
+from batik_utils.models.kinds import KINDS
 from batik_utils.models.weights import WEIGHTS, Weights, weights_file
+from batik_utils.study import PretrainedModel
 
 needs_index = pytest.mark.skipif(os.environ.get("BATIK_OFFLINE") == "1", reason="BATIK_OFFLINE=1")
 DISTINCT = sorted(set(BACKBONES) - {"mobilenet_v2_unit_range"})
@@ -163,3 +165,31 @@ def test_no_weights_means_no_backbone(tmp_path, monkeypatch):
         assert WEIGHTS[entry.weights].filename in reason and str(tmp_path) not in reason
     with pytest.raises(BatikError, match="did you mean 'efficientnet_lite2'"):
         backbone("efficientnet-lite2")
+
+
+MOTIFS = ("kawung", "parang", "céplok ☁")
+MODEL = PretrainedModel(kind="pretrained", title="MobileNetV2", backbone="mobilenet_v2", epochs=1)
+
+
+@needs_index
+@pytest.mark.parametrize("hidden", [0, 128])
+def test_a_pretrained_model_is_its_backbone_and_its_head(hidden):
+    rng = np.random.default_rng(3)
+    head = {"kernel": rng.normal(0, 0.1, (hidden or 1280, 3)), "bias": rng.normal(0, 0.1, 3)}
+    if hidden:
+        head |= {"hidden_kernel": rng.normal(0, 0.1, (1280, hidden)), "hidden_bias": rng.normal(0, 0.1, hidden)}
+    model = KINDS["pretrained"].assemble(MODEL, head, 96, MOTIFS, 0.5)
+    assert model.count_params() == (2_422_339 if hidden else 2_261_827)
+    x = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype(np.float32)
+    features = BACKBONES["mobilenet_v2"].build(96).predict_on_batch(x)
+    if hidden:
+        features = np.maximum(features @ head["hidden_kernel"] + head["hidden_bias"], 0)
+    logits = features @ head["kernel"] + head["bias"]
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict_on_batch(x), expected, atol=1e-4)
+
+
+@needs_index
+def test_a_head_that_does_not_fit_is_refused():
+    with pytest.raises(BatikError, match="This head does not fit MobileNetV2"):
+        KINDS["pretrained"].assemble(MODEL, {"kernel": np.zeros((1280, 4)), "bias": np.zeros(4)}, 96, MOTIFS, 0.0)

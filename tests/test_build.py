@@ -165,6 +165,7 @@ ALL = "open 01 02 with without"
         ("what shows figures and tables", edit("batik_utils/report/display.py", "x = 2"), ALL),
         ("what all figures share", edit("batik_utils/figures/style.py", "INK = 2"), "01 02 with without"),
         ("a template", edit("batik_utils/report/templates/report.css", "p {}"), "with without"),
+        ("a template that a notebook shows", edit("batik_utils/report/templates/reforms.md", "x"), ALL),
         ("the command line's code", edit("batik_utils/cli.py", "x = 2"), ""),
         ("lock", edit("requirements.txt", "numpy==3"), "model " + ALL),
         ("a picture", edit("data/batik-bali/1.jpg", "A picture"), ALL),

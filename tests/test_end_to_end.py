@@ -74,7 +74,7 @@ def report(workshop):
     """The first report on a new machine: there are no weights until the build fetches them."""
     there = weights.weights_file("mobilenet_v2").read_bytes()
 
-    def fetched(wanted, progress):
+    def fetched(wanted):
         if wanted != weights.WEIGHTS["mobilenet_v2"]:
             raise BatikError("there is no network")
         return there

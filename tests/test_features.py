@@ -9,13 +9,13 @@ from batik_utils.experiment import keys
 from batik_utils.experiment.store import FeatureStore
 from batik_utils.models.corruptions import tamper
 from batik_utils.models.features import FeatureSpec, compute_features
-from batik_utils.study import Augmentation
+from batik_utils.study import Augmentation, Image
 
 
 def _spec(**changes) -> FeatureSpec:
     parts = dict(
         backbone=tiny.TinyBackbone(),
-        size=tiny.SIZE,
+        image=Image(size=tiny.SIZE),
         augmentation=Augmentation(rotation=40.0, shift=0.2),
         views=5,
         corruptions=("greyscale", "border"),
@@ -48,7 +48,7 @@ def test_flips_alone_make_two_views_however_many_are_asked_for():
 
 
 def test_the_folder_is_named_by_everything_that_the_features_depend_on(monkeypatch):
-    other = ({}, {"views": 6}, {"size": 64}, {"corruptions": ()}, {"augmentation": Augmentation()})
+    other = ({}, {"views": 6}, {"image": Image(size=64)}, {"corruptions": ()}, {"augmentation": Augmentation()})
     names = {keys.feature_key(_spec(**changes)) for changes in other}
     monkeypatch.setattr(tiny.TinyBackbone, "weights_sha256", lambda self: "other")
     names.add(keys.feature_key(_spec()))
@@ -61,7 +61,7 @@ def test_a_file_is_named_by_the_image_itself():
     data = tiny.dataset()
     images = np.array(data.images)
     images[3, 0, 0, 0] += 1
-    before, after = keys.image_keys(data), keys.image_keys(replace(data, images=images))
+    before, after = (keys.image_keys(d, Image()) for d in (data, replace(data, images=images)))
     assert [i for i in range(24) if before[i] != after[i]] == [3]
 
 

@@ -16,8 +16,7 @@ from batik_utils.deploy import convert
 from batik_utils.deploy.convert import agreement, ask_keras, ask_litert, demand_parity, faithful, to_litert, write_keras
 from batik_utils.deploy.graph import with_three_outputs
 from batik_utils.errors import BatikError
-from batik_utils.models.scratch import build_scratch
-from batik_utils.models.train_small import ask_all_views
+from batik_utils.models.scratch import ask_all_views, build_scratch
 
 
 def softened(network, images):

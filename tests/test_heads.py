@@ -10,7 +10,7 @@ from scipy.special import softmax
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.heads import Head, train_heads
 from batik_utils.models.work import Task
-from batik_utils.study import Augmentation, PretrainedModel
+from batik_utils.study import Augmentation, Image, PretrainedModel
 from batik_utils.values import Fit, Hyper, Split
 
 CLASSES, VIEWS, BATCH, D = 3, 4, 8, 16
@@ -35,7 +35,7 @@ def _task(hidden: int = 5, fits=range(4), hyper=HYPER, **more) -> Task:
         splits=tuple(splits[i] for i in fits),
         labels=tuple(LABELS.tolist()),
         classes=CLASSES,
-        features=FeatureSpec(tiny.TinyBackbone(), 32, Augmentation(), VIEWS, more.get("corruptions", ())),
+        features=FeatureSpec(tiny.TinyBackbone(), Image(size=32), Augmentation(), VIEWS, more.get("corruptions", ())),
         **more,
     )
 

@@ -111,12 +111,14 @@ def test_pictures_are_the_published_ones_where_half_of_those_used_are(data, monk
 def test_pictures_are_decoded_once_for_each_size_file_and_byte(data, cache, monkeypatch):
     first = load_dataset(study(BALI, CELUP), data)
     assert len(left_in(cache)) == 2
-    assert load_dataset(study(BALI, CELUP, size=40), data).size == 40
+    other = load_dataset(study(BALI, CELUP, size=40), data)
+    assert other.size == 40 and first.pictures(study(BALI, CELUP).image) is first.images
     photograph(data / BALI / "3.jpg", 999)
     load_dataset(study(BALI, CELUP), data)
     assert len(left_in(cache)) == 6
     (data / BALI / "3.jpg").unlink()
-    monkeypatch.setattr(rooms, "read_image", lambda *a: pytest.fail("decoded again"))
+    monkeypatch.setattr(rooms, "read_image", lambda *a, **k: pytest.fail("decoded again"))
+    assert np.array_equal(first.pictures(study(BALI, CELUP, size=40).image), other.images)
     again = load_dataset(study(BALI, CELUP), data)
     assert np.array_equal(first.images, again.images)
     assert again.fingerprint == first.fingerprint and again.facts == first.facts

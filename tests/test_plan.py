@@ -14,6 +14,7 @@ from batik_utils.experiment import Store, keys, make_plan
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.stats.search import chosen_setting, ranking
+from batik_utils.study import Image
 from batik_utils.values import Fit, FitResult, Hyper, Results
 
 SEARCH = {"epochs": [1, 3], "learning_rate": [0.001, 0.01], "dropout": [0.0, 0.5], "seeds": 2}
@@ -220,7 +221,7 @@ def test_other_data_makes_everything_stale(tmp_path):
 def test_a_key_covers_every_module_that_its_numbers_are_made_of_and_no_words():
     found = {name: {*keys.code(*kind.code)} for name, kind in KINDS.items()}
     assert {"backend.py", "models/work.py"} <= set.intersection(*found.values())
-    assert {"models/train_small.py", "models/scratch.py", "models/augment.py"} <= found["scratch"]
+    assert {"models/train.py", "models/scratch.py", "models/augment.py"} <= found["scratch"]
     assert "models/features.py" not in found["pretrained"]  # which are a code of their own
     assert {"models/backbones.py", "models/augment.py", "models/texture.py"} <= {*keys.code(keys.FEATURES)}
     told = {name for names in found.values() for name in names}
@@ -274,3 +275,26 @@ def test_statistics_load_neither_the_engine_nor_opencv():
         "import sys, batik_utils.stats.search as s; print({'cv2', 'keras', 'batik_utils.experiment'} & {*sys.modules})"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_a_model_may_have_pictures_of_its_own_and_the_dataset_makes_them_when_asked():
+    made: list[int] = []
+
+    def decode(image: Image) -> np.ndarray:
+        made.append(image.size)
+        return np.zeros((24, image.size, image.size, 3), np.uint8)
+
+    own = {"size": 48, "fit": "crop"}
+    study = tiny.study(models=tiny.models(image=own))
+    data = replace(tiny.dataset(), made=study.image, decode=decode)
+    plan = make_plan(study, data, backbones={"tiny": tiny.TinyBackbone()})
+    assert {t.image for t in plan.tasks if t.fits[0].model == "scratch"} == {study.image}
+    mine = [t for t in plan.tasks if t.fits[0].model == "tiny"]
+    assert {t.image for t in mine} == {t.features.image for t in mine} == {Image(size=48, fit="crop")} and not made
+    assert all(t.parts["parameters"]["image"] == Image(size=48, fit="crop").model_dump() for t in mine)
+    assert KINDS["scratch"].inputs(plan.tasks[0], data, None) is data.images and not made
+    other = {t.slug: t.key for t in make_plan(tiny.study(), data, backbones={"tiny": tiny.TinyBackbone()}).tasks}
+    assert {t.slug for t in plan.tasks if other[t.slug] != t.key} == {
+        t.slug for t in plan.tasks if t.fits[0].model in {"tiny", "baseline_features"}
+    }
+    assert data.pictures(mine[0].image).shape == (24, 48, 48, 3) and made == [48]

@@ -12,10 +12,10 @@ import pytest
 
 from batik_utils.cache import digest
 from batik_utils.errors import BatikError
-from batik_utils.models import train_scratch as room
+from batik_utils.models import train as room
 from batik_utils.models.corruptions import tamper
 from batik_utils.models.scratch import ARCHITECTURES, build_scratch, initial_weights, side_seen
-from batik_utils.models.train_scratch import train_scratch
+from batik_utils.models.train import train_scratch
 from batik_utils.models.work import Task, training_seed
 from batik_utils.study import Augmentation, ScratchModel
 from batik_utils.values import Fit, Hyper, Split
@@ -105,7 +105,7 @@ def digests(seed: int) -> str:
 
 
 def test_a_fit_repeats_bit_by_bit_whatever_ran_before_it_and_in_a_fresh_process():
-    room._trainer.cache_clear()
+    room._network.cache_clear()
     first = digests(seed=0)
     fit(seed=1, hyper=Hyper(epochs=1, learning_rate=1e-2, dropout=0.5))
     assert first != digests(seed=1)

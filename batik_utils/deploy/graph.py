@@ -11,7 +11,7 @@ import batik_utils.backend  # noqa: F401  (before keras)
 import keras
 from keras import layers, ops
 
-from batik_utils.models.train_small import ask_all_views
+from batik_utils.models.scratch import ask_all_views
 from batik_utils.stats.scores import SMALLEST
 
 

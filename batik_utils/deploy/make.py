@@ -65,7 +65,7 @@ def recommended(study: Study, results: Results) -> str:
         m
         for m, size in sizes.items()
         if KINDS[study.models[m].kind].can_be_saved(study.models[m])
-        and not getattr(study.models[m], "variant_of", None)
+        and not study.models[m].variant_of
         and size <= MOST_PARAMETERS
     ]
     if not able:
@@ -87,7 +87,7 @@ def train_recommended(plan: Plan, results: Results) -> Recommended:
     kind, weights = KINDS[model.kind], final_weights(plan, name)
     # Keras counts the layers that it has named so far, and their names are in the file.
     keras.utils.clear_session()
-    network = kind.assemble(model, weights, data.size, data.motifs, 0.0)
+    network = kind.assemble(model, weights, plan.study.image_of(model).size, data.motifs, 0.0)
     temperature = fit_temperature(*pooled(fits)) if fits else 1.0
     return Recommended(name, temperature, network, kind.variant(model, weights))
 
@@ -99,13 +99,15 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
     other motifs are asked about, too. Raises BatikError where no model of the study can be used, or the converted one
     does not say what Keras says.
     """
-    study, dataset, image = plan.study, plan.dataset, plan.study.image
+    study, dataset = plan.study, plan.dataset
     name, temperature, network, variant = train_recommended(plan, results)
+    spec = study.models[name]
+    image, pictures = study.image_of(spec), dataset.pictures(study.image_of(spec))
     from batik_utils.deploy.graph import with_three_outputs
 
-    compared = spread(dataset.images)
+    compared = spread(pictures)
     model, precision, agreed = faithful(with_three_outputs(network, temperature), compared)
-    said, spec = ask_litert(model, dataset.images), study.models[name]
+    said = ask_litert(model, pictures)
     training, starts = said["features"].astype(np.float16), KINDS[spec.kind].describe(spec).starts
     gate, auroc, unseen = None, None, None
     if starts != "random":  # else its features were trained on these pictures, and none can be left out
@@ -125,6 +127,7 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
         motifs=list(dataset.motifs),
         image=image,
         temperature=round(temperature, 6),
+        evidence="exact" if "evidence" in said else "occlusion",
         accuracy=_accuracy(shared_folds(results, *study.compare), name, "grouped"),
         sources_accuracy=_accuracy(results, name, "sources"),
         gate=gate,

@@ -25,7 +25,7 @@ import batik_utils.backend
 from batik_utils.cache import digest, digest_json
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.kinds import KINDS
-from batik_utils.study import ROOT
+from batik_utils.study import ROOT, Image
 from batik_utils.values import Dataset
 
 PACKAGE = Path(batik_utils.backend.__file__).parent
@@ -117,17 +117,17 @@ def feature_key(spec: FeatureSpec) -> str:
     """Names the folder of a backbone's features; each file in it is named by its image's own content."""
     parts = [
         code(FEATURES),
-        [spec.backbone.name, spec.backbone.weights_sha256(), spec.size, spec.views, list(spec.corruptions)],
+        [spec.backbone.name, spec.backbone.weights_sha256(), spec.image.size, spec.views, list(spec.corruptions)],
         [spec.augmentation.model_dump(), os.environ["KERAS_BACKEND"], lock()],
     ]
-    return f"{spec.backbone.name}-{spec.size}-{digest_json(parts)[:16]}"
+    return f"{spec.backbone.name}-{spec.image.size}-{digest_json(parts)[:16]}"
 
 
-def image_keys(dataset: Dataset) -> list[str]:
-    """[n] sha256 over each image's file hash (which seeds its views) and its decoded pixels."""
+def image_keys(dataset: Dataset, image: Image) -> list[str]:
+    """[n] sha256 over each image's file hash (which seeds its views) and its pixels, made in this way."""
     return [
-        hashlib.sha256(sha.encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
-        for sha, image in zip(dataset.sha256, dataset.images, strict=True)
+        hashlib.sha256(sha.encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+        for sha, pixels in zip(dataset.sha256, dataset.pictures(image), strict=True)
     ]
 
 

@@ -25,7 +25,7 @@ from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, Hyper, Results
 
-WORDS = {"title", "note", "optional", "variant_of", "mistake", "stand_in"}
+WORDS = {"title", "note", "optional", "variant_of", "mistake", "stand_in", "image"}
 OWN_SETTING = {"search", "tuned", "epochs", "learning_rate", "dropout"}
 """Fields of a model that change no number by themselves: these are replaced by the fit's own setting."""
 
@@ -74,7 +74,7 @@ def make_plan(
     left_out = {name: reason for name, reason in reasons.items() if reason}
     models: dict[str, Any] = {name: model for name, model in study.models.items() if name not in left_out}
     # A baseline on frozen features is given those of the verdict's pretrained model; a recipe has linear heads itself.
-    given = study.compare[0] not in left_out and study.models[study.compare[0]].kind != "recipe"
+    given = study.compare[0] not in left_out and bool(study.models[study.compare[0]].trained)
     models |= {name: b for name, b in BASELINES.items() if given or b.inputs != "features"}
 
     @cache
@@ -86,12 +86,13 @@ def make_plan(
     for name, model in models.items():
         kind = KINDS[model.kind]
         make = partial(_tasks, study, dataset, name, model, kind.features(model, study, backbones))
-        own = Hyper(model.epochs, model.learning_rate, model.dropout)
+        trained = model.trained
+        own = Hyper(trained.epochs, trained.learning_rate, trained.dropout) if trained else Hyper()
         chosen: Hyper | None = own
         for protocol in PROTOCOLS if kind.protocols is None else kind.protocols:
             for part in rounds(protocol, kind.repetition(study)):
                 if part.setting == "tried":
-                    if search := model.search:  # the epoch counts are checkpoints of the longest
+                    if trained and (search := trained.search):  # the epoch counts are checkpoints of the longest
                         settings = product([max(search.epochs)], search.learning_rate, search.dropout)
                         epochs = tuple(sorted(search.epochs))
                         tried = [t for s in settings for t in make(part, Hyper(*s), search.seeds, epochs)]
@@ -123,7 +124,7 @@ def _tasks(
     checkpoints: tuple[int, ...] = (),
 ) -> Iterator[Task[Any]]:
     """The fits of one setting of a model on the splits of a round, cut into tasks."""
-    kind = KINDS[model.kind]
+    kind, image = KINDS[model.kind], spec.image if spec else study.image_of(model)
     labels = tuple((dataset.labels if part.labels is None else part.labels).tolist())
     kept_whole = tuple((dataset.groups if part.groups is None else part.groups).tolist())
     pairs = [
@@ -138,7 +139,7 @@ def _tasks(
     }
     shared = {
         "study": study.name,
-        "image": study.image.model_dump(),
+        "image": image.model_dump(),
         "model": model.model_dump(exclude=WORDS | OWN_SETTING),
         **vars(hyper),
         "labels": digest_json(labels)[:16],
@@ -167,9 +168,10 @@ def _tasks(
             labels=labels,
             groups=kept_whole,
             classes=len(dataset.motifs),
+            image=image,
             features=spec,
             slug=slug,
             parts=keys.task_parts(dataset, parameters, *kind.code, *([keys.FEATURES] if spec else [])),
-            cost=sum(kind.cost(model, hyper.epochs, len(s.train), dataset.size) for s in splits),
+            cost=sum(kind.cost(model, hyper.epochs, len(s.train), image.size) for s in splits),
             **asked,
         )

@@ -113,7 +113,7 @@ def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:
     if spec is None:
         raise BatikError(f"{model} has no frozen features in {plan.study.name}.")
     store = FeatureStore(spec)
-    found = [store.read(key) for key in keys.image_keys(plan.dataset)]
+    found = [store.read(key) for key in keys.image_keys(plan.dataset, spec.image)]
     if any(features is None for features in found):
         raise BatikError(f"The features of {model} are not all there; run `batik run {plan.study.name}` first.")
     return np.stack([features[0] for features in found if features is not None])
@@ -157,7 +157,7 @@ def _features(tasks: Sequence[Task], dataset: Dataset, run: Runner, bar: Progres
     for task in tasks:
         if task.features:
             needed[task.features].update(task.rows)
-    images = keys.image_keys(dataset) if needed else []
+    images = {image: keys.image_keys(dataset, image) for image in {spec.image for spec in needed}}
     found: Given = {}
     broken: Given = {}
     # By the image's own key: the same picture twice is computed once.
@@ -166,14 +166,15 @@ def _features(tasks: Sequence[Task], dataset: Dataset, run: Runner, bar: Progres
     for spec, rows in needed.items():
         found[spec] = np.zeros((len(dataset), *spec.shape), np.float32)
         for row in sorted(rows):
-            if (kept := stores[spec].read(images[row])) is None:
-                wanted[spec, images[row]].append(row)
+            if (kept := stores[spec].read(images[spec.image][row])) is None:
+                wanted[spec, images[spec.image][row]].append(row)
             else:
                 found[spec][row] = kept
     places = list(wanted.items())
     firsts = [(spec, same[0]) for (spec, _), same in places]
     bar.stage("features", len(places), "images", sum(spec.cost for spec, _ in firsts))
-    jobs = [(compute_features, spec, np.array(dataset.images[row]), dataset.sha256[row]) for spec, row in firsts]
+    pictures = {image: dataset.pictures(image) for image in images}
+    jobs = [(compute_features, spec, np.array(pictures[spec.image][row]), dataset.sha256[row]) for spec, row in firsts]
     for index, features in run(jobs):
         (spec, image), same = places[index]
         if not isinstance(features, Failed) and np.isfinite(features).all():

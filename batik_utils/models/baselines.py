@@ -12,21 +12,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from batik_utils.models.work import Fitted, Task
-from batik_utils.study import Strict
+from batik_utils.study import AnyModel
 from batik_utils.values import Dataset, Split
 
 
-class BaselineModel(Strict):
+class BaselineModel(AnyModel):
     """A logistic regression, which every study is given beside its models; it has no hyperparameters to vary."""
 
     kind: Literal["baseline"] = "baseline"
-    title: str  # the name that readers see
     inputs: Literal["metadata", "colour", "features"]
     """What it is given: facts about the file; a histogram of its colours; a frozen backbone's features."""
-    epochs: int = 0
-    learning_rate: float = 0.0
-    dropout: float = 0.0
-    search: None = None
 
 
 BASELINES = {
@@ -58,23 +53,19 @@ def baseline_inputs(name: str, dataset: Dataset, features: NDArray[np.floating] 
 def fit_baselines(task: Task[BaselineModel], paths: Sequence[str], inputs: NDArray[np.float64]) -> list[Fitted]:
     """Fit a task's splits on inputs [n, k]; paths is [n]."""
     labels, size = np.asarray(task.labels), (inputs.shape[1] + 1) * task.classes
-    if task.features is not None:
-        size += task.features.backbone.parameters
-    done: list[Fitted] = []
-    for place, (fit, split) in enumerate(zip(task.fits, task.splits, strict=True)):
-        said = fit_baseline(inputs, labels, task.classes, split, fit.seed)
-        done.append((task.result(place, paths, {"test": said}, size), {}))
-    return done
+    size += task.features.backbone.parameters if task.features else 0
+    said = [fit_baseline(inputs, labels, task.classes, split) for split in task.splits]
+    return [(task.result(place, paths, {"test": answer}, size), {}) for place, answer in enumerate(said)]
 
 
 def fit_baseline(
-    inputs: NDArray[np.float64], labels: NDArray[np.int64], classes: int, split: Split, seed: int
+    inputs: NDArray[np.float64], labels: NDArray[np.int64], classes: int, split: Split
 ) -> NDArray[np.float64]:
     """Probabilities [n_test, classes] of the split's test rows, from its training and validation rows.
 
-    A standardised multinomial logistic regression (Cox 1958; scikit-learn's lbfgs) for every baseline, its
-    regularisation fixed beforehand, so that validation rows are rows to learn from. The seed is taken for the
-    sake of one call for all models; the optimum is unique. A class without training rows gets probability 0.
+    A standardised multinomial logistic regression (Cox 1958; scikit-learn's lbfgs, which draws nothing) for every
+    baseline, its regularisation fixed beforehand, so that validation rows are rows to learn from. A class without
+    training rows gets probability 0.
     """
     rows = np.array([*split.train, *split.val], dtype=np.int64)
     known = np.unique(labels[rows])
@@ -82,7 +73,7 @@ def fit_baseline(
     if len(known) == 1:
         out[:, known] = 1.0
         return out
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=2000, random_state=seed))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=2000))
     model.fit(inputs[rows], labels[rows])
     out[:, known] = model.predict_proba(inputs[list(split.test)])
     return out

@@ -96,23 +96,16 @@ class Extractor:
         image = keras.Input((size, size, 3), dtype="float32", name="image")
         maps: dict[tuple[str, str], Any] = {}
         for network in self.backbones:
-            wanted = list(
-                dict.fromkeys(layer for _, part, its in self.parts if its == network for layer in part.layers)
-            )
+            layers = [layer for _, part, its in self.parts if its == network for layer in part.layers]
+            wanted = list(dict.fromkeys(layers))
             whole = network.build(size, fold=False)
             tapped = keras.Model(whole.input, [_layer(whole, layer).output for layer in wanted], name=network.name)
             tapped.trainable = False
             out = (fold_batch_norm(tapped) if fold else tapped)(image)
             out = out if isinstance(out, list) else [out]
             maps |= {(network.name, layer): value for layer, value in zip(wanted, out, strict=True)}
-        pooled = [
-            (its.name, layer, how)
-            for _, part, its in self.parts
-            if its
-            for layer in part.layers
-            for how in part.pooling
-        ]
-        blocks = [pool(maps[name, layer], how) for name, layer, how in pooled]
+        named = [(its.name, part) for _, part, its in self.parts if its]
+        blocks = [pool(maps[name, layer], how) for name, part in named for layer in part.layers for how in part.pooling]
         joined = keras.layers.Concatenate(name="features")(blocks) if len(blocks) > 1 else blocks[0]
         return keras.Model(image, joined, name="recipe")
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from batik_utils.models.backbones import Backbone
 from batik_utils.models.extract import Extractor
-from batik_utils.study import Augmentation
+from batik_utils.study import Augmentation, Image
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class FeatureSpec:
     """What is computed of each image, in this order along axis 0: view 0 (untouched), views 1 … views, corruptions."""
 
     backbone: Backbone | Extractor
-    size: int  # side of the images, pixels
+    image: Image  # how pictures become arrays
     augmentation: Augmentation
     views: int
     corruptions: tuple[str, ...]
@@ -30,7 +30,7 @@ class FeatureSpec:
     @property
     def cost(self) -> float:
         """Seconds of one core for one image, roughly: a network's work goes by its weights and its pixels."""
-        return self.shape[0] * (0.01 + 4e-9 * self.backbone.parameters * (self.size / 224) ** 2)
+        return self.shape[0] * (0.01 + 4e-9 * self.backbone.parameters * (self.image.size / 224) ** 2)
 
 
 def compute_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str) -> NDArray[np.float32]:
@@ -42,12 +42,14 @@ def compute_features(spec: FeatureSpec, image: NDArray[np.uint8], sha256: str) -
     from batik_utils.models.corruptions import tamper
 
     every = range(1 + spec.views)
-    drawn = draw_transforms(spec.augmentation, [sha256] * len(every), list(every), spec.size)
+    drawn = draw_transforms(spec.augmentation, [sha256] * len(every), list(every), spec.image.size)
     # Flips alone make two different views, however many are asked for.
     distinct, where = np.unique(drawn, axis=0, return_inverse=True)
     batch = warp(np.repeat(image[None], len(distinct), axis=0), distinct)
     corruptions = [tamper(image[None], corruption, [sha256]).astype(np.float32) for corruption in spec.corruptions]
-    features = np.asarray(_built(spec.backbone, spec.size).predict_on_batch(np.concatenate([batch, *corruptions])))
+    features = np.asarray(
+        _built(spec.backbone, spec.image.size).predict_on_batch(np.concatenate([batch, *corruptions]))
+    )
     views, corrupted = features[: len(distinct)], features[len(distinct) :]
     return np.concatenate([views[where.reshape(-1)], corrupted]).astype(np.float32)
 

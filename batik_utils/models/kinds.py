@@ -14,6 +14,7 @@ from typing import Any, Generic
 import numpy as np
 from numpy.typing import NDArray
 
+from batik_utils.cache import digest_json
 from batik_utils.errors import BatikError
 from batik_utils.models.backbones import BACKBONES, Backbone, backbone
 from batik_utils.models.baselines import BaselineModel, baseline_inputs, fit_baselines
@@ -21,19 +22,10 @@ from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.extract import Extractor
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.work import Fitted, M, Pair, Task, Weights
-from batik_utils.study import Augmentation, PretrainedModel, RecipeModel, Repetition, ScratchModel, Study
+from batik_utils.study import AnyModel, Augmentation, PretrainedModel, RecipeModel, Repetition, ScratchModel, Study
 from batik_utils.values import Dataset
 
 HEADS = 10  # trained in one job, which reads their features once
-
-
-def _named(name: str) -> str:
-    """A backbone as readers know it."""
-    return BACKBONES[name].title if name in BACKBONES else name
-
-
-def _corruptions(study: Study) -> tuple[str, ...]:
-    return CORRUPTIONS if study.grouped.corruptions else ()
 
 
 @dataclass(frozen=True)
@@ -49,12 +41,11 @@ class Kind(ABC, Generic[M]):
 
     code: tuple[str, ...]
     """The source files of batik_utils with which its fits begin; what they import from models/ counts with them."""
-    description: Description  # of all its models; {fields} stand for theirs
     protocols: Collection[str] | None = None  # those that it takes part in; None for all
 
     @abstractmethod
-    def repetition(self, study: Study) -> Repetition:
-        """How often it is fitted."""
+    def describe(self, model: M) -> Description:
+        """What readers are told of it."""
 
     @abstractmethod
     def inputs(self, task: Task[M], dataset: Dataset, features: NDArray[np.float32] | None) -> NDArray[Any]:
@@ -68,9 +59,16 @@ class Kind(ABC, Generic[M]):
     def cost(self, model: M, epochs: int, rows: int, size: int) -> float:
         """Seconds of one core for a fit on so many training images of a side, roughly: tasks are weighed by it."""
 
+    def repetition(self, study: Study) -> Repetition:
+        """How often it is fitted: as pretrained models, but once where no seed has a say."""
+        return study.grouped.pretrained.model_copy(update={"seeds": 1})
+
     def unavailable(self, model: M, backbones: Mapping[str, Backbone]) -> str | None:
         """Why it cannot be fitted here, or None; raises BatikError where the study cannot do without it."""
-        return None
+        reason = next(filter(None, (backbone(name, backbones).unavailable() for name in model.backbones)), None)
+        if reason and not model.optional:
+            raise BatikError(f"The study needs {model.title}, but {reason}.")
+        return reason
 
     def features(self, model: M, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec | None:
         """The frozen features that it is given; None where it needs none."""
@@ -80,14 +78,10 @@ class Kind(ABC, Generic[M]):
         """The fits cut into those that are done in one job."""
         return [[pair] for pair in pairs]
 
-    def describe(self, model: M) -> Description:
-        """What readers are told of it."""
-        said = vars(self.description).items()
-        return Description(**{name: text.format(**dict(model)) for name, text in said})  # type: ignore[call-overload]
-
     def weights_sha256(self, model: M) -> str | None:
         """sha256 of the weights that it starts from; None where there are none. Raises BatikError if not to be had."""
-        return None
+        found = [backbone(name).weights_sha256() for name in model.backbones]
+        return digest_json(found) if len(found) > 1 else next(iter(found), None)
 
     def can_be_saved(self, model: M) -> bool:
         """Whether assemble makes a network of it."""
@@ -109,8 +103,10 @@ class Kind(ABC, Generic[M]):
 class Scratch(Kind[ScratchModel]):
     """A network trained from random weights, on images."""
 
-    code = ("models/train_scratch.py", "models/train_small.py")
-    description = Description("random", "a convolutional network trained from random weights")
+    code = ("models/train.py",)
+
+    def describe(self, model: ScratchModel) -> Description:
+        return Description("random", "a convolutional network trained from random weights")
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.scratch
@@ -120,26 +116,20 @@ class Scratch(Kind[ScratchModel]):
         return 3.5e-7 * epochs * rows * side**2
 
     def inputs(self, task: Task[ScratchModel], dataset: Dataset, features: Any) -> NDArray[np.uint8]:
-        return dataset.images
+        return dataset.pictures(task.image)
 
     def fit(self, task: Task[ScratchModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        if task.model.regularised:
-            from batik_utils.models.train_small import train_small as train
-        else:
-            from batik_utils.models.train_scratch import train_scratch as train
-        return train(task, paths, sha256s, inputs)
+        from batik_utils.models.train import train_scratch
+
+        return train_scratch(task, paths, sha256s, inputs)
 
     def assemble(self, model: ScratchModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
-        from batik_utils.models.scratch import build_scratch
+        from batik_utils.models.scratch import ask_all_views, build_scratch
 
         side = model.regularised.side if model.regularised else size
         network = build_scratch(model.architecture, side, len(motifs), dropout)
         network.set_weights(weights)
-        if not model.regularised:
-            return network
-        from batik_utils.models.train_small import ask_all_views
-
-        return ask_all_views(network, size)
+        return ask_all_views(network, size) if model.regularised else network
 
 
 class Pretrained(Kind[PretrainedModel]):
@@ -149,7 +139,7 @@ class Pretrained(Kind[PretrainedModel]):
 
     def describe(self, model: PretrainedModel) -> Description:
         words = "with frozen ImageNet weights, global average pooling and a trained classification head"
-        return Description("ImageNet", f"{_named(model.backbone)} {words}")
+        return Description("ImageNet", f"{_titles(model)} {words}")
 
     def repetition(self, study: Study) -> Repetition:
         return study.grouped.pretrained
@@ -165,29 +155,36 @@ class Pretrained(Kind[PretrainedModel]):
 
         return train_heads(task, paths, inputs)
 
-    def unavailable(self, model: PretrainedModel, backbones: Mapping[str, Backbone]) -> str | None:
-        reason = backbone(model.backbone, backbones).unavailable()
-        if reason and not model.optional:
-            raise BatikError(f"The study needs {model.title}, but {reason}.")
-        return reason
-
     def features(self, model: PretrainedModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec:
         # Enough views that every epoch of the longest fit sees a fresh one; none where nothing is changed.
         views = max(model.epochs, *(model.search.epochs if model.search else (0,)))
         views = views if model.augmentation != Augmentation() else 0
-        found = backbone(model.backbone, backbones)
-        return FeatureSpec(found, study.image.size, model.augmentation, views, _corruptions(study))
+        return _spec(study, model, backbone(model.backbone, backbones), model.augmentation, views)
 
     def together(self, pairs: Sequence[Pair], model: PretrainedModel) -> list[list[Pair]]:
         return [list(pairs[i : i + HEADS]) for i in range(0, len(pairs), HEADS)]
 
-    def weights_sha256(self, model: PretrainedModel) -> str:
-        return backbone(model.backbone).weights_sha256()
-
     def assemble(self, model: PretrainedModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
-        from batik_utils.models.saved import assemble
+        import keras
 
-        return assemble(model.backbone, weights, size, motifs, dropout)
+        known, hidden = backbone(model.backbone), weights.get("hidden_kernel")
+        width = known.features if hidden is None else hidden.shape[-1]
+        shapes = {"kernel": (width, len(motifs)), "bias": (len(motifs),)}
+        if hidden is not None:
+            shapes |= {"hidden_kernel": (known.features, width), "hidden_bias": (width,)}
+        given = {name: tuple(value.shape) for name, value in weights.items()}
+        if given != shapes:
+            raise BatikError(f"This head does not fit {known.title}: it has {given}, not {shapes}.")
+        base = known.build(size, fold=False)  # so that parameters count as published
+        x = base.output
+        if hidden is not None:
+            x = keras.layers.Dense(width, activation="relu", name="hidden")(x)
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+        whole = keras.Model(base.input, keras.layers.Dense(len(motifs), "softmax", name="motif")(x), name=known.name)
+        if hidden is not None:
+            whole.get_layer("hidden").set_weights([hidden, weights["hidden_bias"]])
+        whole.get_layer("motif").set_weights([weights["kernel"], weights["bias"]])
+        return whole
 
 
 class Recipe(Kind[RecipeModel]):
@@ -195,8 +192,14 @@ class Recipe(Kind[RecipeModel]):
 
     code = ("models/recipe.py",)
 
-    def repetition(self, study: Study) -> Repetition:
-        return study.grouped.pretrained.model_copy(update={"seeds": 1})
+    def describe(self, model: RecipeModel) -> Description:
+        frozen = f"frozen ImageNet weights ({_titles(model)})" if model.backbones else "no weights, from texture"
+        fits = f"{model.settings} settings × {model.inner_folds} inner folds = {model.settings * model.inner_folds}"
+        words = (
+            f"a linear head on features computed with {frozen}; each fit chooses among {len(model.candidates)} recipes "
+            f"with their heads and strengths by its own training images ({fits} fits)"
+        )
+        return Description("ImageNet" if model.backbones else "none", words)
 
     def cost(self, model: RecipeModel, epochs: int, rows: int, size: int) -> float:
         return model.settings * model.inner_folds * (5e-3 + 8e-8 * rows**2)
@@ -212,31 +215,8 @@ class Recipe(Kind[RecipeModel]):
 
         return fit_recipe(task, paths, inputs)
 
-    def unavailable(self, model: RecipeModel, backbones: Mapping[str, Backbone]) -> str | None:
-        reasons = [backbone(p.backbone, backbones).unavailable() for p in model.parts.values() if p.backbone]
-        reason = next((r for r in reasons if r), None)
-        if reason and not model.optional:
-            raise BatikError(f"The study needs {model.title}, but {reason}.")
-        return reason
-
     def features(self, model: RecipeModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec:
-        return FeatureSpec(
-            Extractor.of(model.parts, backbones), study.image.size, Augmentation(), 0, _corruptions(study)
-        )
-
-    def describe(self, model: RecipeModel) -> Description:
-        networks = list(dict.fromkeys(_named(part.backbone) for part in model.parts.values() if part.backbone))
-        frozen = f"frozen ImageNet weights ({', '.join(networks)})" if networks else "no weights, from texture"
-        fits = f"{model.settings} settings × {model.inner_folds} inner folds = {model.settings * model.inner_folds}"
-        words = (
-            f"a linear head on features computed with {frozen}; each fit chooses among {len(model.candidates)} recipes "
-            f"with their heads and strengths by its own training images ({fits} fits)"
-        )
-        return Description("ImageNet" if networks else "none", words)
-
-    def weights_sha256(self, model: RecipeModel) -> str | None:
-        extractor = Extractor.of(model.parts, BACKBONES)
-        return extractor.weights_sha256() if extractor.backbones else None
+        return _spec(study, model, Extractor.of(model.parts, backbones), Augmentation(), 0)
 
     def can_be_saved(self, model: RecipeModel) -> bool:
         return all(part.backbone for part in model.parts.values())
@@ -258,11 +238,10 @@ class Baseline(Kind[BaselineModel]):
     """A logistic regression on what says little of a motif, on all splits of a protocol in one go."""
 
     code = ("models/baselines.py",)
-    description = Description("none", "{title}: a logistic regression")
     protocols = ("grouped", "sources", "others")
 
-    def repetition(self, study: Study) -> Repetition:
-        return study.grouped.pretrained.model_copy(update={"seeds": 1})
+    def describe(self, model: BaselineModel) -> Description:
+        return Description("none", f"{model.title}: a logistic regression")
 
     def cost(self, model: BaselineModel, epochs: int, rows: int, size: int) -> float:
         return 5e-4 * rows
@@ -279,6 +258,18 @@ class Baseline(Kind[BaselineModel]):
 
     def together(self, pairs: Sequence[Pair], model: BaselineModel) -> list[list[Pair]]:
         return [list(pairs)]
+
+
+def _titles(model: AnyModel) -> str:
+    """A model's backbones as readers know them."""
+    return ", ".join(BACKBONES[name].title if name in BACKBONES else name for name in model.backbones)
+
+
+def _spec(
+    study: Study, model: AnyModel, backbone: Backbone | Extractor, augmentation: Augmentation, views: int
+) -> FeatureSpec:
+    corruptions = CORRUPTIONS if study.grouped.corruptions else ()
+    return FeatureSpec(backbone, study.image_of(model), augmentation, views, corruptions)
 
 
 KINDS: dict[str, Kind[Any]] = {

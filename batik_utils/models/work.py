@@ -1,8 +1,8 @@
-"""What one process does in one go, as plain values: fits of one model that are trained together."""
+"""What one process does in one go, as plain values: some fits of one model, and what each leaves behind."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.cache import digest_json
+from batik_utils.study import AnyModel, Image
 from batik_utils.values import Failed, Fit, FitResult, Split
 
 if TYPE_CHECKING:
     from batik_utils.models.features import FeatureSpec
 
-M = TypeVar("M")
+M = TypeVar("M", bound=AnyModel)
 Pair = tuple[Fit, Split]
 Said = dict[str, NDArray[np.float64]]  # probabilities [m, classes] per evaluation set or corruption; rows sum to 1
 Weights = dict[str, NDArray[Any]] | list[NDArray[np.float32]]  # a head's by name, a network's in order
@@ -25,7 +26,7 @@ Fitted = tuple[FitResult, Weights]
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[M]):
-    """One scratch fit, one batch of heads, or one baseline on all its splits, and what is asked of them."""
+    """One scratch fit, some heads, or one baseline on all its splits, and what is asked of them."""
 
     model: M
     fits: tuple[Fit, ...]
@@ -33,6 +34,7 @@ class Task(Generic[M]):
     labels: tuple[int, ...] = field(repr=False)  # of every row of the dataset; shuffled in the permutation control
     classes: int
     groups: tuple[int, ...] = field(default=(), repr=False)  # of every row; what shares one is never divided
+    image: Image = field(default_factory=Image)  # how the pictures become arrays
     features: FeatureSpec | None = None  # what it is given in the images' place
     corruptions: tuple[str, ...] = ()
     checkpoints: tuple[int, ...] = ()  # epoch counts after which validation and test rows are asked about too
@@ -98,7 +100,38 @@ def evaluation_sets(split: Split) -> dict[str, Sequence[int]]:
     return {"test": split.test, "val": split.val} if split.val else {"test": split.test}
 
 
-def judged(y_prob: NDArray[np.float64], y_true: NDArray[np.int64]) -> dict[str, float]:
+def followed(
+    task: Task[Any],
+    place: int,
+    paths: Sequence[str],
+    parameters: int,
+    learn: Callable[[int], dict[str, float]],
+    ask: Callable[[Sequence[int], str], NDArray[np.float64]],
+) -> FitResult:
+    """Train the fit at a place of a task, epoch by epoch, and ask what the task wants to know; its result.
+
+    learn(epoch) shows the training rows once and gives the accuracy and loss meanwhile; ask(rows, corruption) gives
+    probabilities [m, classes] of rows of the dataset, as they are where the corruption is "".
+    """
+    fit, split, labels = task.fits[place], task.splits[place], np.asarray(task.labels)
+    sets = evaluation_sets(split)
+    watched = list(sets.get("val", split.test))
+    history: dict[str, list[float]] = {}
+    checkpoints: dict[int, Said] = {}
+    for epoch in range(fit.hyper.epochs):
+        now = learn(epoch)
+        if task.history:
+            for name, value in (now | _judged(ask(watched, ""), labels[watched])).items():
+                history.setdefault(name, []).append(value)
+        if epoch + 1 in task.checkpoints:
+            checkpoints[epoch + 1] = {name: ask(rows, "") for name, rows in sets.items()}
+    said = {name: ask(rows, "") for name, rows in sets.items()}
+    corruptions = {name: ask(split.test, name) for name in task.corruptions}
+    more = {"history": history, "checkpoints": checkpoints, "corruptions": corruptions}
+    return task.result(place, paths, said, parameters, **more)
+
+
+def _judged(y_prob: NDArray[np.float64], y_true: NDArray[np.int64]) -> dict[str, float]:
     """A history's val_accuracy and val_loss from probabilities [m, classes] and labels [m]."""
     right = np.clip(y_prob[np.arange(len(y_true)), y_true], 1e-7, None)
     return {"val_accuracy": float(np.mean(y_prob.argmax(1) == y_true)), "val_loss": float(-np.mean(np.log(right)))}
@@ -107,8 +140,3 @@ def judged(y_prob: NDArray[np.float64], y_true: NDArray[np.int64]) -> dict[str, 
 def training_seed(fit: Fit) -> int:
     """The seed of a fit's training, from its seed, repeat and fold: no two fits of one protocol share one."""
     return int(np.random.SeedSequence([fit.seed, fit.repeat, fit.fold]).generate_state(1)[0])
-
-
-def steps_per_epoch(rows: int, batch_size: int) -> int:
-    """Batches in one epoch, the last one possibly short."""
-    return -(-rows // batch_size)

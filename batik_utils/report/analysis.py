@@ -29,7 +29,7 @@ from batik_utils.stats.compare import (
 )
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
-from batik_utils.study import PretrainedModel, RecipeModel, Repetition, Study
+from batik_utils.study import RecipeModel, Repetition, Study
 from batik_utils.values import Dataset, Results, Split
 from batik_utils.wording import motif_names
 
@@ -61,18 +61,13 @@ class Analysis:
         self.models = [name for name in self.study.models if name in fitted]
         self.motifs = motif_names(self.study.motifs)
         self.pretrained, self.scratch = self.study.compare
-        views = [m for m in (self.scratch, *self.models) if self.augments(m)]
+        views = [m for m in (self.scratch, *self.models) if self.study.models[m].augments]
         self.shown = views[0] if views else self.scratch
         """The model whose augmented views are shown, preferably the verdict's scratch model."""
         self.chance = float(np.bincount(self.dataset.labels).max() / len(self.dataset))
         """Accuracy of always guessing the commonest motif, 0-1."""
         self.pictures = "photographs" if self.dataset.source.kind == "published" else "pictures"
         self.split_name = "published" if self.study.seed_study else "fixed"
-
-    def augments(self, model: str) -> bool:
-        """Whether a model is trained on views of its images as its `augmentation` says."""
-        found = self.study.models[model]
-        return found.kind != "recipe" and not getattr(found, "regularised", None)
 
     def title(self, model: str) -> str:
         """The name that readers see, of a model or a baseline."""
@@ -88,7 +83,7 @@ class Analysis:
             "photographs": kind != "drawn",
             "seed": bool(study.seed_study),
             "seeds": study.published.seeds > 1,
-            "search": any(m.search for m in models),
+            "search": any(m.trained and m.trained.search for m in models),
             "claims": bool(study.claims),
             "twins": bool(self.dataset.pairs),
             "plates": bool(self.plates),
@@ -100,10 +95,10 @@ class Analysis:
             "unequal": self.planned(self.scratch) < self.planned(self.pretrained),
             "sources": "sources" in protocols,
             "others": "others" in protocols,
-            "networks": any(m.kind != "recipe" for m in models),
+            "networks": any(m.trained for m in models),
             "disputed": any(p.labels_differ for p in self.dataset.pairs),
             "tried": bool(study.tried),
-            "recipe": any(m.kind == "recipe" for m in models),
+            "recipe": any(not m.trained for m in models),
             "regularised": any(getattr(m, "regularised", None) for m in models),
             "deployed": bool(self.deployed),
             "exact": bool(self.deployed and self.deployed["evidence"] == "exact"),
@@ -112,7 +107,7 @@ class Analysis:
             "gate": bool(self.deployed and self.deployed["gate"]),
             "sets": bool(self.deployed and self.deployed["sets"]),
             "corruptions": study.grouped.corruptions,
-            "augmented": self.augments(self.shown),
+            "augmented": study.models[self.shown].augments,
             "many": len(self.motifs) > MANY,
             "kinds": all(len(self.recall_by_kind.get(kind, ())) >= FEW for kind in ("place", "pattern")),
             "bfloat16": any(getattr(m, "precision", "") == "bfloat16" for m in models),
@@ -136,8 +131,7 @@ class Analysis:
     def variants(self) -> list[tuple[str, str, str]]:
         """(model, the model that it is but for one mistake, the mistake)"""
         models = ((m, self.study.models[m]) for m in self.models)
-        found = ((m, s.variant_of, s.mistake) for m, s in models if isinstance(s, PretrainedModel))
-        return [(m, of, mistake) for m, of, mistake in found if of in self.models]
+        return [(m, s.variant_of, s.mistake) for m, s in models if s.variant_of in self.models]
 
     def parameters(self, model: str) -> int:
         """All parameters of a model, as stats.scores.parameters has them."""

@@ -51,12 +51,14 @@ def augmented(analysis: Analysis) -> list[Picture]:
     """One image of each of the first three motifs, and five views of it as the shown model sees them."""
     from batik_utils.models.augment import draw_transforms, warp
 
-    data, out = analysis.dataset, []
+    data, model, out = analysis.dataset, analysis.study.models[analysis.shown].trained, []
+    assert model is not None
+    pictures, size = data.pictures(image := analysis.study.image_of(model)), image.size
     for label in range(min(3, len(analysis.motifs))):
         row = int(np.flatnonzero(data.labels == label)[-1])
-        spec, hashes = analysis.study.models[analysis.shown].augmentation, [data.sha256[row]] * 6
-        images = np.stack([data.images[row]] * 6)
-        views = warp(images, draw_transforms(spec, hashes, range(6), data.size)).round().astype(np.uint8)
+        images = np.stack([pictures[row]] * 6)
+        drawn = draw_transforms(model.augmentation, [data.sha256[row]] * 6, range(6), size)
+        views = warp(images, drawn).round().astype(np.uint8)
         out += [Picture(v, data.paths[row], f"view {i}" if i else "as it is") for i, v in enumerate(views)]
     return out
 

@@ -25,8 +25,11 @@ FACES = (
 """What changes nothing in a report: how it is asked for, and what is made of it."""
 FIGURES = ("batik_utils/figures/", f"{TEMPLATES}report.mplstyle")
 """What only notebooks draw with: no figure is kept with the results."""
-PAGES = ("batik_utils/report/export.py", TEMPLATES)
-"""What only pages depend on, not what the notebooks show."""
+PAGES = (
+    "batik_utils/report/export.py",
+    *(f"{TEMPLATES}{name}" for name in ("math", "model-card.", "pandoc.", "refs.", "report.")),
+)
+"""What only pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
 NOTEBOOKS = "notebooks/"
 
 
@@ -83,8 +86,7 @@ def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
         for motif in study.motifs:
             files, skipped = motif_files(folder, motif)
             found[f"pictures of {motif}"] = digest_json([place, [[p.name, sha256(p)] for p in files], skipped])
-    named = [part for model in study.models.values() for part in (model, *getattr(model, "parts", {}).values())]
-    for backbone in {getattr(part, "backbone", "") for part in named} & {*BACKBONES}:
+    for backbone in {name for model in study.models.values() for name in model.backbones} & {*BACKBONES}:
         # That at hand, "" where there is none: what a network would give is not asked.
         found[f"weights of {backbone}"] = next(filter(None, map(sha256, places(BACKBONES[backbone].weights))), "")
     return found

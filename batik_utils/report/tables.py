@@ -48,11 +48,10 @@ def model_table(analysis: Analysis) -> pd.DataFrame:
     """One row per model: how it starts, parameters, epochs, batch, learning rate, dropout."""
     rows = []
     for name in analysis.models:
-        m = analysis.study.models[name]
-        start, rate = KINDS[m.kind].describe(m).starts, say.number(m.learning_rate, 4).rstrip("0")
-        # A recipe learns in one go.
-        how = (m.epochs, m.batch_size, rate, f"{m.dropout:g}") if m.epochs else ("–",) * 4
-        rows.append((m.title, start, f"{analysis.parameters(name):,}", *how))
+        m, how = analysis.study.models[name], ("–",) * 4
+        if t := m.trained:
+            how = str(t.epochs), str(t.batch_size), say.number(t.learning_rate, 4).rstrip("0"), f"{t.dropout:g}"
+        rows.append((m.title, KINDS[m.kind].describe(m).starts, f"{analysis.parameters(name):,}", *how))
     return frame("model; weights; parameters; epochs; batch; rate; dropout", rows)
 
 
@@ -134,7 +133,7 @@ def _shown_as(row: ClaimRow) -> Callable[[float], str]:
 
 def search_frame(analysis: Analysis) -> pd.DataFrame:
     """Every setting tried, best of each model first: columns label, …, val_accuracy, test_accuracy, chosen, n_*."""
-    tried = [m for m in analysis.models if analysis.study.models[m].search]
+    tried = [m for m in analysis.models if (t := analysis.study.models[m].trained) and t.search]
     fits = {m: analysis.results.select(m, "search").items for m in tried}
     sizes = {m: {"n_val": len(f[0].val_paths), "n_test": len(f[0].paths)} for m, f in fits.items() if f}
     rows = [

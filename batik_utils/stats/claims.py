@@ -12,7 +12,7 @@ from scipy import stats
 from batik_utils.stats.intervals import LEVEL, Interval, holm, wilson
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
 from batik_utils.stats.scores import METRICS, SMALLEST, PublishedSummary, grouped_interval, macro_f1, published_summary
-from batik_utils.study import Claim, PretrainedModel, Study
+from batik_utils.study import Claim, Study
 from batik_utils.values import Results
 from batik_utils.wording import NBSP, count, number, of_images, p_value, percent, percent_range
 
@@ -225,7 +225,7 @@ def _images(claim: Claim, results: Results, summary: PublishedSummary, same_imag
 
 def _unavailable(claim: Claim, study: Study, results: Results) -> str:
     model = study.models[claim.model]
-    if not isinstance(model, PretrainedModel):
+    if not model.backbones:
         return f"{model.title} has no result on the published split."
     failed = any(r.fit.model == claim.model and r.fit.protocol == "published" for r in results.missing)
     why = f"{model.title} {'could not be fitted' if failed else 'was not fitted: no weights could be had'}."
