@@ -1,7 +1,6 @@
 """Which files show one picture: exact copies, and re-encoded, resized, mirrored, turned and cropped ones."""
 
 import importlib.metadata
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import DisjointSet
 
 from batik_utils.audit.find import find_pairs
+from batik_utils.cache import digest_json, digest_source, read_kept, write_kept
 from batik_utils.data import decode
 from batik_utils.data.obtain import cache_dir
-from batik_utils.files import digest_json, digest_source, read_sealed_json, write_sealed
 from batik_utils.progress import Progress
 from batik_utils.study import Study
 from batik_utils.values import Dataset, Pair
@@ -35,12 +34,12 @@ def grouping(
     code = [digest_source(path) for path in (*own, Path(decode.__file__))]
     versions = [importlib.metadata.version(name) for name in _LIBRARIES]
     key = digest_json([dataset.paths, dataset.sha256, folder is None, code, versions])
-    kept = cache_dir() / "audit" / f"{key}.json"
-    known = read_sealed_json(kept)
+    kept = cache_dir() / "audit" / f"{key}.npz"
+    known = read_kept(kept)
     if known is None:
         pictures = list(dataset.images) if folder is None else [folder / path for path in dataset.paths]
         known = [asdict(pair) for pair in find_pairs(pictures, dataset.paths, bar)]
-        write_sealed(kept, json.dumps(known, indent=1).encode())
+        write_kept(kept, known)
     pairs = tuple(Pair(**pair) for pair in known)
     return groups_from_pairs(dataset.paths, pairs), pairs
 

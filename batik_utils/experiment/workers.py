@@ -48,10 +48,10 @@ def workers(executor: str = "processes", count: int | None = None) -> Iterator[R
         own = {"initializer": _begin, "initargs": (os.getpid(),)}
         with parallel_config(backend="loky", n_jobs=max(2, count), inner_max_num_threads=1, **own):
             # One process has one job; otherwise the next ones wait beside the workers, so that none idles.
-            yield partial(_told_apart, partial(_local, 1 if count == 1 else 2 * count))
+            yield partial(_local, 1 if count == 1 else 2 * count)
     else:
         with _cluster(executor) as client:
-            yield partial(_told_apart, partial(_remote, client))
+            yield partial(_remote, client)
 
 
 def release_workers() -> None:
@@ -59,36 +59,25 @@ def release_workers() -> None:
     get_reusable_executor().shutdown(wait=True)
 
 
-def _told_apart(attempt: Callable[[Sequence[Job], Sequence[int]], Done], jobs: Sequence[Job]) -> Done:
-    # Whatever was under way where a process died is done again by itself: so the guilty is told from its neighbours.
-    suspects = []
-    for index, result in attempt(jobs, range(len(jobs))):
-        if result is DIED:
-            suspects.append(index)
-        else:
-            yield index, result
-    for index in suspects:
-        yield from attempt(jobs, [index])
+def _local(ahead: int, jobs: Sequence[Job]) -> Done:
+    left, caller = list(range(len(jobs))), keys.identity()
+    while left:
+        calls = [delayed(_attempt)(caller, index, *jobs[index]) for index in left]
+        try:
+            for index, result in Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)(calls):
+                left.remove(index)
+                yield index, result
+        except TerminatedWorkerError:
+            if ahead == 1:
+                yield left.pop(0), DIED
+            ahead = 1  # the rest one by one: memory is short, and what dies is known by its turn
 
 
-def _local(ahead: int, jobs: Sequence[Job], indices: Sequence[int]) -> Done:
-    left, caller = list(indices), keys.identity()
-    calls = (delayed(_attempt)(caller, index, *jobs[index]) for index in indices)
-    try:
-        for index, result in Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=ahead)(calls):
-            left.remove(index)
-            yield index, result
-    except TerminatedWorkerError:
-        yield from ((index, DIED) for index in left[:ahead])
-        if left[ahead:]:
-            yield from _local(ahead, jobs, left[ahead:])
-
-
-def _remote(client: Any, jobs: Sequence[Job], indices: Sequence[int]) -> Done:
+def _remote(client: Any, jobs: Sequence[Job], again: Sequence[int] | None = None) -> Done:
     # Not by joblib's Dask backend: it waits for ever for a job whose worker died, and loses what that one held.
     from distributed import KilledWorker, as_completed
 
-    caller, held = keys.identity(), {}
+    caller, held, suspects = keys.identity(), {}, []
 
     def sendable(argument: Any) -> Any:
         if not isinstance(argument, np.ndarray) or argument.nbytes < LARGE:
@@ -100,7 +89,10 @@ def _remote(client: Any, jobs: Sequence[Job], indices: Sequence[int]) -> Done:
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
-        sent = {client.submit(_attempt, caller, i, *map(sendable, jobs[i]), pure=False): i for i in indices}
+        sent = {
+            client.submit(_attempt, caller, i, *map(sendable, jobs[i]), pure=False): i
+            for i in again or range(len(jobs))
+        }
     for future in as_completed(list(sent), loop=client.loop):
         error = future.exception() if future.status == "error" else None
         if isinstance(error, BatikError):
@@ -108,7 +100,14 @@ def _remote(client: Any, jobs: Sequence[Job], indices: Sequence[int]) -> Done:
         if error is not None and not isinstance(error, KilledWorker):
             raise BatikError(f"A Dask worker cannot run batik_utils: {type(error).__name__}: {error}") from None
         index = sent.pop(future)
-        yield future.result() if future.status == "finished" else (index, DIED)
+        if future.status == "finished":
+            yield future.result()
+        elif again is None:
+            suspects.append(index)  # or a neighbour of what killed the worker: each is tried once more by itself
+        else:
+            yield index, DIED
+    for index in suspects:
+        yield from _remote(client, jobs, [index])
 
 
 @contextmanager
