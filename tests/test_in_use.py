@@ -31,7 +31,7 @@ GATE, UNSEEN, SETS = (DEPLOYED[name] for name in ("gate", "unseen", "sets"))
         (in_use.sets(SETS | {"measured_coverage": 0.879}), "hold it less often: 87.9\u00a0%"),
         (
             in_use.precision(DEPLOYED),
-            "In float16 it names the same .* all of 100 pictures.* .4.6 MB. is in float16[.]$",
+            "In float16 it names the same .* all of 100 training pictures.* .4.6 MB. is in float16[.]$",
         ),
         (
             in_use.precision(DEPLOYED | {"agreement": 0.96, "precision": "float32"}),
