@@ -174,16 +174,16 @@ def sources(study: StudyName = FIRST, data: Data = None) -> None:
         raise BatikError(f"The study {chosen.name} draws its own pictures: they have no sources.")
     dataset, folder = load_dataset(chosen, data), find_photographs(data, chosen.motifs)[0]
     proposals = propose_sources(folder, dataset.paths)
-    sheets = {f"source-{i:03d}": proposal.pictures for i, proposal in enumerate(proposals, 1)}
+    sheets = {f"source-{i:03d}": pictures for i, (pictures, _) in enumerate(proposals, 1)}
     lone = sorted(set(dataset.paths) - {path for pictures in sheets.values() for path in pictures})
     sheets |= {f"lone-{i // 25 + 1:03d}": tuple(lone[i : i + 25]) for i in range(0, len(lone), 25)}
     place = cache_dir() / "sources" / chosen.name
     shutil.rmtree(place, ignore_errors=True)
     for name, pictures in sheets.items():
         contact_sheet(folder, pictures, place / f"{name}.png")
-    for i, proposal in enumerate(proposals, 1):
-        why = "; ".join(f"{reason} ({count})" for reason, count in proposal.reasons.items())
-        out.print(escape(f'- name: source-{i:03d}\n  why: "{why}"\n  pictures: [{", ".join(proposal.pictures)}]'))
+    for i, (pictures, reasons) in enumerate(proposals, 1):
+        why = "; ".join(f"{reason} ({count})" for reason, count in reasons.items())
+        out.print(escape(f'- name: source-{i:03d}\n  why: "{why}"\n  pictures: [{", ".join(pictures)}]'))
     err.print(f"{len(proposals)} proposals, {len(lone)} lone pictures; look at the sheets in {place}")
 
 

@@ -60,7 +60,8 @@ def one(*pictures, name="a vendor", why="its mark"):
 def test_sources_are_proposed_from_marks_cameras_encoders_and_layouts_and_from_nothing_else(tmp_path):
     paths = photographs(tmp_path)
     found = propose_sources(tmp_path, paths)
-    assert {tuple(sorted(int(p.split("/")[1][:-4]) for p in f.pictures)): tuple(f.reasons) for f in found} == {
+    numbered = [(sorted(int(p.split("/")[1][:-4]) for p in pictures), why) for pictures, why in found]
+    assert {tuple(numbers): tuple(why) for numbers, why in numbered} == {
         (40, 41, 42): ("one mark or frame",),
         (50, 51): ("one camera",),
         (60, 61, 62): ("one size and encoder",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,58 +24,42 @@ LAYOUT = 0.9  # correlation of two whole pictures blurred to 16 x 16: one garmen
 DETAIL = 6.0  # grey levels of standard deviation that a cell or a layout must have to be compared
 
 
-class Proposal(NamedTuple):
-    """Pictures that may be of one source, and each reason with how many links it made."""
+def propose_sources(folder: Path, paths: Sequence[str]) -> list[tuple[tuple[str, ...], dict[str, int]]]:
+    """Pictures joined by links of any kind, sorted, and each kind with how many links it made; the largest set first.
 
-    pictures: tuple[str, ...]  # paths relative to the data folder, sorted
-    reasons: dict[str, int]
-
-
-class _File(NamedTuple):
-    size: tuple[int, int]
-    encoder: str  # its format, mark, tables and order of scans
-    said: tuple[tuple[str, str], ...]  # what names a source by itself, each with its reason
-
-
-def propose_sources(folder: Path, paths: Sequence[str]) -> list[Proposal]:
-    """Pictures joined by links of any kind, the largest set first; generous, for an eye to judge.
-
-    Raises NotAnImage for a file that cannot be decoded.
+    Generous, for an eye to judge. Raises NotAnImage for a file that cannot be decoded.
     """
     files = [folder / path for path in paths]
-    links = [*_by_file([_read(file) for file in files]), *_by_picture(files)]
+    links = [*_by_file(files), *_by_picture(files)]
     joined = DisjointSet(range(len(paths)))
     for a, b, _ in links:
         joined.merge(a, b)
     found = []
-    for rows in joined.subsets():
+    for rows in (rows for rows in joined.subsets() if len(rows) > 1):
         reasons = Counter(reason for a, _, reason in links if a in rows)
-        found.append(Proposal(tuple(sorted(paths[row] for row in rows)), dict(sorted(reasons.items()))))
-    return sorted((p for p in found if len(p.pictures) > 1), key=lambda p: (-len(p.pictures), p.pictures))
+        found.append((tuple(sorted(paths[row] for row in rows)), dict(sorted(reasons.items()))))
+    return sorted(found, key=lambda proposal: (-len(proposal[0]), proposal[0]))
 
 
-def _read(path: Path) -> _File:
-    with path.open("rb") as file, Image.open(file) as image:
-        exif = {tag: str(value).strip("\0 \n") for tag, value in image.getexif().items()}
-        tables = sorted((number, list(values)) for number, values in getattr(image, "quantization", {}).items())
-        encoder = [image.format, str(image.info.get("comment")), tables, "progressive" in image.info]
-        camera = [exif.get(tag, "") for tag in (ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Software)]
-        said = {"one camera": " ".join(camera) if camera[1] else "", "one author": exif.get(ExifTags.Base.Artist, "")}
-        return _File(
-            image.size, digest_json(encoder), tuple((reason, value) for reason, value in said.items() if value)
-        )
-
-
-def _by_file(files: Sequence[_File]) -> Iterator[tuple[int, int, str]]:
-    holders: dict[tuple[str, object], list[int]] = defaultdict(list)
-    sizes, encoders = Counter(f.size for f in files), Counter(f.encoder for f in files)
-    for row, file in enumerate(files):
-        for key in (*file.said, ("one size and encoder", (file.size, file.encoder))):
-            holders[key].append(row)
-    for (reason, _), rows in holders.items():
-        first = files[rows[0]]
-        by_chance = sizes[first.size] * encoders[first.encoder] / len(files)
-        if reason != "one size and encoder" or len(rows) >= LIFT * by_chance:
+def _by_file(files: Sequence[Path]) -> Iterator[tuple[int, int, str]]:
+    sizes, encoders = Counter[Any](), Counter[Any]()
+    holders: dict[tuple[str, Any], list[int]] = defaultdict(list)
+    for row, path in enumerate(files):
+        with path.open("rb") as file, Image.open(file) as image:
+            exif = {tag: str(value).strip("\0 \n") for tag, value in image.getexif().items()}
+            tables = sorted((number, list(values)) for number, values in getattr(image, "quantization", {}).items())
+            about = [image.format, str(image.info.get("comment")), tables, "progressive" in image.info]
+            size, encoder = image.size, digest_json(about)
+        sizes[size] += 1
+        encoders[encoder] += 1
+        holders["one size and encoder", (size, encoder)].append(row)
+        if model := exif.get(ExifTags.Base.Model):
+            holders["one camera", (exif.get(ExifTags.Base.Make), model, exif.get(ExifTags.Base.Software))].append(row)
+        if artist := exif.get(ExifTags.Base.Artist):
+            holders["one author", artist].append(row)
+    for (reason, what), rows in holders.items():
+        by_chance = sizes[what[0]] * encoders[what[1]] / len(files) if reason == "one size and encoder" else 0
+        if len(rows) >= LIFT * by_chance:
             yield from ((rows[0], row, reason) for row in rows[1:])
 
 
