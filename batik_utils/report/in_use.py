@@ -23,10 +23,11 @@ Numbers = Mapping[str, Any]
 
 def precision(deployed: Numbers) -> str:
     """What weights of half the length cost."""
-    same = f"In float16 it names the same motif as in float32 for all of {say.count(deployed['compared'], 'training picture')}"
+    compared = say.count(deployed["compared"], "training picture")
+    same = f"In float16 it names the same motif as in float32 for all of {compared}"
     if deployed["agreement"] < 1:
         other = say.percent(1 - deployed["agreement"])
-        same = f"In float16 it names another motif than in float32 for {other} of {deployed['compared']} training pictures"
+        same = f"In float16 it names another motif than in float32 for {other} of {compared}"
     kept = f"The file ({say.number(deployed['bytes'] / 1e6)} MB) is in {deployed['precision']}"
     limit = say.percent(1 - LEAST_AGREEMENT, 0)
     return f"{same}; more than {limit} would be too many. {kept}."
