@@ -19,14 +19,6 @@ class Backbone(tiny.TinyBackbone):
         return super().build(size)
 
 
-def numbers(low):
-    return {
-        "published": {"accuracy": 0.9},
-        "grouped": {"accuracy": 0.95, "interval": [low, 1.0], "n_test": 24},
-        "parameters": 1000,
-    }
-
-
 @pytest.fixture
 def plan(monkeypatch, tmp_path):
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
@@ -41,11 +33,12 @@ def test_a_pretrained_model_is_given_out_with_all_that_is_measured_of_it(plan, m
     monkeypatch.setattr(gate, "other_motifs", lambda study, image, folder: others)
     monkeypatch.setattr(make, "find_photographs", lambda data, motifs: [None])
     results = run_plan(plan, executor="serial", progress=False)
-    bundle, found = make.make_classifier(plan, results, {"models": {"tiny": numbers(0.9), "scratch": numbers(0.8)}})
+    monkeypatch.setattr(make, "recommended", lambda study, results: "tiny")
+    bundle, found = make.make_classifier(plan, results)
     assert json.loads(json.dumps(found)) == found
     about = bundle.about
     assert (about.model.name, about.model.parameters) == (found["model"], found["parameters"]) == ("tiny", 1190)
-    assert about.image == plan.study.image and about.accuracy and about.accuracy.low == 0.9
+    assert about.image == plan.study.image and about.accuracy and about.accuracy.images == 24
     assert about.gate and about.gate.auroc == pytest.approx(found["gate"]["auroc"], abs=1e-6) and about.sets
     assert found["unseen"].keys() == {"motifs", "images", "auroc", "auroc_confidence"}
     assert (found["unseen"]["motifs"], found["unseen"]["images"]) == (1, 3)
@@ -56,8 +49,9 @@ def test_a_pretrained_model_is_given_out_with_all_that_is_measured_of_it(plan, m
     assert answer.distance is not None and set(answer.probabilities) == set(tiny.MOTIFS)
 
 
-def test_what_was_trained_on_the_pictures_themselves_has_no_gate(plan):
+def test_what_was_trained_on_the_pictures_themselves_has_no_gate(plan, monkeypatch):
     results = run_plan(plan, executor="serial", progress=False)
-    bundle, found = make.make_classifier(plan, results, {"models": {"tiny": numbers(0.7), "scratch": numbers(0.8)}})
+    monkeypatch.setattr(make, "recommended", lambda study, results: "scratch")
+    bundle, found = make.make_classifier(plan, results)
     assert (found["model"], found["gate"], found["auroc"], found["unseen"]) == ("scratch", None, None, None)
     assert bundle.about.gate is None and bundle.about.evidence == "exact"

@@ -6,7 +6,6 @@ is not batik comes from what is installed anyway; motifs that a study does not h
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from batik_utils.data.decode import NotAnImage, open_image, read_image, squared
-from batik_utils.data.obtain import hash_files, motif_files, published_files
+from batik_utils.data import obtain
+from batik_utils.data.decode import open_image, read_image, squared
 from batik_utils.deploy.answers import Features, distances
 from batik_utils.deploy.bundle import Gate
 from batik_utils.study import Image as ImageOptions
@@ -26,8 +25,6 @@ LEAST_AUROC = 0.9
 """Of features that cannot even do this nothing is made."""
 MOST_OWN = 0.05
 """The share of a study's own pictures that a threshold may turn away, where it is set."""
-EACH = 10
-"""Pictures of each other motif, evenly spread over its files."""
 LEAST_SIDE = 128  # pixels: smaller packaged pictures are drawings of a few dots
 WORDS = "Nobody knows how many letters a page of cloth could hold, 1 2 3 4 5 6 7 8 9 0, or who would read them."
 QUARTERS = ((0, 0), (0.5, 0), (0, 0.5), (0.5, 0.5), (0.25, 0.25))
@@ -77,18 +74,14 @@ def make_gate(
 
 
 def other_motifs(study: Study, image: ImageOptions, folder: Path) -> list[tuple[str, NDArray[np.uint8]]]:
-    """(motif, picture [s, s, 3]) of the published collection's motifs that a study does not have, as far as they are
-    in the folder as they were published.
+    """(motif, picture [s, s, 3]) of the published collection's other motifs, as obtain.other_motifs names them.
+
+    None at all where the folder lacks one of them: what is measured must not depend on what else lies there.
     """
-    found = []
-    for motif in sorted({path.partition("/")[0] for path in published_files()} - {*study.motifs}):
-        if (folder / motif).is_dir():
-            listed, *_ = hash_files(folder, [motif], motif_files(folder, motif)[0])
-            same = [row.path for row in listed if row.status == "identical"]
-            for row in np.unique(np.linspace(0, len(same) - 1, min(EACH, len(same))).astype(int)):
-                with contextlib.suppress(NotAnImage):
-                    found.append((motif, read_image(folder / same[row], **dict(image))[0]))
-    return found
+    named, lacking = obtain.other_motifs(study.motifs, folder)
+    if lacking:
+        return []
+    return [(path.partition("/")[0], read_image(folder / path, **dict(image))[0]) for path in named]
 
 
 def ordinary_pictures(image: ImageOptions) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -216,6 +216,8 @@ class Build:
             content = json_text(made.numbers).encode() + b"\0" + made.bundle.to_bytes()
             self.kept.write("classifier", key, content)
         analysis.deployed = json.loads(content.split(b"\0", 1)[0])
+        if analysis.dataset.source.kind == "published" and not analysis.deployed["unseen"]:
+            self.stages.say("Other motifs are not tried: not all of the listed pictures are in the data folder.")
         return key
 
     def _run_notebooks(self, analysis: "Analysis", made: str) -> "list[NotebookNode]":
