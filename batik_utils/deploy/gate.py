@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from batik_utils.data import obtain
-from batik_utils.data.decode import open_image, read_image, squared
+from batik_utils.data.decode import NotAnImage, open_image, read_image, squared
 from batik_utils.deploy.answers import Features, distances
 from batik_utils.deploy.bundle import Gate
 from batik_utils.study import Image as ImageOptions
