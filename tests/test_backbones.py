@@ -127,30 +127,25 @@ def a_users_file(tmp_path, monkeypatch):
 
 
 def test_efficientnet_from_a_users_file_is_what_keras_makes_of_it(a_users_file, monkeypatch):
-    """The road that EfficientNet-B0/B2's weights take, with a generated file of the right make."""
-    made = keras.applications.EfficientNetB0(weights=None, include_top=False, input_shape=(64, 64, 3))
+    """The road that EfficientNet-B2's weights take, with a generated file of the right make."""
+    made = keras.applications.EfficientNetB2(weights=None, include_top=False, input_shape=(64, 64, 3))
     shake(made)
-    path = a_users_file(made, "efficientnet_b0")
+    path = a_users_file(made, "efficientnet_b2")
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: str(path))
-    theirs = keras.applications.EfficientNetB0(
+    theirs = keras.applications.EfficientNetB2(
         weights="imagenet", include_top=False, input_shape=(64, 64, 3), pooling="avg"
     )
     x = pictures(2, 64)
-    ours = BACKBONES["efficientnet_b0"]
+    ours = BACKBONES["efficientnet_b2"]
     np.testing.assert_allclose(ours.build(64).predict_on_batch(x), theirs.predict_on_batch(x), atol=1e-4)
     assert ours.unavailable() is None
     assert ours.weights_sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("name", ["mobilenet", "mobilenet_v3_small"])
-def test_the_other_networks_load_a_users_file_too_and_refuse_one_that_does_not_fit(name, a_users_file):
-    made, x = BACKBONES[name].architecture(64), pictures(2, 64)
-    shake(made)
-    a_users_file(made, name)
-    np.testing.assert_allclose(BACKBONES[name].build(64).predict_on_batch(x), made.predict_on_batch(x), atol=1e-4)
-    a_users_file(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), name)
+def test_a_users_file_that_does_not_fit_is_refused(a_users_file):
+    a_users_file(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), "efficientnet_b2")
     with pytest.raises(ValueError):
-        BACKBONES[name].build(64)
+        BACKBONES["efficientnet_b2"].build(64)
 
 
 def test_no_weights_means_no_backbone(tmp_path, monkeypatch):

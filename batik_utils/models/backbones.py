@@ -130,11 +130,7 @@ BACKBONES = {
         # PyTorch weights trained with TensorFlow's padding, put into a Keras rebuild by name.
         Backbone("efficientnet_lite0", "EfficientNet-Lite0", "lite0", 1280, 3_413_024, "efficientnet_lite0", _LITE),
         Backbone("efficientnet_lite2", "EfficientNet-Lite2", "lite2", 1280, 4_869_168, "efficientnet_lite2", _LITE),
-        Backbone("efficientnet_b0", "EfficientNet-B0", "EfficientNetB0", 1280, 4_049_571, "efficientnet_b0"),
         Backbone("efficientnet_b2", "EfficientNet-B2", "EfficientNetB2", 1408, 7_768_569, "efficientnet_b2"),
-        Backbone("mobilenet", "MobileNet", "MobileNet", 1024, 3_228_864, "mobilenet", _SIGNED),
-        Backbone("mobilenet_v3_small", "MobileNetV3 small", "MobileNetV3Small", 576, 939_120, "mobilenet_v3_small"),
-        Backbone("mobilenet_v3_large", "MobileNetV3 large", "MobileNetV3Large", 960, 2_996_352, "mobilenet_v3_large"),
     )
 }
 """Every backbone, by name."""

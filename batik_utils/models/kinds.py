@@ -21,6 +21,8 @@ from batik_utils.models.baselines import BaselineModel, baseline_inputs, fit_bas
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.extract import Extractor
 from batik_utils.models.features import FeatureSpec
+from batik_utils.models.heads import train_heads
+from batik_utils.models.recipe import fit_recipe, gram_matrices, primal_weights
 from batik_utils.models.work import Fitted, M, Pair, Task, Weights
 from batik_utils.study import AnyModel, Augmentation, PretrainedModel, RecipeModel, Repetition, ScratchModel, Study
 from batik_utils.values import Dataset
@@ -151,8 +153,6 @@ class Pretrained(Kind[PretrainedModel]):
         return features
 
     def fit(self, task: Task[PretrainedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        from batik_utils.models.heads import train_heads
-
         return train_heads(task, paths, inputs)
 
     def features(self, model: PretrainedModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec:
@@ -205,14 +205,10 @@ class Recipe(Kind[RecipeModel]):
         return model.settings * model.inner_folds * (5e-3 + 8e-8 * rows**2)
 
     def inputs(self, task: Task[RecipeModel], dataset: Dataset, features: Any) -> NDArray[np.float32]:
-        from batik_utils.models.recipe import gram_matrices
-
         assert task.features is not None and isinstance(task.features.backbone, Extractor)
         return gram_matrices(features, task.features.backbone)
 
     def fit(self, task: Task[RecipeModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        from batik_utils.models.recipe import fit_recipe
-
         return fit_recipe(task, paths, inputs)
 
     def features(self, model: RecipeModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec:
@@ -222,8 +218,6 @@ class Recipe(Kind[RecipeModel]):
         return all(part.backbone for part in model.parts.values())
 
     def deployed(self, task: Task[RecipeModel], weights: Any, features: Any) -> Weights:
-        from batik_utils.models.recipe import primal_weights
-
         return primal_weights(task, weights, features)
 
     def variant(self, model: RecipeModel, weights: Any) -> str:

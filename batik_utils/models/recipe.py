@@ -84,12 +84,11 @@ def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: NDArr
     y, groups = np.asarray(task.labels)[train], np.asarray(task.groups)[train]
     folds = inner_folds(y, groups, model.inner_folds, training_seed(task.fits[place]))
     best: dict[str, Chosen] = {}
-    kernels: dict[str, NDArray[np.float32]] = {}
-    heads: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    heads: dict[str, tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]] = {}
     trials: dict[str, float] = {}
     for candidate, parts in model.candidates.items():
-        kernels[candidate] = grams[[name in parts for name, _ in extractor.blocks]].mean(axis=0)
-        own = kernels[candidate][0][np.ix_(train, train)].astype(np.float64)
+        kernels = grams[[name in parts for name, _ in extractor.blocks]].mean(axis=0)
+        own = kernels[0][np.ix_(train, train)].astype(np.float64)
         places = [(learn, judge, *coordinates(own[np.ix_(learn, learn)])) for learn, judge in folds]
         tried: list[Chosen] = []
         for head, strength in ((head, s) for head, strengths in model.heads.items() for s in strengths):
@@ -105,7 +104,7 @@ def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: NDArr
         slopes, bias = linear(HEADS[first.head](first.strength), x, y, task.classes)
         dual = np.zeros((len(paths), task.classes))
         dual[train] = first.temperature * (back @ slopes)
-        heads[candidate] = dual, first.temperature * bias
+        heads[candidate] = kernels, dual, first.temperature * bias
 
     def parameters(candidate: str) -> int:
         """Of the deployed model: the backbones and the linear head."""
@@ -113,15 +112,16 @@ def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: NDArr
         return alone.parameters + (alone.features + 1) * task.classes
 
     def ask(candidate: str, rows: Sequence[int], version: int = 0) -> NDArray[np.float64]:
-        dual, bias = heads[candidate]
-        return softmax(kernels[candidate][version][list(rows)] @ dual + bias, axis=1)
+        kernels, dual, bias = heads[candidate]
+        return softmax(kernels[version][list(rows)] @ dual + bias, axis=1)
 
     name = min(best, key=lambda c: (best[c].brier, -best[c].right, parameters(c)))
     said = {part: ask(name, rows) for part, rows in evaluation_sets(split).items()}
     corruptions = {what: ask(name, split.test, 1 + at) for at, what in enumerate(task.corruptions)}
     alone = {candidate: ask(candidate, split.test) for candidate in best}
     more = {"corruptions": corruptions, "chosen": best[name].name, "alone": alone, "trials": trials}
-    weights: Weights = {"candidate": np.array([list(best).index(name)]), "dual": heads[name][0], "bias": heads[name][1]}
+    _, dual, bias = heads[name]
+    weights: Weights = {"candidate": np.array([list(best).index(name)]), "dual": dual, "bias": bias}
     return task.result(place, paths, said, parameters(name), **more), weights
 
 
