@@ -39,7 +39,7 @@ RECIPE = {
 class Layered(tiny.TinyBackbone):
     """The tiny backbone with named layers and a batch normalisation, as the real ones."""
 
-    def build(self, size: int, fold: bool = True) -> Any:
+    def build(self, size: int) -> Any:
         model = self.architecture(size)
         draw = np.random.default_rng(0)
         for layer in model.layers:

@@ -25,12 +25,11 @@ class Backbone:
     weights: str  # a name in batik_utils.models.weights.WEIGHTS
     rescale: tuple[float, float] | None = None  # (factor, offset) for an RGB value; None where it rescales inside
 
-    def build(self, size: int, fold: bool = True) -> Any:
+    def build(self, size: int) -> Any:
         """A frozen keras.Model: float32 [b, size, size, 3] RGB from 0 to 255 → float32 [b, features].
 
         The features are the last feature maps, averaged over the picture; the layer before the last gives the maps.
-        With fold, batch normalisation is folded into the convolutions (see folding.py). Raises BatikError if the
-        weights cannot be had: there is no build with random ones.
+        Raises BatikError if the weights cannot be had: there is no build with random ones.
         """
         path = weight_files.weights_file(self.weights)
         model = self.architecture(size)
@@ -47,10 +46,6 @@ class Backbone:
             whole.load_weights(str(path))
         if self.network.startswith("EfficientNetB"):
             _divide_stem_by_root_deviation(model)
-        if fold:
-            from batik_utils.models.folding import fold_batch_norm
-
-            return fold_batch_norm(model)
         return model
 
     def architecture(self, size: int) -> Any:

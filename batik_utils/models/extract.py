@@ -83,14 +83,13 @@ class Extractor:
         """What computes the features [b, d] of images [b, size, size, 3], RGB from 0 to 255, by predict_on_batch."""
         return _Built(self, self.network(size) if self.backbones else None)
 
-    def network(self, size: int, fold: bool = True) -> Any:
+    def network(self, size: int) -> Any:
         """A frozen keras.Model of all parts that are no texture: float32 [b, size, size, 3] → [b, d].
 
-        With fold, batch normalisation is folded into the convolutions. Raises BatikError for an unknown layer.
+        Raises BatikError for an unknown layer.
         """
         import keras
 
-        from batik_utils.models.folding import fold_batch_norm
         from batik_utils.models.pooling import pool
 
         image = keras.Input((size, size, 3), dtype="float32", name="image")
@@ -98,10 +97,10 @@ class Extractor:
         for network in self.backbones:
             layers = [layer for _, part, its in self.parts if its == network for layer in part.layers]
             wanted = list(dict.fromkeys(layers))
-            whole = network.build(size, fold=False)
+            whole = network.build(size)
             tapped = keras.Model(whole.input, [_layer(whole, layer).output for layer in wanted], name=network.name)
             tapped.trainable = False
-            out = (fold_batch_norm(tapped) if fold else tapped)(image)
+            out = tapped(image)
             out = out if isinstance(out, list) else [out]
             maps |= {(network.name, layer): value for layer, value in zip(wanted, out, strict=True)}
         named = [(its.name, part) for _, part, its in self.parts if its]
@@ -118,7 +117,7 @@ class Extractor:
 
         if not all(network for *_, network in self.parts):
             raise BatikError(f"{self.title}: texture is not computed by a network, so it cannot be saved as one.")
-        base = self.network(size, fold=False)
+        base = self.network(size)
         head = keras.layers.Dense(kernel.shape[1], "softmax", name="motif")
         model = keras.Model(base.input, head(base.output), name="recipe")
         head.set_weights([kernel, bias])

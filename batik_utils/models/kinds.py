@@ -175,7 +175,7 @@ class Pretrained(Kind[PretrainedModel]):
         given = {name: tuple(value.shape) for name, value in weights.items()}
         if given != shapes:
             raise BatikError(f"This head does not fit {known.title}: it has {given}, not {shapes}.")
-        base = known.build(size, fold=False)  # so that parameters count as published
+        base = known.build(size)
         x = base.output
         if hidden is not None:
             x = keras.layers.Dense(width, activation="relu", name="hidden")(x)
