@@ -102,7 +102,7 @@ def plain(study: Study, dataset: Dataset, epochs: int) -> None:
 
 def ours(study: Study, dataset: Dataset, epochs: int) -> None:
     """The verdict's scratch model as this project trains it."""
-    from batik_utils.models.train_scratch import train_scratch  # which sets TensorFlow up for all that follows
+    from batik_utils.models.train import train_scratch  # which sets TensorFlow up for all that follows
     from batik_utils.models.work import Task
 
     model, (train, held) = study.models[study.compare[1]], halves(dataset)
