@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-from batik_utils.data.load import load_dataset
+from batik_utils.dataset import load_dataset
 from keras import layers
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
