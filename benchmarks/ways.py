@@ -9,11 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-from batik_utils.dataset import load_dataset
 from keras import layers
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
 from batik_utils.data.obtain import find_photographs
+from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.study import Study
 from batik_utils.study_file import load_study
