@@ -157,7 +157,7 @@ def test_grouping_is_kept_in_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
     again, kept = grouping(data, None)
     assert (again.tolist(), kept) == (groups.tolist(), pairs)
     (file,) = (tmp_path / "audit").iterdir()
-    assert str(tmp_path) not in file.read_text()
+    assert str(tmp_path).encode() not in file.read_bytes()
 
 
 def test_audit_report_is_plain_and_names_paths_inside_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
