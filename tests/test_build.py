@@ -340,3 +340,15 @@ def test_the_title_page_credits_the_seed_study():
     assert page["header"] == "" and about(make_study(), make_dataset())["credit"] == []
     alone = make_study(seed_study=seed | {"authors": ["A"], "year": None})
     assert about(alone, make_dataset())["credit"][1:] == ["by A", "BINUS"]
+
+
+def test_the_index_is_written_anew_only_where_a_report_beside_it_has_changed(house, monkeypatch):
+    house()
+    written: list[Path] = []
+    monkeypatch.setattr("batik_utils.report.pages.write_index", lambda out: written.append(out) or [])
+    house()
+    assert not written
+    (house.root / "reports" / "other").mkdir()
+    (house.root / "reports" / "other" / "metrics.json").write_text("{}")
+    house()
+    assert written == [house.root / "reports"]

@@ -58,14 +58,28 @@ def build_report(
             build.stages.say(f"Changed: {', '.join(changed[:4])}{' …' if changed[4:] else ''}")
         build.make(dask, jobs)
     from batik_utils.app.make import PAGE, renew_page
-    from batik_utils.report.pages import write_index
 
     page = out / build.study.name / PAGE
     if renew_page(build.study, out / PRIVATE / build.study.name / CLASSIFIER, page):
         build.stages.say(f"The classifier's page: {out.name}/{build.study.name}/{PAGE}")
-    for line in write_index(out):
-        build.stages.say(line)
+    _renew_index(out, build)
     return out / build.study.name
+
+
+def _renew_index(out: Path, build: "Build") -> None:
+    """Write index.html, where a study's numbers, a study or the code is not as it was when it was written."""
+
+    def now() -> dict[str, str]:
+        files = [*out.glob("*/metrics.json"), *(ROOT / "studies").glob("*.yaml"), out / "index.html"]
+        return {path.as_posix(): sha256(path) for path in files} | part(build.found, ("batik_utils/",))
+
+    stamp = cache_dir() / "builds" / "index.json"
+    if read_json(stamp) != now():
+        from batik_utils.report.pages import write_index  # it needs pandas and scikit-learn
+
+        for line in write_index(out):
+            build.stages.say(line)
+        write_json(stamp, now())
 
 
 class Build:
