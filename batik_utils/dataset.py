@@ -22,7 +22,8 @@ from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.data.obtain import Listed, cache_dir, find_photographs, hash_files, motif_files, published_files
 from batik_utils.errors import BatikError
 from batik_utils.progress import Progress
-from batik_utils.study import Image, Study
+from batik_utils.study import Study
+from batik_utils.study_models import Image
 from batik_utils.values import Dataset, Source
 
 SAMPLE_PER_MOTIF = 50  # as many as the published data set has photographs

@@ -2,208 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from batik_utils.strict import Count, Fraction, Rate, Strict, Times, some
+from batik_utils.strict import Count, Strict, Times, some
+from batik_utils.study_models import AnyModel, Image, Model, nearest
 
 ROOT = Path(__file__).resolve().parent.parent  # the project's folder: studies/, notebooks/ and reports/ are in it
-
-
-Counts = Annotated[tuple[Count, ...], AfterValidator(some)]
-Strengths = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(some)]
-Architecture = Literal["seed_cnn", "pooled_cnn", "small_cnn"]
-"""The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
-
-
-class Image(Strict):
-    """How a picture becomes an array."""
-
-    size: Annotated[int, Field(ge=32, le=1024)] = 224
-    """Side, pixels."""
-    resize: Literal["nearest", "bilinear"] = "nearest"
-    """nearest is what Keras' flow_from_directory does; bilinear (antialiased) is torchvision's Resize."""
-    fit: Literal["stretch", "crop"] = "stretch"
-    """How other shapes become square: squeezed, as the seeds did it, or the middle square, which keeps proportions."""
-
-
-class Augmentation(Strict):
-    """Random changes of a training image; the ranges mean what ImageDataGenerator means by them."""
-
-    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees either way
-    shift: Fraction = 0.0  # fraction of the side, each axis, either way
-    shear: Annotated[float, Field(ge=0, le=90)] = 0.0  # degrees either way
-    zoom: Fraction = 0.0  # each axis independently by a factor in [1 - zoom, 1 + zoom]
-    horizontal_flip: bool = False
-
-
-class Search(Strict):
-    """Values to try; the choice is made on validation images only."""
-
-    epochs: Counts
-    learning_rate: Annotated[tuple[Rate, ...], AfterValidator(some)]
-    dropout: Annotated[tuple[Fraction, ...], AfterValidator(some)]
-    seeds: Count = 1  # training seeds per setting (a model whose fits are cheap can afford several)
-
-
-class Tuned(Strict):
-    """How the settings of a model were chosen beforehand: by photographs of motifs that are not the study's."""
-
-    settings: Count  # how many were compared
-    motifs: Annotated[tuple[str, ...], AfterValidator(some)]  # folder names
-    command: str
-    note: str = ""  # what readers must know of those pictures, a sentence
-
-
-class AnyModel(Strict):
-    """A model of any kind, and what others may ask of it; the answers here are those of one that learns at once."""
-
-    title: str  # the name that readers see
-    note: str = ""  # what readers must know of how it came by its settings
-    image: Image | None = None  # how its pictures become arrays, where that is not the study's way
-    optional: bool = False  # whether the study goes on, saying so, where the weights cannot be had
-    variant_of: str | None = None  # the model that this one is, but for the seed study's mistake
-    mistake: str = ""  # that mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"
-    stand_in: str | None = None  # the model to look at where this one's weights cannot be had
-
-    @property
-    def trained(self) -> TrainedModel | None:
-        """Itself, where it learns in epochs; None for others."""
-        return None
-
-    @property
-    def augments(self) -> bool:
-        """Whether it is trained on views of its images as its `augmentation` says."""
-        return False
-
-    @property
-    def backbones(self) -> tuple[str, ...]:
-        """The names of the frozen networks that its features come from, each once."""
-        return ()
-
-    @property
-    def settings(self) -> int:
-        """How many settings were compared for its fits in cross-validation."""
-        return 1
-
-
-class TrainedModel(AnyModel):
-    """A model that learns in epochs."""
-
-    epochs: Count
-    batch_size: Count = 32
-    learning_rate: Rate = 1e-3
-    dropout: Fraction = 0.5
-    augmentation: Augmentation = Augmentation()
-    search: Search | None = None  # a choice by validation images, for the published split alone
-    tuned: Tuned | None = None
-
-    @property
-    def trained(self) -> TrainedModel:
-        return self
-
-    @property
-    def augments(self) -> bool:
-        return True
-
-    @property
-    def settings(self) -> int:
-        return self.tuned.settings if self.tuned else 1
-
-
-class Regularisation(Strict):
-    """What keeps a network from learning its few training images by heart (models/train.py)."""
-
-    crop: Annotated[int, Field(ge=32)] = 96  # side of the random crops that it is trained on, pixels
-    side: Annotated[int, Field(ge=32)] = 128  # of the whole pictures that crops are cut from, and that are judged
-    mix: Annotated[float, Field(ge=0, le=1)] = 0.5  # share of the batches whose pictures are mixed with one another
-    smoothing: Fraction = 0.1  # of labels
-    weight_decay: Fraction = 0.05
-    average: Fraction = 0.99  # momentum of the average of weights
-
-
-class ScratchModel(TrainedModel):
-    """A network trained from random weights."""
-
-    kind: Literal["scratch"]
-    architecture: Architecture
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the arithmetic; weights, optimiser and softmax stay float32."""
-    regularised: Regularisation | None = None
-    """How small_cnn, and no other, is trained; `augmentation` then has no say."""
-
-    @model_validator(mode="after")
-    def _small_ones_are_regularised(self) -> ScratchModel:
-        if (self.architecture == "small_cnn") != bool(self.regularised):
-            raise ValueError("the architecture small_cnn and the field regularised go together")
-        return self
-
-    @property
-    def augments(self) -> bool:
-        return not self.regularised
-
-
-class PretrainedModel(TrainedModel):
-    """A frozen backbone with ImageNet weights, and a trained head."""
-
-    kind: Literal["pretrained"]
-    backbone: str  # a name in batik_utils.models.backbones.BACKBONES; the backbone owns its preprocessing
-    hidden: Times = 128  # units of the head's hidden layer (ReLU); 0 for none
-
-    @property
-    def backbones(self) -> tuple[str, ...]:
-        return (self.backbone,)
-
-
-class Part(Strict):
-    """One thing that is computed of a picture: feature maps of a frozen backbone, pooled, or a texture descriptor."""
-
-    backbone: str | None = None  # a name in batik_utils.models.backbones.BACKBONES
-    layers: tuple[str, ...] = ()  # Keras' names of the layers whose maps are pooled
-    pooling: tuple[Literal["average", "gem", "covariance"], ...] = ()  # each layer's maps in each of these ways
-    texture: Literal["patterns", "colour_patterns", "region_covariance"] | None = None  # see models/texture.py
-
-    @model_validator(mode="after")
-    def _is_one_thing(self) -> Part:
-        if (self.backbone is None) == (self.texture is None):
-            raise ValueError("a part has either a backbone or a texture")
-        if bool(self.layers and self.pooling) != bool(self.backbone):
-            raise ValueError("layers and pooling go with a backbone, and a backbone with both")
-        return self
-
-
-class RecipeModel(AnyModel):
-    """Candidate recipes for features that are frozen, and linear heads: each fit chooses by its own inner folds."""
-
-    kind: Literal["recipe"]
-    parts: dict[str, Part]
-    candidates: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]  # each the parts that it puts side by side
-    heads: Annotated[dict[Literal["ridge", "logistic", "svm"], Strengths], Field(min_length=1)]
-    """Strengths to try of each head: scikit-learn's alpha for ridge, C for the others."""
-    inner_folds: Annotated[int, Field(ge=2)] = 5
-
-    @model_validator(mode="after")
-    def _names_parts(self) -> RecipeModel:
-        for candidate, names in self.candidates.items():
-            for name in some(names):
-                if name not in self.parts:
-                    raise ValueError(f"the candidate {candidate} names the part {name!r}, {nearest(name, self.parts)}")
-        return self
-
-    @property
-    def backbones(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(part.backbone for part in self.parts.values() if part.backbone))
-
-    @property
-    def settings(self) -> int:
-        return len(self.candidates) * sum(map(len, self.heads.values()))
-
-
-Model = Annotated[ScratchModel | PretrainedModel | RecipeModel, Field(discriminator="kind")]
 
 
 class Published(Strict):
@@ -337,6 +144,8 @@ class Study(Strict):
     models: dict[str, Model]
     compare: tuple[str, str]
     """The two models of the verdict: A, B (both keys of models); A is pretrained, B saw no picture but the study's."""
+    alike: tuple[str, str] | None = None
+    """A second pair of the same kind, planned beforehand too: both arms tuned alike, where `compare` is as built."""
     published: Published
     grouped: Grouped = Grouped()
     claims: tuple[Claim, ...] = ()
@@ -346,13 +155,19 @@ class Study(Strict):
     tried: tuple[Tried, ...] = ()
     milliseconds: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     """A decoded picture by one core, of models and baselines by name: measured once, by benchmarks.trials."""
+    seconds: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """To train each model once on one core, features included: measured once, by benchmarks.trials."""
+    trios: str | None = None
+    """What others report of three motifs at a time, studies/trios/NAME.csv; with it every trio is told apart here."""
     command: str = ""
     minutes: str = ""  # minutes on two cores, measured or estimated
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Study:
-        named = [("compare", name) for name in self.compare] + [("claims", claim.model) for claim in self.claims]
-        named += [("milliseconds", name) for name in self.milliseconds if not name.startswith("baseline_")]
+        named = [("compare", name) for pair in self.planned for name in pair]
+        named += [("claims", claim.model) for claim in self.claims]
+        measured = {"milliseconds": self.milliseconds, "seconds": self.seconds}
+        named += [(what, m) for what, known in measured.items() for m in known if not m.startswith("baseline_")]
         for key, model in self.models.items():
             references = {"variant_of": model.variant_of, "stand_in": model.stand_in}
             named += [(f"models.{key}.{where}", name) for where, name in references.items() if name is not None]
@@ -369,10 +184,13 @@ class Study(Strict):
         for where, name in named:
             if name not in self.models:
                 raise ValueError(f"{where} names the model {name!r}, {nearest(name, self.models)}")
-        first, second = (self.models[name] for name in self.compare)
-        if (first.trained and not first.backbones) or (second.trained and second.backbones):
-            kinds = " and ".join(f"{name} ({self.models[name].kind})" for name in self.compare)
-            raise ValueError(f"compare is a pretrained model, then a scratch one, not {kinds}; a recipe may be either")
+        for pair in self.planned:
+            first, second = (self.models[name] for name in pair)
+            if (first.trained and not first.backbones) or (second.trained and second.backbones):
+                kinds = " and ".join(f"{name} ({self.models[name].kind})" for name in pair)
+                raise ValueError(
+                    f"compare is a pretrained model, then a scratch one, not {kinds}; a recipe may be either"
+                )
         if len(set(self.motifs)) != len(self.motifs):
             raise ValueError("motifs names one motif twice")
         for motif in (claim.motif for claim in self.claims if claim.motif is not None):
@@ -380,12 +198,11 @@ class Study(Strict):
                 raise ValueError(f"claims names the motif {motif!r}, {nearest(motif, self.motifs)}")
         return self
 
+    @property
+    def planned(self) -> tuple[tuple[str, str], ...]:
+        """The pairs whose comparison is planned beforehand: that of the verdict first."""
+        return (self.compare, self.alike) if self.alike else (self.compare,)
+
     def image_of(self, model: AnyModel) -> Image:
         """How the pictures of a model become arrays: its own way, or the study's."""
         return model.image or self.image
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: "did you mean 'scratch'?", or all that are known."""
-    found = difflib.get_close_matches(name, known := list(known), n=1, cutoff=0.5)
-    return f"did you mean {found[0]!r}?" if found else f"known are: {', '.join(sorted(known))}."

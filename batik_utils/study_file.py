@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from batik_utils.errors import BatikError
 from batik_utils.motif_notes import PLATES
 from batik_utils.strict import read_yaml
-from batik_utils.study import ROOT, Study, nearest
+from batik_utils.study import ROOT, Study
+from batik_utils.study_models import nearest
 
 
 def study_names(root: Path = ROOT) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.cache import digest_json
-from batik_utils.study import Image
+from batik_utils.study_models import Image
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from scipy import stats
 
 from batik_utils.models.augment import IDENTITY, draw_parameters, draw_transforms, transform_vector, warp
-from batik_utils.study import Augmentation
+from batik_utils.study_models import Augmentation
 
 SEED = Augmentation(rotation=40, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True)
 STRONG_SHEAR = Augmentation(rotation=40, shift=0.2, shear=30, zoom=0.2, horizontal_flip=True)

@@ -17,7 +17,7 @@ from batik_utils.models.backbones import BACKBONES, backbone
 from batik_utils.models.efficientnet_lite import lite_features, load_lite
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.weights import WEIGHTS, Weights, weights_file
-from batik_utils.study import PretrainedModel
+from batik_utils.study_models import PretrainedModel
 
 needs_index = pytest.mark.skipif(os.environ.get("BATIK_OFFLINE") == "1", reason="BATIK_OFFLINE=1")
 DISTINCT = sorted(set(BACKBONES) - {"mobilenet_v2_unit_range"})

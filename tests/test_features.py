@@ -9,7 +9,7 @@ from batik_utils.experiment import keys
 from batik_utils.experiment.store import FeatureStore
 from batik_utils.models.corruptions import tamper
 from batik_utils.models.features import FeatureSpec, compute_features
-from batik_utils.study import Augmentation, Image
+from batik_utils.study_models import Augmentation, Image
 
 
 def _spec(**changes) -> FeatureSpec:

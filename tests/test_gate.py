@@ -8,7 +8,7 @@ from batik_utils.deploy import sets
 from batik_utils.deploy.answers import distances, members
 from batik_utils.deploy.gate import auroc, left_out, make_gate, ordinary_pictures
 from batik_utils.stats.calibration import scale
-from batik_utils.study import Image
+from batik_utils.study_models import Image
 
 GROUPS = np.arange(100) // 2
 

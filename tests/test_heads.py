@@ -10,7 +10,7 @@ from scipy.special import softmax
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.heads import Head, train_heads
 from batik_utils.models.work import Task
-from batik_utils.study import Augmentation, Image, PretrainedModel
+from batik_utils.study_models import Augmentation, Image, PretrainedModel
 from batik_utils.values import Fit, Hyper, Split
 
 CLASSES, VIEWS, BATCH, D = 3, 4, 8, 16

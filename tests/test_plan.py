@@ -14,7 +14,7 @@ from batik_utils.experiment import Store, keys, make_plan
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.stats.search import chosen_setting, ranking
-from batik_utils.study import Image
+from batik_utils.study_models import Image
 from batik_utils.values import Fit, FitResult, Hyper, Results
 
 SEARCH = {"epochs": [1, 3], "learning_rate": [0.001, 0.01], "dropout": [0.0, 0.5], "seeds": 2}

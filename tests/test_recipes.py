@@ -17,7 +17,7 @@ from batik_utils.models.features import compute_features
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.texture import describe
 from batik_utils.models.work import Task
-from batik_utils.study import Part
+from batik_utils.study_models import Part
 from batik_utils.values import Fit, Hyper, Split
 
 PARTS = {

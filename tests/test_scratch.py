@@ -17,7 +17,7 @@ from batik_utils.models.corruptions import tamper
 from batik_utils.models.scratch import ARCHITECTURES, build_scratch, initial_weights, side_seen
 from batik_utils.models.train import train_scratch
 from batik_utils.models.work import Task, training_seed
-from batik_utils.study import Augmentation, ScratchModel
+from batik_utils.study_models import Augmentation, ScratchModel
 from batik_utils.values import Fit, Hyper, Split
 
 SIZE, CLASSES = 40, 3

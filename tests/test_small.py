@@ -8,7 +8,7 @@ from batik_utils.models import texture
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.texture import DESCRIPTORS
 from batik_utils.models.work import Task
-from batik_utils.study import Regularisation, ScratchModel
+from batik_utils.study_models import Regularisation, ScratchModel
 from batik_utils.values import Fit, Hyper, Split
 
 LABELS = np.arange(24) % 2

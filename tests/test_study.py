@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from batik_utils.errors import BatikError
-from batik_utils.study import ROOT, Architecture
+from batik_utils.study import ROOT
 from batik_utils.study_file import load_study, parse_study, study_names
+from batik_utils.study_models import Architecture
 
 FIRST = "bali-betawi-celup"
 NAN, INF = float("nan"), float("inf")

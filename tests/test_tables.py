@@ -15,7 +15,7 @@ from batik_utils.stats.claims import claims_table
 from batik_utils.stats.compare import compare_published
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.scores import grouped_interval
-from batik_utils.study import Augmentation
+from batik_utils.study_models import Augmentation
 from batik_utils.values import Results
 from batik_utils.wording import hundredths, percent, percent_range
 

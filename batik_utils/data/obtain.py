@@ -18,7 +18,8 @@ from batik_utils.cache import digest_file
 from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError, printable
 from batik_utils.network import unreachable
-from batik_utils.study import ROOT, nearest
+from batik_utils.study import ROOT
+from batik_utils.study_models import nearest
 
 KAGGLE_DATASET = "dionisiusdh/indonesian-batik-motifs"
 KAGGLE_HOST = "https://www.kaggle.com"

@@ -17,8 +17,8 @@ from batik_utils.data import obtain
 from batik_utils.data.decode import NotAnImage, open_image, read_image, squared
 from batik_utils.deploy.answers import Features, distances
 from batik_utils.deploy.bundle import Gate
-from batik_utils.study import Image as ImageOptions
 from batik_utils.study import Study
+from batik_utils.study_models import Image as ImageOptions
 
 NEIGHBOURS = 5
 LEAST_AUROC = 0.9

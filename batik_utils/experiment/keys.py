@@ -25,7 +25,8 @@ import batik_utils.backend
 from batik_utils.cache import digest, digest_json
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.kinds import KINDS
-from batik_utils.study import ROOT, Image
+from batik_utils.study import ROOT
+from batik_utils.study_models import Image
 from batik_utils.values import Dataset
 
 PACKAGE = Path(batik_utils.backend.__file__).parent

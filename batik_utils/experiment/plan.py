@@ -25,7 +25,7 @@ from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, Hyper, Results
 
-WORDS = {"title", "note", "optional", "variant_of", "mistake", "stand_in", "image"}
+WORDS = {"title", "note", "optional", "variant_of", "mistake", "stand_in", "image", "protocols"}
 OWN_SETTING = {"search", "tuned", "epochs", "learning_rate", "dropout"}
 """Fields of a model that change no number by themselves: these are replaced by the fit's own setting."""
 
@@ -89,7 +89,8 @@ def make_plan(
         trained = model.trained
         own = Hyper(trained.epochs, trained.learning_rate, trained.dropout) if trained else Hyper()
         chosen: Hyper | None = own
-        for protocol in PROTOCOLS if kind.protocols is None else kind.protocols:
+        asked = getattr(model, "protocols", None) or kind.protocols or PROTOCOLS
+        for protocol in (protocol for protocol in PROTOCOLS if protocol in asked):
             for part in rounds(protocol, kind.repetition(study)):
                 if part.setting == "tried":
                     if trained and (search := trained.search):  # the epoch counts are checkpoints of the longest

@@ -10,7 +10,7 @@ from typing import Any
 
 from batik_utils.errors import BatikError
 from batik_utils.models import weights as weight_files
-from batik_utils.study import nearest
+from batik_utils.study_models import nearest
 
 
 @dataclass(frozen=True)

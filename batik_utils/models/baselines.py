@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from batik_utils.models.work import Fitted, Task
-from batik_utils.study import AnyModel
+from batik_utils.study_models import AnyModel
 from batik_utils.values import Dataset, Split
 
 

@@ -14,7 +14,7 @@ from batik_utils.cache import digest_json
 from batik_utils.errors import BatikError
 from batik_utils.models.backbones import Backbone, backbone
 from batik_utils.models.texture import DESCRIPTORS, describe
-from batik_utils.study import Part, nearest
+from batik_utils.study_models import Part, nearest
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from batik_utils.models.backbones import Backbone
 from batik_utils.models.extract import Extractor
-from batik_utils.study import Augmentation, Image
+from batik_utils.study_models import Augmentation, Image
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from batik_utils.models.work import Fitted, Task, followed, training_seed
-from batik_utils.study import PretrainedModel
+from batik_utils.study_models import PretrainedModel
 
 Floats = NDArray[np.float32]
 

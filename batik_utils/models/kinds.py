@@ -24,7 +24,8 @@ from batik_utils.models.features import FeatureSpec
 from batik_utils.models.heads import train_heads
 from batik_utils.models.recipe import fit_recipe, gram_matrices, primal_weights
 from batik_utils.models.work import Fitted, M, Pair, Task, Weights
-from batik_utils.study import AnyModel, Augmentation, PretrainedModel, RecipeModel, Repetition, ScratchModel, Study
+from batik_utils.study import Repetition, Study
+from batik_utils.study_models import AnyModel, Augmentation, PretrainedModel, RecipeModel, ScratchModel
 from batik_utils.values import Dataset
 
 HEADS = 10  # trained in one job, which reads their features once

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from batik_utils.errors import BatikError
 from batik_utils.models.work import Fitted, Task, Weights, evaluation_sets, training_seed
-from batik_utils.study import RecipeModel
+from batik_utils.study_models import RecipeModel
 
 if TYPE_CHECKING:
     from batik_utils.models.extract import Extractor

@@ -19,7 +19,7 @@ from batik_utils.models.corruptions import tamper
 from batik_utils.models.fast import faster
 from batik_utils.models.scratch import ask_all_views, build_scratch, initial_weights, seed_dropout, side_seen
 from batik_utils.models.work import Fitted, Task, followed, training_seed
-from batik_utils.study import ScratchModel
+from batik_utils.study_models import ScratchModel
 
 VIEWS_PER_SEED = 1000
 """Seed s sees the views from 1 + s x this on: every seed its own, and the first epochs alike for any length of fit."""

@@ -21,7 +21,8 @@ import yaml
 from batik_utils.cache import digest_file, write_bytes
 from batik_utils.errors import BatikError
 from batik_utils.network import offline, short, unreachable
-from batik_utils.study import ROOT, Strict, nearest
+from batik_utils.study import ROOT, Strict
+from batik_utils.study_models import nearest
 
 PROBE_SECONDS = 4.0  # that Keras' storage may take to answer at all before it counts as out of reach
 

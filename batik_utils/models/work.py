@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.cache import digest_json
-from batik_utils.study import AnyModel, Image
+from batik_utils.study_models import AnyModel, Image
 from batik_utils.values import Failed, Fit, FitResult, Split
 
 if TYPE_CHECKING:

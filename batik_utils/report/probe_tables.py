@@ -10,7 +10,7 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.stats.compare import fold_gap
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.scores import fold_scores, grouped_interval
-from batik_utils.study import RecipeModel
+from batik_utils.study_models import RecipeModel
 
 
 def curve_frame(analysis: Analysis) -> pd.DataFrame:

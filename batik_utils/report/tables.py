@@ -21,7 +21,7 @@ from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
 from batik_utils.stats.scores import accuracy, fold_scores, grouped_interval, mean_over_seeds
 from batik_utils.stats.search import ranking
-from batik_utils.study import Augmentation, RecipeModel
+from batik_utils.study_models import Augmentation, RecipeModel
 from batik_utils.values import Dataset, FitResult
 
 
