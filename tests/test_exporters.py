@@ -11,12 +11,12 @@ import pypdfium2
 import pytest
 import tiny_report
 import yaml
+from batik_utils.report.abstrak import in_indonesian
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tiny_report import curve, photograph, prose, scores, shown
 
 from batik_utils.errors import BatikError
 from batik_utils.report import display
-from batik_utils.report.abstrak import in_indonesian
 from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
 from batik_utils.report.metrics import VERSION
 from batik_utils.report.pages import write_index

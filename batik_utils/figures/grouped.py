@@ -1,13 +1,11 @@
 """Figures of the grouped protocol: fold scores, size, posterior, learning curve, corruptions, features."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.spatial import KDTree
 
 from batik_utils.figures.style import (
@@ -26,7 +24,7 @@ from batik_utils.figures.style import (
     ranked,
 )
 from batik_utils.stats.scores import pareto_front
-from batik_utils.wording import number, percent, probability, signed_points
+from batik_utils.wording import percent
 
 FITS = "the fits of grouped cross-validation"
 
@@ -93,41 +91,24 @@ def pareto(
     return fig.describe(alt, data, FITS)
 
 
-def posterior_figure(
-    mean: float, scale: float, df: float, rope: float, titles: Sequence[str], probabilities: Sequence[float]
-) -> Drawing:
-    """Posterior of the accuracy difference A − B (Student t), the region of practical equivalence shaded.
-
-    titles: A, B; probabilities: P(A better), P(same), P(B better).
-    """
-    fig, ax = new(height=2.1)
-    spread = max(4.5 * scale, 3 * rope)
-    low, high = min(mean - spread, -2 * rope), max(mean + spread, 2 * rope)
-    # The legend gets the side where the curve is not.
-    left, room = mean > (low + high) / 2, 0.25 * (high - low)
-    low, high = (low - room, high) if left else (low, high + room)
-    x = np.union1d(np.linspace(low, high, 200), (-rope, rope))  # so that the parts meet
-    density = stats.t.pdf(x, df, loc=mean, scale=max(scale, 1e-9))
-    ax.plot(x, density, color=INK, linewidth=1.2)
-    parts = ((x >= rope, PALETTE[0]), (np.abs(x) <= rope, GREY), (x <= -rope, PALETTE[1]))
-    names = (f"{titles[0]} better", f"practically the same (±{100 * rope:g} points)", f"{titles[1]} better")
-    shown = [f"{name}: {probability(p)}" for name, p in zip(names, probabilities, strict=True)]
-    for (where, colour), name in zip(parts, shown, strict=True):
-        label = textwrap.fill(name, 30)
-        ax.fill_between(x, density, where=where, color=colour, alpha=0.45, linewidth=0, label=label)
-    ax.axvline(0, linewidth=0.8, **THIN)
-    ax.set(
-        xlabel=textwrap.fill(f"Difference in accuracy, {titles[0]} − {titles[1]} (points)", 60),
-        yticks=[],
-        ylim=(0, None),
-        xlim=(low, high),
-    )
-    ax.xaxis.set_major_formatter(lambda value, _: number(100 * value, 0, sign=True))
-    ax.spines["left"].set_visible(False)
-    legend_inside(ax, "upper left" if left else "upper right")
-    alt = f"A bell of beliefs about the difference, its middle at {signed_points(mean)}. {'; '.join(shown)}."
-    data = pd.DataFrame({"difference": x, "density": density})
-    return fig.describe(alt, data, FITS)
+def ladder(rungs: Sequence[tuple[str, str, float, float, float]], chance: float) -> Drawing:
+    """Each model's accuracy (protocol, model, value, low, high; fractions), protocol by protocol, with intervals."""
+    protocols, models = list(dict.fromkeys(r[0] for r in rungs)), list(dict.fromkeys(r[1] for r in rungs))
+    fig, ax = new(height=0.45 + 0.17 * len(models) * len(protocols) + 0.15 * len(protocols))
+    hue, step = colours(models), 0.8 / len(models)
+    for protocol, model, value, low, high in rungs:
+        y = protocols.index(protocol) + step * (models.index(model) - (len(models) - 1) / 2)
+        ax.plot([low, high], [y, y], color=hue[model], linewidth=1.8)
+        ax.plot(value, y, "D", color=hue[model], markersize=4.5)
+        ax.annotate(f"{model} {percent(value)}", (high, y), (5, 0), textcoords="offset points", va="center", fontsize=7)
+    ax.axvline(chance, linewidth=1, **THIN)
+    ax.set_yticks(range(len(protocols)), protocols)
+    ax.set_ylim(len(protocols) - 0.5, -0.5)
+    percent_axis(ax.xaxis, high=1.3, label="Accuracy")
+    ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    told = "; ".join(f"{protocol}: {model} {percent(value)}" for protocol, model, value, _, _ in rungs)
+    data = pd.DataFrame(rungs, columns=["protocol", "model", "accuracy", "low", "high"])
+    return fig.describe(f"Accuracy by protocol: {told}; chance is {percent(chance)}.", data, FITS)
 
 
 def learning_curve(table: pd.DataFrame, chance: float) -> Drawing:
@@ -150,37 +131,6 @@ def learning_curve(table: pd.DataFrame, chance: float) -> Drawing:
     legend_inside(ax)
     what = "Accuracy with the fewest and with the most training images of each motif"
     return fig.describe(f"{what}. {'; '.join(alt)}; chance is {percent(chance)}.", table, FITS)
-
-
-def choice_figure(table: pd.DataFrame, fits: int) -> Drawing:
-    """What inner folds said of a recipe's settings: mean Brier score against strength, a panel for each head.
-
-    table: candidate, head, strength, brier, chosen (in how many of the fits); the larger a dot, the more often.
-    """
-    heads = table["head"].unique()
-    fig, axes = new(1, len(heads), height=2.8, squeeze=False, sharey=True)
-    for ax, head in zip(axes.flat, heads, strict=True):
-        for candidate, colour in colours(table["candidate"].unique().tolist()).items():
-            rows = table[(table["candidate"] == candidate) & (table["head"] == head)].sort_values("strength")
-            ax.plot(rows["strength"], rows["brier"], color=colour, linewidth=1, label=candidate)
-            ax.scatter(rows["strength"], rows["brier"], 4 + 200 * rows["chosen"] / fits, color=colour, linewidths=0)
-        ticks = sorted(table.loc[table["head"] == head, "strength"].unique())
-        ax.set(xscale="log", xlabel=f"Strength ({'alpha' if head == 'ridge' else 'C'})")
-        decades = [tick for tick in ticks if f"{tick:e}".startswith("1.000000")] or ticks
-        ax.set_xticks(decades, [f"{tick:g}" for tick in decades])
-        ax.minorticks_off()
-        ax.margins(x=0.15)
-        ax.set_title(head, fontsize=8.5)
-    axes[0, 0].set_ylabel("Brier score on inner folds")
-    legend_line(fig, axes[0, 0])
-    best = table.sort_values("brier", kind="stable").iloc[0]
-    often = table.sort_values("chosen", ascending=False, kind="stable").iloc[0]
-    named = (f"{row['candidate']} with {row['head']} {row['strength']:g}" for row in (best, often))
-    alt = (
-        f"Of {len(table)} settings the lowest mean Brier score, {number(best['brier'], 3)}, is that of {next(named)}; "
-    )
-    alt += f"chosen most often, in {often['chosen']} of {fits} fits, is {next(named)}."
-    return fig.describe(alt, table, FITS)
 
 
 def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:

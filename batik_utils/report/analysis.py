@@ -1,11 +1,12 @@
 """One study with its data and results, opened once; what the notebooks show is derived here, lazily and wordlessly."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,21 +17,13 @@ from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.motif_notes import Plate, load_plates
-from batik_utils.report import verdicts
+from batik_utils.stats import rules
 from batik_utils.stats import scores as stats
-from batik_utils.stats.claims import ClaimRow, claims_table
-from batik_utils.stats.compare import (
-    Comparison,
-    PublishedComparison,
-    Standing,
-    compare_family,
-    published_family,
-    shared_folds,
-)
+from batik_utils.stats.claims import SHUFFLED, ClaimRow, claims_table
+from batik_utils.stats.compare import Comparison, PublishedComparison, compare_family, published_family, shared_folds
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
 from batik_utils.study import Repetition, Study
-from batik_utils.study_models import RecipeModel
 from batik_utils.values import Dataset, Results, Split
 from batik_utils.wording import motif_names
 
@@ -41,6 +34,18 @@ FEW = 4
 """Motifs named for a place, and for a pattern, that it takes at least to compare the two."""
 MANY = 8
 """Motifs above which a figure of examples shows one picture of each, not a row."""
+
+
+class Judged(NamedTuple):
+    """A model as readers meet it: its accuracies are None where there are no such fits."""
+
+    title: str
+    parameters: int
+    published: Interval | None
+    """Of the seed of median accuracy on the one split; Wilson's."""
+    grouped: Interval | None
+    """On the folds that both models of the verdict have."""
+    sources: Interval | None
 
 
 @dataclass(eq=False)
@@ -254,41 +259,37 @@ class Analysis:
         return published_family(self.results, self.pretrained, [m for m in self.models if m != self.pretrained])
 
     @cached_property
-    def verdict(self) -> verdicts.Verdict:
-        """The verdict between the pretrained and the scratch model."""
-        return verdicts.verdict(
-            self.head, self.title(self.pretrained), self.title(self.scratch), *self.counted(self.study.compare)
-        )
+    def head_by_source(self) -> Comparison | None:
+        """The comparison of the verdict's two models with whole sources held out; None without such fits."""
+        return next((c for c in self.comparisons_by_source if (c.a, c.b) == self.study.compare), None)
 
-    def gaps(self, comparisons: Sequence[Comparison]) -> dict[str, dict[str, Comparison]]:
-        """{model of the verdict: {what costs next to nothing, as within a sentence: the model against it}}
+    @cached_property
+    def alike(self) -> Comparison | None:
+        """The second planned comparison, of two arms tuned alike; None where the study has none."""
+        return self.comparison(*self.study.alike) if self.study.alike else None
 
-        Those are the baselines, and recipes of texture alone; comparisons are those of a family.
-        """
-        cheap = {name: b.title.lower() for name, b in BASELINES.items()}
-        recipes = {m: r for m in self.models if isinstance(r := self.study.models[m], RecipeModel)}
-        cheap |= {m: r.title for m, r in recipes.items() if all(part.texture for part in r.parts.values())}
-        return {m: {cheap[c.b]: c for c in comparisons if c.a == m and c.b in cheap} for m in self.study.compare}
+    @cached_property
+    def word(self) -> rules.Word:
+        """The verdict on the pretrained against the scratch model in grouped cross-validation."""
+        return rules.verdict(self.head, *self.counted(self.study.compare))
 
-    def standings(self, protocol: str = "grouped", beaten: bool = False) -> list[Standing]:
-        """How the scratch model, then the pretrained one, stands against chance and what costs next to nothing.
+    @cached_property
+    def compared(self) -> tuple[Judged, Judged]:
+        """The two models of the verdict with their accuracies."""
+        return self.judged(self.pretrained), self.judged(self.scratch)
 
-        protocol is "grouped", or "sources", with whole sources together; those of the two without such fits are left
-        out. beaten keeps of what they stand against only that which they beat with near-duplicates together, and adds
-        the verdict's other model where that is so.
-        """
-        family = self.comparisons if protocol == "grouped" else self.comparisons_by_source
-        if beaten:
-            better = {(c.a, c.b) for c in self.comparisons if c.declared and c.difference.value > 0}
-            family = tuple(c for c in family if (c.a, c.b) in better)
-        gaps = self.gaps(family)
-        if beaten and (head := next((c for c in family if (c.a, c.b) == self.study.compare), None)):
-            gaps[head.a].setdefault(self.title(head.b), head)
-        accuracies = {
-            m: stats.grouped_interval(self.shared, m, protocol=protocol) for m in reversed(self.study.compare)
-        }
-        there = {m: i for m, i in accuracies.items() if i or protocol == "grouped"}
-        return [Standing(self.title(m), interval, self.chance, gaps[m]) for m, interval in there.items()]
+    def judged(self, model: str) -> Judged:
+        """A model's title, parameters and accuracy under each protocol."""
+        summary, title = self.summaries.get(model), self.title(model)
+        sources = stats.grouped_interval(self.results, model, protocol="sources")
+        grouped = self.grouped_intervals.get(title)
+        return Judged(title, self.parameters(model), summary.interval if summary else None, grouped, sources)
+
+    @cached_property
+    def claim_counts(self) -> Counter[str]:
+        """{verdict: published numbers}, without counts of pictures and scores of reports from shuffled labels."""
+        rows = [r for r in self.claims if not r.metric.endswith("images") or r.metric == "ten_images"]
+        return Counter(r.verdict for r in rows if not r.metric.startswith(SHUFFLED))
 
     @cached_property
     def claims(self) -> list[ClaimRow]:

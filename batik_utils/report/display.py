@@ -41,7 +41,10 @@ _RULES = {"l": ":--", "r": "--:", "c": ":-:"}
 
 
 def use_report_style() -> None:
-    """Set matplotlib's defaults for figures up to 16 cm wide; the backend stays, so that a reader's own plots show."""
+    """Set matplotlib's defaults for figures up to 16 cm wide (a reader's own plots show), and give Jupyter `%%say`."""
+    from batik_utils.report.say import register
+
+    register()
     mpl.rcdefaults()
     plt.style.use(Path(__file__).parent / "templates" / "report.mplstyle")
     mpl.rcParams.update({"axes.prop_cycle": cycler(color=PALETTE), "figure.figsize": (WIDTH, 3.2)})
@@ -51,13 +54,6 @@ def text(paragraphs: str | Sequence[str]) -> None:
     """Show Markdown that was computed from numbers: one paragraph, or several; nothing where there is none."""
     if joined := _joined(paragraphs):
         _show({"text/markdown": joined}, kind="text")
-
-
-def note(title: str, paragraphs: str | Sequence[str]) -> None:
-    """Show a clearly marked box: a title and Markdown paragraphs."""
-    body = _joined(paragraphs)
-    quoted = "\n".join(f"> {line}" for line in f"**{title}**\n\n{body}".splitlines())
-    _show({"text/markdown": quoted}, kind="note", title=title, text=body)
 
 
 def table(frame: pd.DataFrame, anchor: str = "", caption: str = "", align: str | None = None) -> None:

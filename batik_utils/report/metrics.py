@@ -45,7 +45,6 @@ class Verdict(Part):
     a: str
     b: str
     word: Literal["better", "worse", "same", "open", "too few fits"]
-    sentence: str
     got: int
     planned: int
     detectable: float | None
@@ -92,7 +91,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
     """All numbers of a study as plain JSON values (see MetricsFile), rounded to 6 decimals."""
     study, dataset, scores = analysis.study, analysis.dataset, analysis.scores
     (a, b), (got, planned) = study.compare, analysis.counted(study.compare)
-    counts, found = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist(), analysis.verdict
+    counts = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist()
     able, fitted = detectable(analysis.results, a, b), set(scores["model"])
     raw = {
         "version": VERSION,
@@ -118,7 +117,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
             for name, model in (study.models | {name: m for name, m in BASELINES.items() if name in fitted}).items()
         },
         "scores": scores.astype(object).where(scores.notna(), None).to_dict("records"),
-        "verdict": {"a": a, "b": b, "word": found.word, "sentence": found.sentence, "got": got, "planned": planned}
+        "verdict": {"a": a, "b": b, "word": analysis.word, "got": got, "planned": planned}
         | {"detectable": able and able.difference},
         "comparisons": list(_comparisons(analysis)),
         "claims": [row.model_dump(mode="json") for row in analysis.claims],

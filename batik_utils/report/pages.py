@@ -41,8 +41,6 @@ JINJA.filters |= {
     **{"listed": say.listed, "percent": say.percent, "number": say.count, "motif_names": say.motif_names},
     **{"signed_points": say.signed_points, "points": lambda ends: say.points_range(say.Band(*ends))},
     "band": lambda ends: say.percent_range(say.Band(*ends)),
-    "answer": lambda sentence: re.sub(r" \(difference .*\)\.$", ".", sentence),
-    "tied": lambda text: re.sub(r"(?<=\d) (?=%|points)", say.NBSP, text),
     "scores": lambda pairs: ", ".join(f"{name} {say.percent(value)}" for name, value in pairs),
 }
 

@@ -1,6 +1,5 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -16,12 +15,12 @@ from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import SHUFFLED_SCORES, ClaimRow
-from batik_utils.stats.compare import Comparison, PublishedComparison
+from batik_utils.stats.compare import Comparison, PublishedComparison, fold_gap
 from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
 from batik_utils.stats.scores import accuracy, fold_scores, grouped_interval, mean_over_seeds
 from batik_utils.stats.search import ranking
-from batik_utils.study_models import Augmentation, RecipeModel
+from batik_utils.study_models import Augmentation
 from batik_utils.values import Dataset, FitResult
 
 
@@ -187,20 +186,6 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
     return frame("model; near-duplicates together; sources together; folds", rows)
 
 
-def recipe_table(analysis: Analysis, model: str) -> pd.DataFrame:
-    """One row per candidate of a recipe: its accuracy alone on the outer folds, and in which share it was chosen."""
-    fits = analysis.shared.select(model, "grouped").items
-    chosen = Counter(fit.chosen.rpartition(", ")[0] for fit in fits)
-    heads = Counter(tuple(fit.chosen.split(", ")) for fit in fits)
-    rows, recipe = [], analysis.study.models[model]
-    assert isinstance(recipe, RecipeModel)
-    for name in recipe.candidates:
-        alone = _banded(grouped_interval(analysis.shared, model, part=name))
-        often = [f"{head} ({n})" for (candidate, head), n in heads.most_common() if candidate == name]
-        rows.append((name, alone, f"{chosen[name]} of {len(fits)}", often[0] if often else "–"))
-    return frame("candidate; alone, 95 % interval; chosen; most often with", rows)
-
-
 def others_scores(analysis: Analysis) -> dict[str, NDArray[np.float64]]:
     """{title: accuracy on each of the splits of others} of the models that were fitted on them."""
     found = {analysis.title(m): fold_scores(analysis.results, m, "others") for m in [*analysis.models, *BASELINES]}
@@ -233,6 +218,12 @@ def many_table(analysis: Analysis) -> pd.DataFrame:
 def _banded(band: Interval | None) -> str:
     """A share as "83.6 % (77.9–89.3 %)"."""
     return "–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})"
+
+
+def pairs_frame(dataset: Dataset, most: int = 12) -> pd.DataFrame:
+    """The first confirmed pairs of copies, with their evidence."""
+    rows = [(p.a, p.b, p.kind, "differ" if p.labels_differ else "same", p.reason) for p in dataset.pairs[:most]]
+    return frame("a; b; kind; labels; evidence", rows)
 
 
 def disputed_table(analysis: Analysis) -> pd.DataFrame:
@@ -269,6 +260,49 @@ def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> p
         rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, folds, _p(c.p), *beliefs))
     columns = f"A; B; A and B; A − B in points, 95 % interval; folds; {p_name}; P(A better); P(same); P(B better)"
     return frame(columns, rows)
+
+
+def curve_frame(analysis: Analysis) -> pd.DataFrame:
+    """Per model and training images per motif: mean accuracy and corrected interval; label, images, mean, low, high."""
+    curves = {r.fit.protocol for r in analysis.results if r.fit.protocol.startswith("curve-")}
+    steps = sorted(int(protocol.removeprefix("curve-")) for protocol in curves)
+    every = ((m, k) for m in analysis.models for k in steps)
+    found = ((m, k, grouped_interval(analysis.results, m, protocol=f"curve-{k}")) for m, k in every)
+    bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high)) for m, k, i in found if i is not None)
+    return pd.DataFrame(bands, columns=["label", "images", "mean", "low", "high"])
+
+
+def curve_steps(analysis: Analysis) -> dict[str, tuple[dict[int, float], Interval | None]]:
+    """{title: (mean accuracy by training images per motif, gain of the last size over the one before)}."""
+    out: dict[str, tuple[dict[int, float], Interval | None]] = {}
+    for title, rows in curve_frame(analysis).groupby("label", sort=False):
+        model = next(m for m in analysis.models if analysis.title(m) == title)
+        sizes = rows["images"].tolist()
+        last = [fold_scores(analysis.results, model, f"curve-{k}") for k in sizes[-2:]]
+        out[str(title)] = dict(zip(sizes, rows["mean"], strict=True)), fold_gap(*last[::-1]) if len(last) > 1 else None
+    return out
+
+
+def corruption_scores(analysis: Analysis) -> dict[str, tuple[dict[str, Interval], dict[str, Interval]]]:
+    """{title: (accuracy on the shared folds by corruption, "none" among them; what each corruption costs)}."""
+    out = {}
+    for model in analysis.models:
+        there = [set(r.corruptions) for r in analysis.shared.select(model, "grouped")]
+        every = sorted(set.intersection(*there)) if there else []
+        plain = fold_scores(analysis.shared, model)
+        found = {c or "none": grouped_interval(analysis.shared, model, part=c) for c in (None, *every)}
+        drops = {c: fold_gap(plain, fold_scores(analysis.shared, model, part=c)) for c in every}
+        if every and all(found.values()) and all(drops.values()):
+            kept = ({name: i for name, i in part.items() if i} for part in (found, drops))
+            out[analysis.title(model)] = next(kept), next(kept)
+    return out
+
+
+def corruption_frame(analysis: Analysis) -> pd.DataFrame:
+    """Accuracy on the shared folds: columns label, corruption ("none" is the untouched image), accuracy, low, high."""
+    every = ((title, scores) for title, (scores, _) in corruption_scores(analysis).items())
+    rows = ((title, c, i.value, i.low, i.high) for title, scores in every for c, i in scores.items())
+    return pd.DataFrame(rows, columns=["label", "corruption", "accuracy", "low", "high"])
 
 
 def per_motif_table(analysis: Analysis) -> pd.DataFrame:

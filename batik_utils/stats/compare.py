@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ class Comparison:
         return self.p < 1 - LEVEL
 
     @property
-    def word(self) -> str:
+    def word(self) -> Literal["better", "worse", "same", "open"]:
         """What A is: "same" as B (practically), else "open" where nothing is declared, "better" or "worse"."""
         if self.p_same >= SAME_FROM or not self.declared:
             return "same" if self.p_same >= SAME_FROM else "open"
