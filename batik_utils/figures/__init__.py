@@ -1,9 +1,9 @@
 """Every figure of the report, as functions of plain values that return a matplotlib Figure."""
-# ruff: noqa: F401, I001
+# ruff: noqa: F401
 
 from batik_utils.figures.data import file_sizes, motif_colours
 from batik_utils.figures.flow import method_flow
-from batik_utils.figures.grouped import corruption_figure, feature_map, fold_dots, ladder, learning_curve, pareto
+from batik_utils.figures.grouped import corruption_figure, fold_dots, ladder, learning_curve, pareto
 from batik_utils.figures.judged import confusion_matrices, reliability_figure
-from batik_utils.figures.pictures import Picture, motif_drawings, motif_palettes, pair_grid, picture_grid
+from batik_utils.figures.pictures import Picture, pair_grid, picture_grid
 from batik_utils.figures.published import mispairing_figure, search_figure, seed_dots, training_curves

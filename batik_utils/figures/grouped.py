@@ -6,7 +6,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from batik_utils.figures.style import (
     GREY,
@@ -17,7 +16,6 @@ from batik_utils.figures.style import (
     colours,
     legend_inside,
     legend_line,
-    motif_styles,
     new,
     percent_axis,
     place_names,
@@ -154,21 +152,3 @@ def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
         falls = f"falls from {percent(untouched)} to {percent(lowest)} at worst ({kind})"
         worst.append(f"{title} {falls if lowest < untouched else f'never falls below its {percent(untouched)}'}")
     return fig.describe(f"{'; '.join(worst)}.", table, FITS)
-
-
-def feature_map(points: NDArray[np.float64], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:
-    """Images as points in two dimensions, [n, 2], coloured by motif; n > 1."""
-    fig, ax = new(height=3.6)
-    for label, (motif, style) in enumerate(zip(motifs, motif_styles(motifs), strict=True)):
-        ax.plot(*points[labels == label].T, ls="", label=motif, markersize=4, alpha=0.75, mew=0, **style)
-    ax.set(xticks=[], yticks=[])
-    ax.grid(visible=False)
-    ax.set_aspect("equal", adjustable="datalim")
-    legend_inside(ax)
-    nearest = KDTree(points).query(points, 2)[1][:, 1]
-    same = labels[nearest] == labels
-    shares = {motif: float(same[labels == i].mean()) for i, motif in enumerate(motifs) if (labels == i).any()}
-    own = f"Of the points, {percent(float(same.mean()), 0)} lie nearest to one of their own motif"
-    places = dict(zip("xy", points.round(1).T, strict=True))
-    data = pd.DataFrame({"motif": [motifs[i] for i in labels], **places})
-    return fig.describe(f"{own}; by motif, {ranked(shares)}.", data, "frozen features of all pictures")

@@ -1,7 +1,7 @@
 """Figures of pictures, or of their palettes in their place, and drawn cloth as filled outlines of its dyes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,14 +10,12 @@ import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 from batik_utils.figures.style import INK, PALETTE, WIDTH, Drawing, new
 from batik_utils.palette import palette
-from batik_utils.wording import count, percent
+from batik_utils.wording import count
 
 LETTERS = 19
 """Of a name that fit under a tile."""
@@ -75,53 +73,6 @@ def picture_grid(
 def pair_grid(pairs: Sequence[tuple[Picture, Picture]], pairs_per_row: int = 3, *, photos: bool) -> Drawing:
     """Pairs of pictures side by side, pairs_per_row to a row, as an audit shows its duplicates."""
     return picture_grid([picture for pair in pairs for picture in pair], 2 * pairs_per_row, lines=2, photos=photos)
-
-
-def motif_palettes(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:
-    """The palette of all pictures of each motif as one stripe, as wide as its colours' shares; images [n, h, w, 3]."""
-    fig, ax = new(height=0.24 * len(motifs) + 0.1)
-    found = [palette(images[labels == i]) for i in range(len(motifs))]
-    for y, colours in enumerate(found):
-        left = 0.0
-        for colour, share in colours:
-            ax.barh(y, share, 0.86, left, color=colour, edgecolor="#999999", linewidth=0.4)
-            left += share
-    ax.set(xlim=(0, 1), ylim=(len(motifs) - 0.5, -0.5), xticks=[])
-    ax.set_yticks(range(len(motifs)), motifs)
-    ax.tick_params(length=0)
-    ax.grid(visible=False)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    rows = [(motif, *pair) for motif, colours in zip(motifs, found, strict=True) for pair in colours]
-    data = pd.DataFrame(rows, columns=["motif", "colour", "share"])
-    largest = [
-        f"{motif} {colours[0][0]} ({percent(colours[0][1], 0)})" for motif, colours in zip(motifs, found, strict=True)
-    ]
-    return fig.describe(f"The largest colour of each motif: {', '.join(largest)}.", data, "all pictures of each motif")
-
-
-def motif_drawings(drawn: Mapping[str, NDArray[np.uint8]], columns: int = 6) -> Drawing:
-    """Drawings {title: RGB [h, w, 3]}, `columns` to a row, each in its five commonest colours."""
-    rows = math.ceil(len(drawn) / columns)
-    fig, axes = new(rows, columns, height=rows * (WIDTH / columns + 0.3), squeeze=False)
-    fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    for ax in axes.flat[len(drawn) :]:
-        ax.remove()
-    for ax, (title, image) in zip(axes.flat, drawn.items(), strict=False):
-        ax.set(xticks=[], yticks=[], xlim=(0, SIDE), ylim=(SIDE, 0), aspect="equal")
-        ax.set_title(title, fontsize=7.5, fontweight="normal", loc="center", color=INK, pad=3)
-        small = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        dyed = small.filter(ImageFilter.MedianFilter(3)).quantize(DYES, dither=Image.Dither.NONE)
-        dyes, place = np.array(dyed.getpalette()).reshape(-1, 3) / 255, np.asarray(dyed)
-        ground, *others = np.argsort(-np.bincount(place.ravel(), minlength=DYES), kind="stable")
-        ax.set_facecolor(dyes[ground])
-        for dye in others:
-            if path := _outlines(place == dye):
-                ax.add_patch(PathPatch(path, facecolor=dyes[dye], edgecolor=dyes[dye], linewidth=0.3))
-    names = pd.DataFrame({"drawing": list(drawn)})
-    return fig.describe(
-        f"{count(len(drawn), 'drawing')} of cloth: {', '.join(drawn)}.", names, "what this project draws"
-    )
 
 
 def _draw(ax: Axes, picture: Picture, photos: bool, room: float) -> None:

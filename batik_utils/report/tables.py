@@ -18,7 +18,7 @@ from batik_utils.stats.claims import SHUFFLED_SCORES, ClaimRow
 from batik_utils.stats.compare import Comparison, PublishedComparison, fold_gap
 from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
-from batik_utils.stats.scores import accuracy, fold_scores, grouped_interval, mean_over_seeds
+from batik_utils.stats.scores import classification_table, fold_scores, grouped_interval, mean_over_seeds
 from batik_utils.stats.search import ranking
 from batik_utils.study_models import Augmentation
 from batik_utils.values import Dataset, FitResult
@@ -82,11 +82,12 @@ def published_table(analysis: Analysis) -> pd.DataFrame:
     return _claimed(table)
 
 
-def report_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """A classification report (metrics.classification_table) with its macro average."""
+def report_table(fit: FitResult, motifs: Sequence[str]) -> pd.DataFrame:
+    """The classification report of one fit, with its macro average."""
+    found = classification_table(fit.y_true, fit.y_prob.argmax(axis=1), motifs)
     scores = ["precision", "recall", "F1"]
-    mean = {"motif": "*macro average*", **frame[scores].mean(), "support": int(frame["support"].sum())}
-    out = pd.concat([frame.reset_index(), pd.DataFrame([mean])], ignore_index=True)
+    mean = {"motif": "*macro average*", **found[scores].mean(), "support": int(found["support"].sum())}
+    out = pd.concat([found.reset_index(), pd.DataFrame([mean])], ignore_index=True)
     return out.assign(**{name: out[name].map(partial(say.number, decimals=2)) for name in scores})
 
 
@@ -334,17 +335,6 @@ def ten_images(result: FitResult) -> list[int]:
     paths = pd.DataFrame({"path": result.paths, "motif": result.y_true}).sort_values("path")
     turn = paths.groupby("motif").cumcount()
     return paths.assign(turn=turn).sort_values(["turn", "motif"]).index[:10].tolist()
-
-
-def ten_table(analysis: Analysis) -> pd.DataFrame:
-    """Per model: right of ten for the median fit, the published figure where there is one, and all test images."""
-    claims, rows = analysis.published_claims("ten_images"), []
-    for model, s in analysis.summaries.items():
-        title, ten = analysis.title(model), ten_images(s.median)
-        right = say.of_images(accuracy(s.median.y_true[ten], s.median.y_prob[ten]), len(ten))
-        published = say.of_images(claims[title], 10) if title in claims else None
-        rows.append((title, published, right, say.of_images(s.median_accuracy, s.n_test)))
-    return _claimed(frame("model; published, ten pictures; ours, these pictures; ours, all test images", rows))
 
 
 def frame(columns: str, rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:

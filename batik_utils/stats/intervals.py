@@ -3,10 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -103,42 +101,3 @@ def mean_interval(values: ArrayLike) -> Interval:
         raise BatikError(f"An interval of a mean needs two values, not {len(scores)}.")
     reach = float(stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1) * stats.sem(scores))
     return Interval(mean := float(scores.mean()), mean - reach, mean + reach, len(scores))
-
-
-class VarianceSplit(NamedTuple):
-    """Standard deviations of one fit's score by their cause."""
-
-    data_sd: float
-    """Between splits: which images trained and which were tested."""
-    seed_sd: float
-    """Within a split: initial weights, order, augmentation and dropout."""
-    splits: int
-    seeds: int
-    """Per split (the harmonic mean, rounded, where splits have unequal numbers)."""
-    ratio: Interval
-    """data_sd / seed_sd with its 95 % interval, exact for normal scores of independent splits; 0 to infinity."""
-
-
-def variance_split(scores: pd.DataFrame) -> VarianceSplit | None:
-    """Split the variance of metrics.fold_scores into data sampling and training seed; None where seeds are too few.
-
-    One-way random-effects analysis of variance by moments over splits (repeat, fold); a negative component is 0. The
-    ratio's interval inverts the F test of the two mean squares.
-    Source: S. R. Searle, G. Casella and C. E. McCulloch, Variance Components (1992), chapter 3, section 3.6;
-    X. Bouthillier et al., Accounting for variance in machine learning benchmarks, MLSys 2021.
-    """
-    groups = scores.groupby(["repeat", "fold"])["value"].agg(["size", "mean", "var"]).query("size > 1")
-    if len(groups) < 2:
-        return None
-    sizes, means, variances = (groups[c].to_numpy(dtype=np.float64) for c in ("size", "mean", "var"))
-    within = float(np.average(variances, weights=sizes - 1))
-    between = (sizes * (means - np.average(means, weights=sizes)) ** 2).sum() / (len(groups) - 1)
-    # The expected mean square between groups is seed + size * data, with this size when groups are unequal.
-    size = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / (len(groups) - 1)
-    data_sd = math.sqrt(max(0.0, float((between - within) / size)))
-    # Where seeds agree everywhere, any ratio that is left is without bound.
-    f = between / within if within else math.inf if between else 0.0
-    edges = stats.f.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], len(groups) - 1, sizes.sum() - len(groups))
-    middle, low, high = (math.sqrt(max(0.0, (f / edge - 1) / size)) for edge in (1.0, *edges.tolist()))
-    ratio = Interval(middle, low, high, len(groups))
-    return VarianceSplit(data_sd, math.sqrt(within), len(groups), round(stats.hmean(sizes)), ratio)

@@ -1,9 +1,7 @@
 """Where models go wrong, which labels are in doubt, and a mistake made on purpose: labels in another order."""
 
-import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -12,37 +10,8 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from batik_utils.stats.intervals import Interval, wilson
-from batik_utils.stats.scores import Labels, OutOfFold, Probabilities
+from batik_utils.stats.scores import Labels, Probabilities
 from batik_utils.values import FitResult, Split
-
-
-def label_issues(oof: OutOfFold, motifs: Sequence[str]) -> pd.DataFrame:
-    """Images whose given label is probably wrong, most doubtful first: path, given, suggested, probability, score.
-
-    probability is the suggested motif's; score is that of the given label (0 doubtful - 1 sure). A doubt is a
-    question for a person who knows batik, not a correction: with three motifs and hard images many are unfounded.
-    Source: C. G. Northcutt, L. Jiang and I. L. Chuang, Journal of Artificial Intelligence Research 70 (2021).
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its progress bar's, of Jupyter without ipywidgets
-        from cleanlab.filter import find_label_issues
-
-    columns = ["path", "given", "suggested", "probability", "score"]
-    present = np.unique(oof.y_true)
-    if len(present) < 2:
-        return pd.DataFrame(columns=columns)
-    # cleanlab warns, and estimates nonsense, where a class has no image; such a class cannot be a given label.
-    labels, names = np.searchsorted(present, oof.y_true), [motifs[i] for i in present]
-    y_prob = oof.y_prob[:, present] / oof.y_prob[:, present].sum(axis=1, keepdims=True)
-    doubted = find_label_issues(labels, y_prob, return_indices_ranked_by="self_confidence", n_jobs=1)
-    best, score = y_prob.argmax(axis=1), y_prob[np.arange(len(labels)), labels]
-    rows = [
-        (oof.paths[i], names[labels[i]], names[best[i]], float(y_prob[i, best[i]]), float(score[i]))
-        for i in sorted(doubted.tolist(), key=lambda i: (round(float(score[i]), 9), oof.paths[i]))
-        if best[i] != labels[i]
-    ]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def most_confused(table: NDArray[np.float64], motifs: Sequence[str], top: int = 5) -> pd.DataFrame:
@@ -80,13 +49,6 @@ def twins_across(split: Split, groups: NDArray[np.int64]) -> NDArray[np.int64]:
     return test[np.isin(groups[test], groups[list(split.train)])]
 
 
-def accuracy_without(result: FitResult, paths: Collection[str]) -> Interval | None:
-    """Accuracy, with Wilson's interval, over a fit's test images that are not among paths; None where none is left."""
-    kept = [path not in paths for path in result.paths]
-    right = (result.y_prob.argmax(axis=1) == result.y_true)[kept]
-    return wilson(int(right.sum()), len(right)) if len(right) else None
-
-
 class Disputed(NamedTuple):
     """Groups of near-duplicates whose pictures carry more than one label."""
 
@@ -102,17 +64,6 @@ def disputed(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> Disputed:
     counts = pd.crosstab(groups, labels)
     several = counts.index[(counts > 0).sum(axis=1) > 1]
     return Disputed(np.isin(groups, several), len(several), float(counts.max(axis=1).sum() / len(labels)))
-
-
-def shared_pairs(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> pd.DataFrame:
-    """One row per pair of labels that share groups: columns a, b, groups, pictures; most groups first."""
-    pictures: dict[tuple[int, int], list[int]] = {}
-    for _, held in pd.Series(labels).groupby(groups):
-        for pair in combinations(sorted(held.unique().tolist()), 2):
-            pictures.setdefault(pair, []).append(int(held.isin(pair).sum()))
-    rows = [(*pair, len(counts), sum(counts)) for pair, counts in pictures.items()]
-    table = pd.DataFrame(rows, columns=["a", "b", "groups", "pictures"])
-    return table.sort_values(["groups", "a", "b"], ascending=[False, True, True], ignore_index=True)
 
 
 @dataclass(frozen=True)
