@@ -1,6 +1,5 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -21,7 +20,7 @@ from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
 from batik_utils.stats.scores import accuracy, fold_scores, grouped_interval, mean_over_seeds
 from batik_utils.stats.search import ranking
-from batik_utils.study_models import Augmentation, RecipeModel
+from batik_utils.study_models import Augmentation
 from batik_utils.values import Dataset, FitResult
 
 
@@ -185,20 +184,6 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
         if apart and (interval := analysis.grouped_intervals.get(title)):
             rows.append((title, _banded(interval), _banded(apart), apart.n))
     return frame("model; near-duplicates together; sources together; folds", rows)
-
-
-def recipe_table(analysis: Analysis, model: str) -> pd.DataFrame:
-    """One row per candidate of a recipe: its accuracy alone on the outer folds, and in which share it was chosen."""
-    fits = analysis.shared.select(model, "grouped").items
-    chosen = Counter(fit.chosen.rpartition(", ")[0] for fit in fits)
-    heads = Counter(tuple(fit.chosen.split(", ")) for fit in fits)
-    rows, recipe = [], analysis.study.models[model]
-    assert isinstance(recipe, RecipeModel)
-    for name in recipe.candidates:
-        alone = _banded(grouped_interval(analysis.shared, model, part=name))
-        often = [f"{head} ({n})" for (candidate, head), n in heads.most_common() if candidate == name]
-        rows.append((name, alone, f"{chosen[name]} of {len(fits)}", often[0] if often else "–"))
-    return frame("candidate; alone, 95 % interval; chosen; most often with", rows)
 
 
 def others_scores(analysis: Analysis) -> dict[str, NDArray[np.float64]]:
