@@ -72,6 +72,7 @@ class AnyModel(Strict):
     variant_of: str | None = None  # the model that this one is, but for the seed study's mistake
     mistake: str = ""  # that mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"
     protocols: Annotated[tuple[Protocol, ...], AfterValidator(some)] | None = None  # it has; None: all
+    once: bool = False  # one repeat and one training seed, whatever the study says of its kind: each fit is dear
     corruptions: bool = True  # whether it is asked about tampered test images, where the study asks
     stand_in: str | None = None  # the model to look at where this one's weights cannot be had
 

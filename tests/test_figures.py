@@ -138,17 +138,6 @@ def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["5", "10", "40"]
 
 
-def test_what_inner_folds_chose_most_often_is_largest_in_the_panel_of_its_head():
-    rows = [("P", "ridge", 0.1, 0.4, 0), ("P", "ridge", 1.0, 0.3, 3), ("P", "svm", 1.0, 0.5, 1)]
-    fig = figures.choice_figure(pd.DataFrame(rows, columns=["candidate", "head", "strength", "brier", "chosen"]), 4)
-    ridge, svm = fig.axes
-    assert [ax.get_title(loc="left") or ax.get_title() for ax in (ridge, svm)] == ["ridge", "svm"]
-    assert [t.get_text() for t in ridge.get_xticklabels()] == ["0.1", "1"]
-    sizes = ridge.collections[0].get_sizes()
-    assert sizes[1] > svm.collections[0].get_sizes()[0] > sizes[0]
-    assert "0.300, is that of P with ridge 1; chosen most often, in 3 of 4 fits, is P with ridge 1." in fig.alt
-
-
 def test_corruptions_stand_in_the_order_given_a_bar_for_each_model():
     rows = [(m, c, v, v - 0.1, v + 0.05) for m, v in (("B", 0.8), ("A", 0.6)) for c in ("none", "blur")]
     table = pd.DataFrame(rows, columns=["label", "corruption", "accuracy", "low", "high"])

@@ -101,11 +101,11 @@ def fit_recipe(
         own = grams[0][np.ix_(train, train)].astype(np.float64)
         decided, judged = np.empty((len(y), task.classes)), np.zeros(len(y), bool)
         for learn, judge in inner_folds(y, groups, training_seed(fit)):
-            slopes, bias = _linear(task, own[np.ix_(learn, learn)], y[learn])
+            slopes, bias = linear(task.model, own[np.ix_(learn, learn)], y[learn], task.classes)
             decided[judge], judged[judge] = own[np.ix_(judge, learn)] @ slopes + bias, True
         # Where no row could be held out, decisions are taken as they are.
         warmth = temperature(decided[judged], y[judged]) if judged.any() else 1.0
-        slopes, bias = _linear(task, own, y)
+        slopes, bias = linear(task.model, own, y, task.classes)
         dual = np.zeros((len(paths), task.classes))
         dual[train] = warmth * slopes
         weights = {"dual": dual, "bias": warmth * bias}
@@ -157,16 +157,16 @@ def coordinates(kernel: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     return vectors * roots, vectors / roots
 
 
-def _linear(
-    task: Task[RecipeModel], kernel: NDArray[np.float64], y: NDArray[np.int64]
+def linear(
+    model: RecipeModel, kernel: NDArray[np.float64], y: NDArray[np.int64], classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Dual slopes [rows, classes] and bias [classes] of the task's head for a kernel [rows, rows] and labels [rows]."""
+    """Dual slopes [rows, classes] and bias [classes] of a model's head for a kernel [rows, rows] and labels [rows]."""
     x, back = coordinates(kernel)
-    head = HEADS[task.model.head](task.model.strength).fit(x, y)
+    head = HEADS[model.head](model.strength).fit(x, y)
     slopes, bias = np.atleast_2d(head.coef_), np.atleast_1d(head.intercept_)
     if len(slopes) == 1:  # of two classes scikit-learn keeps the second's alone
         slopes, bias = np.concatenate([-slopes, slopes]), np.concatenate([-bias, bias])
-    whole, offset = np.zeros((x.shape[1], task.classes)), np.full(task.classes, _UNSEEN)
+    whole, offset = np.zeros((x.shape[1], classes)), np.full(classes, _UNSEEN)
     whole[:, head.classes_], offset[head.classes_] = slopes.T, bias
     return back @ whole, offset
 

@@ -22,8 +22,6 @@ CORRUPTIONS = {
     "patches": "cut into patches and shuffled",
     "border": "cut down to their border",
 }
-STEP_WORTH_TAKING = 0.002
-"""Of a Brier score (0 to 2): from this on a step of regularisation is worth something."""
 
 
 def budget(settings: Mapping[str, int]) -> str:
