@@ -11,9 +11,9 @@ from pydantic import AfterValidator, Field, model_validator
 from batik_utils.strict import Count, Fraction, Rate, Strict, Times, some
 
 Counts = Annotated[tuple[Count, ...], AfterValidator(some)]
-Architecture = Literal["seed_cnn", "pooled_cnn", "small_cnn"]
+Architecture = Literal["seed_cnn", "pooled_cnn", "small_cnn", "dense512_cnn", "dense128_cnn", "resnet18"]
 """The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
-Protocol = Literal["search", "runs", "published", "grouped", "sources", "others", "curve", "permuted"]
+Protocol = Literal["runs", "published", "grouped", "sources", "others", "curve", "permuted"]
 """The names of batik_utils.data.split.PROTOCOLS, again."""
 
 
@@ -38,13 +38,13 @@ class Augmentation(Strict):
     horizontal_flip: bool = False
 
 
-class Search(Strict):
-    """Values to try; the choice is made on validation images only."""
+class Runs(Strict):
+    """Settings with each of which a model is fitted on the published split, because the seed study did so."""
 
-    epochs: Counts
-    learning_rate: Annotated[tuple[Rate, ...], AfterValidator(some)]
+    epochs: Counts  # asked about after each of these in one training
+    learning_rate: Annotated[tuple[Rate, ...], AfterValidator(some)] | None = None  # None: the model's own
     dropout: Annotated[tuple[Fraction, ...], AfterValidator(some)]
-    seeds: Count = 1  # training seeds per setting (a model whose fits are cheap can afford several)
+    seeds: Count = 3  # training seeds per setting
 
 
 class Tuned(Strict):
@@ -105,7 +105,7 @@ class TrainedModel(AnyModel):
     learning_rate: Rate = 1e-3
     dropout: Fraction = 0.5
     augmentation: Augmentation = Augmentation()
-    search: Search | None = None  # a choice by validation images, for the published split alone
+    runs: Runs | None = None  # for the protocol of that name
     tuned: Tuned | None = None
 
     @property
@@ -139,6 +139,9 @@ class ScratchModel(TrainedModel):
     architecture: Architecture
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the arithmetic; weights, optimiser and softmax stay float32."""
+    pixels: Literal["unit", "imagenet"] = "unit"
+    """Values from 0 to 1, or less ImageNet's mean and divided by its standard deviation, channel by channel."""
+    flipped_tests: bool = False  # whether a training seed mirrors half of the pictures it is asked about: a mistake
     regularised: Regularisation | None = None
     """How small_cnn, and no other, is trained; `augmentation` then has no say."""
 
@@ -159,6 +162,18 @@ class PretrainedModel(TrainedModel):
     kind: Literal["pretrained"]
     backbone: str  # a name in batik_utils.models.backbones.BACKBONES; the backbone owns its preprocessing
     hidden: Times = 128  # units of the head's hidden layer (ReLU); 0 for none
+    untrained: bool = False  # whether the head's weights stay as they were drawn: a mistake
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        return (self.backbone,)
+
+
+class FinetunedModel(TrainedModel):
+    """A network with ImageNet weights and a new last layer, all of whose weights are trained."""
+
+    kind: Literal["finetuned"]
+    backbone: str  # as a PretrainedModel's
 
     @property
     def backbones(self) -> tuple[str, ...]:
@@ -207,7 +222,7 @@ class RecipeModel(AnyModel):
         return self.chosen.settings if self.chosen else 1
 
 
-Model = Annotated[ScratchModel | PretrainedModel | RecipeModel, Field(discriminator="kind")]
+Model = Annotated[ScratchModel | PretrainedModel | FinetunedModel | RecipeModel, Field(discriminator="kind")]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

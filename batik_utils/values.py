@@ -109,7 +109,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Hyper:
-    """The hyperparameters that a search may vary; all zero for a model that does not learn in epochs."""
+    """The hyperparameters that runs may vary; all zero for a model that does not learn in epochs."""
 
     epochs: int = 0
     learning_rate: float = 0.0
@@ -161,7 +161,7 @@ class FitResult:
     val_true: NDArray[np.int64] | None = None
     val_prob: NDArray[np.float64] | None = None
     checkpoints: dict[int, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
-    """{epochs: {"val": [n_val, classes], "test": [n, classes]}} for the epoch counts that a search considers."""
+    """{epochs: {"val": [n_val, classes], "test": [n, classes]}} for the epoch counts of a model's runs."""
     corruptions: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """{"greyscale" | "blur" | "patches" | "border": [n, classes]}: the same test images, tampered with."""
     missing: str = ""  # why there is no result (the fit failed); every array is then empty

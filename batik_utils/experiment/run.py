@@ -35,40 +35,32 @@ def run_plan(
     store: Store | None = None,
     retry: bool = True,
 ) -> Results:
-    """Do every task of the plan that has no result, and those that wait for a search after it; return all results.
+    """Do every task of the plan that has no result; return all results.
 
     executor and jobs are as workers takes them. shard (i, n), from 1 to n, does every n-th task only, and gives only
     results that exist. A fit that failed is in the results with its reason and is tried again by the next run that may
-    retry; a search is settled by those of its settings that succeeded. Raises BatikError for a wrong shard, or an
-    executor that does not answer.
+    retry. Raises BatikError for a wrong shard, or an executor that does not answer.
     """
     store = store or Store(plan.study.name)
-    tried: set[str] = set()
-    while True:
-        mine = own_tasks(plan, shard) if shard else plan.tasks
-        known = store.is_done if retry else store.read
-        missing = [task for task in mine if task.key not in tried and not known(task)]
-        if missing:
-            with workers(executor, jobs) as run, Progress(progress) as bar:
-                given = _features(missing, plan.dataset, run, bar)
-                for task, fitted in _done(missing, plan.dataset, given, run, bar):
-                    results = [result for result, _ in fitted]
-                    store.write(task, results)
-                    for result in Results(tuple(results)).missing:
-                        bar.say(f"{result.fit.name}: {result.missing}")
-                    bar.advance(len(results), task.cost)
-            tried |= {task.key for task in missing}
-        everything = store.load(plan.tasks)
-        following = plan.next(everything, settle=True) if plan.waiting else plan
-        if len(following.waiting) == len(plan.waiting):
-            return everything
-        plan = following
+    mine = own_tasks(plan, shard) if shard else plan.tasks
+    known = store.is_done if retry else store.read
+    missing = [task for task in mine if not known(task)]
+    if missing:
+        with workers(executor, jobs) as run, Progress(progress) as bar:
+            given = _features(missing, plan.dataset, run, bar)
+            for task, fitted in _done(missing, plan.dataset, given, run, bar):
+                results = [result for result, _ in fitted]
+                store.write(task, results)
+                for result in Results(tuple(results)).missing:
+                    bar.say(f"{result.fit.name}: {result.missing}")
+                bar.advance(len(results), task.cost)
+    return store.load(plan.tasks)
 
 
 def own_tasks(plan: Plan, shard: tuple[int, int]) -> list[Task]:
     """The tasks of shard (i, n): of every model and protocol each n-th, whatever else is planned, done or missing.
 
-    So shards agree on whose a task is while others finish theirs, and while a search's choice adds new ones.
+    So shards agree on whose a task is while others finish theirs.
     """
     if not 1 <= shard[0] <= shard[1]:
         raise BatikError(f"A shard is i/n with 1 ≤ i ≤ n, such as 2/8, not {shard[0]}/{shard[1]}.")
@@ -83,14 +75,11 @@ def final_weights(plan: Plan, model: str, on: Literal["all", "published"] = "all
     """The weights of a model trained on every image, for use, or on the published split's training images alone.
 
     Both with the setting of its published fits and seed 0. A head's are by name (hidden_kernel, hidden_bias, kernel,
-    bias), a scratch network's in the order of build_scratch(...).get_weights(). Raises BatikError where there is no
-    such setting (yet), or the fit fails.
+    bias), a network's in the order of its get_weights(). Raises BatikError where there is no such fit, or it fails.
     """
-    if model in plan.waiting:
-        plan = plan.next(Store(plan.study.name).load(plan.tasks), settle=True)
     like = next((t for t in plan.tasks if (t.fits[0].model, t.fits[0].protocol) == (model, "published")), None)
     if like is None:
-        raise BatikError(f"{plan.study.name} has no published fit of {model} (yet); run the study first.")
+        raise BatikError(f"{plan.study.name} has no published fit of {model}.")
     every = tuple(range(len(plan.dataset)))
     split = Split("deployed", 0, 0, every, (), every) if on == "all" else like.splits[0]
     fit = replace(like.fits[0], protocol=split.protocol, seed=0)

@@ -25,7 +25,7 @@ from batik_utils.models.heads import train_heads
 from batik_utils.models.recipe import Block, Others, fit_recipe, kernels, learn_blocks, primal_weights
 from batik_utils.models.work import Fitted, M, Pair, Task, Weights
 from batik_utils.study import Repetition, Study
-from batik_utils.study_models import AnyModel, Augmentation, PretrainedModel, RecipeModel, ScratchModel
+from batik_utils.study_models import AnyModel, Augmentation, FinetunedModel, PretrainedModel, RecipeModel, ScratchModel
 from batik_utils.values import Dataset
 
 HEADS = 10  # trained in one job, which reads their features once
@@ -133,7 +133,7 @@ class Scratch(Kind[ScratchModel]):
         from batik_utils.models.scratch import ask_all_views, build_scratch
 
         side = model.regularised.side if model.regularised else size
-        network = build_scratch(model.architecture, side, len(motifs), dropout)
+        network = build_scratch(model.architecture, side, len(motifs), dropout, pixels=model.pixels)
         network.set_weights(weights)
         return ask_all_views(network, size) if model.regularised else network
 
@@ -161,7 +161,7 @@ class Pretrained(Kind[PretrainedModel]):
 
     def features(self, model: PretrainedModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec:
         # Enough views that every epoch of the longest fit sees a fresh one; none where nothing is changed.
-        views = max(model.epochs, *(model.search.epochs if model.search else (0,)))
+        views = max(model.epochs, *(model.runs.epochs if model.runs else (0,)))
         views = views if model.augmentation != Augmentation() else 0
         return _spec(study, model, backbone(model.backbone, backbones), model.augmentation, views)
 
@@ -189,6 +189,36 @@ class Pretrained(Kind[PretrainedModel]):
             whole.get_layer("hidden").set_weights([hidden, weights["hidden_bias"]])
         whole.get_layer("motif").set_weights([weights["kernel"], weights["bias"]])
         return whole
+
+
+class Finetuned(Kind[FinetunedModel]):
+    """A network that starts with ImageNet weights, all of them trained on."""
+
+    code = ("models/finetune.py",)
+
+    def describe(self, model: FinetunedModel) -> Description:
+        return Description("ImageNet", f"{_titles(model)} with ImageNet weights, all of them trained on")
+
+    def repetition(self, study: Study) -> Repetition:
+        return study.grouped.scratch
+
+    def cost(self, model: FinetunedModel, epochs: int, rows: int, size: int) -> float:
+        return 2e-6 * epochs * rows * size**2
+
+    def inputs(self, task: Task[FinetunedModel], dataset: Dataset, features: Any) -> NDArray[np.uint8]:
+        return dataset.pictures(task.image)
+
+    def fit(self, task: Task[FinetunedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
+        from batik_utils.models.finetune import train_finetuned
+
+        return train_finetuned(task, paths, sha256s, inputs)
+
+    def assemble(self, model: FinetunedModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
+        from batik_utils.models.finetune import build_finetuned
+
+        network = build_finetuned(model.backbone, size, len(motifs), dropout)
+        network.set_weights(weights)
+        return network
 
 
 class Recipe(Kind[RecipeModel]):
@@ -281,6 +311,7 @@ def _spec(
 KINDS: dict[str, Kind[Any]] = {
     "scratch": Scratch(),
     "pretrained": Pretrained(),
+    "finetuned": Finetuned(),
     "recipe": Recipe(),
     "baseline": Baseline(),
 }
