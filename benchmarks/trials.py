@@ -8,6 +8,7 @@ python -m benchmarks.trials settings STUDY --motifs A B C    each model's search
 python -m benchmarks.trials together STUDY MODEL MODEL       the mean of two models' probabilities
 python -m benchmarks.trials against STUDY MODEL STUDY MODEL  two studies' models on the same folds of the same pictures
 python -m benchmarks.trials speed STUDY                      milliseconds a picture on one core, each model alone
+python -m benchmarks.trials seconds STUDY                    of one core to train each model once, features included
 """
 
 import argparse
@@ -290,11 +291,37 @@ def speed(study: Study, pictures: int = 24) -> None:
         print(f"  {name}: {np.median(times):.3g}", flush=True)
 
 
+def seconds(study: Study) -> None:
+    """Print what a core computes, in seconds, to train each model once on the first grouped fold's training pictures.
+
+    Features of those pictures and the compiling of networks are included, the loading of weights is not. It is
+    processor time, so that whatever else the machine does is left out.
+    """
+    plan, found = make_plan(study, load_dataset(study)), {}
+    data = plan.dataset
+    for task in plan.tasks:
+        kind, features, name = KINDS[task.model.kind], None, task.fits[0].model
+        if task.fits[0].protocol != "grouped" or name not in study.models or name in found:
+            continue
+        spec = task.features and replace(task.features, corruptions=())
+        one = replace(task, fits=task.fits[:1], splits=task.splits[:1], corruptions=(), features=spec)
+        pictures = data.pictures(one.image)
+        if spec:
+            compute_features(spec, pictures[0], data.sha256[0])
+            features = np.zeros((len(data), *spec.shape), np.float32)
+        began = time.process_time()
+        for row in one.splits[0].train if spec else ():
+            features[row] = compute_features(spec, np.array(pictures[row]), data.sha256[row])
+        kind.fit(one, data.paths, data.sha256, kind.inputs(one, data, features))
+        found[name] = time.process_time() - began
+    print(f"seconds: {{{', '.join(f'{name}: {took:.3g}' for name, took in found.items())}}}", flush=True)
+
+
 def main() -> None:
     """Command line: see the top of this file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "trial", choices=("finetune", "adapt", "alike", "views", "settings", "together", "against", "speed")
+        "trial", choices=("finetune", "adapt", "alike", "views", "settings", "together", "against", "speed", "seconds")
     )
     parser.add_argument("study")
     parser.add_argument("models", nargs="*", help="of together and against")
@@ -318,6 +345,8 @@ def main() -> None:
         against([(asked.study, model), (other, its)])
     elif asked.trial == "speed":
         speed(study)
+    elif asked.trial == "seconds":
+        seconds(study)
     elif asked.trial == "together":
         together(study, asked.models)
     elif asked.trial == "adapt":

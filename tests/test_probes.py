@@ -1,6 +1,5 @@
 """Each rule of probes.py is fed numbers on both sides of its line."""
 
-import re
 from dataclasses import replace
 
 import pandas as pd
@@ -132,21 +131,6 @@ def test_each_side_of_each_line(sentence, says, never):
     sentence = sentence.replace(wording.NBSP, " ")
     assert all(part in sentence for part in says.split(" … "))
     assert not never or never not in sentence
-
-
-@pytest.mark.parametrize(
-    ("brier", "chosen", "words"),
-    [
-        ([0.4, 0.3, 0.4], [2, 2, 0], "In 2 of 4 fits A chose the weakest or .* so the choice was wide enough."),
-        ([0.4, 0.3, 0.2981], [0, 1, 3], "In 3 of 4 fits A .* score by −0.0019 on average: a wider choice would hardly"),
-        ([0.4, 0.3, 0.298], [0, 1, 3], "In 3 of 4 fits A .* by −0.0020 on average: a wider choice might do better."),
-        ([0.3], [4], "In 0 of 4 fits"),
-    ],
-)
-def test_a_choice_at_the_edge_of_what_was_tried_is_told(brier, chosen, words):
-    strengths = [0.1, 1, 10][: len(brier)]
-    table = pd.DataFrame({"candidate": "P", "head": "ridge", "strength": strengths, "brier": brier, "chosen": chosen})
-    assert re.match(words, probes.edges("A", table).replace(wording.NBSP, " "))
 
 
 def test_names_of_places_are_called_harder_only_where_a_test_says_so():

@@ -152,37 +152,6 @@ def learning_curve(table: pd.DataFrame, chance: float) -> Drawing:
     return fig.describe(f"{what}. {'; '.join(alt)}; chance is {percent(chance)}.", table, FITS)
 
 
-def choice_figure(table: pd.DataFrame, fits: int) -> Drawing:
-    """What inner folds said of a recipe's settings: mean Brier score against strength, a panel for each head.
-
-    table: candidate, head, strength, brier, chosen (in how many of the fits); the larger a dot, the more often.
-    """
-    heads = table["head"].unique()
-    fig, axes = new(1, len(heads), height=2.8, squeeze=False, sharey=True)
-    for ax, head in zip(axes.flat, heads, strict=True):
-        for candidate, colour in colours(table["candidate"].unique().tolist()).items():
-            rows = table[(table["candidate"] == candidate) & (table["head"] == head)].sort_values("strength")
-            ax.plot(rows["strength"], rows["brier"], color=colour, linewidth=1, label=candidate)
-            ax.scatter(rows["strength"], rows["brier"], 4 + 200 * rows["chosen"] / fits, color=colour, linewidths=0)
-        ticks = sorted(table.loc[table["head"] == head, "strength"].unique())
-        ax.set(xscale="log", xlabel=f"Strength ({'alpha' if head == 'ridge' else 'C'})")
-        decades = [tick for tick in ticks if f"{tick:e}".startswith("1.000000")] or ticks
-        ax.set_xticks(decades, [f"{tick:g}" for tick in decades])
-        ax.minorticks_off()
-        ax.margins(x=0.15)
-        ax.set_title(head, fontsize=8.5)
-    axes[0, 0].set_ylabel("Brier score on inner folds")
-    legend_line(fig, axes[0, 0])
-    best = table.sort_values("brier", kind="stable").iloc[0]
-    often = table.sort_values("chosen", ascending=False, kind="stable").iloc[0]
-    named = (f"{row['candidate']} with {row['head']} {row['strength']:g}" for row in (best, often))
-    alt = (
-        f"Of {len(table)} settings the lowest mean Brier score, {number(best['brier'], 3)}, is that of {next(named)}; "
-    )
-    alt += f"chosen most often, in {often['chosen']} of {fits} fits, is {next(named)}."
-    return fig.describe(alt, table, FITS)
-
-
 def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
     """Accuracy on tampered test images with its interval; table: label (the model's name), corruption ("none"),
     accuracy, low, high."""

@@ -1,26 +1,22 @@
 """What was tried on the models, in numbers: learning curves and tampered images; probes.py has the sentences."""
 
-from collections import Counter
-from itertools import product
-
-import numpy as np
 import pandas as pd
 
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats.compare import fold_gap
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.scores import fold_scores, grouped_interval
-from batik_utils.study_models import RecipeModel
 
 
 def curve_frame(analysis: Analysis) -> pd.DataFrame:
-    """Per model and training images per motif: mean accuracy and corrected interval; label, images, mean, low, high."""
+    """Of the planned pairs' models, by training images per motif: label, images, mean accuracy, low, high, folds."""
     curves = {r.fit.protocol for r in analysis.results if r.fit.protocol.startswith("curve-")}
     steps = sorted(int(protocol.removeprefix("curve-")) for protocol in curves)
-    every = ((m, k) for m in analysis.models for k in steps)
+    pairs = dict.fromkeys(m for pair in analysis.study.planned for m in pair)
+    every = ((m, k) for m in pairs for k in steps)
     found = ((m, k, grouped_interval(analysis.results, m, protocol=f"curve-{k}")) for m, k in every)
-    bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high)) for m, k, i in found if i is not None)
-    return pd.DataFrame(bands, columns=["label", "images", "mean", "low", "high"])
+    bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high), i.n) for m, k, i in found if i)
+    return pd.DataFrame(bands, columns=["label", "images", "mean", "low", "high", "folds"])
 
 
 def curve_steps(analysis: Analysis) -> dict[str, tuple[dict[int, float], Interval | None]]:
@@ -32,19 +28,6 @@ def curve_steps(analysis: Analysis) -> dict[str, tuple[dict[int, float], Interva
         last = [fold_scores(analysis.results, model, f"curve-{k}") for k in sizes[-2:]]
         out[str(title)] = dict(zip(sizes, rows["mean"], strict=True)), fold_gap(*last[::-1]) if len(last) > 1 else None
     return out
-
-
-def choice_frame(analysis: Analysis, model: str) -> pd.DataFrame:
-    """Each setting of a recipe on the shared folds: candidate, head, strength, brier (mean of inner folds), chosen."""
-    fits = analysis.shared.select(model, "grouped").items
-    chosen, rows, recipe = Counter(fit.chosen for fit in fits), [], analysis.study.models[model]
-    assert isinstance(recipe, RecipeModel)
-    for candidate, (head, strengths) in product(recipe.candidates, recipe.heads.items()):
-        for strength in strengths:
-            name = f"{candidate}, {head} {strength:g}"
-            found = [fit.trials[name] for fit in fits if name in fit.trials]
-            rows += [(candidate, head, strength, float(np.mean(found)), chosen[name])] if found else []
-    return pd.DataFrame(rows, columns=["candidate", "head", "strength", "brier", "chosen"])
 
 
 def corruption_scores(analysis: Analysis) -> dict[str, tuple[dict[str, Interval], dict[str, Interval]]]:

@@ -7,7 +7,6 @@ rests on an interval of its own; none declares one model better than another.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from batik_utils import wording as say
@@ -23,8 +22,6 @@ CORRUPTIONS = {
     "patches": "cut into patches and shuffled",
     "border": "cut down to their border",
 }
-STEP_WORTH_TAKING = 0.002
-"""Of a Brier score (0 to 2): from this on a step of regularisation is worth something."""
 
 
 def budget(settings: Mapping[str, int]) -> str:
@@ -41,27 +38,6 @@ def budget(settings: Mapping[str, int]) -> str:
         f"{a} chose among {say.count(most, 'setting')}, {b} among {other}: the more are tried, the better is the best, "
         f"so part of a lead of {a} may be the search’s."
     )
-
-
-def edges(title: str, table: pd.DataFrame) -> str:
-    """Whether a recipe's fits chose a strength at the edge of those tried, and what the step to it is worth.
-
-    table is one row per setting: candidate, head, strength, brier (a mean), chosen (in how many fits). A head of one
-    strength has no edge.
-    """
-    steps: list[float] = []
-    for _, part in table.sort_values("strength").groupby(["candidate", "head"]):
-        brier, chosen = part["brier"].to_numpy(), part["chosen"].to_numpy()
-        for edge, inner in ((0, 1), (-1, -2)) if len(part) > 1 else ():
-            steps += [float(brier[inner] - brier[edge])] * int(chosen[edge])
-    fits = int(table["chosen"].sum())
-    says = f"In {len(steps)} of {say.count(fits, 'fit')} {title} chose the weakest or strongest regularisation tried"
-    if 2 * len(steps) <= fits:
-        return f"{says}, so the choice was wide enough."
-    worth = float(np.mean(steps))
-    than = "might do better" if worth >= STEP_WORTH_TAKING else "would hardly do better"
-    step = f"the last step towards it changes the mean Brier score by {say.number(-worth, 4, sign=True)}"
-    return f"{says}; {step} on average: a wider choice {than}."
 
 
 def overfitting(title: str, trained: float, tested: Interval, turned: int, seeds: int) -> str:

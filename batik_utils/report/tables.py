@@ -1,6 +1,5 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -21,7 +20,7 @@ from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
 from batik_utils.stats.scores import accuracy, fold_scores, grouped_interval, mean_over_seeds
 from batik_utils.stats.search import ranking
-from batik_utils.study_models import Augmentation, RecipeModel
+from batik_utils.study_models import Augmentation
 from batik_utils.values import Dataset, FitResult
 
 
@@ -45,14 +44,17 @@ def facts_frame(dataset: Dataset) -> pd.DataFrame:
 
 
 def model_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per model: how it starts, parameters, epochs, batch, learning rate, dropout."""
-    rows = []
+    """One row per model: how it starts, parameters, what was measured of its time, epochs, batch, rate, dropout."""
+    rows, times = [], {"ms a picture": analysis.study.milliseconds, "s to train": analysis.study.seconds}
     for name in analysis.models:
         m, how = analysis.study.models[name], ("–",) * 4
         if t := m.trained:
             how = str(t.epochs), str(t.batch_size), say.number(t.learning_rate, 4).rstrip("0"), f"{t.dropout:g}"
         rows.append((m.title, KINDS[m.kind].describe(m).starts, f"{analysis.parameters(name):,}", *how))
-    return frame("model; weights; parameters; epochs; batch; rate; dropout", rows)
+    table = frame("model; weights; parameters; epochs; batch; rate; dropout", rows)
+    for what, known in ((what, known) for what, known in times.items() if known):
+        table[what] = [f"{known[m]:,g}" if m in known else "–" for m in analysis.models]
+    return table
 
 
 def augmentation_words(augmentation: Augmentation) -> str:
@@ -185,20 +187,6 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
         if apart and (interval := analysis.grouped_intervals.get(title)):
             rows.append((title, _banded(interval), _banded(apart), apart.n))
     return frame("model; near-duplicates together; sources together; folds", rows)
-
-
-def recipe_table(analysis: Analysis, model: str) -> pd.DataFrame:
-    """One row per candidate of a recipe: its accuracy alone on the outer folds, and in which share it was chosen."""
-    fits = analysis.shared.select(model, "grouped").items
-    chosen = Counter(fit.chosen.rpartition(", ")[0] for fit in fits)
-    heads = Counter(tuple(fit.chosen.split(", ")) for fit in fits)
-    rows, recipe = [], analysis.study.models[model]
-    assert isinstance(recipe, RecipeModel)
-    for name in recipe.candidates:
-        alone = _banded(grouped_interval(analysis.shared, model, part=name))
-        often = [f"{head} ({n})" for (candidate, head), n in heads.most_common() if candidate == name]
-        rows.append((name, alone, f"{chosen[name]} of {len(fits)}", often[0] if often else "–"))
-    return frame("candidate; alone, 95 % interval; chosen; most often with", rows)
 
 
 def others_scores(analysis: Analysis) -> dict[str, NDArray[np.float64]]:
