@@ -11,13 +11,13 @@ from batik_utils.wording import count, percent
 ARMS = {"pretrained": PALETTE[0], "scratch": PALETTE[1]}
 
 
-def trio_figure(accuracies: Mapping[str, pd.Series], stated: pd.DataFrame, chance: float) -> Drawing:
+def trio_figure(accuracies: Mapping[str, pd.Series], stated: pd.DataFrame) -> Drawing:
     """Above, how all trios' accuracies are distributed, {title: one value per trio}; below, ours against the stated.
 
     stated: columns trio, arm, ours (by the first title's model), stated; a trio's name stands at its highest mark.
     """
     fig, (above, below) = new(2, height=4.4, sharex=True, height_ratios=[1, 1.9])
-    low = np.floor(min(chance, *map(min, accuracies.values())) / 0.025) * 0.025
+    low = np.floor(min(map(min, accuracies.values())) / 0.025) * 0.025
     first, *_ = accuracies
     filled, outlined = {"color": GREY, "alpha": 0.5}, {"color": PALETTE[2], "histtype": "step", "linewidth": 1.4}
     for title, values in accuracies.items():
@@ -36,7 +36,7 @@ def trio_figure(accuracies: Mapping[str, pd.Series], stated: pd.DataFrame, chanc
     percent_axis(below.xaxis, low, 1.0, label=f"Here, on the same three motifs ({first})")
     legend_inside(above, "upper left")
     legend_inside(below, "lower right")
-    place_names(below, marks)
+    place_names(below, marks, stated[["ours", "stated"]].to_numpy().tolist())
     ends = ((title, v.mean(), v.min(), v.max()) for title, v in accuracies.items())
     means = "; ".join(f"{t}: mean {percent(m)}, from {percent(least)} to {percent(most)}" for t, m, least, most in ends)
     data = stated[["trio", "arm", "ours", "stated"]]
