@@ -42,12 +42,20 @@ class FewRepetitions(Repetition):
     others: bool = False
 
 
+class RecipeRepetition(Repetition):
+    """The same with the defaults of recipes, in which no seed has a say."""
+
+    repeats: Count = 5
+    seeds: Count = 1
+
+
 class Grouped(Strict):
     """Repeated stratified k-fold in which near-duplicates stay on one side."""
 
     folds: Annotated[int, Field(ge=2)] = 5
     pretrained: Repetition = Repetition()
     scratch: FewRepetitions = FewRepetitions()
+    recipe: RecipeRepetition = RecipeRepetition()
     curve: tuple[Count, ...] = (5, 10, 20, 40)  # training images per motif for the learning curve
     corruptions: bool = True  # whether models are asked about tampered test images too
 

@@ -11,7 +11,6 @@ from pydantic import AfterValidator, Field, model_validator
 from batik_utils.strict import Count, Fraction, Rate, Strict, Times, some
 
 Counts = Annotated[tuple[Count, ...], AfterValidator(some)]
-Strengths = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(some)]
 Architecture = Literal["seed_cnn", "pooled_cnn", "small_cnn"]
 """The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
 Protocol = Literal["search", "runs", "published", "grouped", "sources", "others", "curve", "permuted"]
@@ -57,6 +56,12 @@ class Tuned(Strict):
     note: str = ""  # what readers must know of those pictures, a sentence
 
 
+class Chosen(Tuned):
+    """The same of a recipe, whose candidates were compared on trios of those motifs."""
+
+    trios: Count
+
+
 class AnyModel(Strict):
     """A model of any kind, and what others may ask of it; the answers here are those of one that learns at once."""
 
@@ -67,6 +72,8 @@ class AnyModel(Strict):
     variant_of: str | None = None  # the model that this one is, but for the seed study's mistake
     mistake: str = ""  # that mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"
     protocols: Annotated[tuple[Protocol, ...], AfterValidator(some)] | None = None  # it has; None: all
+    once: bool = False  # one repeat and one training seed, whatever the study says of its kind: each fit is dear
+    corruptions: bool = True  # whether it is asked about tampered test images, where the study asks
     stand_in: str | None = None  # the model to look at where this one's weights cannot be had
 
     @property
@@ -175,23 +182,21 @@ class Part(Strict):
         return self
 
 
+class Metric(Strict):
+    """A within-class metric learnt from the published pictures of motifs that the study does not have."""
+
+    scale: Annotated[float, Field(gt=0)] = 10.0  # of β: how many times the mean eigenvalue of the scatter
+
+
 class RecipeModel(AnyModel):
-    """Candidate recipes for features that are frozen, and linear heads: each fit chooses by its own inner folds."""
+    """Features that are frozen, and a linear head on them: one setting, chosen beforehand."""
 
     kind: Literal["recipe"]
-    parts: dict[str, Part]
-    candidates: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]  # each the parts that it puts side by side
-    heads: Annotated[dict[Literal["ridge", "logistic", "svm"], Strengths], Field(min_length=1)]
-    """Strengths to try of each head: scikit-learn's alpha for ridge, C for the others."""
-    inner_folds: Annotated[int, Field(ge=2)] = 5
-
-    @model_validator(mode="after")
-    def _names_parts(self) -> RecipeModel:
-        for candidate, names in self.candidates.items():
-            for name in some(names):
-                if name not in self.parts:
-                    raise ValueError(f"the candidate {candidate} names the part {name!r}, {nearest(name, self.parts)}")
-        return self
+    parts: Annotated[dict[str, Part], Field(min_length=1)]  # put side by side
+    head: Literal["ridge", "logistic"] = "ridge"
+    strength: Annotated[float, Field(gt=0)]  # scikit-learn's alpha for ridge, C for logistic
+    metric: Metric | None = None
+    chosen: Chosen | None = None
 
     @property
     def backbones(self) -> tuple[str, ...]:
@@ -199,7 +204,7 @@ class RecipeModel(AnyModel):
 
     @property
     def settings(self) -> int:
-        return len(self.candidates) * sum(map(len, self.heads.values()))
+        return self.chosen.settings if self.chosen else 1
 
 
 Model = Annotated[ScratchModel | PretrainedModel | RecipeModel, Field(discriminator="kind")]

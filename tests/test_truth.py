@@ -98,8 +98,9 @@ HALF = SCRATCH | {"precision": "bfloat16"}
 FEW = {"folds": 3, "pretrained": {"repeats": 2, "seeds": 2}, "scratch": {"repeats": 1, "seeds": 2}}
 
 
-PARTS = {"parts": {"pattern": {"texture": "patterns"}}, "candidates": {"patterns": ["pattern"], "again": ["pattern"]}}
-RECIPE = {"kind": "recipe", "title": "Recipe", "heads": {"ridge": [0.1, 1.0]}} | PARTS
+CHOSEN = {"settings": 4, "trios": 30, "motifs": ["maple-leaf", "oak"], "command": "make choice", "note": "Few."}
+RECIPE = {"kind": "recipe", "title": "Recipe", "parts": {"pattern": {"texture": "patterns"}}, "strength": 0.1}
+RECIPE |= {"chosen": CHOSEN}
 TUNED = {"tuned": {"settings": 3, "motifs": ["maple-leaf", "oak"], "command": "make tune", "note": "Few."}}
 CROPS = SCRATCH | TUNED | {"title": "Crops", "architecture": "small_cnn", "regularised": {}}
 THEIRS = {"title": "theirs", "splits": "theirs", "reported": [{"title": "Large", "accuracy": 0.5, "sd": 0.01}]}
@@ -232,7 +233,7 @@ def test_a_verdict_that_whole_sources_do_not_bear_out_is_told_of(apart):
 def test_what_costs_next_to_nothing_is_set_against_both_models_of_the_verdict():
     with_network = {"parts": {"pooled": {"backbone": "mobilenet_v2", "layers": ["out_relu"], "pooling": ["average"]}}}
     made = recipes()
-    pretrained = RECIPE | with_network | {"candidates": {"pooled": ["pooled"]}}
+    pretrained = RECIPE | with_network
     study = make_analysis(motifs=12, models={"recipe": pretrained, "texture": RECIPE}, compare=["recipe", "texture"])
     analysis = Analysis(study.study, made.dataset, made.results)
     assert list((gaps := analysis.gaps(analysis.comparisons))["recipe"]) == ["Recipe"], "a recipe of texture alone"

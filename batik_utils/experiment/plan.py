@@ -25,7 +25,18 @@ from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, Hyper, Results
 
-WORDS = {"title", "note", "optional", "variant_of", "mistake", "stand_in", "image", "protocols"}
+WORDS = {
+    "title",
+    "note",
+    "optional",
+    "variant_of",
+    "mistake",
+    "stand_in",
+    "image",
+    "protocols",
+    "corruptions",
+    "chosen",
+}
 OWN_SETTING = {"search", "tuned", "epochs", "learning_rate", "dropout"}
 """Fields of a model that change no number by themselves: these are replaced by the fit's own setting."""
 
@@ -100,7 +111,7 @@ def make_plan(
                         tasks += tried
                         chosen = _settled(name, tried, done, settle)
                 elif hyper := chosen if part.setting == "chosen" else own:
-                    tasks += make(part, hyper, part.seeds)
+                    tasks += make(part, hyper, part.seeds if trained else 1)
                 else:
                     waiting.append(name)
     return Plan(study, dataset, tuple(tasks), tuple(waiting), left_out, backbones)
@@ -134,7 +145,7 @@ def _tasks(
         for seed in range(seeds)
     ]
     asked: dict[str, Any] = {
-        "corruptions": CORRUPTIONS if part.corruptions and study.grouped.corruptions else (),
+        "corruptions": CORRUPTIONS if part.corruptions and study.grouped.corruptions and model.corruptions else (),
         "checkpoints": checkpoints,
         "history": part.history,
     }
@@ -150,6 +161,9 @@ def _tasks(
         "views": spec.views if spec else 0,
         **asked,
     }
+    if kind.wants_others(model):
+        others = dataset.others
+        shared["others"] = digest_json([others.sha256, others.labels.tolist()])[:16] if others else ""
     groups = kind.together(pairs, model)
     for group in groups:
         fits, splits = zip(*group, strict=True)

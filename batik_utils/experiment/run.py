@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from batik_utils.models.work import Fitted, Task, Weights, checked
 from batik_utils.progress import Progress
 from batik_utils.values import Dataset, Failed, FitResult, Results, Split
 
-Given = dict[FeatureSpec | None, Any]  # features [n, views, d], or Failed
+Given = dict[Any, Any]  # by FeatureSpec, features [n, views, d] or Failed; by (it,) those of other motifs' pictures
 
 
 def run_plan(
@@ -101,7 +101,8 @@ def final_weights(plan: Plan, model: str, on: Literal["all", "published"] = "all
     result, weights = fitted[0]
     if result.missing:
         raise BatikError(f"{fit.name} failed: {result.missing}")
-    return KINDS[task.model.kind].deployed(task, weights, given.get(task.features))
+    others = _others(task, plan.dataset, given)
+    return KINDS[task.model.kind].deployed(task, weights, given.get(task.features), *others)
 
 
 def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:
@@ -128,11 +129,12 @@ def _done(
     queue, jobs = [], []
     for task in sorted(tasks, key=lambda t: (-t.cost, t.slug)):
         features, same = given.get(task.features), (task.fits[0].model, task.features)
-        if isinstance(features, Failed):
-            yield task, [(FitResult.failed(fit, features), {}) for fit in task.fits]
+        others = _others(task, dataset, given)
+        if lacking := [found for found in (features, *others) if isinstance(found, Failed)]:
+            yield task, [(FitResult.failed(fit, lacking[0]), {}) for fit in task.fits]
             continue
         if same not in inputs:
-            inputs[same] = KINDS[task.model.kind].inputs(task, dataset, features)
+            inputs[same] = KINDS[task.model.kind].inputs(task, dataset, features, *others)
         queue.append(task)
         jobs.append((work, task, dataset.paths, dataset.sha256, inputs[same], keep_weights))
     for index, done in run(jobs):
@@ -151,12 +153,33 @@ def work(
     return [(checked(result), weights if keep_weights else {}) for result, weights in done]
 
 
+def _others(task: Task, dataset: Dataset, given: Given) -> list[Any]:
+    """One thing: features [p, d] and labels [p] of other motifs' pictures, or why there are none; [] where unwanted."""
+    if dataset.others is None or not KINDS[task.model.kind].wants_others(task.model):
+        return []
+    features = given[(task.features,)]
+    return [features if isinstance(features, Failed) else (features[:, 0], dataset.others.labels)]
+
+
 def _features(tasks: Sequence[Task], dataset: Dataset, run: Runner, bar: Progress) -> Given:
     """What tasks are given, kept on disk: [n, views, d], zero where none needs the image; or why there is nothing."""
     needed: dict[FeatureSpec, set[int]] = defaultdict(set)
+    wider: dict[FeatureSpec, FeatureSpec] = {}
     for task in tasks:
         if task.features:
             needed[task.features].update(task.rows)
+            if dataset.others and KINDS[task.model.kind].wants_others(task.model):
+                wider[task.features] = replace(task.features, corruptions=())
+    given = _computed(needed, dataset, run, bar)
+    if dataset.others and wider:
+        every = set(range(len(dataset.others)))
+        apart = _computed(dict.fromkeys(wider.values(), every), dataset.others, run, bar)
+        given |= {(spec,): apart[plain] for spec, plain in wider.items()}
+    return given
+
+
+def _computed(needed: Mapping[FeatureSpec, set[int]], dataset: Dataset, run: Runner, bar: Progress) -> Given:
+    """Features [n, views, d] of the rows of a dataset that are needed, or Failed, by FeatureSpec."""
     images = {image: keys.image_keys(dataset, image) for image in {spec.image for spec in needed}}
     found: Given = {}
     broken: Given = {}

@@ -36,7 +36,7 @@ def trio_figure(accuracies: Mapping[str, pd.Series], stated: pd.DataFrame) -> Dr
     percent_axis(below.xaxis, low, 1.0, label=f"Here, on the same three motifs ({first})")
     legend_inside(above, "upper left")
     legend_inside(below, "lower right")
-    place_names(below, marks, stated[["ours", "stated"]].to_numpy().tolist())
+    place_names(below, marks, list(zip(stated["ours"], stated["stated"], strict=True)))
     ends = ((title, v.mean(), v.min(), v.max()) for title, v in accuracies.items())
     means = "; ".join(f"{t}: mean {percent(m)}, from {percent(least)} to {percent(most)}" for t, m, least, most in ends)
     data = stated[["trio", "arm", "ours", "stated"]]

@@ -306,7 +306,7 @@ class Analysis:
         for split in grouped_splits(self.study, self.dataset, repeats=1):
             folds[list(split.test)] = split.fold
         return {
-            m: every_trio(kernel(self.clean_features(m)), self.dataset.labels, folds, getattr(recipe, "strength", 0.3))
+            m: every_trio(kernel(self.clean_features(m)), self.dataset.labels, folds, recipe.strength)
             for m in self.study.compare
             if m in self.models and isinstance(recipe := self.study.models[m], RecipeModel)
         }

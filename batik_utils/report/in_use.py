@@ -35,10 +35,7 @@ def precision(deployed: Numbers) -> str:
 
 def given_out(deployed: Numbers) -> str:
     """What the file's network is."""
-    size = f"Its network has {deployed['parameters']:,} parameters"
-    if not deployed["variant"]:
-        return f"{size}."
-    return f"{size}: of its candidates, inner folds of all pictures chose *{deployed['variant']}*."
+    return f"Its network has {deployed['parameters']:,} parameters."
 
 
 def gate_table(deployed: Numbers) -> pd.DataFrame:
