@@ -32,7 +32,7 @@ class Repetition(Strict):
 
     repeats: Count = 10
     seeds: Count = 5
-    curve: bool = True  # whether it gets a learning curve
+    curve: Times = 10  # repeats, of those above, that have a learning curve
     permuted: Times = 2  # repeats of the label-permutation control
     sources: Times = 5  # repeats with pictures of one source kept together, where the study confirms sources
     others: bool = True  # whether it is fitted on the splits of others, where the study has them
@@ -43,7 +43,7 @@ class FewRepetitions(Repetition):
 
     repeats: Count = 1
     seeds: Count = 1
-    curve: bool = False
+    curve: Times = 0
     permuted: Times = 0
     sources: Times = 0
     others: bool = False

@@ -4,6 +4,7 @@ python -m benchmarks.trials choose STUDY ...             a recipe and a texture 
 python -m benchmarks.trials settings STUDY --motifs A B C  each model's search, judged by folds of other motifs
 python -m benchmarks.trials copies STUDY                 published_copies.csv, from the audit of a study of all motifs
 python -m benchmarks.trials speed STUDY                  milliseconds a picture on one core, each model alone
+python -m benchmarks.trials seconds STUDY                of one core to train each model once, features included
 """
 
 import argparse
@@ -215,10 +216,36 @@ def speed(study: Study, pictures: int = 24) -> None:
         print(f"  {name}: {np.median(times):.3g}", flush=True)
 
 
+def seconds(study: Study) -> None:
+    """Print what a core computes, in seconds, to train each model once on the first grouped fold's training pictures.
+
+    Features of those pictures and the compiling of networks are included, the loading of weights is not. It is
+    processor time, so that whatever else the machine does is left out. A metric is learnt from other pictures, once.
+    """
+    plan, found = make_plan(study, load_dataset(study)), {}
+    data = plan.dataset
+    for task in plan.tasks:
+        kind, features, name = KINDS[task.model.kind], None, task.fits[0].model
+        if task.fits[0].protocol != "grouped" or name not in study.models or name in found:
+            continue
+        spec = task.features and replace(task.features, corruptions=())
+        one = replace(task, fits=task.fits[:1], splits=task.splits[:1], corruptions=(), features=spec)
+        pictures = data.pictures(one.image)
+        if spec:
+            compute_features(spec, pictures[0], data.sha256[0])
+            features = np.zeros((len(data), *spec.shape), np.float32)
+        began = time.process_time()
+        for row in one.splits[0].train if spec else ():
+            features[row] = compute_features(spec, np.array(pictures[row]), data.sha256[row])
+        kind.fit(one, data.paths, data.sha256, kind.inputs(one, data, features))
+        found[name] = time.process_time() - began
+    print(f"seconds: {{{', '.join(f'{name}: {took:.3g}' for name, took in found.items())}}}", flush=True)
+
+
 def main() -> None:
     """Command line: see the top of this file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trial", choices=("choose", "copies", "settings", "speed"))
+    parser.add_argument("trial", choices=("choose", "copies", "settings", "speed", "seconds"))
     parser.add_argument("study", nargs="+")
     parser.add_argument("--trios", type=int, default=30, help="of choose, a multiple of five")
     parser.add_argument(
@@ -236,6 +263,8 @@ def main() -> None:
         copies(study)
     elif asked.trial == "settings":
         settings(study, asked.motifs)
+    elif asked.trial == "seconds":
+        seconds(study)
     else:
         speed(study)
 

@@ -62,12 +62,13 @@ def others(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]
 def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
     """The same with only k training images of each motif, for each k of study.grouped.curve; "curve-k".
 
-    Test rows are the fold's own for every k. Which images train is drawn from (repeat, fold) alone and is nested:
-    the 5 are among the 10. A motif with fewer than k gives all it has.
+    Test rows are the own ones of the folds of the first often.curve repeats. Which images train is drawn from (repeat,
+    fold) alone and is nested: the 5 are among the 10. A motif with fewer than k gives all it has.
     """
-    for k in study.grouped.curve if often.curve else ():
+    repeats = min(often.curve, often.repeats)
+    for k in study.grouped.curve if repeats else ():
         splits = []
-        for split in grouped_splits(study, dataset, often.repeats):
+        for split in grouped_splits(study, dataset, repeats):
             draw = np.random.Generator(np.random.PCG64([split.repeat, split.fold]))
             train = np.array(split.train)
             own = [train[dataset.labels[train] == label] for label in range(len(dataset.motifs))]

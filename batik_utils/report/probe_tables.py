@@ -9,13 +9,14 @@ from batik_utils.stats.scores import fold_scores, grouped_interval
 
 
 def curve_frame(analysis: Analysis) -> pd.DataFrame:
-    """Per model and training images per motif: mean accuracy and corrected interval; label, images, mean, low, high."""
+    """Of the planned pairs' models, by training images per motif: label, images, mean accuracy, low, high, folds."""
     curves = {r.fit.protocol for r in analysis.results if r.fit.protocol.startswith("curve-")}
     steps = sorted(int(protocol.removeprefix("curve-")) for protocol in curves)
-    every = ((m, k) for m in analysis.models for k in steps)
+    pairs = dict.fromkeys(m for pair in analysis.study.planned for m in pair)
+    every = ((m, k) for m in pairs for k in steps)
     found = ((m, k, grouped_interval(analysis.results, m, protocol=f"curve-{k}")) for m, k in every)
-    bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high)) for m, k, i in found if i is not None)
-    return pd.DataFrame(bands, columns=["label", "images", "mean", "low", "high"])
+    bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high), i.n) for m, k, i in found if i)
+    return pd.DataFrame(bands, columns=["label", "images", "mean", "low", "high", "folds"])
 
 
 def curve_steps(analysis: Analysis) -> dict[str, tuple[dict[int, float], Interval | None]]:

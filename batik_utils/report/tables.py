@@ -44,14 +44,17 @@ def facts_frame(dataset: Dataset) -> pd.DataFrame:
 
 
 def model_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per model: how it starts, parameters, epochs, batch, learning rate, dropout."""
-    rows = []
+    """One row per model: how it starts, parameters, what was measured of its time, epochs, batch, rate, dropout."""
+    rows, times = [], {"ms a picture": analysis.study.milliseconds, "s to train": analysis.study.seconds}
     for name in analysis.models:
         m, how = analysis.study.models[name], ("–",) * 4
         if t := m.trained:
             how = str(t.epochs), str(t.batch_size), say.number(t.learning_rate, 4).rstrip("0"), f"{t.dropout:g}"
         rows.append((m.title, KINDS[m.kind].describe(m).starts, f"{analysis.parameters(name):,}", *how))
-    return frame("model; weights; parameters; epochs; batch; rate; dropout", rows)
+    table = frame("model; weights; parameters; epochs; batch; rate; dropout", rows)
+    for what, known in ((what, known) for what, known in times.items() if known):
+        table[what] = [f"{known[m]:,g}" if m in known else "–" for m in analysis.models]
+    return table
 
 
 def augmentation_words(augmentation: Augmentation) -> str:
