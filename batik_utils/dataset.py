@@ -19,7 +19,16 @@ from batik_utils.audit import grouping
 from batik_utils.cache import atomic, digest, digest_file, digest_json, digest_source, read_kept, write_kept
 from batik_utils.data import decode
 from batik_utils.data.decode import NotAnImage, read_image
-from batik_utils.data.obtain import Listed, cache_dir, find_photographs, hash_files, motif_files, published_files
+from batik_utils.data.obtain import (
+    Listed,
+    cache_dir,
+    find_photographs,
+    hash_files,
+    motif_files,
+    motifs_apart,
+    places_apart,
+    published_files,
+)
 from batik_utils.errors import BatikError
 from batik_utils.progress import Progress
 from batik_utils.study import Study
@@ -70,7 +79,34 @@ def load_dataset(study: Study, data: Path | None = None, progress: bool = True) 
             decode=partial(_on_demand, make, progress),
         )
         groups, pairs = grouping(dataset, folder, bar)
-    return replace(dataset, groups=groups, sources=unite(study, dataset, groups), pairs=pairs)
+        others = _others(study, dataset, folder, progress, bar) if folder else None
+    return replace(dataset, groups=groups, sources=unite(study, dataset, groups), pairs=pairs, others=others)
+
+
+def _others(study: Study, dataset: Dataset, folder: Path, progress: bool, bar: Progress) -> Dataset | None:
+    """The published pictures from which a metric may be learnt (obtain.motifs_apart), where a model asks for them.
+
+    They are decoded when their pixels are wanted. Pictures of one's own are held against them by their bytes alone.
+    """
+    if not any(getattr(model, "metric", None) for model in study.models.values()):
+        return None
+    sources = [source.pictures for source in study.sources]
+    for place in places_apart(folder):
+        rows, lacking = motifs_apart(study.motifs, sources, place)
+        if rows and not lacking:
+            rows = [row for row in rows if row.sha256 not in dataset.sha256]
+            motifs = tuple(sorted({row.path.partition("/")[0] for row in rows}))
+            return Dataset(
+                motifs=motifs,
+                images=np.zeros((0, 1, 1, 3), np.uint8),
+                labels=np.array([motifs.index(row.path.partition("/")[0]) for row in rows], np.int64),
+                paths=tuple(row.path for row in rows),
+                sha256=tuple(row.sha256 for row in rows),
+                groups=np.arange(len(rows)),
+                source=Source("published", "other motifs of the published collection", identical=len(rows)),
+                decode=partial(_on_demand, partial(_decoded, place, rows), progress),
+            )
+    return None
 
 
 def _on_demand(make: _Make, progress: bool, image: Image) -> NDArray[np.uint8]:

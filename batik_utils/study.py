@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from batik_utils.strict import Count, Strict, Times, some
+from batik_utils.strict import Count, Fraction, Strict, Times, some
 from batik_utils.study_models import AnyModel, Image, Model, nearest
 
 ROOT = Path(__file__).resolve().parent.parent  # the project's folder: studies/, notebooks/ and reports/ are in it
@@ -16,8 +16,15 @@ ROOT = Path(__file__).resolve().parent.parent  # the project's folder: studies/,
 class Published(Strict):
     """The seed's own protocol."""
 
-    split: Literal["keras-validation-split", "stratified-80-10-10"]
+    split: Literal["keras-validation-split", "stratified-80-10-10", "listed"]
+    files: str | None = None  # of a listed one: studies/splits/NAME.csv, paths and the part that each is in
     seeds: Count = 5  # training seeds 0 … seeds - 1
+
+    @model_validator(mode="after")
+    def _names_its_list(self) -> Published:
+        if (self.split == "listed") != bool(self.files):
+            raise ValueError("published.split listed and published.files go together")
+        return self
 
 
 class Repetition(Strict):
@@ -25,7 +32,7 @@ class Repetition(Strict):
 
     repeats: Count = 10
     seeds: Count = 5
-    curve: bool = True  # whether it gets a learning curve
+    curve: Times = 10  # repeats, of those above, that have a learning curve
     permuted: Times = 2  # repeats of the label-permutation control
     sources: Times = 5  # repeats with pictures of one source kept together, where the study confirms sources
     others: bool = True  # whether it is fitted on the splits of others, where the study has them
@@ -36,10 +43,17 @@ class FewRepetitions(Repetition):
 
     repeats: Count = 1
     seeds: Count = 1
-    curve: bool = False
+    curve: Times = 0
     permuted: Times = 0
     sources: Times = 0
     others: bool = False
+
+
+class RecipeRepetition(Repetition):
+    """The same with the defaults of recipes, in which no seed has a say."""
+
+    repeats: Count = 5
+    seeds: Count = 1
 
 
 class Grouped(Strict):
@@ -48,6 +62,7 @@ class Grouped(Strict):
     folds: Annotated[int, Field(ge=2)] = 5
     pretrained: Repetition = Repetition()
     scratch: FewRepetitions = FewRepetitions()
+    recipe: RecipeRepetition = RecipeRepetition()
     curve: tuple[Count, ...] = (5, 10, 20, 40)  # training images per motif for the learning curve
     corruptions: bool = True  # whether models are asked about tampered test images too
 
@@ -98,6 +113,9 @@ class Claim(Strict):
     ]  # fmt: skip
     """paired_wrong_…: of the seed's classification report, predictions shuffled against labels."""
     value: float
+    epochs: Count | None = None  # with dropout: which of its model's runs it is of; without, the published fits
+    dropout: Fraction | None = None
+    instead_of: str | None = None  # the seed study's own network, where the model stands in for it
     n: int | None = None  # images behind it
     motif: str | None = None  # of paired_wrong_…: a motif of the study; none for the mean over motifs
     read_off: Annotated[float, Field(gt=0)] | None = None
@@ -176,11 +194,6 @@ class Study(Strict):
             trained = model.trained
             if trained and trained.tuned and (both := set(trained.tuned.motifs) & set(self.motifs)):
                 raise ValueError(f"models.{key}.tuned.motifs names {min(both)}, a motif of the study itself")
-            if trained and trained.search and self.published.split == "keras-validation-split":
-                raise ValueError(
-                    f"models.{key}.search chooses on validation images, and published.split keras-validation-split "
-                    "has none; use stratified-80-10-10, or no search"
-                )
         for where, name in named:
             if name not in self.models:
                 raise ValueError(f"{where} names the model {name!r}, {nearest(name, self.models)}")
@@ -191,6 +204,11 @@ class Study(Strict):
                 raise ValueError(
                     f"compare is a pretrained model, then a scratch one, not {kinds}; a recipe may be either"
                 )
+        for claim in self.claims:
+            trained = self.models[claim.model].trained
+            asked, runs = (claim.epochs, claim.dropout), trained.runs if trained else None
+            if asked != (None, None) and not (runs and asked[0] in runs.epochs and asked[1] in runs.dropout):
+                raise ValueError(f"claims {claim.id} is of no run of models.{claim.model}.runs")
         if len(set(self.motifs)) != len(self.motifs):
             raise ValueError("motifs names one motif twice")
         for motif in (claim.motif for claim in self.claims if claim.motif is not None):

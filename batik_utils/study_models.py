@@ -11,10 +11,9 @@ from pydantic import AfterValidator, Field, model_validator
 from batik_utils.strict import Count, Fraction, Rate, Strict, Times, some
 
 Counts = Annotated[tuple[Count, ...], AfterValidator(some)]
-Strengths = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AfterValidator(some)]
-Architecture = Literal["seed_cnn", "pooled_cnn", "small_cnn"]
+Architecture = Literal["seed_cnn", "pooled_cnn", "small_cnn", "dense512_cnn", "dense128_cnn", "resnet18"]
 """The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
-Protocol = Literal["search", "runs", "published", "grouped", "sources", "others", "curve", "permuted"]
+Protocol = Literal["runs", "published", "grouped", "sources", "others", "curve", "permuted"]
 """The names of batik_utils.data.split.PROTOCOLS, again."""
 
 
@@ -39,13 +38,13 @@ class Augmentation(Strict):
     horizontal_flip: bool = False
 
 
-class Search(Strict):
-    """Values to try; the choice is made on validation images only."""
+class Runs(Strict):
+    """Settings with each of which a model is fitted on the published split, because the seed study did so."""
 
-    epochs: Counts
-    learning_rate: Annotated[tuple[Rate, ...], AfterValidator(some)]
+    epochs: Counts  # asked about after each of these in one training
+    learning_rate: Annotated[tuple[Rate, ...], AfterValidator(some)] | None = None  # None: the model's own
     dropout: Annotated[tuple[Fraction, ...], AfterValidator(some)]
-    seeds: Count = 1  # training seeds per setting (a model whose fits are cheap can afford several)
+    seeds: Count = 3  # training seeds per setting
 
 
 class Tuned(Strict):
@@ -55,6 +54,12 @@ class Tuned(Strict):
     motifs: Annotated[tuple[str, ...], AfterValidator(some)]  # folder names
     command: str
     note: str = ""  # what readers must know of those pictures, a sentence
+
+
+class Chosen(Tuned):
+    """The same of a recipe, whose candidates were compared on trios of those motifs."""
+
+    trios: Count
 
 
 class AnyModel(Strict):
@@ -67,6 +72,8 @@ class AnyModel(Strict):
     variant_of: str | None = None  # the model that this one is, but for the seed study's mistake
     mistake: str = ""  # that mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"
     protocols: Annotated[tuple[Protocol, ...], AfterValidator(some)] | None = None  # it has; None: all
+    once: bool = False  # one repeat and one training seed, whatever the study says of its kind: each fit is dear
+    corruptions: bool = True  # whether it is asked about tampered test images, where the study asks
     stand_in: str | None = None  # the model to look at where this one's weights cannot be had
 
     @property
@@ -98,7 +105,7 @@ class TrainedModel(AnyModel):
     learning_rate: Rate = 1e-3
     dropout: Fraction = 0.5
     augmentation: Augmentation = Augmentation()
-    search: Search | None = None  # a choice by validation images, for the published split alone
+    runs: Runs | None = None  # for the protocol of that name
     tuned: Tuned | None = None
 
     @property
@@ -132,6 +139,9 @@ class ScratchModel(TrainedModel):
     architecture: Architecture
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the arithmetic; weights, optimiser and softmax stay float32."""
+    pixels: Literal["unit", "imagenet"] = "unit"
+    """Values from 0 to 1, or less ImageNet's mean and divided by its standard deviation, channel by channel."""
+    flipped_tests: bool = False  # whether a training seed mirrors half of the pictures it is asked about: a mistake
     regularised: Regularisation | None = None
     """How small_cnn, and no other, is trained; `augmentation` then has no say."""
 
@@ -152,6 +162,18 @@ class PretrainedModel(TrainedModel):
     kind: Literal["pretrained"]
     backbone: str  # a name in batik_utils.models.backbones.BACKBONES; the backbone owns its preprocessing
     hidden: Times = 128  # units of the head's hidden layer (ReLU); 0 for none
+    untrained: bool = False  # whether the head's weights stay as they were drawn: a mistake
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        return (self.backbone,)
+
+
+class FinetunedModel(TrainedModel):
+    """A network with ImageNet weights and a new last layer, all of whose weights are trained."""
+
+    kind: Literal["finetuned"]
+    backbone: str  # as a PretrainedModel's
 
     @property
     def backbones(self) -> tuple[str, ...]:
@@ -175,23 +197,21 @@ class Part(Strict):
         return self
 
 
+class Metric(Strict):
+    """A within-class metric learnt from the published pictures of motifs that the study does not have."""
+
+    scale: Annotated[float, Field(gt=0)] = 10.0  # of β: how many times the mean eigenvalue of the scatter
+
+
 class RecipeModel(AnyModel):
-    """Candidate recipes for features that are frozen, and linear heads: each fit chooses by its own inner folds."""
+    """Features that are frozen, and a linear head on them: one setting, chosen beforehand."""
 
     kind: Literal["recipe"]
-    parts: dict[str, Part]
-    candidates: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]  # each the parts that it puts side by side
-    heads: Annotated[dict[Literal["ridge", "logistic", "svm"], Strengths], Field(min_length=1)]
-    """Strengths to try of each head: scikit-learn's alpha for ridge, C for the others."""
-    inner_folds: Annotated[int, Field(ge=2)] = 5
-
-    @model_validator(mode="after")
-    def _names_parts(self) -> RecipeModel:
-        for candidate, names in self.candidates.items():
-            for name in some(names):
-                if name not in self.parts:
-                    raise ValueError(f"the candidate {candidate} names the part {name!r}, {nearest(name, self.parts)}")
-        return self
+    parts: Annotated[dict[str, Part], Field(min_length=1)]  # put side by side
+    head: Literal["ridge", "logistic"] = "ridge"
+    strength: Annotated[float, Field(gt=0)]  # scikit-learn's alpha for ridge, C for logistic
+    metric: Metric | None = None
+    chosen: Chosen | None = None
 
     @property
     def backbones(self) -> tuple[str, ...]:
@@ -199,10 +219,10 @@ class RecipeModel(AnyModel):
 
     @property
     def settings(self) -> int:
-        return len(self.candidates) * sum(map(len, self.heads.values()))
+        return self.chosen.settings if self.chosen else 1
 
 
-Model = Annotated[ScratchModel | PretrainedModel | RecipeModel, Field(discriminator="kind")]
+Model = Annotated[ScratchModel | PretrainedModel | FinetunedModel | RecipeModel, Field(discriminator="kind")]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -64,6 +64,9 @@ class Dataset:
     """How images were made of the files; None where they are no study's own."""
     decode: Callable[[Image], NDArray[np.uint8]] | None = field(default=None, repr=False)
     """Makes them in another way, on demand and kept; None where there are no others."""
+    others: Dataset | None = field(default=None, repr=False)
+    """Published pictures of motifs that are not these, none a copy of one of these or of one source with it; None where
+    no model asks for them, or they are not all at hand as they were published."""
 
     def __post_init__(self) -> None:
         if self.sources is None:
@@ -106,7 +109,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Hyper:
-    """The hyperparameters that a search may vary; all zero for a model that does not learn in epochs."""
+    """The hyperparameters that runs may vary; all zero for a model that does not learn in epochs."""
 
     epochs: int = 0
     learning_rate: float = 0.0
@@ -158,14 +161,9 @@ class FitResult:
     val_true: NDArray[np.int64] | None = None
     val_prob: NDArray[np.float64] | None = None
     checkpoints: dict[int, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
-    """{epochs: {"val": [n_val, classes], "test": [n, classes]}} for the epoch counts that a search considers."""
+    """{epochs: {"val": [n_val, classes], "test": [n, classes]}} for the epoch counts of a model's runs."""
     corruptions: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """{"greyscale" | "blur" | "patches" | "border": [n, classes]}: the same test images, tampered with."""
-    chosen: str = ""  # what a recipe's inner folds chose: "covariances, ridge 0.1"
-    alone: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """{candidate of a recipe: [n, classes]}: what each would have said had it been the only one."""
-    trials: dict[str, float] = field(default_factory=dict)
-    """{setting of a recipe: its Brier score on the inner folds}, of every setting that they compared."""
     missing: str = ""  # why there is no result (the fit failed); every array is then empty
 
     @classmethod
@@ -176,7 +174,7 @@ class FitResult:
     @property
     def is_finite(self) -> bool:
         """Whether all probabilities and curves are numbers."""
-        said = [self.y_prob, self.val_prob, *self.corruptions.values(), *self.alone.values(), *self.history.values()]
+        said = [self.y_prob, self.val_prob, *self.corruptions.values(), *self.history.values()]
         said += [array for sets in self.checkpoints.values() for array in sets.values()]
         return all(np.isfinite(array).all() for array in said if array is not None)
 

@@ -51,7 +51,6 @@ EVERYTHING = {
 DEPLOYED = {
     "model": "lite",
     "title": "Lite",
-    "variant": "",
     "parameters": 2_422_339,
     "bytes": 4_580_000,
     "evidence": "exact",

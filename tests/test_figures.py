@@ -138,15 +138,17 @@ def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["5", "10", "40"]
 
 
-def test_what_inner_folds_chose_most_often_is_largest_in_the_panel_of_its_head():
-    rows = [("P", "ridge", 0.1, 0.4, 0), ("P", "ridge", 1.0, 0.3, 3), ("P", "svm", 1.0, 0.5, 1)]
-    fig = figures.choice_figure(pd.DataFrame(rows, columns=["candidate", "head", "strength", "brier", "chosen"]), 4)
-    ridge, svm = fig.axes
-    assert [ax.get_title(loc="left") or ax.get_title() for ax in (ridge, svm)] == ["ridge", "svm"]
-    assert [t.get_text() for t in ridge.get_xticklabels()] == ["0.1", "1"]
-    sizes = ridge.collections[0].get_sizes()
-    assert sizes[1] > svm.collections[0].get_sizes()[0] > sizes[0]
-    assert "0.300, is that of P with ridge 1; chosen most often, in 3 of 4 fits, is P with ridge 1." in fig.alt
+def test_a_trio_is_named_once_at_its_highest_mark_and_nothing_is_smaller_than_seven_points():
+    rows = [("A, B, C", "pretrained", 0.8, 0.9), ("A, B, C", "scratch", 0.8, 0.6), ("D, E, F", "scratch", 0.5, 0.4)]
+    stated = pd.DataFrame(rows, columns=["trio", "arm", "ours", "stated"])
+    all_trios = {"One": pd.Series([0.5, 0.7, 0.8]), "Two": pd.Series([0.4, 0.6, 0.5])}
+    fig = figures.trio_figure(all_trios, stated)
+    _, below = fig.axes
+    assert sorted((text.get_text(), *text.xy) for text in below.texts) == [("A, B, C", 0.8, 0.9), ("D, E, F", 0.5, 0.4)]
+    assert [line.get_xydata().tolist() for line in below.lines[1:3]] == [[[0.8, 0.9]], [[0.8, 0.6], [0.5, 0.4]]]
+    assert min(text.get_fontsize() for text in fig.findobj(plt.Text) if text.get_text()) >= 7
+    assert "One: mean 66.7\u00a0%, from 50.0\u00a0% to 80.0\u00a0%" in fig.alt
+    assert not figures.trio_figure(all_trios, stated.head(0)).axes[1].texts
 
 
 def test_corruptions_stand_in_the_order_given_a_bar_for_each_model():

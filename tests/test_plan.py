@@ -68,11 +68,11 @@ def test_the_plan_counts_the_fits_that_the_study_asks_for():
 
 
 def test_a_kind_gets_the_repetition_that_the_study_gives_it():
-    scratch = {"repeats": 2, "seeds": 2, "curve": True, "permuted": 1}
+    scratch = {"repeats": 2, "seeds": 2, "curve": 1, "permuted": 1}
     grouped = {"folds": 2, "pretrained": {"repeats": 2, "seeds": 2, "permuted": 0}, "scratch": scratch, "curve": [2]}
     counts = _counts(tiny.plan(grouped=grouped))
     assert counts["scratch", "grouped"] == counts["tiny", "grouped"] == 8
-    assert counts["scratch", "curve-2"] == counts["tiny", "curve-2"] == 4
+    assert (counts["scratch", "curve-2"], counts["tiny", "curve-2"]) == (1 * 2, 2 * 2)  # repeats × folds, no seeds
     assert counts["scratch", "permuted"] == 2 and ("tiny", "permuted") not in counts
 
 

@@ -1,4 +1,4 @@
-"""Recipes: pooled features, a choice made inside each fit's training rows, and one network that can be saved."""
+"""Recipes: pooled features, a metric learnt from other motifs, a linear head, and one network that can be saved."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tiny
 from scipy.special import softmax
-from sklearn.metrics import brier_score_loss
 
 from batik_utils.errors import BatikError
 from batik_utils.experiment import make_plan, run_plan
@@ -25,14 +24,7 @@ PARTS = {
     "second": {"backbone": "tiny", "layers": ["maps", "early"], "pooling": ["gem", "covariance"]},
     "texture": {"texture": "patterns"},
 }
-RECIPE = {
-    "kind": "recipe",
-    "title": "Recipe",
-    "parts": PARTS,
-    "candidates": {"plain": ["mean"], "rich": ["mean", "second"], "texture": ["texture"]},
-    "heads": {"ridge": [0.01, 1.0], "logistic": [10.0], "svm": [1.0]},
-    "inner_folds": 3,
-}
+RECIPE = {"kind": "recipe", "title": "Recipe", "parts": PARTS, "strength": 0.1}
 
 
 @dataclass(frozen=True)
@@ -81,7 +73,7 @@ def _json(raw: Any) -> str:
 
 
 def _task(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, split: Split, **changes: Any) -> Task:
-    """One fit on the features of one block, of which the candidate "plain" is the first half."""
+    """One fit of the recipe."""
     study, classes = _study(**changes), int(labels.max()) + 1
     model = study.models["recipe"]
     fit = Fit("tiny", "recipe", "grouped", 0, 0, 0, Hyper(0, 0.0, 0.0))
@@ -109,10 +101,8 @@ def _given(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def _fit(task: Task, features: np.ndarray):
-    paths = [str(row) for row in range(len(features))]
-    assert task.features is not None
-    grams = recipes.gram_matrices(features, task.features.backbone)  # type: ignore[arg-type]
-    return recipes.fit_recipe(task, paths, grams)[0]
+    blocks = recipes.learn_blocks([width for _, width in _extractor(*PARTS).blocks], 0.0, None)
+    return recipes.fit_recipe(task, [str(row) for row in range(len(features))], recipes.kernels(features, blocks), 1)[0]
 
 
 def test_poolings_are_what_numpy_says():
@@ -143,7 +133,7 @@ def test_features_stand_in_the_order_of_the_parts_and_corruptions_come_last():
     np.testing.assert_allclose(found[0, :6], alone[0], atol=1e-5)
 
 
-def test_the_choice_never_sees_the_test_rows():
+def test_nothing_of_a_fit_comes_from_the_test_rows():
     features, labels, groups = _given(60, 3)
     split = Split("grouped", 0, 0, tuple(range(40)), (), tuple(range(40, 60)))
     first, weights = _fit(_task(features, labels, groups, split), features)
@@ -151,48 +141,73 @@ def test_the_choice_never_sees_the_test_rows():
     changed[40:] = changed[40:][::-1] * -1
     relabelled = np.concatenate([labels[:40], (labels[40:] + 1) % 3])
     second, same = _fit(_task(changed, relabelled, groups, split), changed)
-    assert first.chosen == second.chosen != ""
     assert not np.array_equal(first.y_prob, second.y_prob)
     assert all(np.array_equal(weights[name], same[name]) for name in weights)  # type: ignore[index,call-overload]
 
 
 def test_inner_folds_keep_groups_whole_and_every_row_is_judged_once():
     _, labels, groups = _given(60, 3)
-    folds = recipes.inner_folds(labels, groups, 5, 0)
+    folds = recipes.inner_folds(labels, groups, 0)
     assert len(folds) == 5
     assert sorted(row for _, judge in folds for row in judge) == list(range(60))
     assert all(not set(groups[learn]) & set(groups[judge]) for learn, judge in folds)
-    assert len(recipes.inner_folds(labels[:18], groups[:18], 5, 0)) == 3  # three groups of each motif
-    with pytest.raises(BatikError, match="only one different picture"):
-        recipes.inner_folds(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2]), 5, 0)
-
-
-def test_the_best_of_the_candidates_is_chosen_and_each_is_asked_alone():
-    features, labels, groups = _given(90, 3)
-    # Nothing but texture tells the motifs apart.
-    features[:, :, :47] = np.random.default_rng(1).normal(size=(90, 1, 47)) / 10
-    split = Split("grouped", 0, 0, tuple(range(60)), (), tuple(range(60, 90)))
-    task = _task(features, labels, groups, split)
-    result, _ = _fit(task, features)
-    assert result.chosen.startswith("texture, ")
-    assert len(result.trials) == task.model.settings
-    assert result.trials[result.chosen] == min(result.trials.values())
-    accuracy = {name: np.mean(said.argmax(1) == result.y_true) for name, said in result.alone.items()}
-    assert accuracy["texture"] > 0.9 > 0.7 > max(accuracy["plain"], accuracy["rich"])
-    assert np.array_equal(result.alone["texture"], result.y_prob)
-    assert result.parameters == (177 + 1) * 3
+    assert len(recipes.inner_folds(labels[:18], groups[:18], 0)) == 3  # three groups of each motif
+    assert recipes.inner_folds(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2]), 0) == []
 
 
 def test_a_linear_head_on_the_kernel_is_that_on_the_features():
     from sklearn.linear_model import RidgeClassifier
 
+    features, labels, groups = _given(60, 3)
+    split = Split("grouped", 0, 0, tuple(range(40)), (), tuple(range(40, 60)))
+    result, _ = _fit(_task(features, labels, groups, split), features)
+    x = features[:, 0] / np.sqrt(len(_extractor(*PARTS).blocks))
+    decided = RidgeClassifier(alpha=0.1).fit(x[:40], labels[:40]).decision_function(x[40:])
+    logs = np.log(result.y_prob)
+    logs, decided = (a - a.mean(axis=1, keepdims=True) for a in (logs, decided))
+    warmth = (logs * decided).sum() / (decided**2).sum()
+    np.testing.assert_allclose(logs, warmth * decided, atol=1e-3)
+
+
+def test_the_metric_is_the_whitening_of_the_scatter_within_other_motifs():
+    draw = np.random.default_rng(0)
+    others, motif = draw.normal(size=(40, 7)).astype(np.float32) * np.arange(1, 8, dtype=np.float32), np.arange(40) % 4
+    features = draw.normal(size=(9, 2, 7)).astype(np.float32)
+    blocks = recipes.learn_blocks([7], 10.0, (others, motif))
+    apart = others - np.stack([others[motif == m].mean(axis=0) for m in motif])
+    scatter = apart.T @ apart / 40
+    beta = 10 * np.trace(scatter) / 7
+    values, vectors = np.linalg.eigh(scatter)
+    root = vectors @ np.diag((values / beta + 1) ** -0.5) @ vectors.T  # (S + βI)^(-1/2), its scale apart
+    moved = (features - others.mean(axis=0)) @ root
+    expected = np.stack([moved[:, v] @ moved[:, 0].T for v in range(2)])
+    np.testing.assert_allclose(recipes.kernels(features, blocks), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_metric_is_in_the_weights_on_the_features_themselves():
+    features, labels, groups = _given(60, 3)
+    widths = [width for _, width in _extractor(*PARTS).blocks]
+    draw = np.random.default_rng(3)
+    others = draw.normal(0.1, 0.2, (50, sum(widths))).astype(np.float32), np.arange(50) % 5
+    split = Split("grouped", 0, 0, tuple(range(40)), (), tuple(range(40, 60)))
+    noisy = np.where(np.arange(60) % 4 > 1, (labels + 1) % 3, labels)
+    task, paths = _task(features, noisy, groups, split), [str(row) for row in range(60)]
+    found = {}
+    for name, known in {"with": others, "without": None}.items():
+        blocks = recipes.learn_blocks(widths, 10.0, known)
+        ((result, weights),) = recipes.fit_recipe(task, paths, recipes.kernels(features, blocks), 1)
+        primal = recipes.primal_weights(weights, features, blocks)
+        said = softmax(features[40:, 0] @ primal["kernel"] + primal["bias"], axis=1)  # type: ignore[call-overload]
+        np.testing.assert_allclose(said, result.y_prob, atol=1e-4)
+        found[name] = said
+    assert np.abs(found["with"] - found["without"]).max() > 1e-3
+
+
+def test_a_fit_without_two_pictures_to_hold_out_takes_decisions_as_they_are():
     features, labels, _ = _given(60, 3)
-    x = features[:, 0].astype(np.float64)
-    same, back = recipes.coordinates(x[:40] @ x[:40].T)
-    slopes, bias = recipes.linear(recipes.HEADS["ridge"](0.1), same, labels[:40], 3)
-    whole = RidgeClassifier(alpha=0.1).fit(x[:40], labels[:40])
-    np.testing.assert_allclose(same @ slopes + bias, whole.decision_function(x[:40]), atol=1e-4)
-    np.testing.assert_allclose(x[40:] @ x[:40].T @ back @ slopes + bias, whole.decision_function(x[40:]), atol=1e-4)
+    split = Split("curve-1", 0, 0, tuple(range(6)), (), tuple(range(6, 60)))
+    result, _ = _fit(_task(features, labels, np.arange(60) // 2, split), features)
+    assert result.is_finite and result.y_prob.shape == (54, 3)
 
 
 def test_with_shuffled_labels_it_is_at_chance():
@@ -215,17 +230,6 @@ def test_probabilities_are_calibrated(motifs):
     assert result.y_prob.max(1).mean() == pytest.approx(np.mean(result.y_prob.argmax(1) == result.y_true), abs=0.12)
 
 
-def test_the_choice_is_by_the_brier_score_and_not_swayed_by_one_row_that_is_sure_and_wrong():
-    y = np.repeat([0, 1], 50)
-    bold = np.where(np.eye(2)[y] > 0, 4.0, -4.0)
-    bold[0] = -40.0, 40.0
-    meek = np.where(np.arange(100)[:, None] % 5 > 0, 1.0, -1.0) * np.where(np.eye(2)[y] > 0, 1.0, -1.0)
-    (brier_bold, _), (brier_meek, temperature) = (recipes.calibrated(decisions, y) for decisions in (bold, meek))
-    said = softmax(temperature * meek, axis=1)
-    assert brier_meek == pytest.approx(brier_score_loss(y, said, labels=[0, 1], scale_by_half=False))
-    assert brier_bold < brier_meek
-
-
 def test_a_study_runs_and_puts_its_recipe_together(monkeypatch, tmp_path):
     from batik_utils.deploy.graph import with_three_outputs
     from batik_utils.experiment import final_weights
@@ -233,18 +237,28 @@ def test_a_study_runs_and_puts_its_recipe_together(monkeypatch, tmp_path):
 
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
     monkeypatch.setattr(kinds, "BACKBONES", KNOWN)
-    networks = {name: RECIPE["candidates"][name] for name in ("plain", "rich")}  # type: ignore[index]
-    plan = make_plan(_study(candidates=networks), tiny.dataset(), backbones=KNOWN)
+    data = tiny.dataset()
+    apart = replace(tiny.dataset(), motifs=("a", "b", "c"), labels=np.arange(24) % 3)
+    networks = {name: PARTS[name] for name in ("mean", "second")}
+    study = _study(parts=networks, metric={"scale": 10.0})
+    alone, plan = (make_plan(study, replace(data, others=other), backbones=KNOWN) for other in (None, apart))
+    moved = replace(apart, labels=np.arange(24) % 2)
+    again = make_plan(study, replace(data, others=moved), backbones=KNOWN)
+    keys = [{t.key for t in one.tasks if t.fits[0].model == "recipe"} for one in (alone, plan, again)]
+    assert not (keys[0] & keys[1] or keys[1] & keys[2])  # who the others are is in every fit's key
     plan = replace(plan, tasks=tuple(t for t in plan.tasks if t.fits[0].model == "recipe"))
     results = run_plan(plan, executor="serial", progress=False)
     assert not results.missing and {r.fit.protocol for r in results} == {"published", "grouped", "curve-2", "permuted"}
     published = results.select("recipe", "published").items[0]
-    assert set(published.corruptions) == set(plan.tasks[0].corruptions) and set(published.alone) == {"plain", "rich"}
+    assert set(published.corruptions) == set(plan.tasks[0].corruptions) != set()
+    assert len(results.select("recipe", "published").items) == 1  # no seed has a say
 
     weights = final_weights(plan, "recipe", on="published")
     model = plan.study.models["recipe"]
     network = KINDS["recipe"].assemble(model, weights, tiny.SIZE, tiny.MOTIFS, 0.0)
     rows = [plan.dataset.paths.index(path) for path in published.paths]
+    plain = final_weights(alone, "recipe", on="published")
+    assert not np.allclose(plain["kernel"], weights["kernel"])  # type: ignore[call-overload,index]
     said = network.predict_on_batch(plan.dataset.images[rows].astype(np.float32))
     np.testing.assert_allclose(said, published.y_prob, atol=1e-5)
     three = with_three_outputs(network, 1.0).predict_on_batch(plan.dataset.images[rows])
@@ -257,12 +271,13 @@ def test_texture_cannot_be_saved_as_a_network():
         _extractor("texture").assemble(np.zeros((177, 2)), np.zeros(2), tiny.SIZE)
 
 
-def test_readers_are_told_the_budget_and_whether_other_pictures_were_seen():
+def test_readers_are_told_the_head_and_whether_other_pictures_were_seen():
     kind, model = KINDS["recipe"], _study().models["recipe"]
-    assert "12 settings × 3 inner folds = 36 fits" in kind.describe(model).words
+    assert "ridge classifier" in kind.describe(model).words and model.settings == 1
     assert kind.describe(model).starts == "ImageNet"
-    texture = _study(candidates={"texture": ["texture"]}, parts={"texture": PARTS["texture"]}).models["recipe"]
-    assert kind.describe(texture).starts == "none" and kind.weights_sha256(texture) is None
+    chosen = {"settings": 12, "trios": 30, "motifs": ["a", "b"], "command": "x"}
+    texture = _study(parts={"texture": PARTS["texture"]}, chosen=chosen).models["recipe"]
+    assert kind.describe(texture).starts == "none" and kind.weights_sha256(texture) is None and texture.settings == 12
 
 
 def test_a_layer_that_is_not_there_is_named():
@@ -274,9 +289,9 @@ def test_a_layer_that_is_not_there_is_named():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"candidates": {"rich": ["secnd"]}}, "the candidate rich names the part 'secnd', did you mean 'second'"),
-        ({"candidates": {"none": []}}, "needs one value or more"),
-        ({"heads": {"ridge": [0.0]}}, "greater than 0"),
+        ({"parts": {}}, "at least 1 item"),
+        ({"strength": 0.0}, "greater than 0"),
+        ({"metric": {"scale": -1.0}}, "greater than 0"),
         ({"parts": PARTS | {"mean": {"layers": ["maps"]}}}, "a part has either a backbone or a texture"),
         ({"parts": PARTS | {"mean": {"backbone": "tiny"}}}, "layers and pooling go with a backbone"),
     ],

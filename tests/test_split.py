@@ -182,5 +182,5 @@ def test_a_permuted_round_has_other_labels_and_their_own_splits_and_comes_only_w
         for split in part.splits:
             assert len(set(part.labels[list(split.test)])) == 3
             assert not set(PAIRS[list(split.train)]) & set(PAIRS[list(split.test)])
-    never = Repetition(curve=False, permuted=0)
+    never = Repetition(curve=0, permuted=0)
     assert not [part for name in ("curve", "permuted") for part in PROTOCOLS[name](study(), data, never)]

@@ -45,8 +45,8 @@ OFTEN, SELDOM = {"sources": 5, "others": True}, {"sources": 0, "others": False}
 def test_a_repetition_that_is_half_said_keeps_its_kinds_defaults(raw):
     raw["grouped"] = {"pretrained": {"repeats": 3}, "scratch": {"repeats": 2}}
     grouped = parse_study(raw).grouped
-    assert grouped.pretrained.model_dump() == {"repeats": 3, "seeds": 5, "curve": True, "permuted": 2} | OFTEN
-    assert grouped.scratch.model_dump() == {"repeats": 2, "seeds": 1, "curve": False, "permuted": 0} | SELDOM
+    assert grouped.pretrained.model_dump() == {"repeats": 3, "seeds": 5, "curve": 10, "permuted": 2} | OFTEN
+    assert grouped.scratch.model_dump() == {"repeats": 2, "seeds": 1, "curve": 0, "permuted": 0} | SELDOM
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,13 @@ def test_ten_images_are_the_first_of_each_motif_in_turn(analysis):
     assert row(tables.ten_table(analysis), "Lite")["these pictures"] == "4 of 4"
 
 
+def test_what_was_measured_of_time_stands_beside_the_parameters():
+    assert not {"ms a picture", "s to train"} & {*tables.model_table(make_analysis())}
+    timed = tables.model_table(make_analysis(seconds={"small": 61.5}, milliseconds={"small": 5.0, "lite": 8.0}))
+    assert (row(timed, "Small CNN")["s to train"], row(timed, "Lite")["s to train"]) == ("61.5", "–")
+    assert row(timed, "Lite")["ms a picture"] == "8"
+
+
 def test_the_claims(analysis):
     first = row(tables.claims_frame(claims_table(analysis.study, analysis.results)), "claim 1")
     assert first["published"] == "75.0\u00a0%" and first["ours, same split"] == "100.0\u00a0% (100.0–100.0\u00a0%)"

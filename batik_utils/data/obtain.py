@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from scipy.cluster.hierarchy import DisjointSet
+
 from batik_utils.cache import digest_file
 from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError, printable
@@ -90,6 +92,44 @@ def other_motifs(motifs: Sequence[str], folder: Path) -> tuple[list[str], list[s
     named = [path for paths in others.values() for path in paths[:: max(1, len(paths) // OTHERS)][:OTHERS]]
     rows = hash_files(folder, others, [folder / path for path in named])[0]
     return named, sorted({*named} - {row.path for row in rows if row.status == "identical"})
+
+
+def motifs_apart(
+    motifs: Sequence[str], sources: Iterable[Iterable[str]], folder: Path
+) -> tuple[list[Listed], list[str]]:
+    """All published pictures of other motifs that have nothing in common with these, and those that the folder lacks.
+
+    Left out are files that are no image or of more than MODEST bytes, copies of pictures of these motifs
+    (published_copies.csv) and pictures of one source with them; sources that share a picture, or pictures that are
+    copies, count as one. Named by the list alone; a file that differs from it is lacking.
+    """
+    with Path(__file__).with_name("published_copies.csv").open(encoding="utf-8", newline="") as file:
+        copies = {row["path"]: row["group"] for row in csv.DictReader(file)}
+    listed = published_files()
+    joined = DisjointSet(listed)
+    first: dict[str, str] = {}
+    for path, md5 in listed.items():
+        for same in filter(None, (md5, copies.get(path, ""))):
+            joined.merge(path, first.setdefault(same, path))
+    for pictures in sources:
+        here = [path for path in pictures if path in listed]
+        for path in here[1:]:
+            joined.merge(here[0], path)
+    own = {joined[path] for path in listed if path.partition("/")[0] in motifs}
+    modest = sorted(published_files(MODEST))
+    named = [path for path in modest if joined[path] not in own and copies.get(path) != "no image"]
+    rows = hash_files(folder, {path.partition("/")[0] for path in named}, [folder / path for path in named])[0]
+    rows = [row for row in rows if row.status == "identical"]
+    return rows, sorted({*named} - {row.path for row in rows})
+
+
+def places_apart(folder: Path) -> list[Path]:
+    """Where the published collection may lie: a study's own folder, then this project's; nothing is downloaded."""
+    found = [folder]
+    for base in (ROOT / "data", ROOT.parent / "shared" / "data"):
+        with contextlib.suppress(BatikError):
+            found.append(_search(base, [next(iter(published_files())).partition("/")[0]], ""))
+    return found
 
 
 def motif_files(folder: Path, motif: str) -> tuple[list[Path], list[tuple[str, str]]]:

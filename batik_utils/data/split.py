@@ -24,23 +24,22 @@ class Round:
 
     splits: Sequence[Split]
     seeds: int = 1  # training seeds 0 … seeds - 1 for each split
-    setting: Literal["own", "tried", "chosen"] = "own"
-    """A model's own hyperparameters, each that its search tries, or the one that validation chose."""
+    tried: bool = False  # whether a model is fitted with every setting of its `runs` (one without them, with none)
     labels: NDArray[np.int64] | None = None  # [n], where they are not the dataset's
     groups: NDArray[np.int64] | None = None  # [n], where those that the splits keep whole are not the dataset's
     corruptions: bool = False  # whether the test images are tampered with too
     history: bool = False
 
 
-def search(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
-    """Fits that serve a choice by validation rows; a model's search says its seeds. Nothing without a search."""
-    yield Round([replace(published_split(study, dataset), protocol="search")], setting="tried")
+def runs(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
+    """The seed study's own split with all the settings that it ran; a model's `runs` say which, and its seeds."""
+    yield Round([replace(published_split(study, dataset), protocol="runs")], tried=True)
 
 
 def published(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
     """The seed study's own split."""
     seeds = study.published.seeds
-    yield Round([published_split(study, dataset)], seeds, setting="chosen", corruptions=True, history=True)
+    yield Round([published_split(study, dataset)], seeds, corruptions=True, history=True)
 
 
 def grouped(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
@@ -63,12 +62,13 @@ def others(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]
 def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
     """The same with only k training images of each motif, for each k of study.grouped.curve; "curve-k".
 
-    Test rows are the fold's own for every k. Which images train is drawn from (repeat, fold) alone and is nested:
-    the 5 are among the 10. A motif with fewer than k gives all it has.
+    Test rows are the own ones of the folds of the first often.curve repeats. Which images train is drawn from (repeat,
+    fold) alone and is nested: the 5 are among the 10. A motif with fewer than k gives all it has.
     """
-    for k in study.grouped.curve if often.curve else ():
+    repeats = min(often.curve, often.repeats)
+    for k in study.grouped.curve if repeats else ():
         splits = []
-        for split in grouped_splits(study, dataset, often.repeats):
+        for split in grouped_splits(study, dataset, repeats):
             draw = np.random.Generator(np.random.PCG64([split.repeat, split.fold]))
             train = np.array(split.train)
             own = [train[dataset.labels[train] == label] for label in range(len(dataset.motifs))]
@@ -86,7 +86,7 @@ def permuted(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Roun
 
 
 PROTOCOLS: dict[str, Callable[[Study, Dataset, Repetition], Iterator[Round]]] = {
-    protocol.__name__: protocol for protocol in (search, published, grouped, sources, others, curve, permuted)
+    protocol.__name__: protocol for protocol in (runs, published, grouped, sources, others, curve, permuted)
 }
 """By name, in the order in which a plan lists them."""
 
@@ -99,8 +99,17 @@ def published_split(study: Study, dataset: Dataset) -> Split:
     validation, and the others train; val is empty. Files whose extension Keras does not know are in neither; files
     that are no images are not counted in n, whereas Keras counts them (none is among the motifs of the seeds).
     stratified-80-10-10: a shuffle stratified by motif (seed 0); the first tenth tests, the second validates.
-    Raises BatikError when a motif has too few images for its part.
+    listed: as studies/splits/NAME.csv has them, "train", "val" or "test"; what it does not name is in no part.
+    Raises BatikError when a motif has too few images for its part, or the list is not there.
     """
+    if study.published.split == "listed":
+        part = _listed(study, "published.files", str(study.published.files), "part")
+        train, val, test = (
+            np.array([row for row, path in enumerate(dataset.paths) if part.get(path) == name], np.int64)
+            for name in ("train", "val", "test")
+        )
+        _demand_all(dataset, "", train=train, validate=val, test=test)
+        return Split("published", 0, 0, _rows(train), _rows(val), _rows(test))
     if study.published.split == "keras-validation-split":
         train, test = [], []
         seen = [i for i, path in enumerate(dataset.paths) if path.lower().endswith(KERAS_EXTENSIONS)]
@@ -154,21 +163,27 @@ def others_splits(study: Study, dataset: Dataset) -> list[Split]:
     picture of the dataset, or leaves a motif without images on one side.
     """
     assert study.others is not None
-    path = ROOT / "studies" / "splits" / f"{study.others.splits}.csv"
-    if not path.is_file():
-        raise BatikError(f"{study.name}: others.splits names {path.name}, which is not in studies/splits/.")
-    with path.open(encoding="utf-8", newline="") as file:
-        tested = {row["path"]: row["tested in splits"].split() for row in csv.DictReader(file)}
+    cells = _listed(study, "others.splits", study.others.splits, "tested in splits")
+    tested = {path: cell.split() for path, cell in cells.items()}
     listed = [row for row, name in enumerate(dataset.paths) if name in tested]
     splits = []
     for repeat, name in enumerate(sorted({name for row in listed for name in tested[dataset.paths[row]]}, key=int)):
         test = np.array([row for row in listed if name in tested[dataset.paths[row]]])
         train = np.setdiff1d(listed, test)
-        _demand_all(dataset, f" in split {name} of {path.name}", train=train, test=test)
+        _demand_all(dataset, f" in split {name} of {study.others.splits}.csv", train=train, test=test)
         splits.append(Split("others", repeat, 0, _rows(train), (), _rows(test)))
     if not splits:
-        raise BatikError(f"{path.name} names none of the pictures of {study.name}.")
+        raise BatikError(f"{study.others.splits}.csv names none of the pictures of {study.name}.")
     return splits
+
+
+def _listed(study: Study, field: str, name: str, column: str) -> dict[str, str]:
+    """{path: what a column of studies/splits/NAME.csv says of it}."""
+    path = ROOT / "studies" / "splits" / f"{name}.csv"
+    if not path.is_file():
+        raise BatikError(f"{study.name}: {field} names {path.name}, which is not in studies/splits/.")
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["path"]: row[column] for row in csv.DictReader(file)}
 
 
 @lru_cache(maxsize=1000)

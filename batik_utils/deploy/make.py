@@ -48,7 +48,6 @@ class Recommended(NamedTuple):
     name: str
     temperature: float  # for its logits
     network: Any  # keras.Model: float32 [b, s, s, 3] RGB 0-255 → softmax [b, m], without the temperature
-    variant: str  # of Kind.variant
 
 
 def recommended(study: Study, results: Results) -> str:
@@ -89,7 +88,7 @@ def train_recommended(plan: Plan, results: Results) -> Recommended:
     keras.utils.clear_session()
     network = kind.assemble(model, weights, plan.study.image_of(model).size, data.motifs, 0.0)
     temperature = fit_temperature(*pooled(fits)) if fits else 1.0
-    return Recommended(name, temperature, network, kind.variant(model, weights))
+    return Recommended(name, temperature, network)
 
 
 def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> Made:
@@ -100,7 +99,7 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
     does not say what Keras says.
     """
     study, dataset = plan.study, plan.dataset
-    name, temperature, network, variant = train_recommended(plan, results)
+    name, temperature, network = train_recommended(plan, results)
     spec = study.models[name]
     image, pictures = study.image_of(spec), dataset.pictures(study.image_of(spec))
     from batik_utils.deploy.graph import with_three_outputs
@@ -141,7 +140,6 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
     numbers = about.model_dump(include={"temperature", "evidence", "gate", "sets"}) | {
         "model": name,
         "title": spec.title,
-        "variant": variant,  # what it chose of its study's candidates by itself; empty where it has none
         "parameters": about.model.parameters,
         "bytes": len(model),
         "precision": precision,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import product
@@ -13,62 +13,43 @@ from batik_utils.cache import digest_json
 from batik_utils.data.split import PROTOCOLS, Round
 from batik_utils.dataset import load_dataset
 from batik_utils.experiment import keys
-from batik_utils.experiment.store import Store
 from batik_utils.models.backbones import BACKBONES, Backbone
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.kinds import KINDS
 from batik_utils.models.work import Task
-from batik_utils.stats.search import chosen_setting
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
-from batik_utils.values import Dataset, Fit, Hyper, Results
+from batik_utils.values import Dataset, Fit, Hyper
 
-WORDS = {"title", "note", "optional", "variant_of", "mistake", "stand_in", "image", "protocols"}
-OWN_SETTING = {"search", "tuned", "epochs", "learning_rate", "dropout"}
+WORDS = {
+    *("title", "note", "optional", "variant_of", "mistake", "stand_in", "image", "protocols", "corruptions", "chosen")
+}
+OWN_SETTING = {"runs", "tuned", "epochs", "learning_rate", "dropout"}
 """Fields of a model that change no number by themselves: these are replaced by the fit's own setting."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The tasks of a study that can be named now."""
+    """The tasks of a study."""
 
     study: Study
     dataset: Dataset = field(repr=False)
     tasks: tuple[Task[Any], ...]
-    waiting: tuple[str, ...]
-    """Models whose other fits wait for their search: plan again with its results (run_plan does)."""
     left_out: Mapping[str, str]  # {optional model: why its weights cannot be had}
-    backbones: Mapping[str, Backbone] = field(repr=False)
-
-    def next(self, done: Results, settle: bool = False) -> Plan:
-        """The plan again, knowing these results; settle lets a search be decided although some of its fits failed."""
-        return make_plan(self.study, self.dataset, done, self.backbones, settle)
 
 
 def open_plan(name: str | Path, data: Path | None = None, settings: Iterable[str] = ()) -> Plan:
-    """The plan of a study by name or file, with its data loaded and the results so far taken into account.
-
-    settings are as load_study takes them.
-    """
+    """The plan of a study by name or file, with its data loaded; settings are as load_study takes them."""
     study = load_study(name, settings)
-    plan = make_plan(study, load_dataset(study, data))
-    return plan.next(Store(study.name).load(plan.tasks)) if plan.waiting else plan
+    return make_plan(study, load_dataset(study, data))
 
 
-def make_plan(
-    study: Study,
-    dataset: Dataset,
-    done: Results = Results(()),  # noqa: B008  (frozen and empty)
-    backbones: Mapping[str, Backbone] = BACKBONES,
-    settle: bool = False,
-) -> Plan:
+def make_plan(study: Study, dataset: Dataset, backbones: Mapping[str, Backbone] = BACKBONES) -> Plan:
     """List every task of the study, model by model and protocol by protocol.
 
-    A model with a search has its fits under the protocols that use its choice only where `done` holds the whole
-    search, every fit of it a success (or, to settle it, at least one setting's). Raises BatikError for a model that
-    is not optional and whose weights cannot be had.
+    Raises BatikError for a model that is not optional and whose weights cannot be had.
     """
     reasons = {name: KINDS[m.kind].unavailable(m, backbones) for name, m in study.models.items()}
     left_out = {name: reason for name, reason in reasons.items() if reason}
@@ -82,35 +63,21 @@ def make_plan(
         return tuple(PROTOCOLS[protocol](study, dataset, often))
 
     tasks: list[Task[Any]] = []
-    waiting: list[str] = []
     for name, model in models.items():
         kind = KINDS[model.kind]
         make = partial(_tasks, study, dataset, name, model, kind.features(model, study, backbones))
         trained = model.trained
         own = Hyper(trained.epochs, trained.learning_rate, trained.dropout) if trained else Hyper()
-        chosen: Hyper | None = own
         asked = getattr(model, "protocols", None) or kind.protocols or PROTOCOLS
         for protocol in (protocol for protocol in PROTOCOLS if protocol in asked):
             for part in rounds(protocol, kind.repetition(study)):
-                if part.setting == "tried":
-                    if trained and (search := trained.search):  # the epoch counts are checkpoints of the longest
-                        settings = product([max(search.epochs)], search.learning_rate, search.dropout)
-                        epochs = tuple(sorted(search.epochs))
-                        tried = [t for s in settings for t in make(part, Hyper(*s), search.seeds, epochs)]
-                        tasks += tried
-                        chosen = _settled(name, tried, done, settle)
-                elif hyper := chosen if part.setting == "chosen" else own:
-                    tasks += make(part, hyper, part.seeds)
-                else:
-                    waiting.append(name)
-    return Plan(study, dataset, tuple(tasks), tuple(waiting), left_out, backbones)
-
-
-def _settled(model: str, search: Sequence[Task[Any]], done: Results, settle: bool) -> Hyper | None:
-    """What a model's search chose; None where it is not done."""
-    known = {r.fit: not r.missing for r in done if (r.fit.model, r.fit.protocol) == (model, "search")}
-    said = [known.get(fit) for task in search for fit in task.fits]
-    return chosen_setting(done, model) if None not in said and (settle or all(said)) else None
+                if not part.tried:
+                    tasks += make(part, own, part.seeds if trained else 1)
+                elif trained and (runs := trained.runs):  # the epoch counts are checkpoints of the longest
+                    for rate, dropout in product(runs.learning_rate or (own.learning_rate,), runs.dropout):
+                        longest = Hyper(max(runs.epochs), rate, dropout)
+                        tasks += make(part, longest, runs.seeds, tuple(sorted(runs.epochs)))
+    return Plan(study, dataset, tuple(tasks), left_out)
 
 
 def _tasks(
@@ -134,7 +101,7 @@ def _tasks(
         for seed in range(seeds)
     ]
     asked: dict[str, Any] = {
-        "corruptions": CORRUPTIONS if part.corruptions and study.grouped.corruptions else (),
+        "corruptions": CORRUPTIONS if part.corruptions and study.grouped.corruptions and model.corruptions else (),
         "checkpoints": checkpoints,
         "history": part.history,
     }
@@ -146,10 +113,13 @@ def _tasks(
         "labels": digest_json(labels)[:16],
         "groups": digest_json(kept_whole)[:16],
         "backbone": spec.backbone.name if spec else "",
-        "weights": spec.backbone.weights_sha256() if spec else "",
+        "weights": spec.backbone.weights_sha256() if spec else kind.weights_sha256(model) or "",
         "views": spec.views if spec else 0,
         **asked,
     }
+    if kind.wants_others(model):
+        others = dataset.others
+        shared["others"] = digest_json([others.sha256, others.labels.tolist()])[:16] if others else ""
     groups = kind.together(pairs, model)
     for group in groups:
         fits, splits = zip(*group, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from batik_utils.models.work import Fitted, Task, Weights, checked
 from batik_utils.progress import Progress
 from batik_utils.values import Dataset, Failed, FitResult, Results, Split
 
-Given = dict[FeatureSpec | None, Any]  # features [n, views, d], or Failed
+Given = dict[Any, Any]  # by FeatureSpec, features [n, views, d] or Failed; by (it,) those of other motifs' pictures
 
 
 def run_plan(
@@ -35,40 +35,32 @@ def run_plan(
     store: Store | None = None,
     retry: bool = True,
 ) -> Results:
-    """Do every task of the plan that has no result, and those that wait for a search after it; return all results.
+    """Do every task of the plan that has no result; return all results.
 
     executor and jobs are as workers takes them. shard (i, n), from 1 to n, does every n-th task only, and gives only
     results that exist. A fit that failed is in the results with its reason and is tried again by the next run that may
-    retry; a search is settled by those of its settings that succeeded. Raises BatikError for a wrong shard, or an
-    executor that does not answer.
+    retry. Raises BatikError for a wrong shard, or an executor that does not answer.
     """
     store = store or Store(plan.study.name)
-    tried: set[str] = set()
-    while True:
-        mine = own_tasks(plan, shard) if shard else plan.tasks
-        known = store.is_done if retry else store.read
-        missing = [task for task in mine if task.key not in tried and not known(task)]
-        if missing:
-            with workers(executor, jobs) as run, Progress(progress) as bar:
-                given = _features(missing, plan.dataset, run, bar)
-                for task, fitted in _done(missing, plan.dataset, given, run, bar):
-                    results = [result for result, _ in fitted]
-                    store.write(task, results)
-                    for result in Results(tuple(results)).missing:
-                        bar.say(f"{result.fit.name}: {result.missing}")
-                    bar.advance(len(results), task.cost)
-            tried |= {task.key for task in missing}
-        everything = store.load(plan.tasks)
-        following = plan.next(everything, settle=True) if plan.waiting else plan
-        if len(following.waiting) == len(plan.waiting):
-            return everything
-        plan = following
+    mine = own_tasks(plan, shard) if shard else plan.tasks
+    known = store.is_done if retry else store.read
+    missing = [task for task in mine if not known(task)]
+    if missing:
+        with workers(executor, jobs) as run, Progress(progress) as bar:
+            given = _features(missing, plan.dataset, run, bar)
+            for task, fitted in _done(missing, plan.dataset, given, run, bar):
+                results = [result for result, _ in fitted]
+                store.write(task, results)
+                for result in Results(tuple(results)).missing:
+                    bar.say(f"{result.fit.name}: {result.missing}")
+                bar.advance(len(results), task.cost)
+    return store.load(plan.tasks)
 
 
 def own_tasks(plan: Plan, shard: tuple[int, int]) -> list[Task]:
     """The tasks of shard (i, n): of every model and protocol each n-th, whatever else is planned, done or missing.
 
-    So shards agree on whose a task is while others finish theirs, and while a search's choice adds new ones.
+    So shards agree on whose a task is while others finish theirs.
     """
     if not 1 <= shard[0] <= shard[1]:
         raise BatikError(f"A shard is i/n with 1 ≤ i ≤ n, such as 2/8, not {shard[0]}/{shard[1]}.")
@@ -83,14 +75,11 @@ def final_weights(plan: Plan, model: str, on: Literal["all", "published"] = "all
     """The weights of a model trained on every image, for use, or on the published split's training images alone.
 
     Both with the setting of its published fits and seed 0. A head's are by name (hidden_kernel, hidden_bias, kernel,
-    bias), a scratch network's in the order of build_scratch(...).get_weights(). Raises BatikError where there is no
-    such setting (yet), or the fit fails.
+    bias), a network's in the order of its get_weights(). Raises BatikError where there is no such fit, or it fails.
     """
-    if model in plan.waiting:
-        plan = plan.next(Store(plan.study.name).load(plan.tasks), settle=True)
     like = next((t for t in plan.tasks if (t.fits[0].model, t.fits[0].protocol) == (model, "published")), None)
     if like is None:
-        raise BatikError(f"{plan.study.name} has no published fit of {model} (yet); run the study first.")
+        raise BatikError(f"{plan.study.name} has no published fit of {model}.")
     every = tuple(range(len(plan.dataset)))
     split = Split("deployed", 0, 0, every, (), every) if on == "all" else like.splits[0]
     fit = replace(like.fits[0], protocol=split.protocol, seed=0)
@@ -101,7 +90,8 @@ def final_weights(plan: Plan, model: str, on: Literal["all", "published"] = "all
     result, weights = fitted[0]
     if result.missing:
         raise BatikError(f"{fit.name} failed: {result.missing}")
-    return KINDS[task.model.kind].deployed(task, weights, given.get(task.features))
+    others = _others(task, plan.dataset, given)
+    return KINDS[task.model.kind].deployed(task, weights, given.get(task.features), *others)
 
 
 def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:
@@ -128,11 +118,12 @@ def _done(
     queue, jobs = [], []
     for task in sorted(tasks, key=lambda t: (-t.cost, t.slug)):
         features, same = given.get(task.features), (task.fits[0].model, task.features)
-        if isinstance(features, Failed):
-            yield task, [(FitResult.failed(fit, features), {}) for fit in task.fits]
+        others = _others(task, dataset, given)
+        if lacking := [found for found in (features, *others) if isinstance(found, Failed)]:
+            yield task, [(FitResult.failed(fit, lacking[0]), {}) for fit in task.fits]
             continue
         if same not in inputs:
-            inputs[same] = KINDS[task.model.kind].inputs(task, dataset, features)
+            inputs[same] = KINDS[task.model.kind].inputs(task, dataset, features, *others)
         queue.append(task)
         jobs.append((work, task, dataset.paths, dataset.sha256, inputs[same], keep_weights))
     for index, done in run(jobs):
@@ -151,12 +142,33 @@ def work(
     return [(checked(result), weights if keep_weights else {}) for result, weights in done]
 
 
+def _others(task: Task, dataset: Dataset, given: Given) -> list[Any]:
+    """One thing: features [p, d] and labels [p] of other motifs' pictures, or why there are none; [] where unwanted."""
+    if dataset.others is None or not KINDS[task.model.kind].wants_others(task.model):
+        return []
+    features = given[(task.features,)]
+    return [features if isinstance(features, Failed) else (features[:, 0], dataset.others.labels)]
+
+
 def _features(tasks: Sequence[Task], dataset: Dataset, run: Runner, bar: Progress) -> Given:
     """What tasks are given, kept on disk: [n, views, d], zero where none needs the image; or why there is nothing."""
     needed: dict[FeatureSpec, set[int]] = defaultdict(set)
+    wider: dict[FeatureSpec, FeatureSpec] = {}
     for task in tasks:
         if task.features:
             needed[task.features].update(task.rows)
+            if dataset.others and KINDS[task.model.kind].wants_others(task.model):
+                wider[task.features] = replace(task.features, corruptions=())
+    given = _computed(needed, dataset, run, bar)
+    if dataset.others and wider:
+        every = set(range(len(dataset.others)))
+        apart = _computed(dict.fromkeys(wider.values(), every), dataset.others, run, bar)
+        given |= {(spec,): apart[plain] for spec, plain in wider.items()}
+    return given
+
+
+def _computed(needed: Mapping[FeatureSpec, set[int]], dataset: Dataset, run: Runner, bar: Progress) -> Given:
+    """Features [n, views, d] of the rows of a dataset that are needed, or Failed, by FeatureSpec."""
     images = {image: keys.image_keys(dataset, image) for image in {spec.image for spec in needed}}
     found: Given = {}
     broken: Given = {}

@@ -107,10 +107,12 @@ def legend_inside(ax: Axes, where: str = "best") -> None:
     ax.legend(**style)
 
 
-def place_names(ax: Axes, names: Sequence[tuple[float, float, str]]) -> None:
-    """Write each name (x, y, name) beside its point, where it covers no other name or point."""
+def place_names(
+    ax: Axes, names: Sequence[tuple[float, float, str]], others: Sequence[tuple[float, float]] = ()
+) -> None:
+    """Write each name (x, y, name) beside its point, where it covers no other name or point, named or not."""
     ax.figure.get_figure(root=True).draw_without_rendering()
-    spots = [ax.transData.transform((x, y)) for x, y, _ in names]
+    spots = [ax.transData.transform(point) for point in (*((x, y) for x, y, _ in names), *others)]
     taken: list[Any] = []
     # A line that passes behind a name is kept from its letters.
     halo = [withStroke(linewidth=2.2, foreground="white")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -67,14 +67,6 @@ class Extractor:
     def features(self) -> int:
         return sum(width for _, width in self.blocks)
 
-    def only(self, names: Collection[str]) -> Extractor:
-        """The same with some of the parts, in their order here."""
-        return Extractor(tuple(part for part in self.parts if part[0] in names))
-
-    def columns(self, names: Collection[str]) -> NDArray[np.bool_]:
-        """Which of the features belong to some of the parts, [d]."""
-        return np.repeat([name in names for name, _ in self.blocks], [width for _, width in self.blocks])
-
     def weights_sha256(self) -> str:
         """One hash over the backbones' weight files."""
         return digest_json([network.weights_sha256() for network in self.backbones])
@@ -131,12 +123,12 @@ class _Built:
 
     def predict_on_batch(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         textures = {name: part.texture for name, part, _ in self.extractor.parts if part.texture}
+        owner = np.repeat([name for name, _ in self.extractor.blocks], [width for _, width in self.extractor.blocks])
         out = np.empty((len(images), self.extractor.features), np.float32)
         if self.network is not None:
-            out[:, ~self.extractor.columns(textures)] = np.asarray(self.network.predict_on_batch(images))
+            out[:, ~np.isin(owner, list(textures))] = np.asarray(self.network.predict_on_batch(images))
         for name, texture in textures.items():
-            found = [describe(image, texture) for image in np.rint(images).astype(np.uint8)]
-            out[:, self.extractor.columns([name])] = found
+            out[:, owner == name] = [describe(image, texture) for image in np.rint(images).astype(np.uint8)]
         return out
 
 

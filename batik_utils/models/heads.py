@@ -30,9 +30,10 @@ def train_heads(task: Task[PretrainedModel], paths: Sequence[str], features: Flo
 
 def _train(task: Task[PretrainedModel], place: int, paths: Sequence[str], features: Floats) -> Fitted:
     spec, model, hyper, labels = task.features, task.model, task.fits[place].hyper, np.asarray(task.labels)
+    rate = 0.0 if model.untrained else hyper.learning_rate
     train, seed = np.asarray(task.splits[place].train), np.random.SeedSequence(training_seed(task.fits[place]))
     assert spec is not None
-    # Each kind of randomness has its own generator, so that settings of a search differ in nothing else.
+    # Each kind of randomness has its own generator, so that the settings of its runs differ in nothing else.
     first, order, masks = (np.random.Generator(np.random.Philox(kind)) for kind in seed.spawn(3))
     head = Head(features.shape[2], model.hidden, task.classes, hyper.dropout, first)
     views = 1 + first.permutation(spec.views) if spec.views else np.zeros(1, np.int64)
@@ -41,7 +42,7 @@ def _train(task: Task[PretrainedModel], place: int, paths: Sequence[str], featur
         rows, means = order.permutation(train), {"accuracy": 0.0, "loss": 0.0}
         for start in range(0, len(rows), model.batch_size):
             batch = rows[start : start + model.batch_size]
-            said = head.learn(features[batch, views[epoch % len(views)]], labels[batch], hyper.learning_rate, masks)
+            said = head.learn(features[batch, views[epoch % len(views)]], labels[batch], rate, masks)
             means = {name: mean + said[name] * len(batch) / len(rows) for name, mean in means.items()}
         return means
 

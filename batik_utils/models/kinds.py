@@ -22,10 +22,10 @@ from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.extract import Extractor
 from batik_utils.models.features import FeatureSpec
 from batik_utils.models.heads import train_heads
-from batik_utils.models.recipe import fit_recipe, gram_matrices, primal_weights
+from batik_utils.models.recipe import Block, Others, fit_recipe, kernels, learn_blocks, primal_weights
 from batik_utils.models.work import Fitted, M, Pair, Task, Weights
 from batik_utils.study import Repetition, Study
-from batik_utils.study_models import AnyModel, Augmentation, PretrainedModel, RecipeModel, ScratchModel
+from batik_utils.study_models import AnyModel, Augmentation, FinetunedModel, PretrainedModel, RecipeModel, ScratchModel
 from batik_utils.values import Dataset
 
 HEADS = 10  # trained in one job, which reads their features once
@@ -51,8 +51,11 @@ class Kind(ABC, Generic[M]):
         """What readers are told of it."""
 
     @abstractmethod
-    def inputs(self, task: Task[M], dataset: Dataset, features: NDArray[np.float32] | None) -> NDArray[Any]:
-        """What its fits are given of every image of the dataset: images, features or something made of them."""
+    def inputs(self, task: Task[M], dataset: Dataset, features: NDArray[np.float32] | None, *others: Any) -> Any:
+        """What its fits are given of every image of the dataset: images, features or something made of them.
+
+        others is one thing, the features and labels of other motifs' pictures, where the model wants them and has them.
+        """
 
     @abstractmethod
     def fit(self, task: Task[M], paths: Sequence[str], sha256s: Sequence[str], inputs: NDArray[Any]) -> list[Fitted]:
@@ -90,13 +93,13 @@ class Kind(ABC, Generic[M]):
         """Whether assemble makes a network of it."""
         return True
 
-    def deployed(self, task: Task[M], weights: Weights, features: Any) -> Weights:
+    def wants_others(self, model: M) -> bool:
+        """Whether it is given the features of other motifs' pictures too, where there are such (Dataset.others)."""
+        return False
+
+    def deployed(self, task: Task[M], weights: Weights, features: Any, *others: Any) -> Weights:
         """A fit's weights as assemble takes them, where they are to be made of its training rows' features."""
         return weights
-
-    def variant(self, model: M, weights: Weights) -> str:
-        """What a fit chose of the model's candidates by itself; empty where there is no such choice."""
-        return ""
 
     def assemble(self, model: M, weights: Weights, size: int, motifs: Sequence[str], dropout: float) -> Any:
         """A fit's weights as a whole keras.Model: float32 [b, size, size, 3] RGB 0-255 → [b, motifs]."""
@@ -118,7 +121,7 @@ class Scratch(Kind[ScratchModel]):
         side = model.regularised.crop if model.regularised else size
         return 3.5e-7 * epochs * rows * side**2
 
-    def inputs(self, task: Task[ScratchModel], dataset: Dataset, features: Any) -> NDArray[np.uint8]:
+    def inputs(self, task: Task[ScratchModel], dataset: Dataset, features: Any, *others: Any) -> Any:
         return dataset.pictures(task.image)
 
     def fit(self, task: Task[ScratchModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
@@ -130,7 +133,7 @@ class Scratch(Kind[ScratchModel]):
         from batik_utils.models.scratch import ask_all_views, build_scratch
 
         side = model.regularised.side if model.regularised else size
-        network = build_scratch(model.architecture, side, len(motifs), dropout)
+        network = build_scratch(model.architecture, side, len(motifs), dropout, pixels=model.pixels)
         network.set_weights(weights)
         return ask_all_views(network, size) if model.regularised else network
 
@@ -150,7 +153,7 @@ class Pretrained(Kind[PretrainedModel]):
     def cost(self, model: PretrainedModel, epochs: int, rows: int, size: int) -> float:
         return 2.5e-5 * epochs * rows
 
-    def inputs(self, task: Task[PretrainedModel], dataset: Dataset, features: Any) -> NDArray[np.float32]:
+    def inputs(self, task: Task[PretrainedModel], dataset: Dataset, features: Any, *others: Any) -> NDArray[np.float32]:
         return features
 
     def fit(self, task: Task[PretrainedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
@@ -158,7 +161,7 @@ class Pretrained(Kind[PretrainedModel]):
 
     def features(self, model: PretrainedModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec:
         # Enough views that every epoch of the longest fit sees a fresh one; none where nothing is changed.
-        views = max(model.epochs, *(model.search.epochs if model.search else (0,)))
+        views = max(model.epochs, *(model.runs.epochs if model.runs else (0,)))
         views = views if model.augmentation != Augmentation() else 0
         return _spec(study, model, backbone(model.backbone, backbones), model.augmentation, views)
 
@@ -188,29 +191,66 @@ class Pretrained(Kind[PretrainedModel]):
         return whole
 
 
+class Finetuned(Kind[FinetunedModel]):
+    """A network that starts with ImageNet weights, all of them trained on."""
+
+    code = ("models/finetune.py",)
+
+    def describe(self, model: FinetunedModel) -> Description:
+        return Description("ImageNet", f"{_titles(model)} with ImageNet weights, all of them trained on")
+
+    def repetition(self, study: Study) -> Repetition:
+        return study.grouped.scratch
+
+    def cost(self, model: FinetunedModel, epochs: int, rows: int, size: int) -> float:
+        return 2e-6 * epochs * rows * size**2
+
+    def inputs(self, task: Task[FinetunedModel], dataset: Dataset, features: Any) -> NDArray[np.uint8]:
+        return dataset.pictures(task.image)
+
+    def fit(self, task: Task[FinetunedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
+        from batik_utils.models.finetune import train_finetuned
+
+        return train_finetuned(task, paths, sha256s, inputs)
+
+    def assemble(self, model: FinetunedModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
+        from batik_utils.models.finetune import build_finetuned
+
+        network = build_finetuned(model.backbone, size, len(motifs), dropout)
+        network.set_weights(weights)
+        return network
+
+
 class Recipe(Kind[RecipeModel]):
-    """Frozen features, from networks or not, pooled in several ways, and a linear head: chosen inside each fit."""
+    """Frozen features, from networks or not, pooled in several ways, and a linear head."""
 
     code = ("models/recipe.py",)
 
     def describe(self, model: RecipeModel) -> Description:
         frozen = f"frozen ImageNet weights ({_titles(model)})" if model.backbones else "no weights, from texture"
-        fits = f"{model.settings} settings × {model.inner_folds} inner folds = {model.settings * model.inner_folds}"
-        words = (
-            f"a linear head on features computed with {frozen}; each fit chooses among {len(model.candidates)} recipes "
-            f"with their heads and strengths by its own training images ({fits} fits)"
-        )
+        head = "ridge classifier" if model.head == "ridge" else "logistic regression"
+        words = f"a linear head ({head}) on features computed with {frozen}"
         return Description("ImageNet" if model.backbones else "none", words)
 
-    def cost(self, model: RecipeModel, epochs: int, rows: int, size: int) -> float:
-        return model.settings * model.inner_folds * (5e-3 + 8e-8 * rows**2)
+    def repetition(self, study: Study) -> Repetition:
+        return study.grouped.recipe
 
-    def inputs(self, task: Task[RecipeModel], dataset: Dataset, features: Any) -> NDArray[np.float32]:
-        assert task.features is not None and isinstance(task.features.backbone, Extractor)
-        return gram_matrices(features, task.features.backbone)
+    def cost(self, model: RecipeModel, epochs: int, rows: int, size: int) -> float:
+        return 6 * (5e-3 + 8e-8 * rows**2)  # the inner folds, and the fit itself
+
+    def wants_others(self, model: RecipeModel) -> bool:
+        return model.metric is not None
+
+    def inputs(self, task: Task[RecipeModel], dataset: Dataset, features: Any, *others: Others) -> NDArray[np.float32]:
+        return kernels(features, self._blocks(task, *others))
+
+    def _blocks(self, task: Task[RecipeModel], *others: Others) -> list[Block]:
+        scale = task.model.metric.scale if task.model.metric else 0.0
+        return learn_blocks([width for _, width in _extractor(task).blocks], scale, next(iter(others), None))
 
     def fit(self, task: Task[RecipeModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
-        return fit_recipe(task, paths, inputs)
+        extractor = _extractor(task)
+        return fit_recipe(task, paths, inputs, extractor.parameters + (extractor.features + 1) * task.classes)
 
     def features(self, model: RecipeModel, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec:
         return _spec(study, model, Extractor.of(model.parts, backbones), Augmentation(), 0)
@@ -218,15 +258,11 @@ class Recipe(Kind[RecipeModel]):
     def can_be_saved(self, model: RecipeModel) -> bool:
         return all(part.backbone for part in model.parts.values())
 
-    def deployed(self, task: Task[RecipeModel], weights: Any, features: Any) -> Weights:
-        return primal_weights(task, weights, features)
-
-    def variant(self, model: RecipeModel, weights: Any) -> str:
-        return list(model.candidates)[int(weights["candidate"][0])]
+    def deployed(self, task: Task[RecipeModel], weights: Any, features: Any, *others: Others) -> Weights:
+        return primal_weights(weights, features, self._blocks(task, *others))
 
     def assemble(self, model: RecipeModel, weights: Any, size: int, motifs: Sequence[str], dropout: float) -> Any:
-        names = model.candidates[self.variant(model, weights)]
-        return Extractor.of(model.parts, BACKBONES).only(names).assemble(weights["kernel"], weights["bias"], size)
+        return Extractor.of(model.parts, BACKBONES).assemble(weights["kernel"], weights["bias"], size)
 
 
 class Baseline(Kind[BaselineModel]):
@@ -241,7 +277,7 @@ class Baseline(Kind[BaselineModel]):
     def cost(self, model: BaselineModel, epochs: int, rows: int, size: int) -> float:
         return 5e-4 * rows
 
-    def inputs(self, task: Task[BaselineModel], dataset: Dataset, features: Any) -> NDArray[np.float64]:
+    def inputs(self, task: Task[BaselineModel], dataset: Dataset, features: Any, *others: Any) -> NDArray[np.float64]:
         return baseline_inputs(task.model.inputs, dataset, features)
 
     def fit(self, task: Task[BaselineModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
@@ -255,6 +291,11 @@ class Baseline(Kind[BaselineModel]):
         return [list(pairs)]
 
 
+def _extractor(task: Task[RecipeModel]) -> Extractor:
+    assert task.features is not None and isinstance(task.features.backbone, Extractor)
+    return task.features.backbone
+
+
 def _titles(model: AnyModel) -> str:
     """A model's backbones as readers know them."""
     return ", ".join(BACKBONES[name].title if name in BACKBONES else name for name in model.backbones)
@@ -263,13 +304,14 @@ def _titles(model: AnyModel) -> str:
 def _spec(
     study: Study, model: AnyModel, backbone: Backbone | Extractor, augmentation: Augmentation, views: int
 ) -> FeatureSpec:
-    corruptions = CORRUPTIONS if study.grouped.corruptions else ()
+    corruptions = CORRUPTIONS if study.grouped.corruptions and model.corruptions else ()
     return FeatureSpec(backbone, study.image_of(model), augmentation, views, corruptions)
 
 
 KINDS: dict[str, Kind[Any]] = {
     "scratch": Scratch(),
     "pretrained": Pretrained(),
+    "finetuned": Finetuned(),
     "recipe": Recipe(),
     "baseline": Baseline(),
 }

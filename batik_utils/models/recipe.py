@@ -1,4 +1,4 @@
-"""A recipe's fit: inner folds of its training rows choose candidate, head and strength, by scikit-learn.
+"""A recipe's fit: frozen features, perhaps a metric learnt from other motifs' pictures, and a linear head.
 
 A kernel (the mean of the blocks' scalar products) is brought to coordinates that have its scalar products: in those an
 L2-penalised linear head learns what it would on the features themselves (Schölkopf and Smola 2002, chapter 14).
@@ -6,10 +6,10 @@ L2-penalised linear head learns what it would on the features themselves (Schöl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,131 +17,133 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from batik_utils.errors import BatikError
 from batik_utils.models.work import Fitted, Task, Weights, evaluation_sets, training_seed
 from batik_utils.study_models import RecipeModel
 
-if TYPE_CHECKING:
-    from batik_utils.models.extract import Extractor
-
-HEADS = {
+HEADS: dict[str, Callable[[float], Any]] = {
     "ridge": lambda strength: RidgeClassifier(alpha=strength),
     "logistic": lambda strength: LogisticRegression(C=strength, max_iter=2000),
-    "svm": lambda strength: LinearSVC(C=strength, max_iter=20_000, random_state=0),
 }
 """By name; a strength is scikit-learn's own: alpha grows with regularisation, C falls."""
+FOLDS = 5  # of a fit's training rows, for the temperature alone
 _SMALL = 1e-5  # of a kernel's largest eigenvalue: what is below is rounding
 _UNSEEN = -10.0  # the decision for a class without training rows; others are around -1 and 1
+Others = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""Of other motifs' pictures: features [p, d] and labels [p]."""
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A setting, and how it did on the rows of the inner folds when it had not been trained on them."""
+class Block:
+    """Where a block's features stand, and the metric in which two pictures of it are compared."""
 
-    candidate: str
-    head: str
-    strength: float
-    right: int
-    brier: float  # Brier score at the temperature, 0 (perfect) to 2
-    temperature: float  # of the lowest log loss, by which decisions are multiplied before the softmax
+    columns: slice
+    mean: NDArray[np.float32]  # [w], of the other motifs' pictures
+    within: NDArray[np.float32]  # [p, w]: how each of them differs from the mean of its motif; p may be 0
+    inverse: NDArray[np.float32]  # [p, p]
 
-    @property
-    def name(self) -> str:
-        """Such as "covariances, ridge 0.1"."""
-        return f"{self.candidate}, {self.head} {self.strength:g}"
+    def apply(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(S/β + I)⁻¹ (x − mean) of features [n, w], by Woodbury's identity: the metric's matrix is never formed."""
+        centred: NDArray[np.float32] = features[:, self.columns] - self.mean
+        centred -= (centred @ self.within.T @ self.inverse) @ self.within
+        return centred
 
 
-def gram_matrices(features: NDArray[np.float32], extractor: Extractor) -> NDArray[np.float32]:
-    """Scalar products [blocks, versions, n, n] of each version of picture i with the untouched picture j.
+def learn_blocks(widths: Sequence[int], scale: float, others: Others | None) -> list[Block]:
+    """The blocks of features, each with its metric; without others' features, plain scalar products.
 
-    features is [n, versions, d], version 0 untouched. On one thread, as several round differently.
+    S is the scatter of the others' pictures within their motifs, β is scale times its mean eigenvalue. Directions in
+    which pictures of one motif differ much count less, and those in which they do not keep their length.
     """
-    edges = np.cumsum([0, *(width for _, width in extractor.blocks)])
-    blocks = [features[:, :, start:stop] for start, stop in pairwise(edges)]
+    blocks = []
+    for start, stop in pairwise(np.cumsum([0, *widths]).tolist()):
+        columns, width = slice(start, stop), stop - start
+        if others is None:
+            none = np.zeros((0, width), np.float32)
+            blocks.append(Block(columns, np.zeros(width, np.float32), none, np.zeros((0, 0), np.float32)))
+            continue
+        features, member = others[0][:, columns], np.eye(others[1].max() + 1, dtype=np.float32)[others[1]]
+        with threadpool_limits(1):  # several threads round differently
+            within = features - member @ (member.T @ features / member.sum(axis=0)[:, None].clip(1))
+            gram = (within @ within.T).astype(np.float64)
+            inverse = np.linalg.inv(scale * np.trace(gram) / width * np.eye(len(gram)) + gram)
+        blocks.append(Block(columns, features.mean(axis=0), within, inverse.astype(np.float32)))
+    return blocks
+
+
+def kernels(features: NDArray[np.float32], blocks: Sequence[Block]) -> NDArray[np.float32]:
+    """Scalar products [versions, n, n] of each version of picture i with the untouched picture j, mean over blocks.
+
+    features is [n, versions, d], version 0 untouched.
+    """
+    found = np.zeros((features.shape[1], len(features), len(features)), np.float32)
     with threadpool_limits(1):
-        return np.stack([[block[:, v] @ block[:, 0].T for v in range(block.shape[1])] for block in blocks])
+        for block in blocks:
+            untouched = block.apply(features[:, 0]).T
+            for version in range(features.shape[1]):
+                found[version] += (features[:, version, block.columns] - block.mean) @ untouched / len(blocks)
+    return found
 
 
-def fit_recipe(task: Task[RecipeModel], paths: Sequence[str], grams: NDArray[np.float32]) -> list[Fitted]:
-    """Choose a setting by the inner folds of each fit's training rows, fit it on all of them, and ask it.
+def fit_recipe(
+    task: Task[RecipeModel], paths: Sequence[str], grams: NDArray[np.float32], parameters: int
+) -> list[Fitted]:
+    """Fit the head on each fit's training rows, with the temperature that its inner folds ask for, and ask it.
 
-    The lowest Brier score is chosen: of a hundred rows the share that is right is too coarse to tell settings apart,
-    and a log loss listens most to a few rows that were taken for sure and wrong. Ties go to more right, then to fewer
-    parameters, then to the first.
-    grams is gram_matrices of every row of the dataset; paths is [n]. Each candidate with its own best setting is asked
-    about the test rows too (FitResult.alone). Weights are candidate [1], its index; dual [n, classes], zero in rows
-    that did not train; and bias [classes]: softmax(kernel @ dual + bias) are the probabilities.
+    grams is that of kernels for every row of the dataset; paths is [n]. Weights are dual [n, classes], zero in rows
+    that did not train, and bias [classes]: softmax(kernel @ dual + bias) are the probabilities.
     """
-    return [_fit(task, place, paths, grams) for place in range(len(task.fits))]
-
-
-def _fit(task: Task[RecipeModel], place: int, paths: Sequence[str], grams: NDArray[np.float32]) -> Fitted:
-    split, model, extractor = task.splits[place], task.model, _extractor(task)
-    train = np.asarray(split.train)
-    y, groups = np.asarray(task.labels)[train], np.asarray(task.groups)[train]
-    folds = inner_folds(y, groups, model.inner_folds, training_seed(task.fits[place]))
-    best: dict[str, Chosen] = {}
-    heads: dict[str, tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]] = {}
-    trials: dict[str, float] = {}
-    for candidate, parts in model.candidates.items():
-        kernels = grams[[name in parts for name, _ in extractor.blocks]].mean(axis=0)
-        own = kernels[0][np.ix_(train, train)].astype(np.float64)
-        places = [(learn, judge, *coordinates(own[np.ix_(learn, learn)])) for learn, judge in folds]
-        tried: list[Chosen] = []
-        for head, strength in ((head, s) for head, strengths in model.heads.items() for s in strengths):
-            decided = np.empty((len(y), task.classes))
-            for learn, judge, x, back in places:
-                slopes, bias = linear(HEADS[head](strength), x, y[learn], task.classes)
-                decided[judge] = own[np.ix_(judge, learn)] @ (back @ slopes) + bias
-            right = int((decided.argmax(1) == y).sum())
-            tried.append(Chosen(candidate, head, strength, right, *calibrated(decided, y)))
-        trials |= {c.name: round(c.brier, 7) for c in tried}
-        best[candidate] = first = min(tried, key=lambda c: (c.brier, -c.right))
-        x, back = coordinates(own)
-        slopes, bias = linear(HEADS[first.head](first.strength), x, y, task.classes)
+    done: list[Fitted] = []
+    for place, (fit, split) in enumerate(zip(task.fits, task.splits, strict=True)):
+        train = np.asarray(split.train)
+        y, groups = np.asarray(task.labels)[train], np.asarray(task.groups)[train]
+        own = grams[0][np.ix_(train, train)].astype(np.float64)
+        decided, judged = np.empty((len(y), task.classes)), np.zeros(len(y), bool)
+        for learn, judge in inner_folds(y, groups, training_seed(fit)):
+            slopes, bias = linear(task.model, own[np.ix_(learn, learn)], y[learn], task.classes)
+            decided[judge], judged[judge] = own[np.ix_(judge, learn)] @ slopes + bias, True
+        # Where no row could be held out, decisions are taken as they are.
+        warmth = temperature(decided[judged], y[judged]) if judged.any() else 1.0
+        slopes, bias = linear(task.model, own, y, task.classes)
         dual = np.zeros((len(paths), task.classes))
-        dual[train] = first.temperature * (back @ slopes)
-        heads[candidate] = kernels, dual, first.temperature * bias
-
-    def parameters(candidate: str) -> int:
-        """Of the deployed model: the backbones and the linear head."""
-        alone = extractor.only(model.candidates[candidate])
-        return alone.parameters + (alone.features + 1) * task.classes
-
-    def ask(candidate: str, rows: Sequence[int], version: int = 0) -> NDArray[np.float64]:
-        kernels, dual, bias = heads[candidate]
-        return softmax(kernels[version][list(rows)] @ dual + bias, axis=1)
-
-    name = min(best, key=lambda c: (best[c].brier, -best[c].right, parameters(c)))
-    said = {part: ask(name, rows) for part, rows in evaluation_sets(split).items()}
-    corruptions = {what: ask(name, split.test, 1 + at) for at, what in enumerate(task.corruptions)}
-    alone = {candidate: ask(candidate, split.test) for candidate in best}
-    more = {"corruptions": corruptions, "chosen": best[name].name, "alone": alone, "trials": trials}
-    _, dual, bias = heads[name]
-    weights: Weights = {"candidate": np.array([list(best).index(name)]), "dual": dual, "bias": bias}
-    return task.result(place, paths, said, parameters(name), **more), weights
+        dual[train] = warmth * slopes
+        weights = {"dual": dual, "bias": warmth * bias}
+        asked = {part: (0, rows) for part, rows in evaluation_sets(split).items()}
+        asked |= {f"tampered {what}": (1 + at, split.test) for at, what in enumerate(task.corruptions)}
+        said = {
+            part: softmax(grams[at][list(rows)] @ dual + weights["bias"], axis=1) for part, (at, rows) in asked.items()
+        }
+        corruptions = {what: said.pop(f"tampered {what}") for what in task.corruptions}
+        done.append((task.result(place, paths, said, parameters, corruptions=corruptions), weights))
+    return done
 
 
-def primal_weights(task: Task[RecipeModel], weights: Weights, features: NDArray[np.float32]) -> Weights:
-    """A fit's weights on the features themselves: candidate [1], kernel [d of its parts, classes] and bias [classes].
+def primal_weights(weights: Weights, features: NDArray[np.float32], blocks: Sequence[Block]) -> Weights:
+    """A fit's weights on the features themselves: kernel [d, classes] and bias [classes].
 
-    features is [n, versions, d], of every row of the dataset.
+    features is [n, versions, d], of every row of the dataset. The metric and its centring are in them.
     """
     assert isinstance(weights, dict)
-    extractor = _extractor(task)
-    parts = list(task.model.candidates.values())[int(weights["candidate"][0])]
     # The kernel that the fit saw is the mean over its blocks.
-    dual = weights["dual"] / len(extractor.only(parts).blocks)
-    kernel = features[:, 0, extractor.columns(parts)].T @ dual
-    return {"candidate": weights["candidate"], "kernel": kernel, "bias": weights["bias"]}
+    dual, bias, found = weights["dual"] / len(blocks), weights["bias"], []
+    for block in blocks:
+        found.append(block.apply(features[:, 0]).T @ dual)
+        bias = bias - block.mean @ found[-1]
+    return {"kernel": np.concatenate(found), "bias": bias}
 
 
-def _extractor(task: Task[RecipeModel]) -> Extractor:
-    assert task.features is not None
-    return cast("Extractor", task.features.backbone)
+def inner_folds(
+    y: NDArray[np.int64], groups: NDArray[np.int64], seed: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Stratified folds of y [rows] in which a group is never divided: FOLDS, or fewer where a motif has few groups.
+
+    None where a motif has one group only.
+    """
+    folds = min(FOLDS, *(len(np.unique(groups[y == label])) for label in np.unique(y)))
+    if folds < 2:
+        return []
+    return list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, groups))
 
 
 def coordinates(kernel: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -155,39 +157,25 @@ def coordinates(kernel: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
     return vectors * roots, vectors / roots
 
 
-def inner_folds(
-    y: NDArray[np.int64], groups: NDArray[np.int64], folds: int, seed: int
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Stratified folds of y [rows] in which a group is never divided, fewer where a motif has not so many groups.
-
-    Raises BatikError where a motif has one group only.
-    """
-    fewest = min(len(np.unique(groups[y == label])) for label in np.unique(y))
-    if fewest < 2:
-        raise BatikError("A motif has only one different picture to train on, and a choice among recipes needs two.")
-    return list(StratifiedGroupKFold(min(folds, fewest), shuffle=True, random_state=seed).split(y, y, groups))
-
-
 def linear(
-    head: Any, x: NDArray[np.float64], y: NDArray[np.int64], classes: int
+    model: RecipeModel, kernel: NDArray[np.float64], y: NDArray[np.int64], classes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Slopes [k, classes] and bias [classes] of one of HEADS fitted on x [rows, k] and labels y [rows]."""
-    head.fit(x, y)
+    """Dual slopes [rows, classes] and bias [classes] of a model's head for a kernel [rows, rows] and labels [rows]."""
+    x, back = coordinates(kernel)
+    head = HEADS[model.head](model.strength).fit(x, y)
     slopes, bias = np.atleast_2d(head.coef_), np.atleast_1d(head.intercept_)
     if len(slopes) == 1:  # of two classes scikit-learn keeps the second's alone
         slopes, bias = np.concatenate([-slopes, slopes]), np.concatenate([-bias, bias])
     whole, offset = np.zeros((x.shape[1], classes)), np.full(classes, _UNSEEN)
     whole[:, head.classes_], offset[head.classes_] = slopes.T, bias
-    return whole, offset
+    return back @ whole, offset
 
 
-def calibrated(decisions: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[float, float]:
-    """Brier score of decisions [rows, classes] at the temperature of the lowest mean log loss, and that."""
+def temperature(decisions: NDArray[np.float64], y: NDArray[np.int64]) -> float:
+    """What decisions [rows, classes] are multiplied by for the lowest mean log loss of labels y [rows]."""
 
     def loss(log_temperature: float) -> float:
         said = log_softmax(np.exp(log_temperature) * decisions, axis=1)[np.arange(len(y)), y]
         return -float(np.maximum(said, np.log(1e-7)).mean())
 
-    best = minimize_scalar(loss, bounds=(-4.0, 6.0), method="bounded")
-    apart = softmax(np.exp(best.x) * decisions, axis=1) - np.eye(decisions.shape[1])[y]
-    return float((apart**2).sum(axis=1).mean()), float(np.exp(best.x))
+    return float(np.exp(minimize_scalar(loss, bounds=(-4.0, 6.0), method="bounded").x))

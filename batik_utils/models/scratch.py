@@ -3,12 +3,16 @@
 import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
 
 # isort: split
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-Layers = list[keras.layers.Layer]
+Layers = list[Callable[[Any], Any]]  # one after another
+IMAGENET = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])  # mean and standard deviation of R, G, B
 
 
 def seed_cnn(classes: int, dropout: float) -> Layers:
@@ -58,23 +62,95 @@ def small_cnn(classes: int, dropout: float) -> Layers:
     ]
 
 
-def _normalised(filters: int, stride: int = 1) -> Layers:
-    convolution = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False)
+def dense512_cnn(classes: int, dropout: float) -> Layers:
+    """Study two's scratch model 1: 51,387,363 parameters at 224 and 3 classes."""
+    return [
+        layers.Conv2D(16, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(32, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dense(512, activation="relu"),
+        layers.Dropout(dropout),
+        layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
+    ]
+
+
+def dense128_cnn(classes: int, dropout: float) -> Layers:
+    """Study two's scratch model 3: 25,710,019 parameters at 224 and 3 classes; dropout after each of three ReLUs."""
+    drop = (lambda: [layers.Dropout(dropout)]) if dropout else list
+    return [
+        layers.Conv2D(32, 3, padding="same", activation="relu"),
+        *drop(),
+        layers.MaxPooling2D(),
+        layers.Conv2D(64, 3, padding="same", activation="relu"),
+        *drop(),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dense(128, activation="relu"),
+        *drop(),
+        layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
+    ]
+
+
+def resnet18(classes: int, dropout: float) -> Layers:
+    """Study two's scratch model 2: K. He et al., CVPR 2016, table 1; 11,187,651 parameters with 3 classes."""
+    return [
+        *_normalised(64, stride=2, window=7),
+        layers.MaxPooling2D(3, 2, padding="same"),
+        *(_residual(filters, 1 + (filters > 64 and not again)) for filters in (64, 128, 256, 512) for again in (0, 1)),
+        layers.GlobalAveragePooling2D(),
+        layers.Dropout(dropout),
+        layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
+    ]
+
+
+def _residual(filters: int, stride: int) -> Callable[[Any], Any]:
+    """A basic block; where it halves the sides, a 1 x 1 convolution brings its input to the same shape."""
+    body = [*_normalised(filters, stride), *_normalised(filters)[:-1]]
+    short = _normalised(filters, stride, window=1)[:-1] if stride > 1 else []
+    add, relu = layers.Add(), layers.ReLU()
+
+    def block(x: Any) -> Any:
+        ends = []
+        for path in (body, short):
+            end = x
+            for layer in path:
+                end = layer(end)
+            ends.append(end)
+        return relu(add(ends))
+
+    return block
+
+
+def _normalised(filters: int, stride: int = 1, window: int = 3) -> Layers:
+    convolution = layers.Conv2D(filters, window, stride, padding="same", use_bias=False)
     return [convolution, layers.BatchNormalization(momentum=0.9), layers.ReLU()]
 
 
-ARCHITECTURES = {build.__name__: build for build in (seed_cnn, pooled_cnn, small_cnn)}
+_BUILDERS = (seed_cnn, pooled_cnn, small_cnn, dense512_cnn, dense128_cnn, resnet18)
+ARCHITECTURES = {build.__name__: build for build in _BUILDERS}
 """By the names that a study's `architecture` may take."""
 
 
 def build_scratch(
-    architecture: str, size: int, classes: int, dropout: float, seed: int = 0, precision: str = "float32"
+    architecture: str,
+    size: int,
+    classes: int,
+    dropout: float,
+    seed: int = 0,
+    precision: str = "float32",
+    pixels: str = "unit",
 ) -> keras.Model:
     """Build a network: images [b, size, size, 3] of 0-255 RGB -> class probabilities float32 [b, classes].
 
     Its weights are drawn from seed (see initial_weights). precision is "float32" or "bfloat16" (arithmetic in
-    bfloat16; weights and softmax stay float32).
+    bfloat16; weights and softmax stay float32); pixels is as ScratchModel's.
     """
+    scale: tuple[Any, Any] = (1 / 255, 0.0)
+    if pixels == "imagenet":
+        mean, deviation = IMAGENET
+        scale = (1 / (255 * deviation)).tolist(), (-mean / deviation).tolist()
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
     try:
@@ -82,7 +158,7 @@ def build_scratch(
     finally:
         keras.config.set_dtype_policy(before)
     x = images = keras.Input((size, size, 3), name="images")
-    for layer in [layers.Rescaling(1 / 255, dtype="float32", name="rescale"), *stack]:
+    for layer in [layers.Rescaling(*scale, dtype="float32", name="rescale"), *stack]:
         x = layer(x)
     model = keras.Model(images, x, name=architecture)
     model.set_weights(initial_weights(model, seed))

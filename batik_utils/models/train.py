@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import batik_utils.backend  # noqa: F401  (before keras: one thread, quiet logs)
 
@@ -47,11 +48,29 @@ def train_scratch(
 
 
 def _plain(task: Task[ScratchModel], place: int, paths, sha256s, images) -> Fitted:
+    spec, fit = task.model, task.fits[place]
+    how = spec.architecture, int(images.shape[1]), task.classes, fit.hyper.dropout, spec.precision, spec.pixels
+    network = _network(*how)
+    return train_plainly(task, place, paths, sha256s, images, network, initial_weights(network, training_seed(fit)))
+
+
+def train_plainly(
+    task: Task[Any],
+    place: int,
+    paths: Sequence[str],
+    sha256s: Sequence[str],
+    images: NDArray[np.uint8],
+    network: keras.Model,
+    first: Sequence[NDArray[np.float32]],
+) -> Fitted:
+    """Train a network made by `ready` from its first weights for the fit at a place of the task; see train_scratch.
+
+    A network may look at the top left part of the pictures alone.
+    """
     spec, fit, labels, size = task.model, task.fits[place], np.asarray(task.labels), int(images.shape[1])
-    seed, train = training_seed(fit), np.sort(task.splits[place].train)
-    network = _network(spec.architecture, size, task.classes, fit.hyper.dropout, spec.precision)
-    side = network.input_shape[1]
-    network.set_weights(initial_weights(network, seed))
+    seed, train, side = training_seed(fit), np.sort(task.splits[place].train), network.input_shape[1]
+    mirrored = np.random.default_rng(seed).random(len(paths)) < 0.5 * getattr(spec, "flipped_tests", False)
+    network.set_weights(first)
     for variable in network.optimizer.variables:
         variable.assign(keras.ops.zeros_like(variable))
     network.optimizer.learning_rate = fit.hyper.learning_rate
@@ -68,18 +87,24 @@ def _plain(task: Task[ScratchModel], place: int, paths, sha256s, images) -> Fitt
         return _finite(means, task, place, epoch)
 
     def ask(rows: Sequence[int], corruption: str) -> NDArray[np.float64]:
-        return _said(network, _shown(images, rows, corruption, sha256s)[:, :side, :side])
+        pictures, turned = _shown(images, rows, corruption, sha256s), mirrored[list(rows)]
+        pictures[turned] = pictures[turned, :, ::-1]
+        return _said(network, pictures[:, :side, :side])
 
     result = followed(task, place, paths, network.count_params(), learn, ask)
     return result, network.get_weights()
 
 
 @functools.lru_cache(maxsize=2)
-def _network(architecture: str, size: int, classes: int, dropout: float, precision: str) -> keras.Model:
-    """A compiled network for the part of the pictures that it sees; a fit puts it back to its seed's first state."""
+def _network(architecture: str, size: int, classes: int, dropout: float, precision: str, pixels: str) -> keras.Model:
     side = side_seen(build_scratch(architecture, size, classes, dropout))
-    network = build_scratch(architecture, side, classes, dropout, precision=precision)
-    network = faster(network) if precision == "float32" else network
+    network = build_scratch(architecture, side, classes, dropout, precision=precision, pixels=pixels)
+    return ready(faster(network) if precision == "float32" else network)
+
+
+def ready(network: keras.Model) -> keras.Model:
+    """Compile a network for its side of pictures; each fit puts it back to its own first state."""
+    side = network.input_shape[1]
     network.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=JIT)
     # Two batches of different length make TensorFlow trace a step for any length now, once, so that the first fit of a
     # process runs the very graph that its later fits run.

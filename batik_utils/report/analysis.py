@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from batik_utils.data.split import published_split
+from batik_utils.data.split import grouped_splits, published_split
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
@@ -23,6 +23,7 @@ from batik_utils.stats.claims import SHUFFLED, ClaimRow, claims_table
 from batik_utils.stats.compare import Comparison, PublishedComparison, compare_family, published_family, shared_folds
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
+from batik_utils.stats.trios import Trios, every_trio, kernel
 from batik_utils.study import Repetition, Study
 from batik_utils.values import Dataset, Results, Split
 from batik_utils.wording import motif_names
@@ -104,6 +105,7 @@ class Analysis:
             "networks": any(m.trained for m in models),
             "disputed": any(p.labels_differ for p in self.dataset.pairs),
             "tried": bool(study.tried),
+            "trios": bool(self.trios),
             "recipe": any(not m.trained for m in models),
             "regularised": any(getattr(m, "regularised", None) for m in models),
             "deployed": bool(self.deployed),
@@ -295,6 +297,20 @@ class Analysis:
     def claims(self) -> list[ClaimRow]:
         """Every number that the seed study published, beside ours."""
         return claims_table(self.study, self.shared, self.dataset.source.kind == "published")
+
+    @cached_property
+    def trios(self) -> dict[str, Trios]:
+        """{recipe of the verdict: what its features and strength reach on every trio}, where the study asks for it."""
+        if not self.study.trios or self.clean_features is None:
+            return {}
+        folds = np.empty(len(self.dataset), np.int64)
+        for split in grouped_splits(self.study, self.dataset, repeats=1):
+            folds[list(split.test)] = split.fold
+        return {
+            m: every_trio(kernel(self.clean_features(m)), self.dataset.labels, folds, recipe.strength)
+            for m in self.study.compare
+            if m in self.models and isinstance(recipe := self.study.models[m], RecipeModel)
+        }
 
     @cached_property
     def deployed(self) -> dict[str, Any] | None:

@@ -136,12 +136,15 @@ class Build:
         from batik_utils.app.make import PAGE
         from batik_utils.report.cards import card_rows, model_card
         from batik_utils.report.metrics import build_metrics
+        from batik_utils.report.trios import trio_frame
 
         name, private = self.study.name, f"{PRIVATE}/{self.study.name}"
         analysis, made = self._opened(dask, jobs)
         runs = self._run_notebooks(analysis, made)
         metrics = build_metrics(analysis)
         files = {f"{name}/metrics.json": json_text(metrics).encode()}
+        if analysis.trios:
+            files[f"{name}/trios.csv"] = trio_frame(analysis).to_csv(index=False, float_format="%.6f").encode()
         for data in (o.get("data", {}) for run in runs for c in run.cells for o in c.get("outputs", [])):
             if data.get("text/plain", "").startswith("Figure fig-folds:"):  # for a README or a slide
                 files[f"{name}/verdict.svg"] = "".join(data["image/svg+xml"]).encode()

@@ -47,7 +47,6 @@ def card_rows(deployed: Mapping[str, Any]) -> dict[str, Any]:
     """What a model card says of the file, from the part "classifier" of metrics.json."""
     rows = {"file": CLASSIFIER, "format": f"LiteRT, {deployed['precision']}, {deployed['bytes'] / 1e6:.1f} MB"}
     rows |= {"parameters": f"{deployed['parameters']:,}"}
-    rows |= {"chosen": deployed["variant"]} if deployed["variant"] else {}
     rows |= {"temperature": deployed["temperature"], "evidence": deployed["evidence"]}
     if gate := deployed["gate"]:
         rows["ordinary pictures turned away"] = percent(gate["ordinary_turned_away"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from batik_utils.cache import digest, digest_file, digest_json, digest_source, read_kept, write_kept
-from batik_utils.data.obtain import motif_files, other_motifs
+from batik_utils.data.obtain import motif_files, motifs_apart, other_motifs, places_apart
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places
 from batik_utils.motif_notes import load_plates
@@ -87,6 +87,10 @@ def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
             files, skipped = motif_files(folder, motif)
             found[f"pictures of {motif}"] = digest_json([place, [[p.name, sha256(p)] for p in files], skipped])
         found["pictures of other motifs"] = digest_json(other_motifs(study.motifs, folder))
+        if any(getattr(model, "metric", None) for model in study.models.values()):
+            sources = [source.pictures for source in study.sources]
+            apart = [motifs_apart(study.motifs, sources, place) for place in places_apart(folder)]
+            found["pictures that a metric is learnt from"] = digest_json(apart)
     for backbone in {name for model in study.models.values() for name in model.backbones} & {*BACKBONES}:
         # That at hand, "" where there is none: what a network would give is not asked.
         found[f"weights of {backbone}"] = next(filter(None, map(sha256, places(BACKBONES[backbone].weights))), "")

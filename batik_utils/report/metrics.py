@@ -37,6 +37,8 @@ class Model(Part):
     parameters: int | None
     milliseconds: float | None
     """A decoded picture, by one core: measured once."""
+    seconds: float | None = None
+    """To train it once on one core, features included: measured once."""
 
 
 class Verdict(Part):
@@ -85,10 +87,14 @@ class MetricsFile(Part):
     """stats.claims.ClaimRow."""
     classifier: dict[str, Any] | None
     """What is measured of the classifier that is given out; null where none was made."""
+    trios: dict[str, Any] | None = None
+    """report.trios.trio_numbers: every three of the motifs, where the study asks for them."""
 
 
 def build_metrics(analysis: "Analysis") -> dict[str, Any]:
     """All numbers of a study as plain JSON values (see MetricsFile), rounded to 6 decimals."""
+    from batik_utils.report.trios import trio_numbers
+
     study, dataset, scores = analysis.study, analysis.dataset, analysis.scores
     (a, b), (got, planned) = study.compare, analysis.counted(study.compare)
     counts = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist()
@@ -113,6 +119,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
                 "kind": model.kind,
                 "parameters": analysis.parameters(name) if name in fitted else None,
                 "milliseconds": study.milliseconds.get(name),
+                "seconds": study.seconds.get(name),
             }
             for name, model in (study.models | {name: m for name, m in BASELINES.items() if name in fitted}).items()
         },
@@ -122,6 +129,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
         "comparisons": list(_comparisons(analysis)),
         "claims": [row.model_dump(mode="json") for row in analysis.claims],
         "classifier": analysis.deployed,
+        "trios": trio_numbers(analysis),
     }
     return json.loads(json.dumps(raw, ensure_ascii=False).replace(NBSP, " "), parse_float=rounded)
 

@@ -44,14 +44,17 @@ def facts_frame(dataset: Dataset) -> pd.DataFrame:
 
 
 def model_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per model: how it starts, parameters, epochs, batch, learning rate, dropout."""
-    rows = []
+    """One row per model: how it starts, parameters, what was measured of its time, epochs, batch, rate, dropout."""
+    rows, times = [], {"ms a picture": analysis.study.milliseconds, "s to train": analysis.study.seconds}
     for name in analysis.models:
         m, how = analysis.study.models[name], ("–",) * 4
         if t := m.trained:
             how = str(t.epochs), str(t.batch_size), say.number(t.learning_rate, 4).rstrip("0"), f"{t.dropout:g}"
         rows.append((m.title, KINDS[m.kind].describe(m).starts, f"{analysis.parameters(name):,}", *how))
-    return frame("model; weights; parameters; epochs; batch; rate; dropout", rows)
+    table = frame("model; weights; parameters; epochs; batch; rate; dropout", rows)
+    for what, known in ((what, known) for what, known in times.items() if known):
+        table[what] = [f"{known[m]:,g}" if m in known else "–" for m in analysis.models]
+    return table
 
 
 def augmentation_words(augmentation: Augmentation) -> str:
@@ -264,13 +267,14 @@ def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> p
 
 
 def curve_frame(analysis: Analysis) -> pd.DataFrame:
-    """Per model and training images per motif: mean accuracy and corrected interval; label, images, mean, low, high."""
+    """Of the planned pairs' models, by training images per motif: label, images, mean accuracy, low, high, folds."""
     curves = {r.fit.protocol for r in analysis.results if r.fit.protocol.startswith("curve-")}
     steps = sorted(int(protocol.removeprefix("curve-")) for protocol in curves)
-    every = ((m, k) for m in analysis.models for k in steps)
+    pairs = dict.fromkeys(m for pair in analysis.study.planned for m in pair)
+    every = ((m, k) for m in pairs for k in steps)
     found = ((m, k, grouped_interval(analysis.results, m, protocol=f"curve-{k}")) for m, k in every)
-    bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high)) for m, k, i in found if i is not None)
-    return pd.DataFrame(bands, columns=["label", "images", "mean", "low", "high"])
+    bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high), i.n) for m, k, i in found if i)
+    return pd.DataFrame(bands, columns=["label", "images", "mean", "low", "high", "folds"])
 
 
 def curve_steps(analysis: Analysis) -> dict[str, tuple[dict[int, float], Interval | None]]:

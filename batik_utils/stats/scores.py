@@ -73,12 +73,11 @@ def fold_scores(
 ) -> pd.DataFrame:
     """One row per fit: repeat, fold, seed, n, value; sorted; empty where there are no fits.
 
-    part ("greyscale", …) scores the same images tampered with, or a candidate of a recipe alone; fits without it are
-    left out.
+    part ("greyscale", …) scores the same images tampered with; fits without it are left out.
     """
     rows = []
     for r in results.select(model=model, protocol=protocol):
-        y_prob = r.y_prob if part is None else (r.corruptions | r.alone).get(part)
+        y_prob = r.y_prob if part is None else r.corruptions.get(part)
         if y_prob is not None:
             rows.append((r.fit.repeat, r.fit.fold, r.fit.seed, len(r.y_true), METRICS[metric](r.y_true, y_prob)))
     table = pd.DataFrame(rows, columns=["repeat", "fold", "seed", "n", "value"])
@@ -263,7 +262,7 @@ def score_table(
 
     Protocols are those of the fits, and: "published" is the training seed of median accuracy, "published-seed-S" each;
     "grouped" is on the shared folds, "grouped-all" on all that a model has, where these are more; "grouped-PART" is of
-    tampered pictures, or of a recipe's candidate alone. Metrics are METRICS, and "precision/MOTIF", "recall/MOTIF",
+    tampered pictures. Metrics are METRICS, and "precision/MOTIF", "recall/MOTIF",
     "f1/MOTIF", whose n are that motif's images. by_motif has the tables of per_motif on the shared folds.
     """
     rows: list[Score] = []
@@ -272,7 +271,7 @@ def score_table(
             rows += _on_split(results, model, motifs)
         elif protocol == "grouped":
             near, every = shared.select(model, protocol).items, results.select(model, protocol).items
-            parts = sorted(set.intersection(*({*r.corruptions, *r.alone} for r in near))) if near else []
+            parts = sorted(set.intersection(*({*r.corruptions} for r in near))) if near else []
             for part in [None, *parts] if near else []:
                 rows += _over_folds(shared, model, protocol, f"grouped-{part}" if part else protocol, part)
             if len(near) < len(every):
@@ -314,7 +313,7 @@ def _of_motifs(model: str, protocol: str, table: pd.DataFrame, fits: int) -> Ite
 
 
 def parameters(results: Results, model: str) -> int:
-    """All parameters of a model, backbone included; of a recipe, as most of its grouped fits chose it."""
+    """All parameters of a model, backbone included."""
     fits = results.select(model, "grouped").items or results.select(model).items
     return Counter(r.parameters for r in fits if not r.missing).most_common(1)[0][0]
 
