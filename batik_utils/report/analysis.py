@@ -25,6 +25,7 @@ from batik_utils.stats.intervals import Interval
 from batik_utils.stats.mistakes import Mispaired, mispaired_fit
 from batik_utils.stats.trios import Trios, every_trio, kernel
 from batik_utils.study import Repetition, Study
+from batik_utils.study_models import RecipeModel
 from batik_utils.values import Dataset, Results, Split
 from batik_utils.wording import motif_names
 

@@ -75,34 +75,6 @@ def trio_numbers(analysis: Analysis) -> dict[str, Any] | None:
     }
 
 
-def all_in_words(analysis: Analysis) -> str:
-    """How far the trios' accuracies lie apart, by each recipe, and whether both find the same ones hard."""
-    numbers = trio_numbers(analysis)
-    assert numbers is not None
-    said = [f"The motifs make {say.count(numbers['count'], 'trio')}."]
-    for model, found in numbers["accuracy"].items():
-        ends = f"{say.percent(found['min'])} to {say.percent(found['max'])}"
-        apart = f"from {ends}, with a standard deviation of {say.points(found['std'])}"
-        mean = f"accuracy is {say.percent(found['mean'])} on average"
-        said.append(f"With the features of {analysis.title(model)} {mean}, {apart}.")
-    said.append(f"By the first, {numbers['easiest']} are the easiest three and {numbers['hardest']} the hardest.")
-    if numbers["rank_correlation"] is not None:
-        said.append(f"The two order the trios with a rank correlation of {say.number(numbers['rank_correlation'], 2)}.")
-    return " ".join(said)
-
-
-def published_in_words(analysis: Analysis) -> str:
-    """How the accuracies that others state go with ours on the same motifs, by arm; of how many trios is said."""
-    numbers = trio_numbers(analysis)
-    found = ((arm, fit) for arm, fit in (numbers or {})["regression"].items() if fit)
-    slopes = [
-        f"{say.number(f['slope'], 2)} for {arm} models (r = {say.number(f['r'], 2)}, {f['n']} trios)"
-        for arm, f in found
-    ]
-    few = "With so few trios, each tested on its own pictures, this describes these reports and no others."
-    return f"Regressed on ours, the stated accuracies have a slope of {say.listed(slopes)}. {few}" if slopes else ""
-
-
 def published_table(analysis: Analysis) -> pd.DataFrame:
     """One row per trio and model that others report, as short text."""
     found, count = published_trios(analysis), len(trio_frame(analysis))
