@@ -16,7 +16,7 @@ from results_factory import HYPER, make_dataset, make_fit, make_results, make_st
 from batik_utils import figures
 from batik_utils.models.baselines import BASELINES
 from batik_utils.report import analysis as room
-from batik_utils.report import display, examples
+from batik_utils.report import display, examples, say
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import claims as stats_claims
 from batik_utils.stats.mistakes import mispaired_fit
@@ -148,7 +148,7 @@ def _derived(names: tuple[str, ...], search: bool) -> dict[str, object]:
     """What depends on the results alone and takes time, so that it is not computed for every sort of study."""
     plain = make_study(motifs=list(names), models={"small": SCRATCH, "lite": LITE}, compare=["lite", "small"])
     base = Analysis(plain, _dataset(names, "folder", False), _results(names, search))
-    slow = ("summaries", "oofs", "per_motif", "grouped_intervals", "fold_accuracies", "comparisons", "gaps", "scores")
+    slow = ("summaries", "oofs", "per_motif", "grouped_intervals", "fold_accuracies", "comparisons", "scores")
     return {name: getattr(base, name) for name in slow}
 
 
@@ -185,7 +185,7 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
         take(anchor, caption, "\n".join(rows))
 
     instead = {"figure": show_figure, "pictures": show_pictures, "table": show_table, "use_report_style": lambda: None}
-    instead |= {"text": lambda paragraphs: take(place, paragraphs), "note": lambda *parts: take(place, *parts)}
+    instead |= {"text": lambda paragraphs: take(place, paragraphs)}
     with ExitStack() as patches:
         for name, function in instead.items():
             patches.enter_context(mock.patch.object(display, name, function))
@@ -195,7 +195,6 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
             patches.enter_context(mock.patch.object(who, "mispaired_fit", partial(mispaired_fit, shuffles=50)))
         patches.enter_context(mock.patch.object(examples, "augmented", lambda analysis: examples.spread(analysis)[0]))
         if not draw:
-            patches.enter_context(mock.patch("sklearn.manifold.TSNE", mock.Mock()))
             for name, function in list(vars(figures).items()):
                 if isfunction(function):
                     patches.enter_context(mock.patch.object(figures, name, mock.Mock()))
@@ -205,6 +204,8 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
                 place = cell.id
                 if cell.cell_type == "markdown":
                     take(place, cell.source)
+                elif cell.source.startswith("%%say"):
+                    take(place, say.filled(cell.source.removeprefix("%%say"), names))
                 else:
                     exec(compile(cell.source, f"{notebook.name}, cell {cell.id}", "exec"), names)
     return words

@@ -7,7 +7,6 @@ from urllib.parse import unquote
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 import tiny_report
 from browsing import KINDS, browse, html_faults
@@ -124,25 +123,3 @@ def test_alternative_texts_say_what_a_figure_shows_and_follow_its_numbers(tiny):
         text = page.read_text(encoding="utf-8")
         pairs = re.findall(r'<figure.*?<img [^>]*?alt="([^"]*)".*?<figcaption>(.*?)</figcaption>', text, re.S)
         assert pairs and all(alt and alt not in caption for alt, caption in pairs)
-
-
-def test_what_a_matrix_a_curve_and_a_map_show_turns_with_their_numbers():
-    def alt(matrix):
-        return figures.confusion_matrices({"A": np.array(matrix)}, ["Bali", "Celup"]).alt
-
-    assert alt([[4, 0], [0, 4]]) == "A: 100\u00a0% lie on the diagonal, none beside it."
-    assert "most often taken for another is Celup, 75\u00a0% of it for Bali." in alt([[4, 0], [3, 1]])
-    assert "most often taken for another is Bali, 50\u00a0% of it for Celup." in alt([[2, 2], [1, 3]])
-
-    def falls(blurred):
-        rows = [("A", "none", 0.8, 0.7, 0.9), ("A", "blur", blurred, 0.6, 0.9)]
-        table = pd.DataFrame(rows, columns=["label", "corruption", "accuracy", "low", "high"])
-        return figures.corruption_figure(table, 0.5).alt
-
-    assert falls(0.7) == "A falls from 80.0\u00a0% to 70.0\u00a0% at worst (blur)."
-    assert falls(0.8) == "A never falls below its 80.0\u00a0%."
-    points = np.array([[0.0, 0], [0, 1], [9, 0], [9, 1]])
-    apart, mixed = (
-        figures.feature_map(points, np.array(labels), ["B", "C"]).alt for labels in ([0, 0, 1, 1], [0, 1, 0, 1])
-    )
-    assert apart.startswith("Of the points, 100\u00a0% lie nearest") and mixed.startswith("Of the points, 0\u00a0%")

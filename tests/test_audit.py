@@ -16,10 +16,9 @@ from batik_utils.audit.look import look
 from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.sample import SAMPLE_MOTIFS, draw
-from batik_utils.stats.intervals import wilson
-from batik_utils.stats.mistakes import accuracy_without, twins_across
+from batik_utils.stats.mistakes import twins_across
 from batik_utils.study_file import load_study
-from batik_utils.values import Dataset, Fit, FitResult, Hyper, Pair, Source, Split
+from batik_utils.values import Dataset, Pair, Source, Split
 
 SIZE = 256
 ORIGINALS = 32
@@ -183,17 +182,6 @@ def test_audit_report_is_plain_and_names_paths_inside_the_folder(tmp_path: Path,
     assert len(report["altered_files"]) == 7 == report["source"]["altered"] - 1
 
 
-def test_twins_across_and_accuracy_without_them():
+def test_twins_across_are_test_rows_whose_group_also_trains():
     split = Split("published", 0, 0, train=(0, 1), val=(2,), test=(5, 3, 4))
-    groups = np.array([0, 1, 2, 0, 2, 1])
-    assert twins_across(split, groups).tolist() == [3, 5]
-    result = FitResult(
-        Fit("s", "m", "published", 0, 0, 0, Hyper(1, 0.1, 0.0)),
-        paths=("p5", "p3", "p4"),
-        y_true=np.array([0, 1, 1]),
-        y_prob=np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]]),
-        parameters=1,
-    )
-    assert accuracy_without(result, set()) == wilson(2, 3)
-    assert accuracy_without(result, {"p3"}) == wilson(2, 2)
-    assert accuracy_without(result, {"p3", "p4", "p5"}) is None
+    assert twins_across(split, np.array([0, 1, 2, 0, 2, 1])).tolist() == [3, 5]

@@ -99,11 +99,3 @@ def test_only_what_a_cell_may_hold_is_markup():
     assert shown_cells == [r"| **b** *i* `x_|` $a_1$ @fig-x |", r"| \<b\> \[0, 1\] a\_b \| c\~d\^e |"]
     with pytest.raises(BatikError, match="has 1 columns; align 'lr' does not fit"):
         table({"a": [1]}, align="lr")
-
-
-def test_a_note_and_text_keep_their_markdown():
-    (note,) = parts(lambda: display.note("Mind", ["One.", "*Two*."]))
-    assert note[MIME] == {"kind": "note", "title": "Mind", "text": "One.\n\n*Two*."}
-    assert note["text/markdown"].startswith("> **Mind**")
-    (text,) = parts(lambda: display.text(["One.", "Two."]))
-    assert text["text/markdown"] == "One.\n\nTwo."

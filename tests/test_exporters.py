@@ -11,7 +11,6 @@ import pypdfium2
 import pytest
 import tiny_report
 import yaml
-from batik_utils.report.abstrak import in_indonesian
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from tiny_report import curve, photograph, prose, scores, shown
 
@@ -216,24 +215,6 @@ def metrics(title, drawn, **changes):
     } | changes
 
 
-def test_abstracts_and_summary_stand_before_the_contents_and_what_is_indonesian_says_so():
-    cells = [
-        prose("# Body {#sec-body}\n\nEnd."),
-        shown(lambda: display.text("In short."), "abstract"),
-        shown(lambda: display.text("Singkatnya."), "abstrak"),
-        shown(lambda: curve("fig-answer", f"An answer; see @sec-body. {in_indonesian('Jawaban.')}"), "summary"),
-    ]
-    page, printed = export([new_notebook(cells=cells)], {"title": "T"}, photos=False)
-    said = words(page)
-    order = ["Abstract", "In short.", "Abstrak", "Singkatnya.", "An answer; see Section", "Contents", "End."]
-    assert [said.index(word) for word in order] == sorted(said.index(word) for word in order)
-    assert re.search(r'<section class="abstract" lang="id"[^>]*>\s*<h2[^>]*>Abstrak</h2>', page)
-    assert '<span lang="id"><em>Jawaban.</em></span>' in page
-    with contextlib.closing(pypdfium2.PdfDocument(printed)) as document:
-        text = "".join(sheet.get_textpage().get_text_range() for sheet in document)
-    assert text.index("Abstrak") < text.index("Figure 1") < text.index("Contents") < text.index("End.")
-
-
 def test_the_index_ranks_models_links_what_is_there_and_puts_what_is_drawn_last(tmp_path):
     def write(name, content):
         (tmp_path / name).mkdir(exist_ok=True)
@@ -253,3 +234,20 @@ def test_the_index_ranks_models_links_what_is_there_and_puts_what_is_drawn_last(
         write("b", content)
         assert write_index(tmp_path) == [f"Not in index.html: b/metrics.json is {problem}; build that report again."]
         assert "Photographs" not in (left := (tmp_path / "index.html").read_text()) and "Drawn" in left
+
+
+def test_abstracts_and_summary_stand_before_the_contents_and_what_is_indonesian_says_so():
+    cells = [
+        prose("# Body {#sec-body}\n\nEnd."),
+        shown(lambda: display.text("In short."), "abstract"),
+        shown(lambda: display.text("Singkatnya."), "abstrak"),
+        shown(lambda: curve("fig-answer", "An answer; see @sec-body."), "summary"),
+    ]
+    page, printed = export([new_notebook(cells=cells)], {"title": "T"}, photos=False)
+    said = words(page)
+    order = ["Abstract", "In short.", "Abstrak", "Singkatnya.", "An answer; see Section", "Contents", "End."]
+    assert [said.index(word) for word in order] == sorted(said.index(word) for word in order)
+    assert re.search(r'<section class="abstract" lang="id"[^>]*>\s*<h2[^>]*>Abstrak</h2>', page)
+    with contextlib.closing(pypdfium2.PdfDocument(printed)) as document:
+        text = "".join(sheet.get_textpage().get_text_range() for sheet in document)
+    assert text.index("Abstrak") < text.index("Figure 1") < text.index("Contents") < text.index("End.")

@@ -78,14 +78,6 @@ def test_what_accuracy_costs_is_told_of_those_that_no_cheaper_beats(cost, less, 
     assert list(fig.data.columns) == ["model", cost, "accuracy", "low", "high"]
 
 
-def test_the_palettes_of_motifs_are_as_wide_as_their_shares():
-    images = np.zeros((3, 10, 10, 3), dtype=np.uint8)
-    images[0, :5] = 255
-    fig = figures.motif_palettes(images, np.array([0, 0, 1]), ["Bali", "Celup"])
-    assert [round(bar.get_width(), 2) for bar in fig.axes[0].patches] == [0.75, 0.25, 1.0]
-    assert fig.alt == "The largest colour of each motif: Bali #000000 (75\u00a0%), Celup #000000 (100\u00a0%)."
-
-
 def test_a_grid_leaves_no_empty_frames_and_names_its_rows():
     fig = figures.picture_grid(PICTURES, 3, ["one", "two"], photos=True)
     assert [ax.get_ylabel() for ax in fig.axes] == ["one", "", "", "two", ""]
@@ -114,13 +106,6 @@ def test_the_median_mark_is_the_tables_median_and_a_crowded_confusion_has_no_nou
     for motifs, cells in ((8, 64), (9, 9)):
         fig = figures.confusion_matrices({"A": np.eye(motifs) * 2.5}, [f"motif {i}" for i in range(motifs)])
         assert sum(bool(text.get_text()) for text in fig.axes[0].texts) == cells
-
-
-def test_the_posterior_names_its_three_probabilities_and_none_is_certain():
-    fig = figures.posterior_figure(0.1, 0.02, 9, 0.02, ("A", "B"), (0.9996, 0.0004, 0.0))
-    names = [text.get_text().replace("\n", " ") for text in fig.axes[0].get_legend().get_texts()]
-    assert names == ["A better: >\u00a00.99", "practically the same (±2 points): <\u00a00.01", "B better: <\u00a00.01"]
-    assert "its middle at +10.0\u00a0points" in fig.alt
 
 
 def test_a_motif_has_one_colour_whatever_it_stands_beside():
@@ -159,14 +144,6 @@ def test_corruptions_stand_in_the_order_given_a_bar_for_each_model():
     assert [bar.get_height() for bar in ax.patches] == [0.8, 0.8, 0.6, 0.6]
     ends = [segment[:, 1].round(6).tolist() for lines in ax.collections for segment in lines.get_segments()]
     assert ends == [[0.7, 0.85]] * 2 + [[0.5, 0.65]] * 2
-
-
-@pytest.mark.parametrize("motifs", [2, 40])
-def test_motifs_with_one_name_are_still_two(motifs):
-    labels, names = np.repeat(np.arange(motifs), 2), ["Bali"] * motifs
-    drawn = figures.feature_map(np.zeros((len(labels), 2)), labels, names).axes[0].lines
-    assert [len(line.get_xdata()) for line in drawn] == [2] * motifs
-    figures.motif_colours(np.zeros((len(labels), 8, 8, 3), dtype=np.uint8), labels, names)
 
 
 def test_the_flow_of_the_method_keeps_to_its_boxes_with_many_motifs_and_long_titles():

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.intervals import mean_interval, nadeau_bengio, variance_split, wilson
+from batik_utils.stats.intervals import mean_interval, nadeau_bengio, wilson
 
 
 def test_wilson_of_the_published_counts_is_as_wide_as_30_images_allow():
@@ -49,31 +49,6 @@ def _scores(values):
 def _drawn(data_sd, seed_sd, splits=400, seeds=5):
     rng = np.random.default_rng(2)
     return _scores(rng.normal(0, data_sd, (splits, 1)) + rng.normal(0, seed_sd, (splits, seeds)))
-
-
-def test_the_variance_split_recovers_what_was_put_in():
-    found = variance_split(_drawn(0.06, 0.03))
-    assert (found.data_sd, found.seed_sd) == (pytest.approx(0.06, rel=0.1), pytest.approx(0.03, rel=0.1))
-    assert (found.splits, found.seeds) == (400, 5)
-    assert found.ratio.low < 2 < found.ratio.high and found.ratio.high - found.ratio.low < 0.5
-    assert variance_split(_drawn(0.01, 0.05)).ratio.high < 1
-    assert variance_split(_drawn(0.06, 0.03, splits=5, seeds=1)) is None, "one seed per split cannot be split"
-
-
-def test_the_variance_split_agrees_with_the_textbook_on_a_table_small_enough_to_check_by_hand():
-    # Mean squares 16 and 2, so data = (16 - 2) / 2 = 7, seed = 2.
-    found = variance_split(_scores([[1.0, 3.0], [5.0, 7.0]]))
-    assert (found.data_sd, found.seed_sd) == (pytest.approx(7**0.5), pytest.approx(2**0.5))
-
-
-def test_the_interval_of_the_ratio_covers_the_truth_19_times_in_20():
-    rng, covered = np.random.default_rng(3), 0
-    for _ in range(400):
-        found = variance_split(_scores(rng.normal(0, 0.05, (20, 1)) + rng.normal(0, 0.04, (20, 5))))
-        covered += found.ratio.low <= 1.25 <= found.ratio.high
-    assert stats.binom.ppf(0.005, 400, 0.95) <= covered <= stats.binom.ppf(0.995, 400, 0.95)
-    agreed = variance_split(_scores([[1.0, 1.0], [2.0, 2.0]]))
-    assert agreed.ratio.low > 1 and np.isinf(agreed.ratio.high)
 
 
 def test_the_interval_of_a_mean_is_students():

@@ -2,18 +2,14 @@
 
 import re
 
-import matplotlib.pyplot as plt
 import pytest
 from paper import make_analysis, said
 
 from batik_utils.data.split import ROOT
 from batik_utils.errors import BatikError
-from batik_utils.figures import motif_drawings
 from batik_utils.motif_notes import PLATES, load_plates
 from batik_utils.report.analysis import Analysis
-from batik_utils.report.display import render
 from batik_utils.report.freshness import inputs
-from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.study_file import load_study, study_names
 
 KNOWN = load_plates()
@@ -35,16 +31,6 @@ def test_tie_dye_is_said_to_be_no_batik_and_places_are_told_from_patterns():
     assert celup.kind == "technique" and "no wax" in celup.en.short and "tanpa malam" in celup.id.short
     kinds = {motif.removeprefix("batik-"): plate.kind for motif, plate in KNOWN.items()}
     assert kinds["bali"] == kinds["betawi"] == "place" and kinds["kawung"] == kinds["parang"] == "pattern"
-
-
-def test_drawings_are_of_the_sample_and_hold_outlines_only():
-    drawn = {motif: plate.drawing.split("/") for motif, plate in KNOWN.items() if plate.drawing}
-    assert {family for family, _ in drawn.values()} == set(SAMPLE_MOTIFS)
-    assert all(motif.removeprefix("batik-") == family.removeprefix("sample-") for motif, (family, _) in drawn.items())
-    figure = motif_drawings({"Celup": draw("sample-celup", 5, 96)})
-    svg = render(figure, "fig-drawings", "svg").decode()
-    assert "<image" not in svg and svg.count("<path") > 5
-    plt.close("all")
 
 
 @pytest.mark.parametrize(

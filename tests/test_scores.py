@@ -9,15 +9,7 @@ from results_factory import HYPER, MOTIFS, make_fit, make_results, paths_and_lab
 from batik_utils.errors import BatikError
 from batik_utils.stats import scores
 from batik_utils.stats.intervals import wilson
-from batik_utils.stats.mistakes import (
-    confusion_order,
-    disputed,
-    label_issues,
-    mispaired_fit,
-    most_confidently_wrong,
-    most_confused,
-    shared_pairs,
-)
+from batik_utils.stats.mistakes import confusion_order, disputed, mispaired_fit, most_confidently_wrong, most_confused
 from batik_utils.stats.search import chosen
 from batik_utils.values import Results
 
@@ -180,28 +172,6 @@ def test_a_setting_of_which_a_fit_failed_is_passed_over():
     assert chosen(Results((_fit(),)), "m") is None
 
 
-def test_two_swapped_labels_are_found_among_sure_answers():
-    results = make_results({"m": 0.999}, repeats=1, seeds=1, sure=0.9)
-    swap = {"batik-bali/3.jpg": 1, "batik-celup/7.jpg": 0}
-    items = []
-    for r in results:
-        labels = np.array([swap.get(p, y) for p, y in zip(r.paths, r.y_true, strict=True)])
-        items.append(replace(r, y_true=labels))
-    found = label_issues(scores.out_of_fold(Results(tuple(items)), "m"), MOTIFS)
-    assert set(swap) <= set(found["path"]) and len(found) <= 4
-    row = found.set_index("path").loc["batik-bali/3.jpg"]
-    assert (row["given"], row["suggested"]) == ("batik-betawi", "batik-bali")
-
-
-@pytest.mark.parametrize("classes", [3, 2, 1])
-def test_sure_and_right_answers_raise_no_doubt_even_where_a_motif_has_no_image(classes):
-    paths, labels = paths_and_labels(50)
-    kept = labels < classes
-    fit = make_fit("m", labels >= 0, labels, paths, protocol="grouped", sure=0.9)
-    fewer = replace(fit, paths=tuple(np.array(paths)[kept].tolist()), y_true=labels[kept], y_prob=fit.y_prob[kept])
-    assert label_issues(scores.out_of_fold(Results((fewer,)), "m"), MOTIFS).empty
-
-
 def test_shuffling_predictions_against_labels_brings_a_good_model_near_chance():
     order = np.random.default_rng(0).permutation(30)
     right, paths = np.arange(30) % 5 > 0, np.array(PATHS)
@@ -232,14 +202,6 @@ def test_a_group_with_two_labels_is_disputed_and_costs_all_but_its_commonest_lab
 def test_copies_within_one_motif_cost_nothing():
     found = disputed(np.array([0, 0, 1]), np.array([3, 3, 4]))
     assert (found.rows.any(), found.groups, found.ceiling) == (False, 0, 1.0)
-
-
-def test_motifs_that_share_pictures_are_listed_with_how_many_the_most_first():
-    labels, groups = np.array([0, 0, 1, 1, 2, 0, 1, 2]), np.array([7, 7, 7, 8, 8, 9, 9, 6])
-    assert shared_pairs(labels, groups).to_numpy().tolist() == [[0, 1, 2, 5], [1, 2, 1, 2]]
-    thrice = shared_pairs(np.array([0, 1, 2]), np.array([4, 4, 4]))
-    assert thrice[["a", "b", "pictures"]].to_numpy().tolist() == [[0, 1, 2], [0, 2, 2], [1, 2, 2]]
-    assert shared_pairs(np.array([0, 1]), np.array([1, 2])).empty
 
 
 def test_the_table_of_scores_has_every_protocol_and_what_only_some_folds_share():

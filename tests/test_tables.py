@@ -7,17 +7,16 @@ import pytest
 from paper import make_analysis, said
 from results_factory import make_dataset, make_results, make_study
 
-from batik_utils.report import probe_tables, tables, verdicts
+from batik_utils.report import tables
 from batik_utils.report.analysis import Analysis
 from batik_utils.report.metrics import build_metrics
 from batik_utils.stats.calibration import calibrate
 from batik_utils.stats.claims import claims_table
 from batik_utils.stats.compare import compare_published
-from batik_utils.stats.intervals import wilson
 from batik_utils.stats.scores import grouped_interval
 from batik_utils.study_models import Augmentation
 from batik_utils.values import Results
-from batik_utils.wording import hundredths, percent, percent_range
+from batik_utils.wording import hundredths, percent
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +50,7 @@ def test_mcnemar_by_seed(analysis):
 def test_calibration_and_corruptions(analysis):
     lite = row(tables.calibration_table(analysis, [calibrate(analysis.results, "lite")]), "Lite")
     assert lite["confidence"] == "80.0\u00a0%" and "→" in lite["loss"]
-    frame = probe_tables.corruption_frame(analysis)
+    frame = tables.corruption_frame(analysis)
     assert frame[frame["label"] == "Lite"]["corruption"].tolist() == ["none", "blur", "border", "greyscale", "patches"]
 
 
@@ -59,13 +58,6 @@ def test_the_data(analysis):
     alder = {"pictures": 10, "distinct": 9, "skipped": 0, "identical to published": 10}
     assert row(tables.data_table(analysis.dataset), "Alder") == alder
     assert "identical to published" not in tables.data_table(make_analysis("folder").dataset)
-
-
-def test_ten_images_are_the_first_of_each_motif_in_turn(analysis):
-    fit = analysis.summaries["lite"].median
-    paths = [fit.paths[i] for i in tables.ten_images(fit)]
-    assert paths == ["alder/1.jpg", "beech/1.jpg", "alder/2.jpg", "beech/2.jpg"]
-    assert row(tables.ten_table(analysis), "Lite")["these pictures"] == "4 of 4"
 
 
 def test_what_was_measured_of_time_stands_beside_the_parameters():
@@ -125,30 +117,9 @@ def test_what_stands_side_by_side_rests_on_the_same_folds_and_adds_up(unequal):
 
 
 def test_what_a_corruption_costs_and_another_step_gains_is_paired_by_fold(unequal):
-    scores, drops = probe_tables.corruption_scores(unequal)["EfficientNet-Lite2"]
+    scores, drops = tables.corruption_scores(unequal)["EfficientNet-Lite2"]
     assert drops["blur"].value == pytest.approx(scores["none"].value - scores["blur"].value)
     assert scores["none"] == unequal.grouped_intervals["EfficientNet-Lite2"] and drops["blur"].low > 0
-    means, step = probe_tables.curve_steps(unequal)["EfficientNet-Lite2"]
+    means, step = tables.curve_steps(unequal)["EfficientNet-Lite2"]
     assert list(means) == [5, 10, 20] and step.value == pytest.approx(means[20] - means[10])
     assert step.low < 0 < step.high and means[10] - means[5] > 0.2
-
-
-def test_a_search_counts_images(analysis):
-    best = tables.search_table(tables.search_frame(analysis)).iloc[0]
-    assert (best["validation"], best["test"], best["95 % interval"]) == (
-        "4 of 4",
-        "4 of 4",
-        percent_range(wilson(4, 4)),
-    )
-
-
-def test_scores_of_shuffled_reports_are_one_sentence():
-    claim = {"where": "2", "model": "scratch", "n": 10, "metric": "paired_wrong_f1", "value": 0.37}
-    claims = [claim | {"id": "a", "what": "F1", "motif": "batik-bali"}, claim | {"id": "b", "what": "mean F1"}]
-    read = {"id": "c", "what": "loss", "metric": "train_loss", "value": 0.5, "n": None, "read_off": 0.1}
-    claims.append(claim | read)
-    rows = claims_table(make_study(claims=claims), make_results({}, published={"scratch": (18,)}))
-    assert tables.claims_frame(rows)["published"].tolist() == ["about 0.500 (read off)"]
-    assert "Of the 2 other scores in these reports (precision, recall and F1) 2 lie" in verdicts.shuffled(rows)
-    far = [row.model_copy(update={"value": 0.99}) if row.id == "a" else row for row in rows]
-    assert "F1) 1 lie" in verdicts.shuffled(far) and verdicts.shuffled(rows[2:]) == ""
