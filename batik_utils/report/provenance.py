@@ -6,7 +6,7 @@ import platform
 
 from batik_utils.cache import digest, digest_source
 from batik_utils.errors import BatikError
-from batik_utils.models.kinds import KINDS
+from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.report import freshness
 from batik_utils.study import ROOT, Study
 from batik_utils.values import Dataset
@@ -49,7 +49,7 @@ def repetitions(study: Study) -> str:
     """How often grouped cross-validation is repeated for each model, as words."""
     often: dict[str, list[str]] = {}
     for model in study.models.values():
-        t = KINDS[model.kind].repetition(study)
+        t = repetition(model, study)
         words = f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"
         often.setdefault(words, []).append(model.title)
     return "; ".join(f"{words} of {listed(titles)}" for words, titles in often.items())
