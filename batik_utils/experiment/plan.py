@@ -18,7 +18,7 @@ from batik_utils.models.backbones import BACKBONES, Backbone
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.kinds import KINDS
+from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.models.work import Task
 from batik_utils.stats.search import chosen_setting
 from batik_utils.study import Repetition, Study
@@ -36,6 +36,7 @@ WORDS = {
     "protocols",
     "corruptions",
     "chosen",
+    "once",
 }
 OWN_SETTING = {"search", "tuned", "epochs", "learning_rate", "dropout"}
 """Fields of a model that change no number by themselves: these are replaced by the fit's own setting."""
@@ -102,7 +103,7 @@ def make_plan(
         chosen: Hyper | None = own
         asked = getattr(model, "protocols", None) or kind.protocols or PROTOCOLS
         for protocol in (protocol for protocol in PROTOCOLS if protocol in asked):
-            for part in rounds(protocol, kind.repetition(study)):
+            for part in rounds(protocol, repetition(model, study)):
                 if part.setting == "tried":
                     if trained and (search := trained.search):  # the epoch counts are checkpoints of the longest
                         settings = product([max(search.epochs)], search.learning_rate, search.dropout)
@@ -111,7 +112,7 @@ def make_plan(
                         tasks += tried
                         chosen = _settled(name, tried, done, settle)
                 elif hyper := chosen if part.setting == "chosen" else own:
-                    tasks += make(part, hyper, part.seeds if trained else 1)
+                    tasks += make(part, hyper, part.seeds if trained and not trained.once else 1)
                 else:
                     waiting.append(name)
     return Plan(study, dataset, tuple(tasks), tuple(waiting), left_out, backbones)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from batik_utils.data.split import grouped_splits, published_split
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
-from batik_utils.models.kinds import KINDS
+from batik_utils.models.kinds import repetition
 from batik_utils.motif_notes import Plate, load_plates
 from batik_utils.report import verdicts
 from batik_utils.stats import scores as stats
@@ -142,7 +142,7 @@ class Analysis:
 
     def often(self, model: str) -> Repetition:
         """How often a model's grouped fits are repeated, and with how many training seeds each."""
-        return KINDS[self.study.models[model].kind].repetition(self.study)
+        return repetition(self.study.models[model], self.study)
 
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""

@@ -11,7 +11,7 @@ import numpy as np
 from batik_utils.cache import digest, digest_source
 from batik_utils.deploy import CLASSIFIER
 from batik_utils.errors import BatikError
-from batik_utils.models.kinds import KINDS
+from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.report import freshness
 from batik_utils.report.metrics import scores_of
 from batik_utils.report.pages import JINJA
@@ -106,7 +106,7 @@ def repetitions(study: Study) -> str:
     """How often grouped cross-validation is repeated for each model, as words."""
     often: dict[str, list[str]] = {}
     for model in study.models.values():
-        t = KINDS[model.kind].repetition(study)
+        t = repetition(model, study)
         words = f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"
         often.setdefault(words, []).append(model.title)
     return "; ".join(f"{words} of {listed(titles)}" for words, titles in often.items())
