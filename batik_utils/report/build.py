@@ -130,7 +130,7 @@ class Build:
         from batik_utils.app.make import PAGE
         from batik_utils.report.cards import card_rows, model_card
         from batik_utils.report.metrics import build_metrics
-        from batik_utils.report.trios import trio_frame
+        from batik_utils.report.trio_tables import trio_frame
 
         name, private = self.study.name, f"{PRIVATE}/{self.study.name}"
         analysis, made = self._opened(dask, jobs)
