@@ -146,7 +146,7 @@ class Tried(Strict):
 
     what: str
     result: str
-    command: str
+    command: str = ""  # none where it was a script that is not kept
 
 
 class Study(Strict):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from batik_utils.data.split import grouped_splits, published_split
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
-from batik_utils.models.kinds import KINDS
+from batik_utils.models.kinds import repetition
 from batik_utils.motif_notes import Plate, load_plates
 from batik_utils.report import verdicts
 from batik_utils.stats import scores as stats
@@ -142,7 +142,7 @@ class Analysis:
 
     def often(self, model: str) -> Repetition:
         """How often a model's grouped fits are repeated, and with how many training seeds each."""
-        return KINDS[self.study.models[model].kind].repetition(self.study)
+        return repetition(self.study.models[model], self.study)
 
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""
@@ -300,16 +300,13 @@ class Analysis:
     @cached_property
     def trios(self) -> dict[str, Trios]:
         """{recipe of the verdict: what its features and strength reach on every trio}, where the study asks for it."""
-        if not self.study.trios or self.clean_features is None:
+        if not self.study.trios or (features := self.clean_features) is None:
             return {}
-        folds = np.empty(len(self.dataset), np.int64)
-        for split in grouped_splits(self.study, self.dataset, repeats=1):
-            folds[list(split.test)] = split.fold
-        return {
-            m: every_trio(kernel(self.clean_features(m)), self.dataset.labels, folds, recipe.strength)
-            for m in self.study.compare
-            if m in self.models and isinstance(recipe := self.study.models[m], RecipeModel)
-        }
+        tested = {row: s.fold for s in grouped_splits(self.study, self.dataset, repeats=1) for row in s.test}
+        folds, models = np.array([tested[row] for row in range(len(self.dataset))]), self.study.models
+        recipes = {m: r for m in self.study.compare if m in self.models and isinstance(r := models[m], RecipeModel)}
+        labels = self.dataset.labels
+        return {m: every_trio(kernel(features(m)), labels, folds, r.strength) for m, r in recipes.items()}
 
     @cached_property
     def deployed(self) -> dict[str, Any] | None:

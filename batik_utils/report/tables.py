@@ -242,7 +242,9 @@ def disputed_table(analysis: Analysis) -> pd.DataFrame:
 
 def tried_table(analysis: Analysis) -> pd.DataFrame:
     """One row per trial that the study's file tells of."""
-    return frame("tried; found; by", [(t.what, t.result, f"`{t.command}`") for t in analysis.study.tried])
+    return frame(
+        "tried; found; by", [(t.what, t.result, f"`{t.command}`" if t.command else "–") for t in analysis.study.tried]
+    )
 
 
 def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> pd.DataFrame:
