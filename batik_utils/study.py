@@ -73,7 +73,6 @@ class Notes(Strict):
     models: str = ""
     training: str = ""
     protocols: str = ""
-    search: str = ""
     mispaired: str = ""
 
 
@@ -179,8 +178,7 @@ class Study(Strict):
         measured = {"milliseconds": self.milliseconds, "seconds": self.seconds}
         named += [(what, m) for what, known in measured.items() for m in known if not m.startswith("baseline_")]
         for key, model in self.models.items():
-            references = {"variant_of": model.variant_of, "stand_in": model.stand_in}
-            named += [(f"models.{key}.{where}", name) for where, name in references.items() if name is not None]
+            named += [(f"models.{key}.variant_of", model.variant_of)] if model.variant_of else []
             if bool(model.variant_of) != bool(model.mistake):
                 raise ValueError(f"models.{key}: variant_of and mistake go together")
             trained = model.trained

@@ -67,7 +67,6 @@ class AnyModel(Strict):
     variant_of: str | None = None  # the model that this one is, but for the seed study's mistake
     mistake: str = ""  # that mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"
     protocols: Annotated[tuple[Protocol, ...], AfterValidator(some)] | None = None  # it has; None: all
-    stand_in: str | None = None  # the model to look at where this one's weights cannot be had
 
     @property
     def trained(self) -> TrainedModel | None:

@@ -7,4 +7,4 @@ from batik_utils.figures.grouped import choice_figure, corruption_figure, featur
 from batik_utils.figures.grouped import pareto, posterior_figure
 from batik_utils.figures.judged import confusion_matrices, reliability_figure
 from batik_utils.figures.pictures import Picture, motif_drawings, motif_palettes, pair_grid, picture_grid
-from batik_utils.figures.published import mispairing_figure, search_figure, seed_dots, training_curves
+from batik_utils.figures.published import mispairing_figure, runs_figure, seed_dots, training_curves

@@ -84,7 +84,7 @@ class Analysis:
             "photographs": kind != "drawn",
             "seed": bool(study.seed_study),
             "seeds": study.published.seeds > 1,
-            "search": any(m.trained and m.trained.search for m in models),
+            "runs": "runs" in protocols and bool(self.seed_runs),
             "claims": bool(study.claims),
             "twins": bool(self.dataset.pairs),
             "plates": bool(self.plates),
@@ -113,7 +113,7 @@ class Analysis:
             "kinds": all(len(self.recall_by_kind.get(kind, ())) >= FEW for kind in ("place", "pattern")),
             "bfloat16": any(getattr(m, "precision", "") == "bfloat16" for m in models),
         }
-        lacks = {f"no{fact}" for fact in ("seed", "seeds", "search", "twins") if not holds[fact]}
+        lacks = {f"no{fact}" for fact in ("seed", "seeds", "twins") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}
         return always | lacks | {fact for fact, true in holds.items() if true}
 
@@ -144,6 +144,8 @@ class Analysis:
 
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""
+        if "grouped" not in (self.study.models[model].protocols or ("grouped",)):
+            return 0
         return self.study.grouped.folds * self.often(model).repeats * self.often(model).seeds
 
     def counted(self, models: Sequence[str]) -> tuple[int, int]:
@@ -162,8 +164,11 @@ class Analysis:
 
     def published_claims(self, metric: str = "accuracy") -> dict[str, float]:
         """{title: the seed study's number} where it is stated, not read off a plot."""
-        found = [c for c in self.study.claims if c.metric == metric and c.read_off is None]
-        return {self.title(c.model): c.value for c in found}
+        found = [c for c in self.study.claims if c.metric == metric and c.read_off is None and not c.instead_of]
+        own = {m: (t.epochs, t.dropout) for m, s in self.study.models.items() if (t := s.trained)}
+        return {
+            self.title(c.model): c.value for c in found if (c.epochs, c.dropout) in ((None, None), own.get(c.model))
+        }
 
     @cached_property
     def mispaired(self) -> dict[str, Mispaired]:
@@ -294,6 +299,12 @@ class Analysis:
     def claims(self) -> list[ClaimRow]:
         """Every number that the seed study published, beside ours."""
         return claims_table(self.study, self.shared, self.dataset.source.kind == "published")
+
+    @cached_property
+    def seed_runs(self) -> list[ClaimRow]:
+        """The claims that are accuracies of runs on the test images of the published split."""
+        found = [row for row in self.claims if row.metric == "accuracy" and row.n == len(self.split.test)]
+        return found if any(row.epochs for row in found) else []
 
     @cached_property
     def deployed(self) -> dict[str, Any] | None:

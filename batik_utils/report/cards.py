@@ -13,7 +13,7 @@ from batik_utils.study import Study
 from batik_utils.values import Dataset
 from batik_utils.wording import motif_names, percent
 
-FACTS = ("published", "folder", "drawn", "seed", "search", "claims", "sources", "corruptions")
+FACTS = ("published", "folder", "drawn", "seed", "claims", "sources", "corruptions")
 """What a template may ask: where the pictures are from (one of the first three), and what the study has."""
 COLLECTION = {
     "name": "Indonesian Batik Motifs",

@@ -15,7 +15,6 @@ from batik_utils.report.verdicts import INTERVAL, reached
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.compare import POWER, Detectable
 from batik_utils.stats.intervals import Interval, VarianceSplit
-from batik_utils.stats.search import Choice
 
 CORRUPTIONS = {
     "greyscale": "stripped of colour",
@@ -110,24 +109,6 @@ def power(found: Detectable | None, title_a: str, title_b: str) -> str:
         f"With {say.count(found.images, 'image')}, {say.count(found.folds, 'fold')} and "
         f"{say.count(found.repeats, 'repeat')}, {least} be found {say.percent(POWER, 0)} of the time, before any "
         "correction for several tests."
-    )
-
-
-def search(title: str, choice: Choice, seed_chose_by_test: bool = False) -> str:
-    """What choosing on validation gave, and what choosing on the test set would have shown, in images."""
-    h, seed = choice.hyper, ", as the seed study did," if seed_chose_by_test else ""
-    test = f"{say.of_images(choice.test_accuracy, choice.n_test)} test images"
-    shown = "the same here"
-    if choice.optimism > 1e-9:
-        more = say.of_images(choice.optimism, choice.n_test).partition(" of ")[0]
-        shown = f"{say.of_images(choice.test_chosen_accuracy, choice.n_test)}, {more} too many"
-    return (
-        f"Of {say.count(choice.settings, 'setting')} of {title}, validation chose {say.count(h.epochs, 'epoch')}, a "
-        f"learning rate of {h.learning_rate:g} and a dropout of {h.dropout:g}: "
-        f"{say.of_images(choice.val_accuracy, choice.n_val)} validation images right and {test} (mean of "
-        f"{say.count(choice.seeds, 'seed')}; {INTERVAL} {say.percent_range(choice.interval)}). Choosing on the test "
-        f"images{seed} would have shown {shown}; the best single fit, "
-        f"{say.of_images(choice.best_single, choice.n_test)}."
     )
 
 
