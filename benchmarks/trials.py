@@ -4,7 +4,7 @@ python -m benchmarks.trials finetune STUDY [--motifs A B C]  the last blocks tra
 python -m benchmarks.trials adapt STUDY --from STUDY         the same on other motifs' pictures, then a linear head
 python -m benchmarks.trials alike STUDY                      every picture brought to one size and one JPEG quality
 python -m benchmarks.trials views STUDY [--motifs A B C]     pictures cropped or filled to a square, not stretched
-python -m benchmarks.trials settings STUDY --motifs A B C    each model's search, judged by folds of other motifs
+python -m benchmarks.trials settings STUDY --motifs A B C    each model's runs, judged by folds of other motifs
 python -m benchmarks.trials together STUDY MODEL MODEL       the mean of two models' probabilities
 python -m benchmarks.trials against STUDY MODEL STUDY MODEL  two studies' models on the same folds of the same pictures
 python -m benchmarks.trials speed STUDY                      milliseconds a picture on one core, each model alone
@@ -193,7 +193,7 @@ def _print_nested(models: Collection[str], versions: Mapping[str, tuple[Study, D
     for name, (study, data) in versions.items():
         plan = make_plan(study, data)
         tasks = tuple(t for t in plan.tasks if t.fits[0].model in models and t.fits[0].protocol in protocols)
-        results = run_plan(replace(plan, tasks=tasks, waiting=()))
+        results = run_plan(replace(plan, tasks=tasks))
         for model in dict.fromkeys(t.fits[0].model for t in tasks):
             for protocol in protocols:
                 if i := grouped_interval(results, model, protocol=protocol):
@@ -201,15 +201,15 @@ def _print_nested(models: Collection[str], versions: Mapping[str, tuple[Study, D
 
 
 def settings(study: Study, sets: list[list[str]]) -> None:
-    """Print the best settings of each model's search by grouped cross-validation, mean over sets of other motifs."""
+    """Print the best settings of each model's runs by grouped cross-validation, mean over sets of other motifs."""
     rows = []
     for motifs in sets:
         other, dataset = elsewhere(study, motifs)
-        folds = [replace(split, protocol="search") for split in grouped_splits(other, dataset, repeats=1)]
-        PROTOCOLS["search"] = partial(_tried_on, folds)
+        folds = [replace(split, protocol="runs") for split in grouped_splits(other, dataset, repeats=1)]
+        PROTOCOLS["runs"] = partial(_tried_on, folds)
         plan = make_plan(other, dataset)
-        tasks = tuple(task for task in plan.tasks if task.fits[0].protocol == "search")
-        for r in run_plan(replace(plan, tasks=tasks, waiting=())):
+        tasks = tuple(task for task in plan.tasks if task.fits[0].protocol == "runs")
+        for r in run_plan(replace(plan, tasks=tasks)):
             setting = r.fit.model, r.fit.hyper.learning_rate, r.fit.hyper.dropout
             for epochs, said in r.checkpoints.items():
                 scores = [score(r.y_true, said["test"]) for score in (accuracy, log_loss)]
@@ -223,7 +223,7 @@ def settings(study: Study, sets: list[list[str]]) -> None:
 
 
 def _tried_on(folds: list[Split], study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
-    yield Round(folds, setting="tried")
+    yield Round(folds, tried=True)
 
 
 def together(study: Study, models: list[str]) -> None:

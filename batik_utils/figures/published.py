@@ -127,9 +127,9 @@ def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], c
     {arm: [k] the best accuracy to expect of 1 … k runs}. The best of an arm, which is what was published, is filled.
     """
     fig, (left, right) = new(1, 2, height=0.17 * len(runs) + 1.1, width_ratios=(3, 2))
-    hues = colours(list(curves))
+    hues = colours(runs["arm"].unique().tolist())
     runs = runs.sort_values(["arm", "reported"], ascending=[False, False], kind="stable").reset_index(drop=True)
-    best = {arm: int(runs[runs["arm"] == arm]["reported"].idxmax()) for arm in curves}
+    best = {arm: int(np.argmax(runs["reported"].where(runs["arm"] == arm, -1))) for arm in curves}
     for y, run in enumerate(runs.to_dict("records")):
         ours = run["ours"]
         left.plot(ours, np.full(len(ours), y), "o", color=GREY, markersize=3, alpha=0.8)
@@ -144,8 +144,9 @@ def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], c
         many = int((runs["arm"] == arm).sum())
         right.plot(k, curve, color=hues[arm], linewidth=1.6)
         right.plot(many, row["reported"], "D", color=hues[arm], markersize=6)
-        left.plot([], [], "D", color=hues[arm], markersize=4.5, label=f"reported, {arm} (filled: the best)")
         told.append(f"{arm}: best of {many} reported {percent(row['reported'])}, by luck {percent(curve[many - 1])}")
+    for arm, colour in hues.items():
+        left.plot([], [], "D", color=colour, markersize=4.5, label=f"reported, {arm} (filled: the best)")
     left.plot([], [], "o", color=GREY, markersize=3, label="ours, a training seed")
     right.plot([], [], color=INK, label="the best to expect by luck")
     for line in (left.axvline, right.axhline):

@@ -152,6 +152,11 @@ class Analysis:
         """Grouped fits (got, planned) of these models."""
         return sum(len(self.results.select(m, "grouped")) for m in models), sum(map(self.planned, models))
 
+    def own_setting(self, model: str) -> tuple[int, float] | None:
+        """(epochs, dropout) of a model that learns in epochs: those of its fits but for its runs."""
+        trained = self.study.models[model].trained
+        return (trained.epochs, trained.dropout) if trained else None
+
     @cached_property
     def split(self) -> Split:
         """The published split."""
@@ -165,10 +170,8 @@ class Analysis:
     def published_claims(self, metric: str = "accuracy") -> dict[str, float]:
         """{title: the seed study's number} where it is stated, not read off a plot."""
         found = [c for c in self.study.claims if c.metric == metric and c.read_off is None and not c.instead_of]
-        own = {m: (t.epochs, t.dropout) for m, s in self.study.models.items() if (t := s.trained)}
-        return {
-            self.title(c.model): c.value for c in found if (c.epochs, c.dropout) in ((None, None), own.get(c.model))
-        }
+        kept = (c for c in found if (c.epochs, c.dropout) in ((None, None), self.own_setting(c.model)))
+        return {self.title(c.model): c.value for c in kept}
 
     @cached_property
     def mispaired(self) -> dict[str, Mispaired]:
@@ -302,9 +305,9 @@ class Analysis:
 
     @cached_property
     def seed_runs(self) -> list[ClaimRow]:
-        """The claims that are accuracies of runs on the test images of the published split."""
-        found = [row for row in self.claims if row.metric == "accuracy" and row.n == len(self.split.test)]
-        return found if any(row.epochs for row in found) else []
+        """The claims that are accuracies of runs, and such of other fits on as many images; empty without runs."""
+        images = {row.n for row in self.claims if row.epochs}
+        return [row for row in self.claims if row.metric == "accuracy" and row.n in images]
 
     @cached_property
     def deployed(self) -> dict[str, Any] | None:

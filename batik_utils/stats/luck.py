@@ -12,7 +12,7 @@ from batik_utils.stats.claims import ClaimRow
 
 @dataclass(frozen=True)
 class Luck:
-    """The best of a seed study's runs on one set of test pictures, beside what luck alone would give; shares are 0-1."""
+    """The best of a seed study's runs on the same pictures, beside what luck alone would give; shares are 0-1."""
 
     runs: int
     images: int
@@ -36,7 +36,8 @@ def luck(rows: Sequence[ClaimRow]) -> Luck | None:
     """The luck in the best of these runs, accuracies on as many pictures each; None for fewer than two."""
     if len(rows) < 2:
         return None
-    images, reported = rows[0].n or 0, [row.value for row in rows]
+    images = rows[0].n or 1
+    reported = [round(row.value * images) / images for row in rows]  # they are often printed to four decimals
     mean, best = float(np.mean(reported)), max(reported)
     one = binom.cdf(np.arange(images + 1), images, mean)
     again = [row.published.values for row in rows if row.published]
