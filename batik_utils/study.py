@@ -88,7 +88,6 @@ class SeedStudy(Strict):
     summary: str  # one or two sentences: what it compared and what it reported
     parameter_limit: Count | None = None  # what it allows a "limited-parameter" model
     test_images_known: bool = False  # whether it can be told which images it tested on
-    chose_by_test: bool = False  # whether it chose its best model by accuracy on the test images
     notes: Notes = Notes()
 
 

@@ -4,7 +4,7 @@ python -m benchmarks.trials finetune STUDY [--motifs A B C]  the last blocks tra
 python -m benchmarks.trials adapt STUDY --from STUDY         the same on other motifs' pictures, then a linear head
 python -m benchmarks.trials alike STUDY                      every picture brought to one size and one JPEG quality
 python -m benchmarks.trials views STUDY [--motifs A B C]     pictures cropped or filled to a square, not stretched
-python -m benchmarks.trials settings STUDY --motifs A B C    each model's runs, judged by folds of other motifs
+python -m benchmarks.trials settings STUDY --motifs A B C    runs of models with tuned, on other motifs
 python -m benchmarks.trials together STUDY MODEL MODEL       the mean of two models' probabilities
 python -m benchmarks.trials against STUDY MODEL STUDY MODEL  two studies' models on the same folds of the same pictures
 python -m benchmarks.trials speed STUDY                      milliseconds a picture on one core, each model alone
@@ -201,14 +201,14 @@ def _print_nested(models: Collection[str], versions: Mapping[str, tuple[Study, D
 
 
 def settings(study: Study, sets: list[list[str]]) -> None:
-    """Print the best settings of each model's runs by grouped cross-validation, mean over sets of other motifs."""
+    """Print the best of the runs of each model with `tuned` by grouped cross-validation, mean over sets of other motifs."""
     rows = []
     for motifs in sets:
         other, dataset = elsewhere(study, motifs)
         folds = [replace(split, protocol="runs") for split in grouped_splits(other, dataset, repeats=1)]
         PROTOCOLS["runs"] = partial(_tried_on, folds)
         plan = make_plan(other, dataset)
-        tasks = tuple(task for task in plan.tasks if task.fits[0].protocol == "runs")
+        tasks = tuple(task for task in plan.tasks if task.fits[0].protocol == "runs" and task.model.tuned)
         for r in run_plan(replace(plan, tasks=tasks)):
             setting = r.fit.model, r.fit.hyper.learning_rate, r.fit.hyper.dropout
             for epochs, said in r.checkpoints.items():

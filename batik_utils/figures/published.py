@@ -148,11 +148,11 @@ def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], c
     for arm, colour in hues.items():
         left.plot([], [], "D", color=colour, markersize=4.5, label=f"reported, {arm} (filled: the best)")
     left.plot([], [], "o", color=GREY, markersize=3, label="ours, a training seed")
-    right.plot([], [], color=INK, label="the best to expect by luck")
+    right.plot([], [], color=INK, label="by luck")
     for line in (left.axvline, right.axhline):
         line(chance, linewidth=1, **THIN)
-    right.set_xlabel("Runs on the same images")
-    percent_axis(right.yaxis, 0, 1.02, "Best accuracy")
+    right.set_xlabel("Number of runs")
+    percent_axis(right.yaxis, 0, 1.02, "Accuracy of the best")
     legend_line(fig, left)
     legend_inside(right, "lower right")
     data = runs.assign(ours=[" ".join(f"{value:.4f}" for value in ours) for ours in runs["ours"]])

@@ -144,9 +144,8 @@ class Analysis:
 
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""
-        if "grouped" not in (self.study.models[model].protocols or ("grouped",)):
-            return 0
-        return self.study.grouped.folds * self.often(model).repeats * self.often(model).seeds
+        often, part = self.often(model), self.study.models[model].protocols
+        return 0 if part and "grouped" not in part else self.study.grouped.folds * often.repeats * often.seeds
 
     def counted(self, models: Sequence[str]) -> tuple[int, int]:
         """Grouped fits (got, planned) of these models."""
