@@ -53,7 +53,7 @@ def test_the_study_is_sound_and_its_protocols_work(pictures, tmp_path, counts, o
     dataset = load_dataset(study, data, progress=False)
     for name, protocol in PROTOCOLS.items():
         rounds = list(protocol(study, dataset, study.grouped.pretrained))
-        assert name == "search" or all(split.test for part in rounds for split in part.splits)
+        assert name == "runs" or all(split.test for part in rounds for split in part.splits)
     assert (
         len(study.grouped.curve) != 1
         and max(study.grouped.curve, default=0) < min(counts.values()) * (folds - 1) / folds

@@ -10,8 +10,9 @@ from batik_utils.report import probes
 from batik_utils.stats.calibration import Calibration, Quality
 from batik_utils.stats.compare import Detectable
 from batik_utils.stats.intervals import Interval, VarianceSplit
-from batik_utils.stats.search import Choice
-from batik_utils.values import Hyper
+from batik_utils.stats.luck import Luck
+
+LUCK = Luck(18, 15, 0.515, 0.8, 0.74, 0.32, None)
 
 
 def _band(value, reach=0.05):
@@ -43,8 +44,6 @@ def _overfitting(trained, turned=2):
 RISEN = (0.5, 0.6, 0.7, 0.8)
 SURE, UNSURE, GOOD = _calibration(0.95, 0.15), _calibration(0.6, 0.2), _calibration(0.81, 0.03, after_loss=0.6)
 WORSE, UNEVEN = _calibration(0.81, 0.03, after_loss=0.7), _calibration(0.81, 0.1)
-CHOICE = Choice("m", Hyper(20, 0.001, 0.3), 27, 5, 0.9, 0.8, Hyper(40, 0.003, 0.0), 1.0, 14 / 15, 10, 15)
-SAME = replace(CHOICE, test_chosen=CHOICE.hyper, test_chosen_accuracy=0.8)
 POWER = Detectable(150, 5, 10, 0.18)
 
 
@@ -110,11 +109,13 @@ POWER = Detectable(150, 5, 10, 0.18)
         (probes.budget({"A": 1, "B": 1}), "In cross-validation neither A nor B was tuned", "search"),
         (probes.budget({"A": 35, "B": 35}), "tuned alike, among 35 settings each", "lead"),
         (probes.budget({"A": 1, "B": 35}), "B chose among 35 settings, A among 1 … lead of B may be the search’s", ""),
-        (probes.search("A", CHOICE), "Of 27 settings of A, validation chose 20 epochs, a learning rate of 0.001", ""),
-        (probes.search("A", CHOICE), "9 of 10 validation images right and 12 of 15 test images (mean of 5", "points"),
-        (probes.search("A", CHOICE), "have shown 15 of 15, 3 too many; the best single fit, 14 of 15.", "seed study"),
-        (probes.search("A", CHOICE, True), "on the test images, as the seed study did, would", ""),
-        (probes.search("A", SAME), "would have shown the same here", "too many"),
+        (probes.luck("all", LUCK), "of all kinds … the best 12 of 15 … to have 11.1 … 0.32: which luck alone", "seeds"),
+        (
+            probes.luck("scratch", replace(LUCK, at_least=0.049, ours=(0.7, 0.2))),
+            "The 18 scratch runs had 51.5 % … more than luck alone explains. … has 10.5 on … probability of 0.20",
+            "all",
+        ),
+        (probes.luck("all", replace(LUCK, at_least=0.05)), "which luck alone explains", "more than"),
         (
             probes.calibration({"A": SURE, "B": UNSURE, "C": GOOD, "D": SURE}),
             "More sure than right: A and D; less sure than right: B; well calibrated: C. … "

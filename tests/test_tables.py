@@ -13,11 +13,10 @@ from batik_utils.report.metrics import build_metrics
 from batik_utils.stats.calibration import calibrate
 from batik_utils.stats.claims import claims_table
 from batik_utils.stats.compare import compare_published
-from batik_utils.stats.intervals import wilson
 from batik_utils.stats.scores import grouped_interval
 from batik_utils.study_models import Augmentation
 from batik_utils.values import Results
-from batik_utils.wording import hundredths, percent, percent_range
+from batik_utils.wording import hundredths, percent
 
 
 @pytest.fixture(scope="module")
@@ -133,13 +132,10 @@ def test_what_a_corruption_costs_and_another_step_gains_is_paired_by_fold(unequa
     assert step.low < 0 < step.high and means[10] - means[5] > 0.2
 
 
-def test_a_search_counts_images(analysis):
-    best = tables.search_table(tables.search_frame(analysis)).iloc[0]
-    assert (best["validation"], best["test"], best["95 % interval"]) == (
-        "4 of 4",
-        "4 of 4",
-        percent_range(wilson(4, 4)),
-    )
+def test_runs_are_counted_in_images(analysis):
+    first, second = tables.runs_table(analysis.seed_runs).to_dict("records")[-2:]
+    assert (first["reported"], first["ours"], first["seeds"]) == ("2 of 4", "4 of 4", 1)
+    assert (second["reported"], second["verdict"]) == ("3 of 4", analysis.seed_runs[-1].verdict)
 
 
 def test_scores_of_shuffled_reports_are_one_sentence():

@@ -23,10 +23,7 @@ from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, Hyper
 
-WORDS = {
-    *("title", "note", "optional", "variant_of", "mistake", "stand_in", "image", "protocols", "corruptions", "chosen"),
-    "once",
-}
+WORDS = {*("title", "note", "optional", "variant_of", "mistake", "image", "protocols", "corruptions", "chosen", "once")}
 OWN_SETTING = {"runs", "tuned", "epochs", "learning_rate", "dropout"}
 """Fields of a model that change no number by themselves: these are replaced by the fit's own setting."""
 

@@ -7,5 +7,5 @@ from batik_utils.figures.grouped import corruption_figure, feature_map, fold_dot
 from batik_utils.figures.grouped import pareto, posterior_figure
 from batik_utils.figures.judged import confusion_matrices, reliability_figure
 from batik_utils.figures.pictures import Picture, motif_drawings, motif_palettes, pair_grid, picture_grid
+from batik_utils.figures.published import mispairing_figure, runs_figure, seed_dots, training_curves
 from batik_utils.figures.trios import trio_figure
-from batik_utils.figures.published import mispairing_figure, search_figure, seed_dots, training_curves

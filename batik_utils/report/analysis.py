@@ -85,7 +85,7 @@ class Analysis:
             "photographs": kind != "drawn",
             "seed": bool(study.seed_study),
             "seeds": study.published.seeds > 1,
-            "search": any(m.trained and m.trained.search for m in models),
+            "runs": "runs" in protocols and bool(self.seed_runs),
             "claims": bool(study.claims),
             "twins": bool(self.dataset.pairs),
             "plates": bool(self.plates),
@@ -115,7 +115,7 @@ class Analysis:
             "kinds": all(len(self.recall_by_kind.get(kind, ())) >= FEW for kind in ("place", "pattern")),
             "bfloat16": any(getattr(m, "precision", "") == "bfloat16" for m in models),
         }
-        lacks = {f"no{fact}" for fact in ("seed", "seeds", "search", "twins") if not holds[fact]}
+        lacks = {f"no{fact}" for fact in ("seed", "seeds", "twins") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}
         return always | lacks | {fact for fact, true in holds.items() if true}
 
@@ -146,11 +146,17 @@ class Analysis:
 
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""
-        return self.study.grouped.folds * self.often(model).repeats * self.often(model).seeds
+        often, part = self.often(model), self.study.models[model].protocols
+        return 0 if part and "grouped" not in part else self.study.grouped.folds * often.repeats * often.seeds
 
     def counted(self, models: Sequence[str]) -> tuple[int, int]:
         """Grouped fits (got, planned) of these models."""
         return sum(len(self.results.select(m, "grouped")) for m in models), sum(map(self.planned, models))
+
+    def own_setting(self, model: str) -> tuple[int, float] | None:
+        """(epochs, dropout) of a model that learns in epochs: those of its fits but for its runs."""
+        trained = self.study.models[model].trained
+        return (trained.epochs, trained.dropout) if trained else None
 
     @cached_property
     def split(self) -> Split:
@@ -164,8 +170,9 @@ class Analysis:
 
     def published_claims(self, metric: str = "accuracy") -> dict[str, float]:
         """{title: the seed study's number} where it is stated, not read off a plot."""
-        found = [c for c in self.study.claims if c.metric == metric and c.read_off is None]
-        return {self.title(c.model): c.value for c in found}
+        found = [c for c in self.study.claims if c.metric == metric and c.read_off is None and not c.instead_of]
+        kept = (c for c in found if (c.epochs, c.dropout) in ((None, None), self.own_setting(c.model)))
+        return {self.title(c.model): c.value for c in kept}
 
     @cached_property
     def mispaired(self) -> dict[str, Mispaired]:
@@ -307,6 +314,12 @@ class Analysis:
         recipes = {m: r for m in self.study.compare if m in self.models and isinstance(r := models[m], RecipeModel)}
         labels = self.dataset.labels
         return {m: every_trio(kernel(features(m)), labels, folds, r.strength) for m, r in recipes.items()}
+
+    @cached_property
+    def seed_runs(self) -> list[ClaimRow]:
+        """The claims that are accuracies of runs, and such of other fits on as many images; empty without runs."""
+        images = {row.n for row in self.claims if row.epochs}
+        return [row for row in self.claims if row.metric == "accuracy" and row.n in images]
 
     @cached_property
     def deployed(self) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from batik_utils.study import ROOT, Study
 from batik_utils.values import Dataset
 from batik_utils.wording import count, listed, motif_names, percent
 
-FACTS = ("published", "folder", "drawn", "seed", "search", "claims", "sources", "corruptions")
+FACTS = ("published", "folder", "drawn", "seed", "claims", "sources", "corruptions")
 """What a template may ask: where the pictures are from (one of the first three), and what the study has."""
 COLLECTION = {
     "name": "Indonesian Batik Motifs",

@@ -14,7 +14,8 @@ from batik_utils.report.verdicts import INTERVAL, reached
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.compare import POWER, Detectable
 from batik_utils.stats.intervals import Interval, VarianceSplit
-from batik_utils.stats.search import Choice
+from batik_utils.stats.luck import Luck
+from batik_utils.stats.scores import PublishedSummary
 
 CORRUPTIONS = {
     "greyscale": "stripped of colour",
@@ -89,22 +90,31 @@ def power(found: Detectable | None, title_a: str, title_b: str) -> str:
     )
 
 
-def search(title: str, choice: Choice, seed_chose_by_test: bool = False) -> str:
-    """What choosing on validation gave, and what choosing on the test set would have shown, in images."""
-    h, seed = choice.hyper, ", as the seed study did," if seed_chose_by_test else ""
-    test = f"{say.of_images(choice.test_accuracy, choice.n_test)} test images"
-    shown = "the same here"
-    if choice.optimism > 1e-9:
-        more = say.of_images(choice.optimism, choice.n_test).partition(" of ")[0]
-        shown = f"{say.of_images(choice.test_chosen_accuracy, choice.n_test)}, {more} too many"
+def luck(kind: str, found: Luck) -> str:
+    """What the best of a seed study's runs owes to luck, in images."""
+    n, among = found.images, say.count(found.runs, "run")
+    best, expected = say.of_images(found.best, n), f"{found.expected * n:.1f}"
+    which = f"The {among} of all kinds" if kind == "all" else f"The {found.runs} {kind} runs"
+    than = "which luck alone explains" if found.lucky else "more than luck alone explains"
+    ours = ""
+    if found.ours:
+        ours = (
+            f" With our training seeds in the place of theirs, the best has {found.ours[0] * n:.1f} on average, and as "
+            f"many as theirs with a probability of {say.probability(found.ours[1])}."
+        )
     return (
-        f"Of {say.count(choice.settings, 'setting')} of {title}, validation chose {say.count(h.epochs, 'epoch')}, a "
-        f"learning rate of {h.learning_rate:g} and a dropout of {h.dropout:g}: "
-        f"{say.of_images(choice.val_accuracy, choice.n_val)} validation images right and {test} (mean of "
-        f"{say.count(choice.seeds, 'seed')}; {INTERVAL} {say.percent_range(choice.interval)}). Choosing on the test "
-        f"images{seed} would have shown {shown}; the best single fit, "
-        f"{say.of_images(choice.best_single, choice.n_test)}."
+        f"{which} had {say.percent(found.mean)} right on average, the best {best}. By luck alone the best would be "
+        f"expected to have {expected}, and {best} or more with a probability of {say.probability(found.at_least)}: "
+        f"{than}.{ours}"
     )
+
+
+def mistaken(mistake: str, right: str, wrong: str, without: PublishedSummary, made: PublishedSummary) -> str:
+    """What a mistake (a clause) does on the test images of one split, over training seeds."""
+    sides = ((wrong, made), (right, without))
+    told = [f"{title} has {say.of_images(float(np.mean(s.accuracy)), s.n_test)} right" for title, s in sides]
+    seeds = say.count(min(len(s.fits) for _, s in sides), "seed")
+    return f"A mistake, repeated: {mistake}. {told[0]}, {told[1]} (means over {seeds} or more)."
 
 
 def file_facts(accuracy: Interval | None, chance: float) -> str:
