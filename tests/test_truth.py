@@ -116,7 +116,7 @@ def recipes() -> Analysis:
         "compare": ["recipe", "texture"],
         "sources": [source],
         "others": THEIRS,
-        "trios": "theirs",
+        "trios": "indonesian-batik-motifs",
         "grouped": often,
     }
     more["published"] = {"split": "keras-validation-split", "seeds": 1}
@@ -137,13 +137,7 @@ def recipes() -> Analysis:
     items = [
         replace(r, history=curve if r.fit.protocol == "published" else {})
         if r.fit.model == "crops"
-        else replace(
-            r,
-            history={},
-            chosen="patterns, ridge 0.1",
-            alone={"patterns": r.y_prob, "again": r.y_prob},
-            trials={"patterns, ridge 0.1": 0.5, "again, ridge 1": 0.6},
-        )
+        else replace(r, history={})
         for part in fits
         for r in part
     ]
