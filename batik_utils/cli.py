@@ -100,8 +100,6 @@ def plan(study: StudyName = FIRST, data: Data = None, settings: Settings = None)
         told = [*why[:1], f"and {len(why) - 1} more reasons"][: len(why)]
         table.add_row(*group, *(str(counts[s] or "") for s in STATES), escape("; ".join(told)))
     out.print(table)
-    for model in opened.waiting:
-        out.print(f"waiting: the published fits of {model} are planned when its search is done")
     for model, reason in opened.left_out.items():
         out.print(escape(f"left out: {model}: {reason}"))
 
@@ -124,15 +122,12 @@ def run(
     part = (int(shard.partition("/")[0]), int(shard.partition("/")[2])) if shard else None
     opened = open_plan(study, data, settings or ())
     results = run_plan(opened, jobs=jobs, executor=dask or "processes", shard=part)
-    after = opened.next(results, settle=True) if opened.waiting else opened
-    mine = {fit for task in (own_tasks(after, part) if part else after.tasks) for fit in task.fits}
+    mine = {fit for task in (own_tasks(opened, part) if part else opened.tasks) for fit in task.fits}
     failed = [r for r in results.missing if r.fit in mine]
     for result in failed:
         err.print(f"{result.fit.name}: {result.missing}")
     done = sum(r.fit in mine for r in results) - len(failed)
     out.print(f"{done:,} of {len(mine):,} fits done, {len(failed)} failed")
-    for model in after.waiting:
-        out.print(f"waiting: the published fits of {model} are planned when all shards of its search are done")
     if failed:
         raise typer.Exit(1)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from batik_utils.cache import write_text
 from batik_utils.data.decode import EXTENSIONS
+from batik_utils.data.obtain import motifs_apart, places_apart
 from batik_utils.errors import BatikError, printable
 from batik_utils.study import ROOT, Grouped, Published, Study
 from batik_utils.study_file import parse_study, study_names
@@ -28,12 +29,14 @@ MINUTES = 15.0
 """What a new study may take; the first of CHOICES that is estimated to keep to it is taken, or the last."""
 SIZES = (224, 160, 128, 96, 64)
 CHOICES = [(size, epochs, often) for epochs, often in ((20, 5), (20, 2), (10, 1), (5, 1)) for size in SIZES]
-"""(side in pixels, epochs of the scratch network, repeats of the pretrained one), the dearest first."""
+"""(side in pixels, epochs of the scratch network, repeats of the recipe), the dearest first."""
 CURVE = (2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
 
 # Seconds on one core of a machine of 2024, both cores at work, as measured in the studies of 150 and 300 pictures.
-SCRATCH_SECONDS, FEATURE_SECONDS = 0.012, 0.008
-"""One picture in one epoch of a scratch fit, and one view of a picture through MobileNetV2; at 224 pixels."""
+SCRATCH_SECONDS, FEATURE_SECONDS = 0.012, 0.05
+"""One picture in an epoch of a scratch fit at 224 pixels; one version of it through EfficientNet-Lite0 at 448."""
+VERSIONS = 5
+"""A picture as it is, and tampered with in four ways."""
 REST_SECONDS = 100.0
 """Heads, notebooks, pages and the classifier."""
 
@@ -61,7 +64,9 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
             f"A class needs {LEAST} usable pictures that are no copies of each other; too few are in {', '.join(few)}. "
             "Add pictures, or move these folders away."
         )
-    values = _protocols(sketch, dataset, min(different)) | _affordable(len(dataset), dataset.facts)
+    values = _protocols(sketch, dataset, min(different))
+    values["others"] = max(len(rows) for rows, lacking in _apart(dataset.motifs, data) if not lacking)
+    values |= _affordable(len(dataset), dataset.facts, values["others"])
     values["name"] = name
     values["motifs"] = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
     classes = listed(motif_names(dataset.motifs)) if len(counts) <= 6 else f"{len(counts)} classes"
@@ -83,6 +88,11 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
         "estimated from what a picture cost on a core of 2024 (`make plan` counts the fits).",
         f"Next: make report STUDY={name} DATA={shlex.quote(str(data))}",
     ]
+
+
+def _apart(motifs: Sequence[str], data: Path) -> list[tuple[Sequence[Any], Sequence[str]]]:
+    """Published pictures of other motifs wherever they may lie, and what is lacking there; none at all is one more."""
+    return [motifs_apart(motifs, (), place) for place in places_apart(data)] + [((), ())]
 
 
 def draft(name: str, data: Path) -> Study:
@@ -130,16 +140,18 @@ def _protocols(sketch: Study, dataset: "Dataset", fewest: int) -> dict[str, Any]
     return {"split": allowed[0].split, "folds": folds, "fewest": fewest, "training": training, "curve": list(curve)}
 
 
-def _affordable(pictures: int, facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _affordable(pictures: int, facts: Sequence[Mapping[str, Any]], others: int = 0) -> dict[str, Any]:
     """Size, epochs and repeats that keep to MINUTES for so many pictures here, and the minutes: here, and on two cores.
 
-    Sizes are no larger than the smallest that half of the pictures have.
+    others counts the pictures of other motifs, of which features are computed too. Sizes are no larger than the
+    smallest that half of the pictures have.
     """
     sides = sorted(min(fact["width"], fact["height"]) for fact in facts)
     largest = max(96, next((s for s in SIZES[::-1] if s >= sides[len(sides) // 2]), SIZES[0]))
     for size, epochs, often in (choice for choice in CHOICES if choice[0] <= largest):
         fits = 3 + 5 * min(2, often)
-        seconds = pictures * (size / 224) ** 2 * (0.8 * fits * epochs * SCRATCH_SECONDS + 25 * FEATURE_SECONDS)
+        seconds = 0.8 * pictures * fits * epochs * SCRATCH_SECONDS + (pictures * VERSIONS + others) * FEATURE_SECONDS
+        seconds *= (size / 224) ** 2
         here, on_two = ((seconds / cores + REST_SECONDS) / 60 for cores in (os.cpu_count() or 1, 2))
         if here <= MINUTES:
             break

@@ -81,7 +81,6 @@ class Notes(Strict):
     models: str = ""
     training: str = ""
     protocols: str = ""
-    search: str = ""
     mispaired: str = ""
 
 
@@ -97,7 +96,6 @@ class SeedStudy(Strict):
     summary: str  # one or two sentences: what it compared and what it reported
     parameter_limit: Count | None = None  # what it allows a "limited-parameter" model
     test_images_known: bool = False  # whether it can be told which images it tested on
-    chose_by_test: bool = False  # whether it chose its best model by accuracy on the test images
     notes: Notes = Notes()
 
 
@@ -146,7 +144,7 @@ class Tried(Strict):
 
     what: str
     result: str
-    command: str
+    command: str = ""  # none where it was a script that is not kept
 
 
 class Study(Strict):
@@ -187,8 +185,7 @@ class Study(Strict):
         measured = {"milliseconds": self.milliseconds, "seconds": self.seconds}
         named += [(what, m) for what, known in measured.items() for m in known if not m.startswith("baseline_")]
         for key, model in self.models.items():
-            references = {"variant_of": model.variant_of, "stand_in": model.stand_in}
-            named += [(f"models.{key}.{where}", name) for where, name in references.items() if name is not None]
+            named += [(f"models.{key}.variant_of", model.variant_of)] if model.variant_of else []
             if bool(model.variant_of) != bool(model.mistake):
                 raise ValueError(f"models.{key}: variant_of and mistake go together")
             trained = model.trained

@@ -74,7 +74,6 @@ class AnyModel(Strict):
     protocols: Annotated[tuple[Protocol, ...], AfterValidator(some)] | None = None  # it has; None: all
     once: bool = False  # one repeat and one training seed, whatever the study says of its kind: each fit is dear
     corruptions: bool = True  # whether it is asked about tampered test images, where the study asks
-    stand_in: str | None = None  # the model to look at where this one's weights cannot be had
 
     @property
     def trained(self) -> TrainedModel | None:

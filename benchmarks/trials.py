@@ -63,15 +63,15 @@ def elsewhere(study: Study, motifs: Iterable[str]) -> tuple[Study, Dataset]:
 
 
 def settings(study: Study, sets: list[list[str]]) -> None:
-    """Print the best settings of each model's search by grouped cross-validation, mean over sets of other motifs."""
+    """Print the best runs of each model with `tuned` by grouped cross-validation, mean over sets of other motifs."""
     rows = []
     for motifs in sets:
         other, dataset = elsewhere(study, motifs)
-        folds = [replace(split, protocol="search") for split in grouped_splits(other, dataset, repeats=1)]
-        PROTOCOLS["search"] = partial(_tried_on, folds)
+        folds = [replace(split, protocol="runs") for split in grouped_splits(other, dataset, repeats=1)]
+        PROTOCOLS["runs"] = partial(_tried_on, folds)
         plan = make_plan(other, dataset)
-        tasks = tuple(task for task in plan.tasks if task.fits[0].protocol == "search")
-        for r in run_plan(replace(plan, tasks=tasks, waiting=())):
+        tasks = tuple(task for task in plan.tasks if task.fits[0].protocol == "runs" and task.model.tuned)
+        for r in run_plan(replace(plan, tasks=tasks)):
             setting = r.fit.model, r.fit.hyper.learning_rate, r.fit.hyper.dropout
             for epochs, said in r.checkpoints.items():
                 scores = [score(r.y_true, said["test"]) for score in (accuracy, log_loss)]
@@ -85,7 +85,7 @@ def settings(study: Study, sets: list[list[str]]) -> None:
 
 
 def _tried_on(folds: list[Split], study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
-    yield Round(folds, setting="tried")
+    yield Round(folds, tried=True)
 
 
 def choose(studies: Sequence[Study], trios: int) -> None:

@@ -30,7 +30,7 @@ NAMES = ("alder", "beech", "cherry", "date", "elder", "fir", "ginkgo", "hazel", 
 SCRATCH = {"kind": "scratch", "title": "Small CNN", "epochs": 20, "architecture": "seed_cnn"}
 LITE = {"kind": "pretrained", "title": "Lite", "epochs": 20, "backbone": "efficientnet_lite2"}
 FLIPS = {"augmentation": {"horizontal_flip": True}}
-SEARCH = {"search": {"epochs": [10, 20], "learning_rate": [0.001], "dropout": [0.5]}}
+RUNS = {"runs": {"epochs": [10, 20], "dropout": [0.5], "seeds": 1}}
 SEED = {"title": "An Earlier Study", "authors": ["A. Student"], "institution": "A School", "year": 2024}
 SEED |= {"language": "English", "framework": "Keras", "summary": "It reported 80 %.", "parameter_limit": 5000}
 SOURCES = {
@@ -71,13 +71,19 @@ NO_OTHERS = {"unseen": None}
 POORER = {"folder": NO_OTHERS, "drawn": NO_OTHERS | {"evidence": "occlusion", "gate": None, "auroc": 0.8, "sets": None}}
 CLAIM = {"model": "lite", "n": 4, "where": "section 1"}
 ACCURACY = CLAIM | {"id": "c1", "what": "claim 1", "metric": "accuracy", "value": 0.75}
+RAN = [
+    CLAIM
+    | {"id": f"run {e}", "what": f"{e} epochs", "model": "small", "metric": "accuracy", "value": v}
+    | {"epochs": e, "dropout": 0.5}
+    for e, v in ((10, 0.5), (20, 0.75))
+]
 PAIRED_WRONG = CLAIM | {"id": "c2", "what": "claim 2", "metric": "paired_wrong_accuracy", "value": 0.5}
 
 
 def make_analysis(
     source: str = "folder",
     seed: bool = False,
-    search: bool = False,
+    runs: bool = False,
     claims: bool = False,
     twins: bool = False,
     mispaired: bool = False,
@@ -91,15 +97,15 @@ def make_analysis(
         "title": "A made study",
         "question": "Which of the two is better?",
         "motifs": list(names),
-        "models": {"small": SCRATCH | (SEARCH if search else {}), "lite": LITE | FLIPS},
+        "models": {"small": SCRATCH | (RUNS if runs else {}), "lite": LITE | FLIPS},
         "compare": ["lite", "small"],
-        "published": {"split": "stratified-80-10-10" if search else "keras-validation-split", "seeds": 2},
+        "published": {"split": "stratified-80-10-10" if runs else "keras-validation-split", "seeds": 2},
         "seed_study": SEED if seed else None,
-        "claims": [ACCURACY] * claims + [PAIRED_WRONG] * mispaired,
+        "claims": [ACCURACY] * claims + [PAIRED_WRONG] * mispaired + RAN * (runs and seed),
     }
-    dataset, results = _dataset(names, source, twins), _results(names, search)
+    dataset, results = _dataset(names, source, twins), _results(names, runs)
     made = Analysis(make_study(**(given | more)), dataset, results, clean_features=lambda model: _features(names))
-    vars(made).update(_derived(names, search), deployed=DEPLOYED | POORER.get(source, {}))
+    vars(made).update(_derived(names, runs), deployed=DEPLOYED | POORER.get(source, {}))
     return made
 
 
@@ -116,7 +122,7 @@ def _dataset(names: tuple[str, ...], source: str, twins: bool) -> Dataset:
 
 
 @cache
-def _results(names: tuple[str, ...], search: bool) -> Results:
+def _results(names: tuple[str, ...], runs: bool) -> Results:
     models = {"small": 0.6, "lite": 0.9}
     common = {"per_class": PER_MOTIF, "folds": 3, "motifs": names}
     grouped = make_results(models, repeats=2, seeds=2, **common).items
@@ -131,11 +137,10 @@ def _results(names: tuple[str, ...], search: bool) -> Results:
         right = np.arange(len(labels)) >= wrong
         what = {"classes": len(names), "history": curve}
         items += [make_fit(model, right, labels, paths, seed=s, **what) for s in range(2)]
-    if search:
+    if runs:
         prob = probabilities(labels, labels >= 0, len(names))
-        seen = {e: {"val": prob, "test": prob} for e in (10, 20)}
-        more = {"val_paths": paths, "val_true": labels, "val_prob": prob, "checkpoints": seen}
-        items.append(make_fit("small", labels >= 0, labels, paths, protocol="search", hyper=HYPER, **what, **more))
+        seen = {"checkpoints": {epochs: {"test": prob} for epochs in (10, 20)}}
+        items.append(make_fit("small", labels >= 0, labels, paths, protocol="runs", hyper=HYPER, **what, **seen))
     return Results(tuple(items))
 
 
@@ -144,10 +149,10 @@ def _features(names: tuple[str, ...]) -> np.ndarray:
 
 
 @cache
-def _derived(names: tuple[str, ...], search: bool) -> dict[str, object]:
+def _derived(names: tuple[str, ...], runs: bool) -> dict[str, object]:
     """What depends on the results alone and takes time, so that it is not computed for every sort of study."""
     plain = make_study(motifs=list(names), models={"small": SCRATCH, "lite": LITE}, compare=["lite", "small"])
-    base = Analysis(plain, _dataset(names, "folder", False), _results(names, search))
+    base = Analysis(plain, _dataset(names, "folder", False), _results(names, runs))
     slow = ("summaries", "oofs", "per_motif", "grouped_intervals", "fold_accuracies", "comparisons", "scores")
     return {name: getattr(base, name) for name in slow}
 

@@ -121,7 +121,7 @@ def make_study(**changes: Any) -> Study:
         "models": {
             "scratch": {"kind": "scratch", "title": "Scratch CNN", "epochs": 20, "architecture": "seed_cnn"},
             lite[0]: head | {"title": lite[1], "backbone": lite[0]},
-            b2[0]: head | {"title": b2[1], "backbone": b2[0], "optional": True, "stand_in": lite[0]},
+            b2[0]: head | {"title": b2[1], "backbone": b2[0], "optional": True},
         },
         "compare": [lite[0], "scratch"],
         "published": {"split": "keras-validation-split", "seeds": 5},

@@ -23,15 +23,13 @@ from batik_utils.cache import write_bytes
 from batik_utils.data.obtain import NoPhotographs
 from batik_utils.errors import BatikError
 from batik_utils.report import build as pipeline
-from batik_utils.report import freshness, provenance
+from batik_utils.report import freshness
 from batik_utils.report.analysis import Analysis
 from batik_utils.report.build import Build, about, build_report
 from batik_utils.values import Results
 
-FIGURES = "from batik_utils.figures.data import file_sizes\nfrom batik_utils.figures.grouped import fold_dots"
 CODE = {
-    "figures/__init__.py": FIGURES, "figures/grouped.py": "x = 1", "figures/data.py": "x = 1",
-    "figures/style.py": "INK = 1", "report/display.py": "x = 1",
+    "figures/grouped.py": "x = 1", "figures/data.py": "x = 1", "report/display.py": "x = 1",
     "deploy/make.py": "x = 1", "palette.py": "x = 1", "app/build.py": "x = 1",
     "stats/scores.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
 }  # fmt: skip
@@ -70,6 +68,7 @@ def house(tmp_path, monkeypatch):
         (tmp_path / "batik_utils" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "batik_utils" / name).write_text(f"{text}\n")
     (tmp_path / "notebooks").mkdir()
+    (tmp_path / "studies/splits").mkdir(parents=True)
     write(tmp_path / "notebooks/01-first.ipynb", "draw.file_sizes(1)")
     write(tmp_path / "notebooks/02-second.ipynb", "draw.fold_dots(1)")
     (tmp_path / "requirements.txt").write_text("numpy==2\n")
@@ -81,7 +80,6 @@ def house(tmp_path, monkeypatch):
     (tmp_path / WEIGHTS).parent.mkdir(parents=True)
     (tmp_path / WEIGHTS).write_bytes(b"weights")
     monkeypatch.setattr(freshness, "ROOT", tmp_path)
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
     steps = []
@@ -99,8 +97,8 @@ def house(tmp_path, monkeypatch):
         steps.append(path.name[:2])
         parts = [freshness.cells(path), sorted(keep), parameters["SET"], freshness.code_sha256()]
         files = [*tmp_path.glob("batik_utils/stats/*"), *tmp_path.glob("data/*/*"), *tmp_path.glob("keras/*/*")]
-        name, module = {"01": ("sizes", "data"), "02": ("folds", "grouped")}[path.name[:2]]
-        files += [tmp_path / f"batik_utils/figures/{drawing}.py" for drawing in (module, "style")]
+        name = {"01": "sizes", "02": "folds"}[path.name[:2]]
+        files += [*tmp_path.glob("batik_utils/figures/*"), *tmp_path.glob("studies/*/*")]
         files += [tmp_path / "requirements.txt", tmp_path / "study.yaml"]
         parts += sorted(f"{p.name} {p.read_text()}" for p in files if p.is_file())
         data = {"text/plain": f"Figure fig-{name}: A.", "image/svg+xml": json.dumps(parts)}
@@ -159,11 +157,9 @@ ALL = "open 01 02 with without"
         ("nothing", lambda house: None, ""),
         ("code", edit("batik_utils/stats/scores.py", "x = 2"), "model " + ALL),
         ("new code", edit("batik_utils/new.py", ""), ALL),
-        ("a figure of one notebook", edit("batik_utils/figures/data.py", "x = 2"), "01 with without"),
-        ("the verdict's figure", edit("batik_utils/figures/grouped.py", "x = 2"), "02 with without"),
-        ("a new figure", edit("batik_utils/figures/new.py", "x = 1"), "01 02 with without"),
+        ("a figure", edit("batik_utils/figures/data.py", "x = 2"), "01 02 with without"),
+        ("splits of others", edit("studies/splits/new.csv", "x"), ALL),
         ("what shows figures and tables", edit("batik_utils/report/display.py", "x = 2"), ALL),
-        ("what all figures share", edit("batik_utils/figures/style.py", "INK = 2"), "01 02 with without"),
         ("a template", edit("batik_utils/report/templates/report.css", "p {}"), "with without"),
         ("a template that a notebook shows", edit("batik_utils/report/templates/reforms.md", "x"), ALL),
         ("the command line's code", edit("batik_utils/cli.py", "x = 2"), ""),

@@ -20,24 +20,20 @@ FORBIDDEN = {
     "folder": "indonesian batik motifs; kaggle; photograph; procedural; publisher's; one publisher; cloth",
     "drawn": "indonesian batik motifs; kaggle; publisher's; one publisher; not recorded; decoded; watermark",
     "noseed": "seed study; an earlier study; takes up; numbers are tried; that it published; published split",
-    "nosearch": "grid; several settings compete; look at the test set; sec-search",
-    "search": "none was tuned",
 }
 """{fact: words that nothing said of such a study may contain}"""
 
 
-def cards(source, seed=False, search=False):
+def cards(source, seed=False, runs=False):
     """A made study, its checklist, and the model card of its scratch network."""
-    made = make_analysis(source, seed, search, seed)
+    made = make_analysis(source, seed, runs, seed)
     card = model_card(made.study, "small", {}, build_metrics(made), made.facts)
     return made, checklist(made.study, made.dataset, made.facts), card
 
 
-@pytest.mark.parametrize(
-    ("source", "seed", "search"), [*product(("published", "folder", "drawn"), *[(True, False)] * 2)]
-)
-def test_no_card_says_what_is_not_true_of_the_study(source, seed, search):
-    made, *texts = cards(source, seed, search)
+@pytest.mark.parametrize(("source", "seed"), [*product(("published", "folder", "drawn"), (True, False))])
+def test_no_card_says_what_is_not_true_of_the_study(source, seed):
+    made, *texts = cards(source, seed)
     texts.append(model_card(made.study, "lite", {}, build_metrics(made), made.facts))
     said = re.sub("`[^`]*`", "", "\n".join(texts)).lower()  # but for commands and paths
     assert not [w for fact in made.facts & {*FORBIDDEN} for w in FORBIDDEN[fact].split("; ") if w in said]
@@ -53,18 +49,18 @@ def test_the_checklist_answers_every_item_and_points_to_sections_of_the_notebook
     assert {*re.findall(r"@(sec-[a-z]+)", text)} <= {*re.findall(r"\{#(sec-[a-z]+)", there)}
 
 
-def test_the_checklist_follows_source_seed_search_and_sources():
+def test_the_checklist_follows_source_seed_and_sources():
     made, published, _ = cards("published", True)
     assert "licence is unverified" in published and COLLECTION["url"] in published
-    assert "“An Earlier Study”, whose published numbers it tries again" in published and "sec-search" not in published
+    assert "“An Earlier Study”, whose published numbers it tries again" in published
     assert "20 images, of which 20 are distinct" in published
     copies = replace(made.dataset, groups=np.array([0, 0, *range(18)]))
     assert "20 images, of which 18 are distinct" in checklist(made.study, copies, made.facts)
     assert "keeps pictures of one known source together" in checklist(made.study, copies, made.facts | {"sources"})
     assert "and the corruptions" in published
     assert "the corruptions" not in checklist(made.study, copies, made.facts - {"corruptions"})
-    _, folder, _ = cards("folder", search=True)
-    assert "folder that was given for this study" in folder and "DATA=…" in folder and "@sec-search" in folder
+    _, folder, _ = cards("folder")
+    assert "folder that was given for this study" in folder and "DATA=…" in folder
     assert "nothing is claimed about batik" in cards("drawn")[1]
 
 

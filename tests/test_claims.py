@@ -8,8 +8,9 @@ from results_factory import MOTIFS, make_fit, make_results, make_study, paths_an
 from scipy import stats
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.claims import binomial_variance, claims_table, expected, nearest_reading
-from batik_utils.values import Results
+from batik_utils.stats.claims import OnSplit, binomial_variance, claims_table, expected, nearest_reading
+from batik_utils.stats.luck import expected_best, luck
+from batik_utils.values import Hyper, Results
 
 SEED = dict.fromkeys(("title", "institution", "language", "framework", "summary"), "A")
 SEED |= {"authors": ["B"], "year": 2024, "test_images_known": True}
@@ -20,7 +21,8 @@ def _claim(value, metric="accuracy", n=30, model="scratch", **more):
 
 
 def _row(value, counts=(17, 20, 22), metric="accuracy", n=30, model="scratch", results=None, same=True, **study):
-    given = {name: study.pop(name) for name in ("motif", "read_off") if name in study}
+    of_claim = ("motif", "read_off", "instead_of", "epochs", "dropout")
+    given = {name: study.pop(name) for name in of_claim if name in study}
     results = results or make_results({"scratch": 0.6}, repeats=1, seeds=1, published={"scratch": counts})
     made = make_study(claims=[_claim(value, metric, n, model, **given)], **study)
     (row,) = claims_table(made, results, same)
@@ -93,15 +95,56 @@ def test_a_row_carries_both_protocols():
     assert row.value_interval.low == pytest.approx(0.627, abs=1e-3)
 
 
-def test_a_model_that_could_not_be_had_is_not_comparable_and_its_stand_in_is_named():
-    results = make_results({}, published={"efficientnet_lite2": (26, 27, 24)})
-    row = _row(0.8667, model="efficientnet_b2", results=results)
-    assert row.verdict == "not comparable" and row.published is None and row.grouped is None
-    assert "EfficientNet-Lite2, got 86.7\u00a0% (80.0–90.0\u00a0% over 3 seeds)" in row.reason
-    assert "stand-in would be EfficientNet-Lite2" in _row(0.8667, model="efficientnet_b2").reason
-    alone = {"efficientnet_b2": make_study().models["efficientnet_b2"].model_dump(exclude={"stand_in"})}
-    models = make_study().model_dump(mode="json")["models"] | alone
-    assert _row(0.8667, model="efficientnet_b2", models=models).reason.endswith("no weights could be had.")
+def test_a_stand_in_is_shown_and_judges_nothing():
+    row = _row(0.66, instead_of="ResNet")
+    assert row.verdict == "not comparable" and row.reason == "Scratch CNN stands in for ResNet."
+    assert row.published.values == pytest.approx((17 / 30, 20 / 30, 22 / 30)) and row.p_value is None
+
+
+def _run(seed, dropout, right):
+    """A run on 15 pictures: {epochs: right}."""
+    paths, labels = paths_and_labels(5)
+    said = {e: {"test": make_fit("m", np.arange(15) < n, labels, paths).y_prob} for e, n in right.items()}
+    hyper = Hyper(max(right), 0.001, dropout)
+    what = {"protocol": "runs", "hyper": hyper, "checkpoints": said, "seed": seed}
+    return make_fit("scratch", np.arange(15) < right[max(right)], labels, paths, **what)
+
+
+def test_a_claim_of_a_run_is_judged_by_the_fits_of_that_setting():
+    fits = [_run(seed, d, {10: 5 + seed, 20: n + seed}) for seed in (0, 1) for d, n in ((0.0, 9), (0.2, 13))]
+    models = make_study().model_dump(mode="json", exclude_none=True)["models"]
+    models["scratch"]["runs"] = {"epochs": [10, 20], "dropout": [0.0, 0.2], "seeds": 2}
+    asked = {"n": 15, "results": Results(tuple(fits)), "models": models}
+    for (epochs, dropout), low in {(10, 0.0): 5, (20, 0.0): 9, (20, 0.2): 13}.items():
+        row = _row(12 / 15, epochs=epochs, dropout=dropout, **asked)
+        assert row.published.values == pytest.approx((low / 15, (low + 1) / 15))
+    assert row.verdict == "reproduced" and _row(3 / 15, epochs=20, dropout=0.2, **asked).verdict == "not reproduced"
+    assert _row(0.8, **asked).verdict == "not comparable", "there are no published fits"
+    with pytest.raises(BatikError, match="of no run"):
+        _row(0.8, epochs=30, dropout=0.2, **asked)
+
+
+def test_the_best_of_many_runs_owes_to_luck_what_the_binomial_says():
+    share, runs = 0.5, 20
+    rows = [_row(8 / 15, n=15, results=Results((_run(0, 0.0, {10: 8}),)))] * (runs - 1)
+    rows += [rows[0].model_copy(update={"value": 13 / 15})]
+    found = luck(rows)
+    drawn = np.random.default_rng(0).binomial(15, found.mean, (100_000, runs)).max(axis=1)
+    assert found.expected == pytest.approx(drawn.mean() / 15, abs=0.002)
+    assert found.at_least == pytest.approx((drawn >= 13).mean(), abs=0.005)
+    assert found.lucky and not luck([*rows[:2], rows[0].model_copy(update={"value": 1.0})]).at_least > found.at_least
+    sure = luck([rows[0].model_copy(update={"value": value}) for value in (0.2, 0.2, 0.2, 1.0)])
+    assert not sure.lucky and sure.ours is None
+    curve = expected_best(share, 15, runs)
+    assert curve[0] == pytest.approx(share) and (np.diff(curve) > 0).all()
+
+
+def test_our_own_seeds_say_what_the_best_reaches_on_these_very_pictures():
+    seeds = [OnSplit(0.4, (0.2, 0.6), None, values) for values in ((0.2, 0.4), (0.4, 0.6))]
+    rows = [_row(3 / 5, n=5).model_copy(update={"published": ours}) for ours in seeds]
+    assert luck(rows).ours == pytest.approx(((2 + 3) / 2 / 5, 0.5))
+    missing = rows[0].model_copy(update={"published": None})
+    assert luck([*rows, missing]).ours is None and luck(rows[:1]) is None
 
 
 def test_a_model_without_results_is_not_comparable():

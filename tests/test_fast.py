@@ -48,7 +48,7 @@ def test_its_pooling_and_gradient_are_those_of_bias_relu_and_pooling(shape, kind
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-PLAIN = sorted({*ARCHITECTURES} - {"small_cnn"})  # that one has a training of its own
+PLAIN = sorted({*ARCHITECTURES} - {"small_cnn", "resnet18"})  # of which every convolution is pooled at once
 
 
 @pytest.mark.parametrize("size", [40, 43])
@@ -67,3 +67,8 @@ def test_its_networks_are_the_same_functions_of_the_same_weights_and_learn_alike
     for slow, quick in zip(*after, strict=True):
         assert np.abs(slow).max() > 1e-6
         np.testing.assert_allclose(quick, slow, atol=1e-3 * np.abs(slow).max())
+
+
+def test_a_network_whose_convolutions_are_not_pooled_at_once_stays_as_it_is():
+    for plain in (build_scratch("resnet18", 40, 3, 0.0), build_scratch("dense128_cnn", 40, 3, 0.5)):
+        assert faster(plain) is plain

@@ -1,4 +1,4 @@
-"""Networks whose ImageNet weights are all trained on, heads that are not trained, and test pictures that are mirrored."""
+"""Networks trained on from ImageNet weights, heads that are not trained, and test pictures that are mirrored."""
 
 import numpy as np
 

@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from results_factory import make_study
+from results_factory import make_dataset, make_study
 
+from batik_utils.errors import BatikError
+from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
-from batik_utils.report.freshness import FACES, FIGURES, PAGES, Kept, code, inputs, notebook_inputs, notebooks
+from batik_utils.report.cards import provenance
+from batik_utils.report.freshness import FACES, FIGURES, PAGES, Kept, inputs
 
 NOTEBOOK = '{"cells": [{"cell_type": "code", "source": ["%s"], "metadata": {}, "outputs": [%s]}]}'
 
@@ -66,23 +69,43 @@ def test_what_is_kept_is_checked_and_the_oldest_goes(tmp_path):
     assert kept.read("run", "last") is None
 
 
-def test_what_is_named_is_there_and_a_figure_needs_no_other_figures_module():
+def test_what_is_named_is_there():
     package = Path(freshness.__file__).parent.parent
     named = [p.removeprefix("batik_utils/") for p in (*PAGES, *FACES, *FIGURES)]
     assert all(list((package / name).parent.glob(f"{Path(name).name}*")) for name in named)
-    texts = [path.read_text() for path in package.glob("figures/[!_]*.py")]
-    assert {name for text in texts for name in re.findall(r"batik_utils\.figures\.?(\w*)", text)} == {"style"}
-
-
-def test_each_notebook_depends_on_its_cells_and_on_the_figures_that_it_names():
-    found = {path.name[:2]: notebook_inputs(code(), path) for path in notebooks()}
-    used = {name: {Path(p).stem for p in of if "/figures/" in p} for name, of in found.items()}
-    assert {"data", "pictures", "style"} <= used["01"] and not {"grouped", "published"} & used["01"]
-    assert {"flow", "grouped", "published", "style"} <= used["02"] and "data" not in used["02"]
-    assert [p for p in found["01"] if p.startswith("notebooks/")] == ["notebooks/01-data-exploration.ipynb"]
 
 
 def test_whether_anything_changed_is_answered_without_anything_heavy():
     ask = "import sys, batik_utils.cli, batik_utils.report.build, batik_utils.models.backbones; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     assert not {"tensorflow", "keras", "pandas", "sklearn", "matplotlib", "nbformat"} & set(done.stdout.split())
+
+
+def test_provenance_is_repeatable_and_knows_no_machine():
+    rows = provenance(make_study(), make_dataset())
+    assert rows == provenance(make_study(), make_dataset())
+    assert str(Path.home()) not in str(rows)
+    other = dict(provenance(make_study(title="Another"), make_dataset(per_class=49)))
+    assert other["Study"] != dict(rows)["Study"] and other["Data"] != dict(rows)["Data"]
+    assert "tensorflow 2" in dict(rows)["Packages"]
+
+
+def test_weights_are_named_with_their_hash_or_as_not_to_be_had(monkeypatch):
+    def weights_sha256(model):
+        if model.backbone == "efficientnet_b2":
+            raise BatikError("offline")
+        return "5" * 64
+
+    monkeypatch.setattr(KINDS["pretrained"], "weights_sha256", weights_sha256)
+    rows = {what: value for what, value in provenance(make_study(), make_dataset()) if what.startswith("Weights")}
+    assert rows == {"Weights, EfficientNet-Lite2": f"sha256 `{'5' * 64}`", "Weights, EfficientNet-B2": "not to be had"}
+
+
+def test_nothing_that_a_notebook_or_page_is_made_with_is_left_out_of_the_code_hash():
+    cells = "".join(path.read_text(encoding="utf-8") for path in freshness.notebooks())
+    lines = re.findall(r'"((?:from [\w.]+ )?import .*?)(?:\\n)?"', cells)
+    code = "\n".join(["import sys, batik_utils.report.export", *lines, "print(*sys.modules)"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    used = {f"{name.replace('.', '/')}.py" for name in done.stdout.split() if name.startswith("batik_utils.")}
+    assert {"batik_utils/report/analysis.py", "batik_utils/stats/scores.py", "batik_utils/models/scratch.py"} <= used
+    assert not {name for name in used if name.startswith(FACES)}

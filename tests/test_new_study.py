@@ -15,6 +15,7 @@ from batik_utils.study_file import load_study
 def pictures(tmp_path, monkeypatch):
     """pictures(folder=count, …) makes noisy pictures; the folder of them."""
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("batik_utils.data.obtain.ROOT", tmp_path / "project" / "main")
     (tmp_path / "studies").mkdir()
     draw = np.random.default_rng(0)
 
@@ -46,16 +47,29 @@ def test_the_study_is_sound_and_its_protocols_work(pictures, tmp_path, counts, o
     path = tmp_path / "studies" / "my-cloth.yaml"
     study = load_study(path)
     assert set(study.motifs) == set(counts) and study.grouped.folds == folds
+    recipe, chosen = study.models["recipe"], load_study("bali-betawi-celup").models["recipe"]
+    assert (recipe.parts, recipe.head, recipe.strength) == (chosen.parts, chosen.head, chosen.strength)
+    assert recipe.metric is None
     dataset = load_dataset(study, data, progress=False)
     for name, protocol in PROTOCOLS.items():
         rounds = list(protocol(study, dataset, study.grouped.pretrained))
-        assert name == "search" or all(split.test for part in rounds for split in part.splits)
+        assert name == "runs" or all(split.test for part in rounds for split in part.splits)
     assert (
         len(study.grouped.curve) != 1
         and max(study.grouped.curve, default=0) < min(counts.values()) * (folds - 1) / folds
     )
     assert all(f"# {n}\n" in path.read_text() for n in counts.values())
     assert "minutes" in said[2] and said[-1] == f"Next: make report STUDY=my-cloth DATA={data}"
+
+
+def test_the_recipe_has_a_metric_where_the_published_pictures_of_other_motifs_are_at_hand(
+    pictures, tmp_path, monkeypatch
+):
+    data = pictures(plain=8, twill=8)
+    file = data / "plain" / "0.png"
+    monkeypatch.setattr("batik_utils.new_study.motifs_apart", lambda motifs, sources, place: ([file] * 30, []))
+    new_study("cloth", data, tmp_path)
+    assert load_study(tmp_path / "studies" / "cloth.yaml").models["recipe"].metric.scale == 10
 
 
 def test_copies_and_what_is_no_picture_are_not_counted(pictures, tmp_path):

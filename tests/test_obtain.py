@@ -154,6 +154,35 @@ def test_other_motifs_are_named_by_the_list_alone_and_each_file_is_held_against_
     assert other_motifs(["bali"], tmp_path) == (named, sorted(named[:2]))
 
 
+def test_what_a_metric_is_learnt_from_shares_no_copy_and_no_source_with_the_study(tmp_path, monkeypatch):
+    names = [f"{motif}/{i}.jpg" for motif in ("bali", "celup", "lasem") for i in range(6)]
+    content = {name: name.encode() for name in names} | {"lasem/0.jpg": b"bali/0.jpg"}
+    listed = {name: hashlib.md5(some).hexdigest() for name, some in content.items()}
+    monkeypatch.setattr(obtain, "published_files", lambda most=None: listed)
+    copies = {"bali/1.jpg": "a", "celup/1.jpg": "a", "celup/5.jpg": "no image", "celup/4.jpg": "b", "lasem/4.jpg": "b"}
+    monkeypatch.setattr(obtain, "published_copies", lambda: copies)
+    for name, some in content.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(some)
+    sources = [["bali/2.jpg", "lasem/2.jpg"], ["lasem/2.jpg", "celup/4.jpg"], ["celup/0.jpg", "celup/2.jpg"]]
+    found, lacking = obtain.motifs_apart(["bali"], sources, tmp_path)
+    # lasem/4.jpg: a copy of a picture of one source with a picture of one source with bali's.
+    assert [row.path for row in found] == [
+        "celup/0.jpg",
+        "celup/2.jpg",
+        "celup/3.jpg",
+        *(f"lasem/{i}.jpg" for i in (1, 3, 5)),
+    ]
+    assert not lacking
+    (tmp_path / "celup" / "3.jpg").write_bytes(b"x")
+    (tmp_path / "lasem" / "1.jpg").unlink()
+    assert obtain.motifs_apart(["bali"], sources, tmp_path)[1] == ["celup/3.jpg", "lasem/1.jpg"]
+
+
+def test_every_published_copy_is_listed():
+    assert set(obtain.published_copies()) <= set(obtain.published_files())
+
+
 def test_a_folder_is_listed_as_keras_does_and_nothing_leads_out_of_it(tmp_path):
     place = fill(tmp_path / "data", BALI) / BALI
     for name in ("2.jpg", "10.jpg", "Ω batik.png", ".DS_Store", "\x1b[31mred.jpg"):

@@ -13,11 +13,10 @@ from batik_utils.errors import BatikError
 from batik_utils.experiment import Store, keys, make_plan
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
-from batik_utils.stats.search import chosen_setting, ranking
 from batik_utils.study_models import Image
-from batik_utils.values import Fit, FitResult, Hyper, Results
+from batik_utils.values import FitResult, Hyper
 
-SEARCH = {"epochs": [1, 3], "learning_rate": [0.001, 0.01], "dropout": [0.0, 0.5], "seeds": 2}
+RUNS = {"epochs": [1, 3], "learning_rate": [0.001, 0.1], "dropout": [0.0], "seeds": 2}
 TENTHS = {"split": "stratified-80-10-10", "seeds": 2}
 
 
@@ -31,25 +30,6 @@ def _results(task, missing: str = "") -> list[FitResult]:
         FitResult(f, ("a",) * n, np.zeros(n, int), np.full((n, 2), [0.25, 0.75]), 1, missing=missing)
         for f, n in zip(task.fits, rows, strict=True)
     ]
-
-
-def _searched(fit_of, scores: dict[tuple[int, float], tuple[float, float]]) -> Results:
-    """Results whose validation probabilities for the right class are scores[(epochs, learning rate)]."""
-    said = {key: np.array([[p, 1 - p] for p in right]) for key, right in scores.items()}
-    return Results(tuple(_result(fit_of(rate), said, rate) for rate in {rate for _, rate in scores}))
-
-
-def _result(fit: Fit, said: dict, rate: float) -> FitResult:
-    checkpoints = {epochs: {"val": rows, "test": rows} for (epochs, r), rows in said.items() if r == rate}
-    paths, truth = ("u", "v"), np.array([0, 0])
-    rows = checkpoints[max(checkpoints)]["val"]
-    return FitResult(
-        fit, paths, truth, rows, 1, val_paths=paths, val_true=truth, val_prob=rows, checkpoints=checkpoints
-    )
-
-
-def _fit(rate: float) -> Fit:
-    return Fit("tiny", "tiny", "search", 0, 0, 0, Hyper(20, rate, 0.5))
 
 
 def test_the_plan_counts_the_fits_that_the_study_asks_for():
@@ -105,43 +85,17 @@ def test_batches_of_heads_are_settled_by_the_plan_and_no_larger_than_their_limit
     assert [len(t.fits) for t in tasks] == [10] * 10
 
 
-def test_models_with_a_search_wait_for_it_and_then_take_its_choice():
-    plan = tiny.plan(models=tiny.models(search=SEARCH), published=TENTHS)
-    assert plan.waiting == ("tiny",)
-    assert _counts(plan)["tiny", "search"] == 2 * 2 * 2
-    assert ("tiny", "published") not in _counts(plan)
-    assert ("tiny", "grouped") in _counts(plan)
-    said = {(epochs, 0.001): np.array([[0.9, 0.1]] * 2) for epochs in (1, 3)}
-    done = [_result(f, said, 0.001) for t in plan.tasks for f in t.fits if f.protocol == "search"]
-    after = plan.next(Results(tuple(done)))
-    assert not after.waiting
-    hypers = {f.hyper for t in after.tasks for f in t.fits if (f.model, f.protocol) == ("tiny", "published")}
-    assert hypers == {Hyper(1, 0.001, 0.0)}
-    assert {t.key for t in plan.tasks} < {t.key for t in after.tasks}
-
-
-def test_a_search_takes_the_best_mean_validation_accuracy():
-    scores = {(10, 0.001): (0.9, 0.2), (20, 0.001): (0.6, 0.6), (20, 0.01): (0.9, 0.4)}
-    assert chosen_setting(_searched(_fit, scores), "tiny") == Hyper(20, 0.001, 0.5)
-
-
-def test_a_search_breaks_ties_by_loss_then_epochs_then_learning_rate():
-    assert chosen_setting(_searched(_fit, {(10, 0.001): (0.6, 0.6), (20, 0.01): (0.9, 0.9)}), "tiny").epochs == 20
-    assert chosen_setting(_searched(_fit, {(10, 0.001): (0.6, 0.6), (20, 0.001): (0.6, 0.6)}), "tiny").epochs == 10
-    tie = {(10, 0.01): (0.6, 0.6), (10, 0.001): (0.6, 0.6)}
-    assert chosen_setting(_searched(_fit, tie), "tiny").learning_rate == 0.001
-
-
-def test_the_ranking_has_every_setting_with_its_means_over_seeds():
-    one, two = ({(10, 0.001): (p, 0.9), (20, 0.001): (0.6, 0.6)} for p in (0.9, 0.4))
-    both = [*_searched(_fit, one), *_searched(lambda rate: replace(_fit(rate), seed=1), two)]
-    first, second = ranking(Results(tuple(both)), "tiny")
-    assert (first.hyper.epochs, first.val_accuracy, first.test_accuracy, first.seeds) == (20, 1.0, 1.0, 2)
-    assert (second.hyper.epochs, second.val_accuracy, second.seeds) == (10, 0.75, 2)
-    assert first.val_loss == pytest.approx(-np.log(0.6))
-    failed = FitResult(replace(_fit(0.001), seed=2), (), np.zeros(0), np.zeros((0, 0)), 0, missing="it diverged")
-    assert ranking(Results((*both, failed)), "tiny") == [] == ranking(Results(()), "tiny")
-    assert chosen_setting(Results(()), "tiny") is None
+def test_runs_are_every_setting_with_its_epochs_as_checkpoints_of_the_longest():
+    plan = tiny.plan(models=tiny.models(runs=RUNS), published=TENTHS)
+    fits = {f: t for t in plan.tasks for f in t.fits if f.protocol == "runs"}
+    assert {f.model for f in fits} == {"tiny"} and {f.seed for f in fits} == {0, 1}
+    assert {f.hyper for f in fits} == {Hyper(3, rate, 0.0) for rate in (0.001, 0.1)} and len(fits) == 4
+    assert {t.checkpoints for t in fits.values()} == {(1, 3)}
+    published = [t.splits[0] for t in plan.tasks if t.fits[0].protocol == "published"]
+    assert {t.splits[0].test for t in fits.values()} == {published[0].test}
+    fewer = tiny.plan(models=tiny.models(runs={"epochs": [2], "dropout": [0.5]}), published=TENTHS)
+    assert {f.hyper for t in fewer.tasks for f in t.fits if f.protocol == "runs"} == {Hyper(2, 0.001, 0.5)}
+    assert ("tiny", "runs") not in _counts(tiny.plan()), "only where the study asks for them"
 
 
 def test_an_optional_model_without_weights_is_left_out_with_its_reason():
@@ -271,9 +225,7 @@ def test_two_backbones_with_the_same_weights_share_no_key():
 
 
 def test_statistics_load_neither_the_engine_nor_opencv():
-    code = (
-        "import sys, batik_utils.stats.search as s; print({'cv2', 'keras', 'batik_utils.experiment'} & {*sys.modules})"
-    )
+    code = "import sys, batik_utils.stats.luck as s; print({'cv2', 'keras', 'batik_utils.experiment'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 

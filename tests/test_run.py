@@ -19,7 +19,6 @@ import tiny
 from batik_utils.errors import BatikError
 from batik_utils.experiment import final_weights, keys, run_plan, workers
 from batik_utils.experiment.run import own_tasks
-from batik_utils.models.kinds import Pretrained
 
 TESTS = Path(__file__).parent
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
@@ -232,31 +231,7 @@ def test_a_fit_that_gives_nan_is_named_and_tried_again_but_not_by_who_only_looks
     assert scratch and all(_stamps(cache)[p] == before[p] for p in scratch)
 
 
-def test_a_search_of_which_a_fit_fails_is_settled_by_the_rest_and_tried_again(cache, monkeypatch):
-    search = {"epochs": [1, 3], "learning_rate": [0.001, 0.1], "dropout": [0.0], "seeds": 1}
-    plan = tiny.plan(models=tiny.models(search=search), published={"split": "stratified-80-10-10", "seeds": 2})
-    honest, broken = Pretrained.fit, {0.001, 0.1}
-
-    def heads(kind, task, *rest):
-        if task.fits[0].protocol == "search" and task.fits[0].hyper.learning_rate in broken:
-            raise MemoryError("too little")
-        return honest(kind, task, *rest)
-
-    monkeypatch.setattr(Pretrained, "fit", heads)
-    results = _serial(plan)
-    # Nothing to choose from: the model has no published fit, and everything else is done.
-    assert {r.fit.protocol for r in results.missing} == {"search"}
-    assert not results.select("tiny", "published") and results.select("scratch", "published")
-    broken.remove(0.1)
-    assert {r.fit.hyper.learning_rate for r in _serial(plan).select("tiny", "published")} == {0.1}
-    broken.clear()
-    healthy = _serial(plan)
-    assert not healthy.missing and not list(cache.rglob("*.failed"))
-    assert [set(r.checkpoints) for r in healthy.select("tiny", "search")] == [{1, 3}] * 2
-    assert len({r.fit.hyper for r in healthy.select("tiny", "published")}) == 1
-
-
-def test_whose_a_task_is_does_not_change_when_a_search_adds_others():
+def test_whose_a_task_is_does_not_change_where_others_are_fewer():
     plan = tiny.plan()
     parts = [[t.slug for t in own_tasks(plan, (i, 3))] for i in (1, 2, 3)]
     assert sorted(slug for part in parts for slug in part) == sorted(t.slug for t in plan.tasks)

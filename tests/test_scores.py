@@ -1,4 +1,4 @@
-"""Scores per fit and put together, the search, labels in doubt and the mispaired report."""
+"""Scores per fit and put together, labels in doubt and the mispaired report."""
 
 from dataclasses import replace
 
@@ -10,7 +10,6 @@ from batik_utils.errors import BatikError
 from batik_utils.stats import scores
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.mistakes import confusion_order, disputed, mispaired_fit, most_confidently_wrong, most_confused
-from batik_utils.stats.search import chosen
 from batik_utils.values import Results
 
 PATHS, LABELS = paths_and_labels(10)
@@ -133,43 +132,6 @@ def test_the_most_confused_and_the_most_confidently_wrong():
     wrong = most_confidently_wrong(["b", "a", "c"], np.array([0, 0, 2]), y_prob, MOTIFS)
     assert wrong["path"].tolist() == ["b", "a"] and wrong["probability"].tolist() == [0.9, 0.6]
     assert wrong["predicted"].tolist() == ["batik-betawi"] * 2
-
-
-def _searched(epochs_right: dict[int, tuple[int, int]], seed: int, rate: float):
-    """A fit with checkpoints: {epochs: (right of 15 in validation, right of 15 in test)}."""
-    paths, labels = paths_and_labels(5)
-    said = {n: make_fit("m", np.arange(15) < n, labels, paths).y_prob for n in range(16)}
-    made = {epochs: {"val": said[val], "test": said[test]} for epochs, (val, test) in epochs_right.items()}
-    last = max(made)
-    return make_fit(
-        "m", np.arange(15) < epochs_right[last][1], labels, paths, seed=seed, protocol="search",
-        hyper=replace(HYPER, epochs=last, learning_rate=rate), val_paths=tuple(f"v/{p}" for p in paths),
-        val_true=labels, val_prob=made[last]["val"], checkpoints=made,
-    )  # fmt: skip
-
-
-def test_the_search_chooses_on_validation_and_says_what_the_test_set_would_have_chosen():
-    good = [_searched({10: (13 - s, 9 + s), 20: (11, 14)}, s, 0.001) for s in (0, 1)]
-    results = Results((*good, *(_searched({10: (9, 8), 20: (9, 8)}, s, 0.01) for s in (0, 1))))
-    choice = chosen(results, "m")
-    assert choice.hyper == replace(HYPER, epochs=10, learning_rate=0.001)
-    assert (choice.settings, choice.seeds) == (4, 2)
-    assert choice.val_accuracy == pytest.approx(12.5 / 15)
-    assert choice.test_accuracy == pytest.approx(9.5 / 15)
-    assert choice.test_chosen.epochs == 20
-    assert choice.optimism == pytest.approx(4.5 / 15)
-    assert choice.best_single == pytest.approx(14 / 15)
-    tie = Results((_searched({10: (12, 5), 20: (12, 15)}, 0, 0.001),))
-    assert chosen(tie, "m").hyper.epochs == 10, "fewer epochs, and never what the test set says"
-
-
-def test_a_setting_of_which_a_fit_failed_is_passed_over():
-    good = _searched({10: (9, 9)}, 0, 0.01)
-    half = [_searched({10: (15, 15)}, seed, 0.001) for seed in (0, 1)]
-    half[1] = replace(half[1], missing="killed")
-    found = chosen(Results((good, *half)), "m")
-    assert found.hyper.learning_rate == 0.01 and found.best_single == pytest.approx(9 / 15)
-    assert chosen(Results((_fit(),)), "m") is None
 
 
 def test_shuffling_predictions_against_labels_brings_a_good_model_near_chance():

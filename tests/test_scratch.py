@@ -66,6 +66,17 @@ def test_the_seeds_network_is_the_seeds_layer_by_layer():
     assert [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)] == [32, 64, 128]
 
 
+def test_study_twos_networks_have_the_parameters_of_the_originals_and_their_pixels_imagenets():
+    known = {"dense512_cnn": 51_387_363, "dense128_cnn": 25_710_019, "resnet18": 11_178_051 + 2 * 4_800}
+    for architecture, parameters in known.items():
+        model = build_scratch(architecture, 224, 3, 0.2, pixels="imagenet")
+        assert model.count_params() == parameters and side_seen(model) == 224
+        drops = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+        assert len(drops) == (3 if architecture == "dense128_cnn" else 1)
+    white = model.get_layer("rescale")(np.full((1, 2, 2, 3), 255.0))
+    np.testing.assert_allclose(white[0, 0, 0], (1 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225], rtol=1e-5)
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("size", [40, 43, 48])
 def test_what_lies_beyond_the_side_seen_changes_nothing(architecture, size):

@@ -8,9 +8,10 @@ import pytest
 import tiny
 from PIL import Image
 
+from batik_utils.data import split as split_module
 from batik_utils.data.split import PROTOCOLS, grouped_splits, permuted_labels, published_split
 from batik_utils.errors import BatikError
-from batik_utils.study import PictureSource, Repetition
+from batik_utils.study import ROOT, PictureSource, Published, Repetition
 from batik_utils.values import Dataset, Source
 
 MOTIFS = ("batik-bali", "batik-betawi", "batik-celup")
@@ -87,6 +88,30 @@ def test_the_published_split_of_study_two_is_stratified_tenths():
     for rows, each in ((split.train, 40), (split.val, 5), (split.test, 5)):
         assert labels(data, rows) == dict.fromkeys(range(3), each)
     assert list(split.test) != list(range(0, 150, 10))
+
+
+def test_a_listed_split_is_what_its_file_says_and_leaves_out_what_it_does_not_name(monkeypatch, tmp_path):
+    monkeypatch.setattr(split_module, "ROOT", tmp_path)
+    data, listed = dataset(), study().model_copy(update={"published": Published(split="listed", files="some")})
+    with pytest.raises(BatikError, match=r"published\.files names some\.csv"):
+        published_split(listed, data)
+    (tmp_path / "studies" / "splits").mkdir(parents=True)
+    cells = {path: ("test", "val", "", "train")[min(i % 50, 3)] for i, path in enumerate(data.paths)}
+    lines = [f"{path},{part}" for path, part in cells.items() if part] + ["batik-elsewhere/1.jpg,test"]
+    file = tmp_path / "studies" / "splits" / "some.csv"
+    file.write_text("\n".join(["path,part", *lines]))
+    split = published_split(listed, data)
+    assert (split.test, split.val) == ((0, 50, 100), (1, 51, 101)) and len(split.train) == 141
+    file.write_text("\n".join(["path,part", *lines[1:]]))
+    with pytest.raises(BatikError, match="batik-bali has no image to test"):
+        published_split(listed, data)
+
+
+def test_the_list_of_study_two_names_40_5_and_5_of_each_motif():
+    rows = (ROOT / "studies" / "splits" / "sidoluhur-tambal-betawi-seed.csv").read_text().splitlines()[1:]
+    parts = Counter((row.split("/")[0], row.split(",")[1]) for row in rows)
+    assert len(parts) == 9 and all(n == {"train": 40, "val": 5, "test": 5}[part] for (_, part), n in parts.items())
+    assert "batik-tambal/43.jpg,test" in rows and "batik-tambal/39.jpg,train" in rows
 
 
 @pytest.mark.parametrize(("kind", "too_few"), [("keras-validation-split", 4), ("stratified-80-10-10", 6)])

@@ -59,10 +59,9 @@ def test_a_repetition_that_is_half_said_keeps_its_kinds_defaults(raw):
         (("claims", 0), "modle", "", r"'claims\.0\.modle', did you mean 'model'"),
         (("models", "scratch"), "epochs", "20", r"models\.scratch\.epochs.*'20'"),
         (("models", "scratch"), "architecture", "small_cnn", r"small_cnn and the field regularised go together"),
-        (("models", "scratch"), "architecture", "sed_cnn", r"'pooled_cnn' or 'small_cnn', not 'sed_cnn'"),
+        (("models", "scratch"), "architecture", "sed_cnn", r"'dense128_cnn' or 'resnet18', not 'sed_cnn'"),
         (("models", "scratch"), "augmentation", {"rotation": NAN}, r"models\.scratch\.augmentation\.rotation.*finite"),
         (("claims", 0), "model", "scratsh", "'scratsh', did you mean 'scratch'"),
-        (("models", "mobilenet_v2"), "stand_in", "scratsh", "stand_in names the model 'scratsh'"),
         (("models", "mobilenet_v2"), "variant_of", "scratch", "variant_of and mistake go together"),
         ((), "milliseconds", {"scratsh": 3.0}, "milliseconds names the model 'scratsh'"),
         (
@@ -91,11 +90,10 @@ def test_every_mistake_is_listed_at_once(raw):
         parse_study(raw)
 
 
-def test_a_search_needs_a_split_with_validation_images(raw):
-    raw["models"]["scratch"]["search"] = {"epochs": [5], "learning_rate": [0.001], "dropout": [0.5]}
-    refused(raw, r"models\.scratch\.search .* keras-validation-split has none")
-    raw["published"]["split"] = "stratified-80-10-10"
-    assert parse_study(raw).models["scratch"].search.epochs == (5,)
+def test_a_listed_split_names_its_list_and_no_other_has_one(raw):
+    refused(raw | {"published": {"split": "listed"}}, "go together")
+    refused(raw | {"published": raw["published"] | {"files": "some"}}, "go together")
+    assert parse_study(raw | {"published": {"split": "listed", "files": "some"}}).published.seeds == 5
 
 
 @pytest.mark.parametrize(
@@ -107,10 +105,9 @@ def test_a_search_needs_a_split_with_validation_images(raw):
         *(("dropout", [value]) for value in (-0.1, 1.0, NAN)),
     ],
 )
-def test_a_search_has_values_and_each_can_be_trained_with(raw, what, values):
-    raw["published"]["split"] = "stratified-80-10-10"
-    raw["models"]["scratch"]["search"] = {"epochs": [5], "learning_rate": [0.001], "dropout": [0.5], what: values}
-    refused(raw, rf"'models\.scratch\.search\.{what}")
+def test_runs_have_values_and_each_can_be_trained_with(raw, what, values):
+    raw["models"]["scratch"]["runs"] = {"epochs": [5], "learning_rate": [0.001], "dropout": [0.5], what: values}
+    refused(raw, rf"'models\.scratch\.runs\.{what}")
 
 
 def test_the_architectures_of_a_study_are_those_that_can_be_built():

@@ -123,3 +123,9 @@ def test_what_a_corruption_costs_and_another_step_gains_is_paired_by_fold(unequa
     means, step = tables.curve_steps(unequal)["EfficientNet-Lite2"]
     assert list(means) == [5, 10, 20] and step.value == pytest.approx(means[20] - means[10])
     assert step.low < 0 < step.high and means[10] - means[5] > 0.2
+
+
+def test_runs_are_counted_in_images(analysis):
+    first, second = tables.runs_table(analysis.seed_runs).to_dict("records")[-2:]
+    assert (first["reported"], first["ours"], first["seeds"]) == ("2 of 4", "4 of 4", 1)
+    assert (second["reported"], second["verdict"]) == ("3 of 4", analysis.seed_runs[-1].verdict)

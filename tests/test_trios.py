@@ -11,7 +11,7 @@ from sklearn.linear_model import RidgeClassifier
 
 from batik_utils.cache import write_text
 from batik_utils.errors import BatikError
-from batik_utils.report import trios as report
+from batik_utils.report import trio_tables as report
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import trios
 from batik_utils.study import ROOT

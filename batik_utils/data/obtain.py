@@ -59,6 +59,16 @@ def published_files(most: int | None = None) -> dict[str, str]:
         return {row["path"]: row["md5"] for row in rows if most is None or int(row["bytes"]) <= most}
 
 
+@cache
+def published_copies() -> dict[str, str]:
+    """Published pictures of which the audit finds near-duplicates, {path: name of the group}; or "no image".
+
+    Made by benchmarks.trials copies, from a study of all motifs.
+    """
+    with Path(__file__).with_name("published_copies.csv").open(encoding="utf-8", newline="") as file:
+        return {row["path"]: row["group"] for row in csv.DictReader(file)}
+
+
 def hash_files(
     folder: Path, motifs: Iterable[str], paths: Iterable[Path]
 ) -> tuple[list[Listed], list[tuple[str, str]], int]:
@@ -103,9 +113,7 @@ def motifs_apart(
     (published_copies.csv) and pictures of one source with them; sources that share a picture, or pictures that are
     copies, count as one. Named by the list alone; a file that differs from it is lacking.
     """
-    with Path(__file__).with_name("published_copies.csv").open(encoding="utf-8", newline="") as file:
-        copies = {row["path"]: row["group"] for row in csv.DictReader(file)}
-    listed = published_files()
+    copies, listed = published_copies(), published_files()
     joined = DisjointSet(listed)
     first: dict[str, str] = {}
     for path, md5 in listed.items():

@@ -104,12 +104,13 @@ def published_split(study: Study, dataset: Dataset) -> Split:
     """
     if study.published.split == "listed":
         part = _listed(study, "published.files", str(study.published.files), "part")
-        train, val, test = (
+        lists = (
             np.array([row for row, path in enumerate(dataset.paths) if part.get(path) == name], np.int64)
             for name in ("train", "val", "test")
         )
-        _demand_all(dataset, "", train=train, validate=val, test=test)
-        return Split("published", 0, 0, _rows(train), _rows(val), _rows(test))
+        parts = dict(zip(("train", "validate", "test"), lists, strict=True))
+        _demand_all(dataset, "", **parts)
+        return Split("published", 0, 0, *map(_rows, parts.values()))
     if study.published.split == "keras-validation-split":
         train, test = [], []
         seen = [i for i, path in enumerate(dataset.paths) if path.lower().endswith(KERAS_EXTENSIONS)]

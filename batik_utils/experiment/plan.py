@@ -17,15 +17,13 @@ from batik_utils.models.backbones import BACKBONES, Backbone
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
-from batik_utils.models.kinds import KINDS
+from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.models.work import Task
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
 from batik_utils.values import Dataset, Fit, Hyper
 
-WORDS = {
-    *("title", "note", "optional", "variant_of", "mistake", "stand_in", "image", "protocols", "corruptions", "chosen")
-}
+WORDS = {*("title", "note", "optional", "variant_of", "mistake", "image", "protocols", "corruptions", "chosen", "once")}
 OWN_SETTING = {"runs", "tuned", "epochs", "learning_rate", "dropout"}
 """Fields of a model that change no number by themselves: these are replaced by the fit's own setting."""
 
@@ -70,9 +68,9 @@ def make_plan(study: Study, dataset: Dataset, backbones: Mapping[str, Backbone] 
         own = Hyper(trained.epochs, trained.learning_rate, trained.dropout) if trained else Hyper()
         asked = getattr(model, "protocols", None) or kind.protocols or PROTOCOLS
         for protocol in (protocol for protocol in PROTOCOLS if protocol in asked):
-            for part in rounds(protocol, kind.repetition(study)):
+            for part in rounds(protocol, repetition(model, study)):
                 if not part.tried:
-                    tasks += make(part, own, part.seeds if trained else 1)
+                    tasks += make(part, own, part.seeds if trained and not trained.once else 1)
                 elif trained and (runs := trained.runs):  # the epoch counts are checkpoints of the longest
                     for rate, dropout in product(runs.learning_rate or (own.learning_rate,), runs.dropout):
                         longest = Hyper(max(runs.epochs), rate, dropout)

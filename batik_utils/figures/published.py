@@ -1,4 +1,4 @@
-"""Figures of the published protocol: learning curves, dots per training seed, the mispairing, the search."""
+"""Figures of the published protocol: learning curves, dots per training seed, the mispairing, a seed study's runs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from batik_utils.figures.style import GREY, INK, PALETTE, THIN, Drawing, colours, legend_line, new, percent_axis, ranked
+from batik_utils.figures.style import (
+    GREY,
+    INK,
+    PALETTE,
+    THIN,
+    Drawing,
+    colours,
+    legend_inside,
+    legend_line,
+    new,
+    percent_axis,
+    ranked,
+)
 from batik_utils.values import FitResult
 from batik_utils.wording import percent
 
@@ -108,35 +120,42 @@ def mispairing_figure(
     return fig.describe(f"{'. '.join(said)}.", data, FITS)
 
 
-def search_figure(table: pd.DataFrame) -> Drawing:
-    """Each setting tried: validation accuracy across, test accuracy up.
+def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], chance: float) -> Drawing:
+    """Every run that a seed study reported beside ours, and the best of so many by luck.
 
-    table: one row per setting, columns label (the model's name), val_accuracy, test_accuracy, chosen (bool).
+    runs: one row per run, columns run, arm, reported (0-1), ours (a tuple, one accuracy per training seed); curves:
+    {arm: [k] the best accuracy to expect of 1 … k runs}. The best of an arm, which is what was published, is filled.
     """
-    fig, ax = new(height=3.6)
-    rings: list[tuple[float, float]] = []
-    for title, colour in colours(table["label"].unique().tolist()).items():
-        rows = table[table["label"] == title]
-        # Settings of equal accuracies lie on one another: the more, the larger the dot.
-        places = rows.groupby(["val_accuracy", "test_accuracy"]).size()
-        ax.scatter(*zip(*places.index, strict=True), 12 * places, color=colour, alpha=0.55, linewidths=0)
-        ax.plot([], [], "o", color=colour, markersize=4, alpha=0.55, mew=0, label=title)
-        for _, chosen in rows[rows.chosen].iterrows():
-            place = chosen.val_accuracy, chosen.test_accuracy
-            # Where two models chose alike, the ring of one lies within that of the other.
-            size = 9 + 3.5 * rings.count(place)
-            ax.plot(*place, "o", color=colour, markersize=size, fillstyle="none")
-            rings.append(place)
-    ax.plot([0, 1], [0, 1], linewidth=0.8, **THIN)
-    low = max(0.0, table[["val_accuracy", "test_accuracy"]].min().min() - 0.05)
-    percent_axis(ax.xaxis, low, 1.02, "Validation accuracy (chooses; ringed)")
-    percent_axis(ax.yaxis, low, 1.02, "Test accuracy (must not choose)")
-    ax.set_aspect("equal")
-    legend_line(fig, ax)
-    ringed = [
-        f"{r['label']}: {percent(r['val_accuracy'])} and {percent(r['test_accuracy'])}"
-        for r in table[table["chosen"]].to_dict("records")
-    ]
-    what = f"Of {len(table)} settings, validation and test accuracy of those that validation chose"
-    alt = f"{what}: {'; '.join(ringed) or 'none'}."
-    return fig.describe(alt, table, "every setting of the search")
+    fig, (left, right) = new(1, 2, height=0.17 * len(runs) + 1.1, width_ratios=(3, 2))
+    hues = colours(runs["arm"].unique().tolist())
+    runs = runs.sort_values(["arm", "reported"], ascending=[False, False], kind="stable").reset_index(drop=True)
+    best = {arm: int(np.argmax(runs["reported"].where(runs["arm"] == arm, -1))) for arm in curves}
+    for y, run in enumerate(runs.to_dict("records")):
+        ours = run["ours"]
+        left.plot(ours, np.full(len(ours), y), "o", color=GREY, markersize=3, alpha=0.8)
+        face = hues[run["arm"]] if y in best.values() else "white"
+        left.plot(run["reported"], y, "D", color=hues[run["arm"]], markersize=4.5, markerfacecolor=face)
+    left.set_yticks(range(len(runs)), runs["run"].tolist(), fontsize=6)
+    left.set_ylim(len(runs) - 0.4, -0.6)
+    percent_axis(left.xaxis, 0, 1.02, "Accuracy on the test images")
+    told = []
+    for arm, curve in curves.items():
+        row, k = runs.loc[best[arm]], np.arange(1, len(curve) + 1)
+        many = int((runs["arm"] == arm).sum())
+        right.plot(k, curve, color=hues[arm], linewidth=1.6)
+        right.plot(many, row["reported"], "D", color=hues[arm], markersize=6)
+        told.append(
+            f"{arm}: best of {many} reported {percent(float(row['reported']))}, by luck {percent(curve[many - 1])}"
+        )
+    for arm, colour in hues.items():
+        left.plot([], [], "D", color=colour, markersize=4.5, label=f"reported, {arm} (filled: the best)")
+    left.plot([], [], "o", color=GREY, markersize=3, label="ours, a training seed")
+    right.plot([], [], color=INK, label="by luck")
+    for line in (left.axvline, right.axhline):
+        line(chance, linewidth=1, **THIN)
+    right.set_xlabel("Number of runs")
+    percent_axis(right.yaxis, 0, 1.02, "Accuracy of the best")
+    legend_line(fig, left)
+    legend_inside(right, "lower right")
+    data = runs.assign(ours=[" ".join(f"{value:.4f}" for value in ours) for ours in runs["ours"]])
+    return fig.describe(f"{'; '.join(told)}.", data, "the runs of the seed study and ours")

@@ -122,7 +122,11 @@ def place_names(
             text = ax.annotate(name, (x, y), (5 if side == "left" else -5, up), ha=side, **style)
             box = text.get_window_extent()
             inside = all(map(ax.bbox.containsx, (box.x0, box.x1))) and ax.bbox.containsy(box.y0)
-            if inside and not any(map(box.overlaps, taken)) and not any(box.contains(*spot) for spot in spots):
+            if (
+                inside
+                and not any(map(box.overlaps, taken))
+                and not any(box.padded(4).contains(*spot) for spot in spots)
+            ):
                 break
             text.remove()
         else:

@@ -316,3 +316,9 @@ KINDS: dict[str, Kind[Any]] = {
     "baseline": Baseline(),
 }
 """By the `kind` of a model."""
+
+
+def repetition(model: Any, study: Study) -> Repetition:
+    """How often a model of a study is fitted."""
+    often = KINDS[model.kind].repetition(study)
+    return often.model_copy(update={"repeats": 1, "seeds": 1}) if model.once else often

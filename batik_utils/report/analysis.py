@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from batik_utils.data.split import grouped_splits, published_split
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
-from batik_utils.models.kinds import KINDS
+from batik_utils.models.kinds import repetition
 from batik_utils.motif_notes import Plate, load_plates
 from batik_utils.stats import rules
 from batik_utils.stats import scores as stats
@@ -91,7 +91,7 @@ class Analysis:
             "photographs": kind != "drawn",
             "seed": bool(study.seed_study),
             "seeds": study.published.seeds > 1,
-            "search": any(m.trained and m.trained.search for m in models),
+            "runs": "runs" in protocols and bool(self.seed_runs),
             "claims": bool(study.claims),
             "twins": bool(self.dataset.pairs),
             "plates": bool(self.plates),
@@ -121,7 +121,7 @@ class Analysis:
             "kinds": all(len(self.recall_by_kind.get(kind, ())) >= FEW for kind in ("place", "pattern")),
             "bfloat16": any(getattr(m, "precision", "") == "bfloat16" for m in models),
         }
-        lacks = {f"no{fact}" for fact in ("seed", "seeds", "search", "twins") if not holds[fact]}
+        lacks = {f"no{fact}" for fact in ("seed", "seeds", "twins") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}
         return always | lacks | {fact for fact, true in holds.items() if true}
 
@@ -148,15 +148,21 @@ class Analysis:
 
     def often(self, model: str) -> Repetition:
         """How often a model's grouped fits are repeated, and with how many training seeds each."""
-        return KINDS[self.study.models[model].kind].repetition(self.study)
+        return repetition(self.study.models[model], self.study)
 
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""
-        return self.study.grouped.folds * self.often(model).repeats * self.often(model).seeds
+        often, part = self.often(model), self.study.models[model].protocols
+        return 0 if part and "grouped" not in part else self.study.grouped.folds * often.repeats * often.seeds
 
     def counted(self, models: Sequence[str]) -> tuple[int, int]:
         """Grouped fits (got, planned) of these models."""
         return sum(len(self.results.select(m, "grouped")) for m in models), sum(map(self.planned, models))
+
+    def own_setting(self, model: str) -> tuple[int, float] | None:
+        """(epochs, dropout) of a model that learns in epochs: those of its fits but for its runs."""
+        trained = self.study.models[model].trained
+        return (trained.epochs, trained.dropout) if trained else None
 
     @cached_property
     def split(self) -> Split:
@@ -170,8 +176,9 @@ class Analysis:
 
     def published_claims(self, metric: str = "accuracy") -> dict[str, float]:
         """{title: the seed study's number} where it is stated, not read off a plot."""
-        found = [c for c in self.study.claims if c.metric == metric and c.read_off is None]
-        return {self.title(c.model): c.value for c in found}
+        found = [c for c in self.study.claims if c.metric == metric and c.read_off is None and not c.instead_of]
+        kept = (c for c in found if (c.epochs, c.dropout) in ((None, None), self.own_setting(c.model)))
+        return {self.title(c.model): c.value for c in kept}
 
     @cached_property
     def mispaired(self) -> dict[str, Mispaired]:
@@ -302,16 +309,19 @@ class Analysis:
     @cached_property
     def trios(self) -> dict[str, Trios]:
         """{recipe of the verdict: what its features and strength reach on every trio}, where the study asks for it."""
-        if not self.study.trios or self.clean_features is None:
+        if not self.study.trios or (features := self.clean_features) is None:
             return {}
-        folds = np.empty(len(self.dataset), np.int64)
-        for split in grouped_splits(self.study, self.dataset, repeats=1):
-            folds[list(split.test)] = split.fold
-        return {
-            m: every_trio(kernel(self.clean_features(m)), self.dataset.labels, folds, recipe.strength)
-            for m in self.study.compare
-            if m in self.models and isinstance(recipe := self.study.models[m], RecipeModel)
-        }
+        tested = {row: s.fold for s in grouped_splits(self.study, self.dataset, repeats=1) for row in s.test}
+        folds, models = np.array([tested[row] for row in range(len(self.dataset))]), self.study.models
+        recipes = {m: r for m in self.study.compare if m in self.models and isinstance(r := models[m], RecipeModel)}
+        labels = self.dataset.labels
+        return {m: every_trio(kernel(features(m)), labels, folds, r.strength) for m, r in recipes.items()}
+
+    @cached_property
+    def seed_runs(self) -> list[ClaimRow]:
+        """The claims that are accuracies of runs, and such of other fits on as many images; empty without runs."""
+        images = {row.n for row in self.claims if row.epochs}
+        return [row for row in self.claims if row.metric == "accuracy" and row.n in images]
 
     @cached_property
     def deployed(self) -> dict[str, Any] | None:

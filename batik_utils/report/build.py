@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from batik_utils.report.analysis import Analysis
     from batik_utils.values import Dataset
 
+TRIOS = "trios.csv"
 DRAWN_LINE = "Procedural sample, not batik photographs"
 PRIVATE = "photographs"
 """The folder beside the studies' that is never committed: editions with photographs, and models."""
@@ -59,27 +60,20 @@ def build_report(
         build.make(dask, jobs)
     from batik_utils.app.make import PAGE, renew_page
 
-    page = out / build.study.name / PAGE
-    if renew_page(build.study, out / PRIVATE / build.study.name / CLASSIFIER, page):
+    folder = out / build.study.name
+    if renew_page(build.study, out / PRIVATE / build.study.name / CLASSIFIER, folder / PAGE):
         build.stages.say(f"The classifier's page: {out.name}/{build.study.name}/{PAGE}")
-    _renew_index(out, build)
-    return out / build.study.name
-
-
-def _renew_index(out: Path, build: "Build") -> None:
-    """Write index.html, where a study's numbers, a study or the code is not as it was when it was written."""
-
-    def now() -> dict[str, str]:
-        files = [*out.glob("*/metrics.json"), *(ROOT / "studies").glob("*.yaml"), out / "index.html"]
-        return {path.as_posix(): sha256(path) for path in files} | part(build.found, ("batik_utils/",))
-
-    stamp = cache_dir() / "builds" / "index.json"
-    if read_json(stamp) != now():
+    # The index, where a study's numbers, a study or the code is not as it was when it was written.
+    stamp, index = cache_dir() / "builds" / "index.json", out / "index.html"
+    numbers = {str(p): sha256(p) for p in (*out.glob("*/metrics.json"), *(ROOT / "studies").glob("*.yaml"))}
+    numbers |= part(build.found, ("batik_utils/",))
+    if read_json(stamp) != numbers | {"index": sha256(index)}:
         from batik_utils.report.pages import write_index  # it needs pandas and scikit-learn
 
         for line in write_index(out):
             build.stages.say(line)
-        write_json(stamp, now())
+        write_json(stamp, numbers | {"index": sha256(index)})
+    return folder
 
 
 class Build:
@@ -136,7 +130,7 @@ class Build:
         from batik_utils.app.make import PAGE
         from batik_utils.report.cards import card_rows, model_card
         from batik_utils.report.metrics import build_metrics
-        from batik_utils.report.trios import trio_frame
+        from batik_utils.report.trio_tables import trio_frame
 
         name, private = self.study.name, f"{PRIVATE}/{self.study.name}"
         analysis, made = self._opened(dask, jobs)
@@ -144,7 +138,7 @@ class Build:
         metrics = build_metrics(analysis)
         files = {f"{name}/metrics.json": json_text(metrics).encode()}
         if analysis.trios:
-            files[f"{name}/trios.csv"] = trio_frame(analysis).to_csv(index=False, float_format="%.6f").encode()
+            files[f"{name}/{TRIOS}"] = trio_frame(analysis).to_csv(index=False, float_format="%.6f").encode()
         for data in (o.get("data", {}) for run in runs for c in run.cells for o in c.get("outputs", [])):
             if data.get("text/plain", "").startswith("Figure fig-folds:"):  # for a README or a slide
                 files[f"{name}/verdict.svg"] = "".join(data["image/svg+xml"]).encode()
@@ -161,9 +155,10 @@ class Build:
         with contextlib.ExitStack() as together:  # they appear when all of them could be written
             for file, content in files.items():
                 together.enter_context(atomic(self.out / file)).write_bytes(content)
-        if classifier is None:  # an older one, with its card and its page, would not be this report's
-            for stale in (f"{private}/{CLASSIFIER}", f"{name}/model-card.md", f"{name}/{PAGE}"):
-                (self.out / stale).unlink(missing_ok=True)
+        # An older classifier, with its card and its page, would not be this report's; nor would other trios.
+        pages = (f"{private}/{CLASSIFIER}", f"{name}/model-card.md", f"{name}/{PAGE}") if classifier is None else ()
+        for stale in {*pages, f"{name}/{TRIOS}"} - {*files}:
+            (self.out / stale).unlink(missing_ok=True)
         self.look()
         # What failed is tried again the next time.
         complete = classifier is not None and not analysis.results.missing
@@ -246,7 +241,7 @@ class Build:
 
         failed = [r.fit.name + r.missing for r in analysis.results if r.missing]
         shown, code = [self.results_key, made, failed], freshness.code_sha256()
-        keys = {p: digest_json([shown, freshness.notebook_inputs(self.found, p)]) for p in self.notebooks}
+        keys = {p: digest_json([shown, part(self.found, (*FIGURES, f"{NOTEBOOKS}{p.name}"))]) for p in self.notebooks}
         texts = {path: self.kept.read(f"run-{path.stem}", key) for path, key in keys.items()}
         environment = {VARIABLE: str(self.kept.path("snapshot", self.results_key))}
 

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 
@@ -12,7 +13,8 @@ from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.report.tables import corruption_scores, curve_steps, others_scores
 from batik_utils.stats import claims, mistakes, rules
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.scores import grouped_interval
+from batik_utils.stats.luck import Luck, expected_best, luck
+from batik_utils.stats.scores import grouped_interval, published_summary
 from batik_utils.wording import listed
 
 CORRUPTED = {
@@ -162,3 +164,30 @@ def ladder(analysis: Analysis) -> list[tuple[str, str, float, float, float]]:
     every = [(field, analysis.judged(model)) for field in names for model in models]
     found = [(names[field], one.title, getattr(one, field)) for field, one in every]
     return [(name, title, i.value, max(0.0, i.low), min(1.0, i.high)) for name, title, i in found if i]
+
+
+def runs(analysis: Analysis) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
+    """The original's runs beside ours (run, arm, reported, ours), the luck in their best by arm, and its curves.
+
+    Arms are "pretrained" and "scratch", and "all" of the luck; a curve is the best to expect of 1, 2, … runs.
+    """
+    rows = analysis.seed_runs
+    arms = ["pretrained" if analysis.study.models[row.model].backbones else "scratch" for row in rows]
+    parts = {arm: [row for row, its in zip(rows, arms, strict=True) if its == arm] for arm in dict.fromkeys(arms)}
+    lucks = {arm: found for arm, these in (parts | {"all": rows}).items() if (found := luck(these))}
+    ours = [row.published.values if row.published else () for row in rows]
+    told = {"run": [r.what for r in rows], "arm": arms, "reported": [r.value for r in rows], "ours": ours}
+    curves = {arm: expected_best(lucks[arm].mean, lucks[arm].images, len(rows)) for arm in parts if arm in lucks}
+    return pd.DataFrame(told), lucks, curves
+
+
+def mistakes_on_one_split(analysis: Analysis) -> list[tuple[str, str, float, str, float, int]]:
+    """(mistake, right, its mean accuracy, wrong, its, pictures) of variants that are fitted on the one split alone."""
+    out = []
+    for wrong, right, mistake in analysis.variants:
+        pair = [(m, analysis.own_setting(m)) for m in (right, wrong)]
+        a, b = (analysis.summaries.get(m) or published_summary(analysis.results, m, setting) for m, setting in pair)
+        if a and b and not analysis.planned(wrong):
+            means = float(np.mean(a.accuracy)), float(np.mean(b.accuracy))
+            out.append((mistake, analysis.title(right), means[0], analysis.title(wrong), means[1], a.n_test))
+    return out

@@ -1,6 +1,5 @@
 """What a report depends on, as digests, and whether it still is what was made of it; nothing heavy is imported."""
 
-import ast
 import contextlib
 import json
 import os
@@ -67,11 +66,6 @@ def code() -> dict[str, str]:
     return files | {f"{NOTEBOOKS}{path.name}": digest_json(cells(path)) for path in notebooks()}
 
 
-def code_sha256() -> str:
-    """One hash over the library, but for what changes nothing in a report, and the notebooks' cells."""
-    return digest_json(part(code(), but=FACES))
-
-
 def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
     """{what: digest} of everything that a report is made from; folder and place say where its photographs lie."""
     lock, found = ROOT / "requirements.txt", code()
@@ -80,6 +74,7 @@ def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
     found["installed packages"] = digest_json(sorted(path.name for path in installed))
     found["Python"] = f"{platform.python_version()} {os.environ.get('KERAS_BACKEND', 'tensorflow')}"
     found["study"] = digest(study.model_dump_json().encode())
+    found |= {p.relative_to(ROOT).as_posix(): digest_source(p) for p in ROOT.glob("studies/*/*.csv")}
     plates = load_plates()
     found["plates"] = digest_json([plates[m].model_dump() for m in study.motifs if m in plates])
     if folder is not None:
@@ -97,22 +92,14 @@ def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
     return found
 
 
+def code_sha256() -> str:
+    """One hash over the library, but for what changes nothing in a report, and the notebooks' cells."""
+    return digest_json(part(code(), but=FACES))
+
+
 def part(inputs: Mapping[str, str], only: tuple[str, ...] = ("",), but: tuple[str, ...] = ()) -> dict[str, str]:
     """The inputs whose names begin with one of these, but not with one of those."""
     return {name: value for name, value in inputs.items() if name.startswith(only) and not name.startswith(but)}
-
-
-def notebook_inputs(inputs: Mapping[str, str], path: Path) -> dict[str, str]:
-    """What a notebook depends on beside the results: its cells, and the figures' modules that it draws with.
-
-    A module is left out where the notebook names nothing that figures/__init__.py imports from it.
-    """
-    source = " ".join(text for kind, text, _ in cells(path) if kind == "code")
-    lines = ast.parse((ROOT / FIGURES[0] / "__init__.py").read_text(encoding="utf-8")).body
-    gives = [(line.module, line.names) for line in lines if isinstance(line, ast.ImportFrom) and line.module]
-    drawn = {module for module, names in gives if any(name.name in source for name in names)}
-    idle = tuple(f"{module.replace('.', '/')}.py" for module, _ in gives if module not in drawn)
-    return part(inputs, (*FIGURES, f"{NOTEBOOKS}{path.name}"), idle)
 
 
 class Kept:

@@ -88,12 +88,12 @@ class MetricsFile(Part):
     classifier: dict[str, Any] | None
     """What is measured of the classifier that is given out; null where none was made."""
     trios: dict[str, Any] | None = None
-    """report.trios.trio_numbers: every three of the motifs, where the study asks for them."""
+    """report.trio_tables.trio_numbers: every three of the motifs, where the study asks for them."""
 
 
 def build_metrics(analysis: "Analysis") -> dict[str, Any]:
     """All numbers of a study as plain JSON values (see MetricsFile), rounded to 6 decimals."""
-    from batik_utils.report.trios import trio_numbers
+    from batik_utils.report.trio_tables import trio_numbers
 
     study, dataset, scores = analysis.study, analysis.dataset, analysis.scores
     (a, b), (got, planned) = study.compare, analysis.counted(study.compare)

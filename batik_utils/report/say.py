@@ -73,6 +73,7 @@ JINJA.filters |= {
     **{"percent": wording.percent, "percent_range": wording.percent_range, "points": wording.points},
     **{"points_range": wording.points_range, "number": wording.count, "listed": wording.listed},
     **{"p_value": wording.p_value, "decimal": wording.number, "upper_first": wording.upper_first},
+    **{"of_images": wording.of_images},
     **{"reached": reached, "gap": gap, "points_interval": points_interval, "width": width},
     **{"indonesian": indonesian, "terdaftar": terdaftar, "safe": Markup, "probability": wording.probability},
 }

@@ -1,7 +1,6 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,6 @@ from batik_utils.stats.compare import Comparison, PublishedComparison, fold_gap
 from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
 from batik_utils.stats.scores import classification_table, fold_scores, grouped_interval, mean_over_seeds
-from batik_utils.stats.search import ranking
 from batik_utils.study_models import Augmentation
 from batik_utils.values import Dataset, FitResult
 
@@ -128,44 +126,22 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     return frame("claim; published; ours, same split; ours, grouped; verdict; why", out)
 
 
+def runs_table(rows: Sequence[ClaimRow]) -> pd.DataFrame:
+    """One row per run of a seed study: reported, ours over training seeds, in images; the verdict."""
+    out = []
+    for row in rows:
+        images, ours = row.n or 1, row.published.values if row.published else ()
+        mean = say.of_images(float(np.mean(ours)), images) if ours else "–"
+        ends = f"{round(min(ours) * images)}–{round(max(ours) * images)}" if len(ours) > 1 else "–"
+        reported = say.of_images(round(row.value * images) / images, images)
+        out.append((row.what, reported, mean, ends, len(ours), row.verdict))
+    return frame("run; reported; ours; over seeds; seeds; verdict", out)
+
+
 def _shown_as(row: ClaimRow) -> Callable[[float], str]:
     if row.metric.endswith("images") and row.metric != "ten_images":
         return partial(say.number, decimals=0)
     return partial(say.number, decimals=3) if row.metric in {"loss", "train_loss", "macro_f1"} else say.percent
-
-
-def search_frame(analysis: Analysis) -> pd.DataFrame:
-    """Every setting tried, best of each model first: columns label, …, val_accuracy, test_accuracy, chosen, n_*."""
-    tried = [m for m in analysis.models if (t := analysis.study.models[m].trained) and t.search]
-    fits = {m: analysis.results.select(m, "search").items for m in tried}
-    sizes = {m: {"n_val": len(f[0].val_paths), "n_test": len(f[0].paths)} for m, f in fits.items() if f}
-    rows = [
-        asdict(row.hyper) | row._asdict() | sizes[model] | {"label": analysis.title(model), "chosen": place == 0}
-        for model in tried
-        for place, row in enumerate(ranking(analysis.results, model))
-    ]
-    return pd.DataFrame(rows).drop(columns="hyper")
-
-
-def search_table(every: pd.DataFrame, top: int = 3) -> pd.DataFrame:
-    """The best settings of each model on validation."""
-    best = every.groupby("label", sort=False).head(top)
-    names = {"label": "model", "epochs": "epochs", "learning_rate": "rate", "dropout": "dropout", "seeds": "seeds"}
-    names |= {
-        "val_accuracy": "validation",
-        "val_loss": "validation loss",
-        "test_accuracy": "test",
-        "interval": "95 % interval",
-    }
-    right = {
-        share: list(zip(best[share], best[n], strict=True))
-        for share, n in (("val_accuracy", "n_val"), ("test_accuracy", "n_test"))
-    }
-    shown: dict[str, Any] = {share: [say.of_images(*of) for of in pairs] for share, pairs in right.items()}
-    shown["interval"] = [say.percent_range(wilson(share * n, n)) for share, n in right["test_accuracy"]]
-    shown["val_loss"] = best["val_loss"].map(partial(say.number, decimals=3))
-    shown |= {column: best[column].map("{:g}".format) for column in ("learning_rate", "dropout")}
-    return best.assign(**shown)[list(names)].rename(columns=names)
 
 
 def grouped_table(analysis: Analysis) -> pd.DataFrame:
@@ -249,7 +225,9 @@ def disputed_table(analysis: Analysis) -> pd.DataFrame:
 
 def tried_table(analysis: Analysis) -> pd.DataFrame:
     """One row per trial that the study's file tells of."""
-    return frame("tried; found; by", [(t.what, t.result, f"`{t.command}`") for t in analysis.study.tried])
+    return frame(
+        "tried; found; by", [(t.what, t.result, f"`{t.command}`" if t.command else "–") for t in analysis.study.tried]
+    )
 
 
 def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> pd.DataFrame:

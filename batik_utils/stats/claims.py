@@ -39,6 +39,8 @@ class OnSplit:
     """Lowest and highest over training seeds."""
     interval: Interval | None
     """Wilson (shares of images) or bootstrap over images (loss, F1) of the median seed."""
+    values: tuple[float, ...] = ()
+    """Of each training seed."""
 
 
 class ClaimRow(Claim):
@@ -95,10 +97,14 @@ def binomial_variance(share: float, ours: int, theirs: int) -> float:
 
 
 def _row(claim: Claim, study: Study, results: Results, same_images: bool, shuffled: dict[str, Mispaired]) -> ClaimRow:
-    summary = published_summary(results, claim.model)
+    setting = None if claim.epochs is None or claim.dropout is None else (claim.epochs, claim.dropout)
+    summary = published_summary(results, claim.model, setting)
     row: dict[str, Any] = {}
     if summary is None:
-        row["reason"] = _unavailable(claim, study, results)
+        model = study.models[claim.model]
+        failed = any(r.fit.model == claim.model for r in results.missing)
+        why = "was not fitted: no weights could be had" if model.backbones else "has no result on the published split"
+        row["reason"] = f"{model.title} {'could not be fitted' if failed else why}."
     elif claim.metric.startswith(SHUFFLED):
         if claim.model not in shuffled:
             shuffled[claim.model] = mispaired_fit(summary.median, study.motifs)
@@ -121,10 +127,12 @@ def _measured(
 ) -> dict[str, Any]:
     median = values[summary.seeds.index(summary.median.fit.seed)]
     interval = _interval(claim, summary, median)
-    row: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval)}
+    row: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval, tuple(values))}
     ours = summary.n_test if claim.metric in METRICS else claim.n
     if not same_images:
         return row | {"reason": "the pictures here are not the seed study's."}
+    if claim.instead_of:
+        return row | {"reason": f"{study.models[claim.model].title} stands in for {claim.instead_of}."}
     if study.seed_study and not study.seed_study.test_images_known:
         lies = f"{round(claim.value * claim.n)} of {claim.n} there, " if claim.n and claim.metric in SHARES else ""
         also = f"{of_images(median, ours)} here" if ours and claim.metric in SHARES else f"{number(median, 3)} here"
@@ -221,21 +229,6 @@ def _images(claim: Claim, results: Results, summary: PublishedSummary, same_imag
     if not same_images:
         return {"reason": f"the pictures here are not the seed study's; there are {ours}."}
     return {"verdict": REPRODUCED if ours == claim.value else NOT_REPRODUCED, "reason": f"there are {ours} here."}
-
-
-def _unavailable(claim: Claim, study: Study, results: Results) -> str:
-    model = study.models[claim.model]
-    if not model.backbones:
-        return f"{model.title} has no result on the published split."
-    failed = any(r.fit.model == claim.model and r.fit.protocol == "published" for r in results.missing)
-    why = f"{model.title} {'could not be fitted' if failed else 'was not fitted: no weights could be had'}."
-    if not model.stand_in:
-        return why
-    title, summary = study.models[model.stand_in].title, published_summary(results, model.stand_in)
-    if summary is None:
-        return f"{why} Its stand-in would be {title}."
-    over = f"{percent_range(summary)} over {count(len(summary.fits), 'seed')}"
-    return f"{why} Its stand-in, {title}, got {percent(summary.median_accuracy)} ({over})."
 
 
 def _artefact(claim: Claim, study: Study, shuffled: Mispaired) -> dict[str, Any]:

@@ -142,12 +142,25 @@ class PublishedSummary:
     train_loss: tuple[float, ...]
 
 
-def published_summary(results: Results, model: str) -> PublishedSummary | None:
-    """Summarise a model's fits on the published split; None where there are none.
+def run_fits(results: Results, model: str) -> dict[tuple[int, float], list[FitResult]]:
+    """{(epochs, dropout): a fit per training seed} of the runs of a model, those after fewer epochs among them."""
+    found: dict[tuple[int, float], list[FitResult]] = {}
+    for r in results.select(model=model, protocol="runs"):
+        for epochs, said in r.checkpoints.items():
+            fit = replace(r.fit, hyper=replace(r.fit.hyper, epochs=epochs))
+            found.setdefault((epochs, fit.hyper.dropout), []).append(replace(r, fit=fit, y_prob=said["test"]))
+    return found
+
+
+def published_summary(
+    results: Results, model: str, setting: tuple[int, float] | None = None
+) -> PublishedSummary | None:
+    """Summarise a model's fits on the published split, or its runs of one setting; None where there are none.
 
     Raises BatikError where one seed was fitted twice, with two settings, or fits did not test the same images.
     """
-    fits = tuple(sorted(results.select(model=model, protocol="published"), key=lambda r: r.fit.seed))
+    fitted = run_fits(results, model).get(setting, []) if setting else results.select(model, "published")
+    fits = tuple(sorted(fitted, key=lambda r: r.fit.seed))
     if not fits:
         return None
     seeds, n_test = tuple(r.fit.seed for r in fits), len(fits[0].paths)
@@ -258,12 +271,12 @@ class Score(NamedTuple):
 def score_table(
     results: Results, shared: Results, motifs: Sequence[str], by_motif: Mapping[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """Every number of every model under every protocol but the search: one row each, with the columns of Score.
+    """Every number of every model under every protocol: one row each, with the columns of Score.
 
     Protocols are those of the fits, and: "published" is the training seed of median accuracy, "published-seed-S" each;
     "grouped" is on the shared folds, "grouped-all" on all that a model has, where these are more; "grouped-PART" is of
-    tampered pictures. Metrics are METRICS, and "precision/MOTIF", "recall/MOTIF",
-    "f1/MOTIF", whose n are that motif's images. by_motif has the tables of per_motif on the shared folds.
+    tampered pictures; "runs-E-D" is of E epochs and dropout D, the mean over seeds, accuracy alone. Metrics are
+    METRICS, and "precision/MOTIF", "recall/MOTIF", "f1/MOTIF", whose n are that motif's images. by_motif has the tables of per_motif on the shared folds.
     """
     rows: list[Score] = []
     for model, protocol in sorted({(r.fit.model, r.fit.protocol) for r in results.select()}):
@@ -278,7 +291,11 @@ def score_table(
                 rows += _over_folds(results, model, protocol, "grouped-all")
             if (table := by_motif.get(model)) is not None:
                 rows += _of_motifs(model, protocol, table.set_axis(pd.Index(motifs)), len(near))
-        elif protocol != "search":
+        elif protocol == "runs":
+            for (epochs, dropout), fits in sorted(run_fits(results, model).items()):
+                mean = float(np.mean([accuracy(r.y_true, r.y_prob) for r in fits]))
+                rows.append(Score(model, f"runs-{epochs}-{dropout:g}", "accuracy", mean, len(fits[0].paths), len(fits)))
+        else:
             rows += _over_folds(results, model, protocol, protocol)
     return pd.DataFrame(rows, columns=Score._fields)
 
