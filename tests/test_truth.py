@@ -128,15 +128,7 @@ def recipes() -> Analysis:
     fits.append(make_results({}, published=dict.fromkeys(models, (80,)), **common))
     curve = {k: [0.5, 0.7] for k in ("accuracy", "loss", "val_accuracy", "val_loss")}
     items = [
-        replace(r, history=curve if r.fit.protocol == "published" else {})
-        if r.fit.model == "crops"
-        else replace(
-            r,
-            history={},
-            chosen="patterns, ridge 0.1",
-            alone={"patterns": r.y_prob, "again": r.y_prob},
-            trials={"patterns, ridge 0.1": 0.5, "again, ridge 1": 0.6},
-        )
+        replace(r, history=curve if (r.fit.model, r.fit.protocol) == ("crops", "published") else {})
         for part in fits
         for r in part
     ]
