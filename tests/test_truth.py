@@ -130,9 +130,7 @@ def recipes() -> Analysis:
     fits.append(make_results({}, published=dict.fromkeys(models, (80,)), **common))
     curve = {k: [0.5, 0.7] for k in ("accuracy", "loss", "val_accuracy", "val_loss")}
     items = [
-        replace(r, history=curve if r.fit.protocol == "published" else {})
-        if r.fit.model == "crops"
-        else replace(r, history={})
+        replace(r, history=curve if (r.fit.model, r.fit.protocol) == ("crops", "published") else {})
         for part in fits
         for r in part
     ]
@@ -182,7 +180,7 @@ def test_a_study_of_recipes_draws_its_figures_and_tells_their_choices():
     assert (
         "**Recipe**: pattern, ridge 0.1. It was chosen among 4 candidates on 30 trios of 2 motifs, by `make ch" in text
     )
-    assert "**Texture**: pattern, ridge 0.1; its within-class metric is left out, as the pictures of other" in text
+    assert "**Texture**: pattern, ridge 0.1; without its within-class metric, as the pictures of other" in text
     assert "fig-augmentation" not in words and "fig-corruptions" not in words
 
 
