@@ -166,7 +166,7 @@ def adapt(study: Study, wide: str, repeats: int, rates: list[float]) -> None:
 
 
 def _print_gain(name: str, scores: NDArray[np.float64], base: NDArray[np.float64], folds: int) -> None:
-    won = nadeau_bengio(scores - base, folds)
+    won = nadeau_bengio(scores - base, ratio=1 / (folds - 1))
     print(f"  {name}: {scores.mean():.1%}, {won.value:+.1%} ({won.low:+.1%} to {won.high:+.1%})", flush=True)
 
 

@@ -34,7 +34,18 @@ def test_every_verdict_teaches_something_and_has_its_indonesian_words():
 def comparison(gap, p=0.01):
     more = {"seeds_a": 1, "seeds_b": 1, "p_value": p, "p_a_better": 0.9, "p_same": 0.05, "p_b_better": 0.05}
     return Comparison(
-        "a", "b", "accuracy", 5, 10, mean_a=0.7 + gap, mean_b=0.7, difference=band(gap), rope=0.02, **more
+        "a",
+        "b",
+        "accuracy",
+        False,
+        5,
+        10,
+        error=0.01,
+        mean_a=0.7 + gap,
+        mean_b=0.7,
+        difference=band(gap),
+        rope=0.02,
+        **more,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from batik_utils import wording
 from batik_utils.report import probes
 from batik_utils.stats.calibration import Calibration, Quality
-from batik_utils.stats.compare import Detectable
+from batik_utils.stats.compare import Comparison
 from batik_utils.stats.intervals import Interval, VarianceSplit
 from batik_utils.stats.search import Choice
 from batik_utils.values import Hyper
@@ -46,7 +46,8 @@ SURE, UNSURE, GOOD = _calibration(0.95, 0.15), _calibration(0.6, 0.2), _calibrat
 WORSE, UNEVEN = _calibration(0.81, 0.03, after_loss=0.7), _calibration(0.81, 0.1)
 CHOICE = Choice("m", Hyper(20, 0.001, 0.3), 27, 5, 0.9, 0.8, Hyper(40, 0.003, 0.0), 1.0, 14 / 15, 10, 15)
 SAME = replace(CHOICE, test_chosen=CHOICE.hyper, test_chosen_accuracy=0.8)
-POWER = Detectable(150, 5, 10, 0.18)
+PAIR = ("a", "b", "accuracy", True, 5, 10, 1, 1, 0.8, 0.7)
+POWER = Comparison(*PAIR, _band(0.1), 0.063, 0.01, 0.9, 0.05, 0.05, 0.02)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +65,7 @@ POWER = Detectable(150, 5, 10, 0.18)
             "a true difference of 18.0 points between A and B would be found 80 % of the time",
             "no true",
         ),
-        (
-            probes.power(POWER._replace(difference=1.0), "A", "B"),
-            "no true difference between A and B, however",
-            "of 100",
-        ),
+        (probes.power(replace(POWER, error=0.9), "A", "B"), "no true difference between A and B, however", "of 100"),
         (probes.power(None, "A", "B"), "share no folds", ""),
         (_corruptions(greyscale=0.3, blur=0.1), "most when images are stripped of colour (30.0 points, 95 % int", "No"),
         (_corruptions(greyscale=0.051), "loses most", "No loss"),

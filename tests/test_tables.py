@@ -114,7 +114,9 @@ def test_what_stands_side_by_side_rests_on_the_same_folds_and_adds_up(unequal):
     assert "grouped-all" not in found.loc["scratch"].index
     tested = [c for c in build_metrics(unequal)["comparisons"] if c["protocol"] == "grouped"]
     assert [(c["a"], c["b"]) for c in tested][1:] == [(m, "baseline_colour") for m in ("efficientnet_lite2", "scratch")]
-    assert [c["primary"] for c in tested] == [True, False, False] and tested[0]["p_holm"] > tested[0]["p"]
+    assert [c["primary"] for c in tested] == [True, False, False] and tested[0]["p_holm"] is None
+    assert all(c["p_holm"] >= c["p"] for c in tested[1:])
+    assert [p.split(" ")[-1] for p in pair["p"]] == ["(primary)", "(Holm)", "(Holm)"]
 
 
 def test_what_a_corruption_costs_and_another_step_gains_is_paired_by_fold(unequal):

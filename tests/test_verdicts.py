@@ -19,7 +19,7 @@ def _band(value, reach=0.05):
 
 def _comparison(gap=0.1, p=0.001, same=0.01, **more):
     better = 1 - same - 0.001 if gap > 0 else 0.001
-    given = {"a": "a", "b": "b", "metric": "accuracy", "folds": 5, "repeats": 10}
+    given = {"a": "a", "b": "b", "metric": "accuracy", "primary": True, "error": 0.02, "folds": 5, "repeats": 10}
     given |= {"seeds_a": 5, "seeds_b": 5, "mean_a": 0.7 + gap, "mean_b": 0.7, "p_value": p, "rope": 0.02}
     given |= {"difference": _band(gap, 0.04 if p < 0.05 else abs(gap) + 0.04)}
     given |= {"p_a_better": better, "p_same": same, "p_b_better": 1 - same - better}

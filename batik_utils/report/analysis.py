@@ -173,7 +173,7 @@ class Analysis:
 
     @cached_property
     def shared(self) -> Results:
-        """The results on the grouped folds that both models of the verdict have: what stands side by side."""
+        """The results on the folds of each protocol that both models of the verdict have: what stands side by side."""
         return shared_folds(self.results, self.pretrained, self.scratch)
 
     @cached_property
@@ -223,21 +223,22 @@ class Analysis:
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """All comparisons across folds, each on all that its two models share: one family under Holm's correction.
+        """All comparisons across folds, each on all that its two models share: those planned first, which are primary.
 
-        The verdict's pretrained model against every other, each model of the verdict against every baseline, and
-        what repeats a mistake against what does not.
+        The others are one family under Holm's correction: the verdict's pretrained model against every other, each
+        model of the verdict against every baseline, and what repeats a mistake against what does not.
         """
         a, b = self.pretrained, self.scratch
         others = [m for m in self.models if m not in (a, b)]
-        pairs = [*((a, m) for m in (b, *others, *BASELINES)), *((b, m) for m in BASELINES)]
-        return compare_family(self.results, [*pairs, *((right, wrong) for wrong, right, _ in self.variants)])
+        pairs = [*self.study.planned, *((a, m) for m in (*others, *BASELINES)), *((b, m) for m in BASELINES)]
+        pairs += [(right, wrong) for wrong, right, _ in self.variants]
+        return compare_family(self.results, pairs, primary=self.study.planned)
 
     @cached_property
     def comparisons_by_source(self) -> tuple[Comparison, ...]:
-        """The verdict's two models with whole sources together, against one another and baselines: a family, too."""
-        a, b = self.pretrained, self.scratch
-        return compare_family(self.results, [(a, b), *((m, simple) for m in (a, b) for simple in BASELINES)], "sources")
+        """The same with whole sources together: the pairs planned, and the verdict's two models against baselines."""
+        planned, simple = self.study.planned, [(m, simple) for m in self.study.compare for simple in BASELINES]
+        return compare_family(self.results, [*planned, *simple], "sources", planned)
 
     def comparison(self, a: str, b: str) -> Comparison | None:
         """That of the family in which A is against B."""

@@ -13,7 +13,7 @@ from scipy.stats import mannwhitneyu
 from batik_utils import wording as say
 from batik_utils.report.verdicts import INTERVAL, reached
 from batik_utils.stats.calibration import Calibration
-from batik_utils.stats.compare import POWER, Detectable
+from batik_utils.stats.compare import POWER, Comparison
 from batik_utils.stats.intervals import Interval, VarianceSplit
 from batik_utils.stats.search import Choice
 
@@ -99,17 +99,16 @@ def variance(title: str, split: VarianceSplit) -> str:
     )
 
 
-def power(found: Detectable | None, title_a: str, title_b: str) -> str:
+def power(found: Comparison | None, title_a: str, title_b: str) -> str:
     """What difference the present images can show."""
     if found is None:
         return f"The power of the comparison between {title_a} and {title_b} cannot be said: they share no folds."
-    least = f"a true difference of {say.points(found.difference)} between {title_a} and {title_b} would"
-    if found.difference >= 1:
+    least = f"a true difference of {say.points(found.detectable)} between {title_a} and {title_b} would"
+    if found.detectable >= 1:
         least = f"no true difference between {title_a} and {title_b}, however large, would"
     return (
-        f"With {say.count(found.images, 'image')}, {say.count(found.folds, 'fold')} and "
-        f"{say.count(found.repeats, 'repeat')}, {least} be found {say.percent(POWER, 0)} of the time, before any "
-        "correction for several tests."
+        f"With these pictures, {say.count(found.folds, 'fold')} and {say.count(found.repeats, 'repeat')}, {least} be "
+        f"found {say.percent(POWER, 0)} of the time."
     )
 
 

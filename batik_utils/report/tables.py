@@ -181,7 +181,7 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
     """One row per model and baseline: accuracy with near-duplicates, and with whole sources, on one side."""
     rows = []
     for title, model in {analysis.title(m): m for m in [*analysis.models, *BASELINES]}.items():
-        apart = grouped_interval(analysis.results, model, protocol="sources")
+        apart = grouped_interval(analysis.shared, model, protocol="sources")
         if apart and (interval := analysis.grouped_intervals.get(title)):
             rows.append((title, _banded(interval), _banded(apart), apart.n))
     return frame("model; near-duplicates together; sources together; folds", rows)
@@ -258,16 +258,20 @@ def tried_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """A family of comparisons, each on the folds that its two models share: both means, difference, p, beliefs."""
-    rows, p_name = [], "p (Holm)" if len(comparisons) > 1 else "p"
+    """Comparisons, each on the folds that its two models share: both means, difference, p, beliefs.
+
+    Behind each p stands whether it is a primary one, uncorrected, or Holm's.
+    """
+    rows = []
     for c in comparisons:
         means = f"{say.hundredths(c.mean_a)} and {say.percent(c.mean_b)}"
         low, high = (say.hundredths(end, sign=True) for end in (c.difference.low, c.difference.high))
         difference = f"{say.hundredths(c.difference.value, sign=True)} ({low}{say.NBSP}to{say.NBSP}{high})"
         beliefs = map(say.probability, (c.p_a_better, c.p_same, c.p_b_better))
         folds = c.folds * c.repeats
-        rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, folds, _p(c.p), *beliefs))
-    columns = f"A; B; A and B; A − B in points, 95 % interval; folds; {p_name}; P(A better); P(same); P(B better)"
+        p = f"{_p(c.p)} (primary)" if c.primary else _p(c.p) + " (Holm)" * (c.p_adjusted is not None)
+        rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, folds, p, *beliefs))
+    columns = "A; B; A and B; A − B in points, 95 % interval; folds; p; P(A better); P(same); P(B better)"
     return frame(columns, rows)
 
 

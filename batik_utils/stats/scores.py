@@ -71,23 +71,57 @@ METRICS = {"accuracy": accuracy, "loss": log_loss, "macro_f1": macro_f1, "balanc
 def fold_scores(
     results: Results, model: str, protocol: str = "grouped", metric: str = "accuracy", part: str | None = None
 ) -> pd.DataFrame:
-    """One row per fit: repeat, fold, seed, n, value; sorted; empty where there are no fits.
+    """One row per fit: repeat, fold, seed, n, trained, value; sorted; empty where there are no fits.
 
-    part ("greyscale", …) scores the same images tampered with, or a candidate of a recipe alone; fits without it are
-    left out.
+    n and trained count test and training images. part ("greyscale", …) scores the same images tampered with, or a
+    candidate of a recipe alone; fits without it are left out.
     """
-    rows = []
-    for r in results.select(model=model, protocol=protocol):
+    rows, fits = [], results.select(model=model, protocol=protocol).items
+    trained = _training_images(fits)
+    for r in fits:
         y_prob = r.y_prob if part is None else (r.corruptions | r.alone).get(part)
         if y_prob is not None:
-            rows.append((r.fit.repeat, r.fit.fold, r.fit.seed, len(r.y_true), METRICS[metric](r.y_true, y_prob)))
-    table = pd.DataFrame(rows, columns=["repeat", "fold", "seed", "n", "value"])
+            where = (r.fit.repeat, r.fit.fold)
+            rows.append((*where, r.fit.seed, len(r.y_true), trained[where], METRICS[metric](r.y_true, y_prob)))
+    table = pd.DataFrame(rows, columns=["repeat", "fold", "seed", "n", "trained", "value"])
     return table.sort_values(["repeat", "fold", "seed"], ignore_index=True)
+
+
+def _training_images(fits: Sequence[FitResult]) -> dict[tuple[int, int], int]:
+    """{(repeat, fold): training images} of one model's cross-validation: what the other folds of the repeat test.
+
+    With "curve-K" at most K of each motif. It is what was trained on where all folds of the repeat are there.
+    """
+    tested = {(r.fit.repeat, r.fit.fold): np.bincount(r.y_true, minlength=r.y_prob.shape[1]) for r in fits}
+    whole: dict[int, NDArray[np.int64]] = {}
+    for (repeat, _), counts in tested.items():
+        whole[repeat] = whole.get(repeat, 0) + counts
+    curve = [int(r.fit.protocol.removeprefix("curve-")) for r in fits if r.fit.protocol.startswith("curve-")]
+    most = curve[0] if curve else np.iinfo(np.int64).max
+    return {where: int(np.minimum(whole[where[0]] - counts, most).sum()) for where, counts in tested.items()}
 
 
 def mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
     """Mean value of fold_scores per (repeat, fold), in that order."""
     return scores.groupby(["repeat", "fold"])["value"].mean()
+
+
+def whole_repeats(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Tables of fold_scores side by side, in the repeats of which all of them have all folds; two folds at least.
+
+    Index (repeat, fold); columns n, trained (of the first), and 0, 1, …, the mean value over seeds of each table.
+    """
+    folds = max((int(t["fold"].max()) + 1 for t in tables if len(t)), default=0)
+    each = [t.groupby(["repeat", "fold"])[["n", "trained", "value"]].mean() for t in tables]
+    both = pd.concat([each[0][["n", "trained"]], *(t["value"] for t in each)], axis=1, join="inner")
+    both.columns = pd.Index(["n", "trained", *range(len(tables))])
+    whole = both.groupby(level="repeat")["n"].transform("size") == max(folds, 2)
+    return both[whole.to_numpy(bool)].sort_index()
+
+
+def fold_ratio(whole: pd.DataFrame) -> float:
+    """Test over training images, the mean over the folds of whole_repeats."""
+    return float((whole["n"] / whole["trained"]).mean())
 
 
 def grouped_interval(
@@ -104,16 +138,12 @@ def folds_interval(scores: pd.DataFrame, share: bool = True) -> Interval | None:
     Where all folds score the same, the corrected interval has no width, and Wilson's on the images of one repeat takes
     its place (for a share).
     """
-    if scores.empty:
+    whole = whole_repeats(scores)
+    if whole.empty:
         return None
-    folds = int(scores["fold"].max()) + 1
-    means = mean_over_seeds(scores)
-    whole = means[(means.groupby(level="repeat").transform("size") == folds).to_numpy()].to_numpy()
-    if len(whole) < 2 or folds < 2:
-        return None
-    band = nadeau_bengio(whole, folds)
-    if share and np.ptp(whole) < 1e-12:
-        images = int(scores[scores["seed"] == scores["seed"].min()].groupby("repeat")["n"].sum().max())
+    band = nadeau_bengio(whole[0], ratio=fold_ratio(whole))
+    if share and np.ptp(whole[0]) < 1e-12:
+        images = int(whole.groupby(level="repeat")["n"].sum().max())
         return replace(wilson(band.value * images, images), n=len(whole))
     return replace(band, low=max(0.0, band.low), high=min(1.0, band.high) if share else band.high)
 
@@ -262,22 +292,24 @@ def score_table(
     """Every number of every model under every protocol but the search: one row each, with the columns of Score.
 
     Protocols are those of the fits, and: "published" is the training seed of median accuracy, "published-seed-S" each;
-    "grouped" is on the shared folds, "grouped-all" on all that a model has, where these are more; "grouped-PART" is of
-    tampered pictures, or of a recipe's candidate alone. Metrics are METRICS, and "precision/MOTIF", "recall/MOTIF",
-    "f1/MOTIF", whose n are that motif's images. by_motif has the tables of per_motif on the shared folds.
+    "grouped" and "sources" are on the shared folds, "grouped-all" and "sources-all" on all that a model has, where
+    these are more; "grouped-PART" is of tampered pictures, or of a recipe's candidate alone. Metrics are METRICS, and
+    "precision/MOTIF", "recall/MOTIF", "f1/MOTIF", whose n are that motif's images. by_motif has the tables of
+    per_motif on the shared folds.
     """
     rows: list[Score] = []
     for model, protocol in sorted({(r.fit.model, r.fit.protocol) for r in results.select()}):
         if protocol == "published":
             rows += _on_split(results, model, motifs)
-        elif protocol == "grouped":
+        elif protocol in ("grouped", "sources"):
             near, every = shared.select(model, protocol).items, results.select(model, protocol).items
-            parts = sorted(set.intersection(*({*r.corruptions, *r.alone} for r in near))) if near else []
+            grouped, there = protocol == "grouped", [{*r.corruptions, *r.alone} for r in near]
+            parts = sorted(set.intersection(*there)) if near and grouped else []
             for part in [None, *parts] if near else []:
                 rows += _over_folds(shared, model, protocol, f"grouped-{part}" if part else protocol, part)
             if len(near) < len(every):
-                rows += _over_folds(results, model, protocol, "grouped-all")
-            if (table := by_motif.get(model)) is not None:
+                rows += _over_folds(results, model, protocol, f"{protocol}-all")
+            if grouped and (table := by_motif.get(model)) is not None:
                 rows += _of_motifs(model, protocol, table.set_axis(pd.Index(motifs)), len(near))
         elif protocol != "search":
             rows += _over_folds(results, model, protocol, protocol)
