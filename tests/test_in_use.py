@@ -27,8 +27,16 @@ GATE, UNSEEN, SETS = (DEPLOYED[name] for name in ("gate", "unseen", "sets"))
         (in_use.unseen(UNSEEN | {"auroc": 0.7}), "somewhat stranger"),
         (in_use.unseen(UNSEEN | {"auroc_confidence": 0.9}), "are told from those"),
         (in_use.unseen(UNSEEN | {"auroc_confidence": None}), "0.60 by distance; 0.5 is chance"),
-        (in_use.sets(SETS), "on unseen folds they do: 88.0\u00a0%, with 1.20 motifs"),
-        (in_use.sets(SETS | {"measured_coverage": 0.879}), "hold it less often: 87.9\u00a0%"),
+        (
+            in_use.sets(SETS),
+            "on unseen folds they do: 88.0\u00a0% of 20 pictures .95\u00a0% interval 80.0–95.0.*, with 1.20 motifs",
+        ),
+        (in_use.sets(SETS | {"measured": SETS["measured"] | {"value": 0.879}}), "hold it less often: 87.9\u00a0%"),
+        (
+            in_use.apart(DEPLOYED),
+            "with all pictures of one source on one side; .* 5.0\u00a0points apart .* .20 pictures",
+        ),
+        (in_use.apart(DEPLOYED | {"protocol": "grouped", "calibration": None}), "with near-duplicates on one side[.]$"),
         (
             in_use.precision(DEPLOYED),
             "In float16 it names the same .* all of 100 training pictures.* .4.6 MB. is in float16[.]$",
@@ -44,5 +52,6 @@ def test_a_sentence_follows_its_number(said, words):
 
 
 def test_the_table_holds_what_was_measured_and_nothing_more():
-    assert len(in_use.gate_table(DEPLOYED)) == 3
+    assert in_use.gate_table(DEPLOYED)["turned away"].tolist() == ["85.0\u00a0%", "2.7\u00a0%", "10.0\u00a0%"]
+    assert in_use.coverage_table(SETS).to_numpy().tolist() == [["Alder", 20, "88.0\u00a0%", "80.0–95.0\u00a0%"]]
     assert in_use.gate_table(DEPLOYED | {"gate": None, "unseen": None}).empty

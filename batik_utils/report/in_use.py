@@ -18,6 +18,8 @@ UNDER = 0.02
 HINTS = 0.7
 """AUROC from which there is something in telling two sorts of pictures apart."""
 
+APART = {"grouped": "near-duplicates left out", "sources": "their whole source left out"}
+"""What a picture of the study's own is not compared with, by the protocol that measured."""
 Numbers = Mapping[str, Any]
 
 
@@ -48,10 +50,12 @@ def gate_table(deployed: Numbers) -> pd.DataFrame:
     if gate:
         turned = say.percent(gate["ordinary_turned_away"])
         rows.append((f"ordinary pictures ({gate['n_ordinary']})", say.number(gate["auroc"], 3), turned))
-        rows.append(("the study’s own, left out", "–", say.percent(gate["own_turned_away"])))
+        own = say.percent(gate["own_turned_away"])
+        rows.append((f"the study’s own, {APART[deployed['protocol']]} ({gate['n_own']})", "–", own))
     if unseen:
         other = f"motifs that it does not know ({unseen['motifs']}, {unseen['images']} pictures)"
-        rows.append((other, say.number(unseen["auroc"], 3), "–"))
+        turned = say.percent(gate["others_turned_away"]) if gate else "–"
+        rows.append((other, say.number(unseen["auroc"], 3), turned))
     return pd.DataFrame(rows, columns=["pictures", "AUROC", "turned away"])
 
 
@@ -94,9 +98,30 @@ def unseen(found: Numbers) -> str:
 
 def sets(found: Numbers) -> str:
     """What prediction sets promise, and whether they keep it."""
-    share = say.percent(found["measured_coverage"])
+    measured = found["measured"]
+    band = say.percent_range(say.Band(measured["low"], measured["high"]))
+    share = f"{say.percent(measured['value'])} of {say.count(measured['n'], 'picture')} (95{say.NBSP}% interval {band})"
     size = f"{say.number(found['mean_size'], 2)} motifs on average"
     promise = f"nine times in ten ({say.percent(found['coverage'], 0)})"
-    if found["measured_coverage"] < found["coverage"] - UNDER:
+    if measured["value"] < found["coverage"] - UNDER:
         return f"The sets are to hold the true motif {promise} and hold it less often: {share}, with {size}."
     return f"The sets are to hold the true motif {promise}, and on unseen folds they do: {share}, with {size}."
+
+
+def apart(deployed: Numbers) -> str:
+    """How sure and how right it is, and what was kept on one side to find out."""
+    what = {"grouped": "near-duplicates", "sources": "all pictures of one source"}[deployed["protocol"]]
+    kept = f"Temperature, sets and what is turned away are set and measured with {what} on one side"
+    if not (found := deployed["calibration"]):
+        return f"{kept}."
+    gap = f"how sure it is and how often it is right lie {say.points(found['error'])} apart on average"
+    return f"{kept}; so {gap} ({say.count(found['n'], 'picture')})."
+
+
+def coverage_table(found: Numbers) -> pd.DataFrame:
+    """How often the sets hold the true motif, motif by motif."""
+    rows = [
+        (name, part["n"], say.percent(part["value"]), say.percent_range(say.Band(part["low"], part["high"])))
+        for name, part in zip(say.motif_names(list(found["per_motif"])), found["per_motif"].values(), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["motif", "pictures", "held", "95 % interval"])
