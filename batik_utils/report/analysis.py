@@ -28,7 +28,7 @@ from batik_utils.stats.compare import (
     shared_folds,
 )
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.mistakes import Mispaired, mispaired_fit
+from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, mispaired_fit
 from batik_utils.study import Repetition, Study
 from batik_utils.study_models import RecipeModel
 from batik_utils.values import Dataset, Results, Split
@@ -175,6 +175,12 @@ class Analysis:
     def shared(self) -> Results:
         """The results on the folds of each protocol that both models of the verdict have: what stands side by side."""
         return shared_folds(self.results, self.pretrained, self.scratch)
+
+    @cached_property
+    def large_sources(self) -> list[SourceRow]:
+        """The study's large sources, by the verdict's pretrained model on the shared folds; empty without such fits."""
+        both = [stats.out_of_fold(self.shared, self.pretrained, protocol) for protocol in ("grouped", "sources")]
+        return large_sources(self.study.sources, self.dataset, both[0], both[1]) if both[0] and both[1] else []
 
     @cached_property
     def oofs(self) -> dict[str, stats.OutOfFold]:

@@ -107,6 +107,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
             "groups": len(np.unique(dataset.groups)),
             "skipped": [{"path": path, "reason": reason} for path, reason in dataset.skipped],
             "fingerprint": dataset.fingerprint,
+            "sources": [row._asdict() for row in analysis.large_sources],
         },
         "models": {
             name: {

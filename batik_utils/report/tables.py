@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from batik_utils import wording as say
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
-from batik_utils.report.analysis import Analysis
+from batik_utils.report.analysis import FEW, Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import SHUFFLED_SCORES, ClaimRow
 from batik_utils.stats.compare import Comparison, PublishedComparison
@@ -185,6 +185,16 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
         if apart and (interval := analysis.grouped_intervals.get(title)):
             rows.append((title, _banded(interval), _banded(apart), apart.n))
     return frame("model; near-duplicates together; sources together; folds", rows)
+
+
+def large_sources_table(analysis: Analysis) -> pd.DataFrame:
+    """One row per large source, then these together and all other pictures: what it is, how often its are right."""
+    rows = []
+    for row in analysis.large_sources:
+        names = [f"{say.motif_names([motif])[0]} {n}" for motif, n in row.motifs.items()]
+        motifs = say.listed(names) if len(names) <= FEW else f"{len(names)} motifs"
+        rows.append((row.why, row.pictures, motifs, say.percent(row.grouped), say.percent(row.sources)))
+    return frame("source; pictures; of which; right, source also trained on; right, source apart", rows)
 
 
 def recipe_table(analysis: Analysis, model: str) -> pd.DataFrame:
