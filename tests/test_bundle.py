@@ -58,7 +58,7 @@ def about(**changes):
 
 
 HUGE = {"size": 100_000}
-ROWS = {"width": 6, "rows": [{"name": "a", "motif": 7, "palette": [], "fingerprint": "0" * 64}] * 12}
+ROWS = {"width": 6, "rows": [{"name": "a", "motif": 7, "palette": [], "fingerprint": "0" * 128}] * 12}
 
 
 @pytest.mark.parametrize(
