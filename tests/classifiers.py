@@ -43,7 +43,7 @@ def pictures(count: int = 12, seed: int = 0) -> np.ndarray:
 def bundle() -> Bundle:
     """A whole classifier, its gate wide open."""
     from batik_utils.deploy.convert import ask_litert, to_litert
-    from batik_utils.deploy.evaluate import fingerprint
+    from batik_utils.deploy.copies import fingerprint
     from batik_utils.deploy.graph import with_three_outputs
 
     model = to_litert(with_three_outputs(network(), TEMPERATURE))

@@ -11,7 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from batik_utils.cli import app
-from batik_utils.deploy.evaluate import HALVES, Copies, fingerprint, plain
+from batik_utils.deploy.copies import HALVES, Copies, fingerprint
+from batik_utils.deploy.evaluate import plain
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 
 

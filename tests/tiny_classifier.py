@@ -15,7 +15,7 @@ from batik_utils.app.build import FOLDER, build_page
 from batik_utils.cache import digest
 from batik_utils.deploy.bundle import About, Bundle
 from batik_utils.deploy.convert import to_litert
-from batik_utils.deploy.evaluate import fingerprint
+from batik_utils.deploy.copies import fingerprint
 
 SIZE, PLACES = 64, 8
 COLOURS = {"batik-bali": (200, 20, 20), "batik-betawi": (20, 200, 20), "batik-celup": (20, 20, 200)}

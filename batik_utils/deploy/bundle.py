@@ -98,7 +98,7 @@ class Row(Strict):
     name: str
     motif: Times
     palette: list[tuple[Colour, Share]]
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]  # of evaluate.fingerprint
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]  # of copies.fingerprint
 
 
 class Training(Strict):

@@ -17,7 +17,7 @@ from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances
 from batik_utils.deploy.bundle import About, Accuracy, Bundle, Model, Named, Row, Training
 from batik_utils.deploy.convert import ask_litert, faithful
-from batik_utils.deploy.evaluate import SMALL, fingerprint
+from batik_utils.deploy.copies import SMALL, fingerprint
 from batik_utils.deploy.sets import prediction_sets
 from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, final_weights

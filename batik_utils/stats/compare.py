@@ -12,7 +12,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from batik_utils.errors import BatikError
 from batik_utils.stats.intervals import LEVEL, Interval, corrected_error, corrected_test, holm
-from batik_utils.stats.scores import fold_ratio, fold_scores, published_summary, whole_repeats
+from batik_utils.stats.scores import fold_scores, published_summary, whole_repeats
 from batik_utils.values import FitResult, Results
 
 ROPE = 0.02
@@ -109,7 +109,7 @@ def fold_gap(x: pd.DataFrame, y: pd.DataFrame) -> Interval | None:
 def _tested(both: pd.DataFrame) -> tuple[Interval, float]:
     """The corrected test on two models' whole_repeats."""
     images = int(both.groupby(level="repeat")["n"].sum().iloc[0])
-    return corrected_test(both[0].to_numpy(), both[1].to_numpy(), ratio=fold_ratio(both), images=images)
+    return corrected_test(both[0].to_numpy(), both[1].to_numpy(), ratio=both["ratio"].mean(), images=images)
 
 
 def shared_folds(results: Results, a: str, b: str) -> Results:
@@ -145,7 +145,7 @@ def compare(results: Results, a: str, b: str, protocol: str = "grouped", primary
     if both.empty:
         return None
     difference, p_value = _tested(both)
-    error, believed = corrected_error(both[0] - both[1], ratio=fold_ratio(both)), stats.t(len(both) - 1)
+    error, believed = corrected_error(both[0] - both[1], ratio=both["ratio"].mean()), stats.t(len(both) - 1)
     if error < 1e-12:  # every fold differs alike: the interval is Newcombe's
         error, believed = (difference.high - difference.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2)), stats.norm
     better_a, better_b = (float(believed.sf((ROPE - sign * difference.value) / error)) for sign in (1, -1))

@@ -109,19 +109,13 @@ def mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
 def whole_repeats(*tables: pd.DataFrame) -> pd.DataFrame:
     """Tables of fold_scores side by side, in the repeats of which all of them have all folds; two folds at least.
 
-    Index (repeat, fold); columns n, trained (of the first), and 0, 1, …, the mean value over seeds of each table.
+    Index (repeat, fold); columns n, ratio (test over training images), and 0, 1, …, the mean over seeds of each table.
     """
     folds = max((int(t["fold"].max()) + 1 for t in tables if len(t)), default=0)
-    each = [t.groupby(["repeat", "fold"])[["n", "trained", "value"]].mean() for t in tables]
-    both = pd.concat([each[0][["n", "trained"]], *(t["value"] for t in each)], axis=1, join="inner")
-    both.columns = pd.Index(["n", "trained", *range(len(tables))])
-    whole = both.groupby(level="repeat")["n"].transform("size") == max(folds, 2)
-    return both[whole.to_numpy(bool)].sort_index()
-
-
-def fold_ratio(whole: pd.DataFrame) -> float:
-    """Test over training images, the mean over the folds of whole_repeats."""
-    return float((whole["n"] / whole["trained"]).mean())
+    sizes = tables[0].groupby(["repeat", "fold"])[["n", "trained"]].mean()
+    columns = [sizes["n"], sizes["n"] / sizes["trained"], *map(mean_over_seeds, tables)]
+    both = pd.concat(columns, axis=1, join="inner", keys=["n", "ratio", *range(len(tables))]).sort_index()
+    return both[(both.groupby(level="repeat")["n"].transform("size") == max(folds, 2)).to_numpy(bool)]
 
 
 def grouped_interval(
@@ -141,7 +135,7 @@ def folds_interval(scores: pd.DataFrame, share: bool = True) -> Interval | None:
     whole = whole_repeats(scores)
     if whole.empty:
         return None
-    band = nadeau_bengio(whole[0], ratio=fold_ratio(whole))
+    band = nadeau_bengio(whole[0], ratio=whole["ratio"].mean())
     if share and np.ptp(whole[0]) < 1e-12:
         images = int(whole.groupby(level="repeat")["n"].sum().max())
         return replace(wilson(band.value * images, images), n=len(whole))
