@@ -246,9 +246,10 @@ class Analysis:
         planned, simple = self.study.planned, [(m, simple) for m in self.study.compare for simple in BASELINES]
         return compare_family(self.results, [*planned, *simple], "sources", planned)
 
-    def comparison(self, a: str, b: str) -> Comparison | None:
-        """That of the family in which A is against B."""
-        return next((c for c in self.comparisons if (c.a, c.b) == (a, b)), None)
+    def comparison(self, a: str, b: str, protocol: str = "grouped") -> Comparison | None:
+        """That of A against B under a protocol, "grouped" or "sources"."""
+        family = self.comparisons if protocol == "grouped" else self.comparisons_by_source
+        return next((c for c in family if (c.a, c.b) == (a, b)), None)
 
     @cached_property
     def head(self) -> Comparison | None:
@@ -263,9 +264,14 @@ class Analysis:
     @cached_property
     def verdict(self) -> verdicts.Verdict:
         """The verdict between the pretrained and the scratch model."""
-        return verdicts.verdict(
-            self.head, self.title(self.pretrained), self.title(self.scratch), *self.counted(self.study.compare)
-        )
+        return self.verdict_of(self.study.compare)
+
+    def verdict_of(self, pair: tuple[str, str], protocol: str = "grouped") -> verdicts.Verdict:
+        """The verdict on a planned pair in cross-validation: "grouped", or "sources"."""
+        got = sum(len(self.results.select(m, protocol)) for m in pair)
+        often = [o.repeats * o.seeds if protocol == "grouped" else o.sources for o in map(self.often, pair)]
+        (a, b), planned = map(self.title, pair), self.study.grouped.folds * sum(often)
+        return verdicts.verdict(self.comparison(*pair, protocol), a, b, got, planned)
 
     def gaps(self, comparisons: Sequence[Comparison]) -> dict[str, dict[str, Comparison]]:
         """{model of the verdict: {what costs next to nothing, as within a sentence: the model against it}}
