@@ -71,10 +71,9 @@ METRICS = {"accuracy": accuracy, "loss": log_loss, "macro_f1": macro_f1, "balanc
 def fold_scores(
     results: Results, model: str, protocol: str = "grouped", metric: str = "accuracy", part: str | None = None
 ) -> pd.DataFrame:
-    """One row per fit: repeat, fold, seed, n, trained, value; sorted; empty where there are no fits.
+    """One row per fit: repeat, fold, seed, n and trained (test and training images), value; sorted; maybe empty.
 
-    n and trained count test and training images. part ("greyscale", …) scores the same images tampered with, or a
-    candidate of a recipe alone; fits without it are left out.
+    part ("greyscale", …) scores the images tampered with, or a candidate of a recipe alone; fits without it are left out.
     """
     rows, fits = [], results.select(model=model, protocol=protocol).items
     trained = _training_images(fits)
@@ -88,17 +87,14 @@ def fold_scores(
 
 
 def _training_images(fits: Sequence[FitResult]) -> dict[tuple[int, int], int]:
-    """{(repeat, fold): training images} of one model's cross-validation: what the other folds of the repeat test.
-
-    With "curve-K" at most K of each motif. It is what was trained on where all folds of the repeat are there.
-    """
+    """{(repeat, fold): training images} of whole repeats: what the other folds test, of "curve-K" K of each motif."""
     tested = {(r.fit.repeat, r.fit.fold): np.bincount(r.y_true, minlength=r.y_prob.shape[1]) for r in fits}
+    most = [int(r.fit.protocol.removeprefix("curve-")) for r in fits if r.fit.protocol.startswith("curve-")]
     whole: dict[int, NDArray[np.int64]] = {}
     for (repeat, _), counts in tested.items():
         whole[repeat] = whole.get(repeat, 0) + counts
-    curve = [int(r.fit.protocol.removeprefix("curve-")) for r in fits if r.fit.protocol.startswith("curve-")]
-    most = curve[0] if curve else np.iinfo(np.int64).max
-    return {where: int(np.minimum(whole[where[0]] - counts, most).sum()) for where, counts in tested.items()}
+    rest = {where: whole[where[0]] - counts for where, counts in tested.items()}
+    return {where: int((np.minimum(counts, most[0]) if most else counts).sum()) for where, counts in rest.items()}
 
 
 def mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
@@ -121,7 +117,7 @@ def whole_repeats(*tables: pd.DataFrame) -> pd.DataFrame:
 def grouped_interval(
     results: Results, model: str, metric: str = "accuracy", protocol: str = "grouped", part: str | None = None
 ) -> Interval | None:
-    """Mean of a model's fold scores with the corrected interval, as folds_interval has it; None without folds."""
+    """Of a model's fold scores that of folds_interval."""
     return folds_interval(fold_scores(results, model, protocol, metric, part), share=metric != "loss")
 
 
