@@ -157,9 +157,17 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
         if others:
             fits = list(results.select(name, protocol))
             sure = scale(pooled(fits)[1], temperature).max(axis=1) if fits else None
-            unseen, strange = _unseen(model, others, training, own, sure)
-            turned = {"others_turned_away": float((strange > gate.threshold).mean()) if gate else 0.0}
-            gate = gate and gate.model_copy(update=turned | {"n_others": len(others)})
+            asked = ask_litert(model, np.stack([picture for _, picture in others]))
+            strange = distances(asked["features"], training, gates.NEIGHBOURS)
+            unseen = {
+                "motifs": len({motif for motif, _ in others}),
+                "images": len(others),
+                "auroc": gates.auroc(own, strange),
+                "auroc_confidence": None if sure is None else gates.auroc(-sure, -asked["probabilities"].max(axis=1)),
+            }
+            if gate:
+                turned = {"others_turned_away": float((strange > gate.threshold).mean()), "n_others": len(others)}
+                gate = gate.model_copy(update=turned)
     together = dict(zip(dataset.paths, kept.tolist(), strict=True))
     calibrated = calibrate(results, name, protocol)
     tested = len({path for r in results.select(name, protocol) for path in r.paths})
@@ -195,9 +203,7 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
         "auroc": auroc,
         "unseen": unseen,
         # How far confidence and accuracy lie apart, with a temperature that never saw the pictures.
-        "calibration": calibrated
-        and {"error": calibrated.after.ece, "confidence": calibrated.after.confidence}
-        | {"accuracy": calibrated.after.accuracy, "n": tested},
+        "calibration": calibrated and {"error": calibrated.after.ece, "n": tested},
     }
     return Made(Bundle(model, about, training), json.loads(json.dumps(numbers), parse_float=rounded))
 
@@ -207,41 +213,18 @@ def spread(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pictures[np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_COMPARED)).astype(int))]
 
 
-def _unseen(
-    model: bytes,
-    others: list[tuple[str, NDArray[np.uint8]]],
-    training: NDArray[np.float16],
-    own: NDArray[np.float64],
-    sure: NDArray[np.float64] | None,
-) -> tuple[dict[str, Any], NDArray[np.float64]]:
-    """How often other motifs' pictures look stranger than the own: by distance and by confidence (sure, of the own).
-
-    And their distances [n].
-    """
-    said = ask_litert(model, np.stack([picture for _, picture in others]))
-    far = distances(said["features"], training, gates.NEIGHBOURS)
-    found = {
-        "motifs": len({motif for motif, _ in others}),
-        "images": len(others),
-        "auroc": gates.auroc(own, far),
-        "auroc_confidence": None if sure is None else gates.auroc(-sure, -said["probabilities"].max(axis=1)),
-    }
-    return found, far
-
-
 def _rows(plan: Plan) -> list[Row]:
     data = plan.dataset
     whole = data.images if data.source.is_drawn else data.pictures(SMALL)  # a model's own pictures may be cropped
     rows = zip(data.paths, data.labels.tolist(), data.images, whole, strict=True)
     return [
-        Row(
-            name=path,
-            motif=motif,
-            palette=[(colour, round(share, 3)) for colour, share in palette(image[::2, ::2])],
-            fingerprint=fingerprint(picture),
-        )
+        Row(name=path, motif=motif, palette=_colours(image), fingerprint=fingerprint(picture))
         for path, motif, image, picture in rows
     ]
+
+
+def _colours(image: NDArray[np.uint8]) -> list[tuple[str, float]]:
+    return [(colour, round(share, 3)) for colour, share in palette(image[::2, ::2])]
 
 
 def _accuracy(results: Results, model: str, protocol: Protocol) -> Accuracy | None:

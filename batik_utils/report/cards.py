@@ -49,9 +49,7 @@ def card_rows(deployed: Mapping[str, Any]) -> dict[str, Any]:
     rows |= {"parameters": f"{deployed['parameters']:,}"}
     rows |= {"chosen": deployed["variant"]} if deployed["variant"] else {}
     rows |= {"temperature": deployed["temperature"], "evidence": deployed["evidence"]}
-    rows["kept on one side to measure what follows"] = {"grouped": "near-duplicates", "sources": "whole sources"}[
-        deployed["protocol"]
-    ]
+    rows["kept on one side to measure"] = "whole sources" if deployed["protocol"] == "sources" else "near-duplicates"
     if found := deployed["calibration"]:
         rows["calibration error"] = f"{percent(found['error'])} ({found['n']} pictures)"
     if sets := deployed["sets"]:

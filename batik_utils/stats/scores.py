@@ -73,7 +73,7 @@ def fold_scores(
 ) -> pd.DataFrame:
     """One row per fit: repeat, fold, seed, n and trained (test and training images), value; sorted; maybe empty.
 
-    part ("greyscale", …) scores the images tampered with, or a candidate of a recipe alone; fits without it are left out.
+    part ("greyscale", …) scores images tampered with, or a candidate of a recipe alone; fits without it are left out.
     """
     rows, fits = [], results.select(model=model, protocol=protocol).items
     trained = _training_images(fits)
