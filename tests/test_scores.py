@@ -7,6 +7,7 @@ import pytest
 from results_factory import HYPER, MOTIFS, make_dataset, make_fit, make_results, paths_and_labels
 
 from batik_utils.errors import BatikError
+from batik_utils.report import verdicts
 from batik_utils.stats import scores
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.mistakes import (
@@ -294,6 +295,8 @@ def test_large_sources_say_whether_accuracy_falls_on_them(apart, says):
     assert rows[0].motifs == {"batik-bali": 6} and rows[2].motifs == {"batik-bali": 6, "batik-betawi": 5}
     assert (rows[2].grouped, rows[2].sources) == pytest.approx((0.9, apart))
     assert (rows[3].grouped, rows[3].sources) == pytest.approx((0.8, 0.64)) and fall_on_large(rows) == says
+    assert ("owed to the source" in verdicts.large_sources("Lite", rows)) is (says == "large")
+    assert f"90.0\u00a0% where their source may also train, {100 * apart:.1f}" in verdicts.large_sources("Lite", rows)
     assert large_sources((), make_dataset(), oof(1, 1), oof(1, 1)) == []
 
 

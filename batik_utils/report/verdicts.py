@@ -11,6 +11,7 @@ from batik_utils import wording as say
 from batik_utils.stats import claims
 from batik_utils.stats.compare import Comparison, PublishedComparison, sorted_out
 from batik_utils.stats.intervals import Interval
+from batik_utils.stats.mistakes import LARGE, SourceRow, fall_on_large
 from batik_utils.values import Dataset
 
 TOO_FEW = "too few fits"
@@ -159,6 +160,23 @@ def sources(title: str, grouped: Interval | None, sources: Interval | None) -> s
         near = f"near the {say.percent(grouped.value)} with near-duplicates together"
         lost = f"{near}: whether it leans on who took a picture cannot be told"
     return f"{title} reaches {reached(sources)}, {lost}."
+
+
+def large_sources(title: str, rows: Sequence[SourceRow]) -> str:
+    """How much of a model's accuracy hangs on large sources; rows are those of mistakes.large_sources."""
+    found = {row.why: row for row in rows}
+    these, others = found["all of these"], found.get("all others")
+    rest = f"; of all others {say.percent(others.grouped)} and {say.percent(others.sources)}" if others else ""
+    why = {
+        "large": "So accuracy falls most on the large sources: part of what is right there is owed to the source",
+        "alike": "It falls on these no more than on others, so that large sources alone do not explain it",
+        "none": "On these, nothing is lost by it",
+    }[fall_on_large(rows)]
+    return (
+        f"Of {say.count(these.pictures, 'picture')} in sources of {LARGE} or more, {title} is right about "
+        f"{say.percent(these.grouped)} where their source may also train, {say.percent(these.sources)} where it does "
+        f"not{rest} (@tbl-large). {why}."
+    )
 
 
 def others(title: str, mean: float, sd: float, best: str, accuracy: float, best_sd: float) -> str:
