@@ -203,6 +203,22 @@ def predict(
 
 
 @app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A classifier.tflite.")],
+    folder: Annotated[Path, typer.Argument(help="Folder with one folder of pictures per motif, named like it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a picture.")] = False,
+) -> None:
+    """Judge a classifier on labelled pictures of your own; copies of its training pictures are left out."""
+    from batik_utils.deploy.evaluate import evaluate as judge
+
+    if as_json and as_csv:
+        raise BatikError("Either --json or --csv, not both.")
+    if judge(model, folder, "json" if as_json else "csv" if as_csv else "words"):
+        raise typer.Exit(1)
+
+
+@app.command()
 def diff(
     a: Annotated[Path, typer.Argument(help="A metrics.json, or the folder of a report that has one.")],
     b: Annotated[Path, typer.Argument(help="Another, such as a newer one.")],

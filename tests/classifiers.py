@@ -43,13 +43,24 @@ def pictures(count: int = 12, seed: int = 0) -> np.ndarray:
 def bundle() -> Bundle:
     """A whole classifier, its gate wide open."""
     from batik_utils.deploy.convert import ask_litert, to_litert
+    from batik_utils.deploy.copies import fingerprint
     from batik_utils.deploy.graph import with_three_outputs
 
     model = to_litert(with_three_outputs(network(), TEMPERATURE))
     training = ask_litert(model, pictures())["features"].astype(np.float16)
-    rows = [{"name": f"{MOTIFS[i % 3]}/{i}.png", "motif": i % 3, "palette": [("#aabbcc", 1.0)]} for i in range(12)]
+    held = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 12}
+    rows = [
+        {
+            "name": f"{MOTIFS[i % 3]}/{i}.png",
+            "motif": i % 3,
+            "palette": [("#aabbcc", 1.0)],
+            "fingerprint": fingerprint(p),
+        }
+        for i, p in enumerate(pictures())
+    ]
     about = {
-        "format": 3,
+        "format": 4,
+        "protocol": "grouped",
         "study": {"name": "small", "title": "A small study"},
         "model": {"name": "small", "title": "Small", "parameters": 1000, "starts": "random"},
         "motifs": list(MOTIFS),
@@ -60,9 +71,9 @@ def bundle() -> Bundle:
         "sources_accuracy": None,
         "gate": {
             "neighbours": 3, "threshold": 2.0, "auroc": 0.99, "ordinary_turned_away": 0.9, "own_turned_away": 0.02,
-            "n_ordinary": 10,
+            "n_ordinary": 10, "n_own": 6,
         },
-        "sets": {"coverage": 0.9, "threshold": 0.5, "measured_coverage": 0.9, "mean_size": 1.1},
+        "sets": {"coverage": 0.9, "threshold": 0.5, "measured": held, "per_motif": {MOTIFS[0]: held}, "mean_size": 1.1},
         "training": {"width": training.shape[1], "rows": rows},
         "batik": True,
         "drawn": False,

@@ -58,13 +58,13 @@ def about(**changes):
 
 
 HUGE = {"size": 100_000}
-ROWS = {"width": 6, "rows": [{"name": "a", "motif": 7, "palette": []}] * 12}
+ROWS = {"width": 6, "rows": [{"name": "a", "motif": 7, "palette": [], "fingerprint": "0" * 128}] * 12}
 
 
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        ({"classifier": about(format=2)}, "is damaged, or of another version: format"),
+        ({"classifier": about(format=3)}, "is damaged, or of another version: format"),
         ({"classifier": about(surprise=1)}, "is damaged, or of another version: surprise"),
         ({"classifier": b"[" * 100_000}, "is damaged|cannot be used"),
         ({"classifier": about(image=HUGE)}, "is damaged, or of another version: image.size"),

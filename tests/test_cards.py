@@ -90,6 +90,29 @@ def test_the_model_card_fills_figures_and_says_which_are_missing():
     assert "ImageNet" not in model_card(made.study, "small", {}, metrics, made.facts)
 
 
+def guessing():
+    models = ("scratch", "efficientnet_lite2")
+    return make_results(dict.fromkeys(models, 1 / 3), repeats=5, published=dict.fromkeys(models, (10,)))
+
+
+def test_of_models_that_are_as_good_the_most_accurate_is_recommended_and_of_equals_the_smallest():
+    fits = make_results({"scratch": 0.9}, repeats=5, published={"scratch": (27,)}).items
+
+    def twin(size, worse):
+        """The other model, right as often but for some pictures, with its own size."""
+        rng = np.random.default_rng(0)
+        for r in fits:
+            swap = np.where(rng.random(len(r.y_true)) < worse, (r.y_true + 1) % 3, r.y_prob.argmax(axis=1))
+            fit, y_prob = replace(r.fit, model="efficientnet_lite2"), np.eye(3)[swap]
+            yield replace(r, fit=fit, y_prob=y_prob, parameters=size)
+
+    def best(size, worse):
+        return recommended(make_study(), Results((*fits, *twin(size, worse))))
+
+    assert (best(10, 0.0), best(9_000, 0.0)) == ("efficientnet_lite2", "scratch"), "equals: the smaller one"
+    assert best(10, 0.01) == "scratch", "practically the same, and less accurate"
+
+
 def test_the_recommended_model_has_the_highest_lower_bound_and_no_known_mistake_and_was_fitted():
     results = make_results(
         {"scratch": 0.6, "efficientnet_lite2": 0.9}, published={"scratch": [15, 18], "efficientnet_lite2": [25, 26]}
@@ -104,5 +127,9 @@ def test_the_recommended_model_has_the_highest_lower_bound_and_no_known_mistake_
     models = {name: model.model_dump(mode="json") for name, model in make_study().models.items()}
     models["efficientnet_lite2"] |= {"variant_of": "scratch", "mistake": "feeding it upside down"}
     assert best(study=make_study(models=models)) == "scratch"
+    with pytest.raises(BatikError, match="no model of bali-betawi-celup that can be given out is shown to beat chance"):
+        recommended(make_study(), guessing())
+    by_source = make_results({"efficientnet_lite2": 0.34}, protocol="sources").items
+    assert recommended(make_study(), Results((*results, *by_source))) == "scratch", "it must beat chance there, too"
     with pytest.raises(BatikError, match="no published fit succeeded in bali-betawi-celup"):
         best("efficientnet_lite2", "scratch")

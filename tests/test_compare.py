@@ -13,13 +13,12 @@ from batik_utils.stats.compare import (
     compare_family,
     compare_published,
     fold_gap,
-    fold_pairs,
     mcnemar_fits,
     published_family,
     shared_folds,
 )
 from batik_utils.stats.intervals import corrected_error, corrected_test
-from batik_utils.stats.scores import fold_scores
+from batik_utils.stats.scores import fold_scores, whole_repeats
 from batik_utils.values import Results
 
 
@@ -36,27 +35,27 @@ def test_the_corrected_test_by_hand():
     x, y = np.array([0.8, 0.7, 0.9, 0.8, 0.75]), np.array([0.7, 0.7, 0.75, 0.7, 0.7])
     gaps = x - y
     t = gaps.mean() / np.sqrt(gaps.var(ddof=1) * (1 / 5 + 1 / 4))
-    assert corrected_test(x, y, 5, 100)[1] == pytest.approx(2 * stats.t.sf(t, 4))
+    assert corrected_test(x, y, ratio=1 / 4, images=100)[1] == pytest.approx(2 * stats.t.sf(t, 4))
     for x, y in np.random.default_rng(0).normal(0.8, 0.05, (50, 2, 10)):
-        interval, p = corrected_test(x, y, folds=5, images=100)
+        interval, p = corrected_test(x, y, ratio=1 / 4, images=100)
         assert (p < 0.05) == (0 not in interval), "declared where the interval excludes nought"
 
 
 def test_folds_that_all_differ_alike_are_no_certainty():
     perfect = np.ones(5)
-    same, p = corrected_test(perfect, perfect, 5, 30)
+    same, p = corrected_test(perfect, perfect, ratio=1 / 4, images=30)
     assert (same.value, p) == (0, 1) and same.low == pytest.approx(-0.114, abs=1e-3) and same.high == -same.low
-    apart, p = corrected_test(perfect, perfect - 0.5, 5, 30)
+    apart, p = corrected_test(perfect, perfect - 0.5, ratio=1 / 4, images=30)
     assert p == pytest.approx(stats.fisher_exact([[30, 0], [15, 15]]).pvalue) and 0 < apart.low < 0.5 < apart.high
-    few, p = corrected_test(perfect, perfect - 0.5, 5, 4)
+    few, p = corrected_test(perfect, perfect - 0.5, ratio=1 / 4, images=4)
     assert p > 0.05 and 0 in few, "two images of four are no difference that can be declared"
 
 
 def test_the_posterior_is_a_student_t_with_the_corrected_error():
     results = make_results({"a": 0.8, "b": 0.7}, repeats=3, seeds=2)
-    found, scores = compare(results, "a", "b"), fold_pairs(results, "a", "b").scores
-    gaps = scores["a"] - scores["b"]
-    believed = stats.t(14, gaps.mean(), corrected_error(gaps, 5))
+    found, scores = compare(results, "a", "b"), whole_repeats(*(fold_scores(results, m) for m in "ab"))
+    gaps = scores[0] - scores[1]
+    believed = stats.t(14, gaps.mean(), corrected_error(gaps, ratio=1 / 4))
     assert found.p_a_better == pytest.approx(believed.sf(0.02), rel=1e-6)
     assert found.p_b_better == pytest.approx(believed.cdf(-0.02), rel=1e-6)
     assert found.p_a_better + found.p_same + found.p_b_better == pytest.approx(1)
@@ -79,7 +78,7 @@ def test_unequal_repeats_and_seeds_meet_on_the_folds_they_share():
     shared = shared_folds(results, "a", "b")
     assert {(r.fit.model, r.fit.repeat) for r in shared} == {("a", 0), ("b", 0)} and len(shared) == 20
     assert fold_scores(shared, "a")["value"].mean() == pytest.approx(found.mean_a), "what stands side by side adds up"
-    assert shared_folds(results, "a", "none") is results
+    assert len(shared_folds(results, "a", "none")) == len(results)
     gap = fold_gap(fold_scores(results, "a"), fold_scores(results, "b"))
     assert gap == found.difference and fold_gap(fold_scores(results, "a"), fold_scores(results, "none")) is None
 
@@ -93,7 +92,8 @@ def test_a_repeat_that_lacks_a_fold_is_left_out_and_folds_of_different_images_ar
     assert compare(without(("a", 1, 2)), "a", "b").repeats == 1
     assert compare(without(("a", 1, 2), ("b", 0, 4)), "a", "b") is None
     assert compare(results, "a", "nothing") is None
-    assert fold_pairs(without(("b", 0, 4)), "a", "b").scores.index.tolist() == [(1, f) for f in range(5)]
+    left = without(("b", 0, 4))
+    assert whole_repeats(*(fold_scores(left, m) for m in "ab")).index.tolist() == [(1, f) for f in range(5)]
     results = make_results({"a": 0.8, "b": 0.6}, repeats=1, seeds=1)
     *items, last = results.items
     with pytest.raises(BatikError, match="different images"):
@@ -133,6 +133,37 @@ def test_holm_multiplies_the_smallest_p_of_a_family_by_the_number_of_its_tests()
     assert one.declared and not replace(one, p_adjusted=0.06).declared, "what Holm takes back is not declared"
 
 
+def test_what_was_planned_beforehand_stands_by_itself_and_the_rest_is_a_family():
+    results = make_results({"a": 0.9, "b": 0.84, "c": 0.83, "d": 0.82}, repeats=2, seeds=2)
+    pairs = [("a", "b"), ("c", "d"), ("a", "c"), ("a", "d")]
+    found = compare_family(results, pairs, primary=pairs[:2])
+    assert [c.primary for c in found] == [True, True, False, False]
+    assert [c.p for c in found[:2]] == [compare(results, *pair).p_value for pair in pairs[:2]]
+    assert min(c.p for c in found[2:]) == pytest.approx(2 * min(c.p_value for c in found[2:]))
+    assert replace(found[0], p_value=0.03).declared and not replace(found[2], p_value=0.03, p_adjusted=0.06).declared
+
+
+def test_the_correction_takes_the_folds_as_large_as_they_are():
+    results = make_results({"a": 0.8, "b": 0.7}, per_class=4, folds=5, repeats=1)  # 12 pictures: 3, 3, 2, 2, 2
+    assert whole_repeats(fold_scores(results, "a"))["ratio"].mean() == pytest.approx((2 * 3 / 9 + 3 * 2 / 10) / 5)
+    curve = make_results({"a": 0.8}, per_class=50, folds=5, repeats=1, protocol="curve-10")
+    table = whole_repeats(fold_scores(curve, "a", "curve-10"))
+    assert table["ratio"].mean() == pytest.approx(30 / 30), "ten of each of three motifs train, a fifth of 150 tests"
+
+
+def test_a_difference_that_the_design_can_tell_is_found_four_times_in_five():
+    # As the test has it: fold scores that correlate as their training sets overlap, rho / (1 - rho) = 1 / 4.
+    rng, rho, scores = np.random.default_rng(0), 1 / 5, 10
+    found = compare(make_results({"a": 0.8, "b": 0.7}, repeats=2, seeds=1), "a", "b")
+    true_error = np.sqrt((1 - rho) / scores + rho)
+    gap, declared = replace(found, error=0.02 * true_error).detectable, 0
+    for _ in range(2000):
+        x = gap + 0.02 * (np.sqrt(rho) * rng.normal() + np.sqrt(1 - rho) * rng.normal(size=scores))
+        declared += corrected_test(x, np.zeros(scores), ratio=1 / 4, images=150)[1] < 0.05
+    assert declared / 2000 == pytest.approx(0.8, abs=0.03)
+    assert replace(found, error=0.9).detectable == 1, "nothing that could be is large enough"
+
+
 def test_mcnemars_tests_are_a_family_too_and_so_are_those_of_each_seed():
     results = make_results({}, published={"a": (27, 28, 29), "b": (12, 15, 10), "c": (20, 21, 22)})
     found = published_family(results, "a", ["b", "c", "none"])
@@ -156,6 +187,6 @@ def test_truly_trained_copies_with_other_seeds_are_not_declared_different():
         x = rng.normal(0, 1, (90, 6)) + np.eye(3, 6)[y] * 1.5
         tests = [test for _ in range(3) for test in np.array_split(rng.permutation(90), 5)]
         scores = [[accuracy(x, np.setdiff1d(np.arange(90), test), test) for _ in "ab"] for test in tests]
-        declared += corrected_test(*np.array(scores).T, 5, 90)[1] < 0.05
+        declared += corrected_test(*np.array(scores).T, ratio=1 / 4, images=90)[1] < 0.05
     assert 0.6 < np.mean(scores) < 0.95, "the copies must have learnt something for this to mean anything"
     assert declared <= stats.binom.ppf(0.99, 200, 0.05)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from batik_utils.cli import app
 from batik_utils.report.diff import changes
-from batik_utils.report.metrics import build_metrics, scores_of
+from batik_utils.report.metrics import build_metrics, headline, scores_of
 from batik_utils.wording import NBSP
 
 BASE = build_metrics(make_analysis("published", True, claims=True))
@@ -21,7 +21,7 @@ def place(metrics, path):
     if keys and keys[0] == "scores":
         return scores_of(metrics)[keys[1], keys[2]], last
     if keys and keys[0] == "primary":
-        return next(c for c in metrics["comparisons"] if c["primary"]), last
+        return headline(metrics), last
     for key in keys:
         metrics = metrics[int(key) if isinstance(metrics, list) else key]
     return metrics, last

@@ -28,7 +28,7 @@ def test_a_gate_that_can_tell_turns_away_others_and_keeps_to_its_aim():
     rng = np.random.default_rng(0)
     own, ordinary, judges = rng.normal(0.3, 0.05, 100), rng.normal(0.6, 0.08, 80), np.arange(80) % 2 == 1
     gate, how_well = make_gate(own, GROUPS, ordinary, judges)
-    assert gate and gate.auroc == how_well > 0.98 and gate.n_ordinary == 40
+    assert gate and gate.auroc == how_well > 0.98 and (gate.n_ordinary, gate.n_own) == (40, 50)
     assert 0.3 < gate.threshold < 0.6 and gate.own_turned_away <= 0.1 and gate.ordinary_turned_away > 0.85
     odd = np.unique(GROUPS, return_inverse=True)[1] % 2 == 1
     assert gate.own_turned_away == (own[odd] > gate.threshold).mean()
@@ -57,17 +57,23 @@ def test_ordinary_pictures_are_many_of_every_sort_and_the_same_every_time():
     (pictures, judges), (again, _) = (ordinary_pictures(image) for _ in range(2))
     assert pictures.tobytes() == again.tobytes() and pictures.shape[1:] == (64, 64, 3)
     assert len(pictures) > 150 and 0.4 < judges.mean() < 0.6
-    assert (pictures.std(axis=(1, 2, 3)) < 40).any()
     sides = [{picture.tobytes() for picture in pictures[which]} for which in (judges, ~judges)]
     assert not sides[0] & sides[1], "what sets the threshold does not judge it"
 
 
-RESULTS = make_results({"lite": 0.8}, repeats=4, seeds=2, folds=4, motifs=make_dataset().motifs)
+DATA = make_dataset()
+KEPT = {path: row for row, path in enumerate(DATA.paths)}
+RESULTS = make_results({"lite": 0.8}, repeats=4, seeds=2, folds=4, motifs=DATA.motifs)
 
 
 def test_sets_hold_the_truth_as_often_as_promised():
-    found = sets.prediction_sets(RESULTS, "lite", 1.0)
-    assert found and found.measured_coverage == pytest.approx(0.9, abs=0.05) and 1 <= found.mean_size < 3
+    found = sets.prediction_sets(RESULTS, "lite", 1.0, "grouped", DATA.motifs, KEPT)
+    assert found and found.measured.value == pytest.approx(0.9, abs=0.05) and 1 <= found.mean_size < 3
+    assert found.measured.n == 150 and found.measured.low < found.measured.value < found.measured.high
+    assert list(found.per_motif) == list(DATA.motifs) and [part.n for part in found.per_motif.values()] == [50] * 3
+    few = sets.prediction_sets(RESULTS, "lite", 1.0, "grouped", DATA.motifs, {path: n // 5 for path, n in KEPT.items()})
+    assert few and few.measured.low < found.measured.low, "five pictures of one source say no more than one"
+    assert sets.prediction_sets(RESULTS, "lite", 1.0, "sources", DATA.motifs, KEPT) is None
 
 
 @pytest.mark.parametrize(("n", "held"), [(3, 3), (9, 9), (19, 18), (100, 91)])
@@ -81,5 +87,5 @@ def test_a_threshold_holds_the_share_that_another_picture_asks_for(n, held):
 def test_a_set_is_never_empty_and_there_are_none_without_folds():
     assert members(np.array([[0.4, 0.35, 0.25]]), 0.1).tolist() == [[True, False, False]]
     assert members(np.array([[0.5, 0.4, 0.1]]), 0.6).tolist() == [[True, True, False]]
-    assert sets.prediction_sets(make_results({"lite": 0.8}, folds=1), "lite", 1.0) is None
+    assert sets.prediction_sets(make_results({"lite": 0.8}, folds=1), "lite", 1.0, "grouped", DATA.motifs, KEPT) is None
     assert scale(np.array([[0.5, 0.5]]), 2.0).tolist() == [[0.5, 0.5]]

@@ -29,14 +29,14 @@ def test_an_impossible_count_has_no_interval():
 
 def test_the_corrected_interval_widens_the_naive_one_by_the_overlap_of_training_sets():
     values = [0.7, 0.8, 0.75, 0.9, 0.65]
-    found = nadeau_bengio(values, folds=5)
+    found = nadeau_bengio(values, ratio=1 / 4)
     naive = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
     assert found.value == pytest.approx(np.mean(values))
     assert (found.high - found.low) / (naive[1] - naive[0]) == pytest.approx(np.sqrt((1 / 5 + 1 / 4) * 5))
     with pytest.raises(BatikError, match="two fold scores"):
-        nadeau_bengio([0.8], folds=5)
+        nadeau_bengio([0.8], ratio=1 / 4)
     many = np.random.default_rng(1).normal(0.8, 0.05, 5000)
-    found = nadeau_bengio(many, folds=5)  # more repeats cannot narrow it to nothing
+    found = nadeau_bengio(many, ratio=1 / 4)  # more repeats cannot narrow it to nothing
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * many.std() * np.sqrt(1 / 4), rel=0.01)
 
 

@@ -9,9 +9,10 @@ import tiny
 
 from batik_utils.deploy import gate, make
 from batik_utils.deploy.answers import Classifier
-from batik_utils.experiment import run_plan
+from batik_utils.errors import BatikError
+from batik_utils.experiment import make_plan, run_plan
 from batik_utils.models import backbones
-from batik_utils.values import Source
+from batik_utils.values import Hyper, Results, Source
 
 
 class Backbone(tiny.TinyBackbone):
@@ -55,3 +56,31 @@ def test_what_was_trained_on_the_pictures_themselves_has_no_gate(plan, monkeypat
     bundle, found = make.make_classifier(plan, results)
     assert (found["model"], found["gate"], found["auroc"], found["unseen"]) == ("scratch", None, None, None)
     assert bundle.about.gate is None and bundle.about.evidence == "exact"
+
+
+def test_with_sources_all_is_set_and_measured_with_whole_sources_on_one_side(plan, monkeypatch):
+    monkeypatch.setattr(gate, "LEAST_AUROC", 0.0)
+    monkeypatch.setattr(make, "recommended", lambda study, results: "tiny")
+    source = {"name": "shop", "why": "one mark", "pictures": list(plan.dataset.paths[:2])}
+    study = tiny.study(sources=[source])
+    fours = replace(plan.dataset, sources=np.arange(24) // 4)
+    plan = make_plan(study, fours, backbones=plan.backbones)
+    results = run_plan(plan, executor="serial", progress=False)
+    bundle, found = make.make_classifier(plan, results)
+    assert (bundle.about.protocol, found["protocol"]) == ("sources", "sources")
+    assert found["calibration"]["n"] == found["sets"]["measured"]["n"] == 24 and found["gate"]["n_own"] == 12
+    assert {row.fingerprint for row in bundle.about.training.rows} and bundle.about.sources_accuracy
+    near, far = (gate.left_out(bundle.training, kept, 1) for kept in (fours.groups, fours.sources))
+    assert (far >= near).all() and (far > near).any(), "a picture is not compared with its own source"
+    others = Results(tuple(r for r in results if r.fit.protocol != "sources"))
+    assert make.judged_by(others, "tiny") == "grouped"
+
+
+def test_a_model_with_another_setting_than_was_judged_is_not_given_out(plan, monkeypatch):
+    monkeypatch.setattr(make, "recommended", lambda study, results: "tiny")
+    fits = (
+        replace(r, fit=replace(r.fit, hyper=Hyper(9))) if r.fit.protocol == "published" else r
+        for r in run_plan(plan, executor="serial", progress=False)
+    )
+    with pytest.raises(BatikError, match="another setting on the published split than in cross-validation"):
+        make.make_classifier(plan, Results(tuple(fits)))

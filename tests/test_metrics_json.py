@@ -78,7 +78,9 @@ def test_the_promised_records_are_there(one):
 def test_one_comparison_is_the_verdicts_and_each_says_what_it_declares(one):
     (head,) = [c for c in one["comparisons"] if c["primary"]]
     assert (head["a"], head["b"], head["protocol"]) == ("mobilenet_v2", "scratch", "grouped")
-    assert head["word"] == "better" and head["low"] > 0 and head["p_holm"] > head["p"]
+    assert head["word"] == "better" and head["low"] > 0 and head["p_holm"] is None
+    others = [c for c in one["comparisons"] if c["protocol"] == "grouped" and c is not head]
+    assert others and (len(others) == 1 or all(c["p_holm"] >= c["p"] for c in others))
     assert head["difference"] == pytest.approx(head["mean_a"] - head["mean_b"], abs=2e-6)
     split = [c for c in one["comparisons"] if c["protocol"] == "published" and c["b"] == "scratch"]
     assert [c["difference"] for c in split] == [round((c["only_a"] - c["only_b"]) / 30, 6) for c in split]

@@ -148,7 +148,9 @@ def test_a_picture_that_is_unlike_all_is_not_given_a_name(room):
     assert "like the pictures that it knows" in batik("white.png", "--model", "own.tflite").stdout
     (room / "none.tflite").write_bytes(changed(gate=None, sets=None).to_bytes())
     (row,) = rows(batik("white.png", "--csv", "--model", "none.tflite").stdout)
-    assert row["distance"] == "" and row["looks_like_batik"] == "yes"
+    assert {*row} == {"file", "answer", "one_of", "error", *MOTIFS}, "nobody asked whether it looks like batik"
+    _, line = batik("white.png", "--json", "--model", "none.tflite").stdout.splitlines()
+    assert not {"looks_like_batik", "distance"} & {*json.loads(line)}
 
 
 def test_motifs_that_cannot_be_ruled_out_are_named_together(room):
@@ -188,7 +190,7 @@ def test_pictures_are_read_ahead_but_not_all_at_once(room):
     classifier, reading = Classifier(bundle()), []
     read = classifier.read
     classifier.read = lambda path: (reading.append(path), read(path))[1]  # type: ignore[method-assign]
-    answers = predict._read_ahead(classifier, [room / "cloth/a.jpg"] * 50)
+    answers = predict.read_ahead(classifier.read, [room / "cloth/a.jpg"] * 50)
     next(answers)
     time.sleep(0.2)
     assert 1 < len(reading) <= predict.AHEAD

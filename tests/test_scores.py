@@ -4,12 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from results_factory import HYPER, MOTIFS, make_fit, make_results, paths_and_labels
+from results_factory import HYPER, MOTIFS, make_dataset, make_fit, make_results, paths_and_labels
 
 from batik_utils.errors import BatikError
 from batik_utils.stats import scores
 from batik_utils.stats.intervals import wilson
-from batik_utils.stats.mistakes import confusion_order, disputed, mispaired_fit, most_confidently_wrong, most_confused
+from batik_utils.stats.mistakes import (
+    confusion_order,
+    disputed,
+    fall_on_large,
+    large_sources,
+    mispaired_fit,
+    most_confidently_wrong,
+    most_confused,
+)
+from batik_utils.study import PictureSource
 from batik_utils.values import Results
 
 PATHS, LABELS = paths_and_labels(10)
@@ -187,6 +196,35 @@ def test_the_table_of_scores_has_every_protocol_and_what_only_some_folds_share()
     bali = found.loc["a", "grouped", "f1/batik-bali"]
     assert bali["interval"] == "bootstrap" and bali["n"] == 50 and bali["low"] < bali["value"] < bali["high"]
     assert scores.score_table(Results(()), Results(()), MOTIFS, {}).empty
+
+
+@pytest.mark.parametrize(("apart", "says"), [(0.71, "large"), (0.73, "alike"), (0.9, "none"), (0.95, "none")])
+def test_large_sources_say_whether_accuracy_falls_on_them(apart, says):
+    """Six pictures of one shop, three of another, and a group of five copies; all others fall by 16 points."""
+    data = make_dataset()
+    units = np.arange(150)
+    units[:6], units[10:13], units[60:65] = 0, 10, 60
+    data = replace(data, sources=units)
+    known = (
+        PictureSource(name="shop", why="one mark", pictures=data.paths[:6]),
+        PictureSource(name="few", why="another", pictures=data.paths[10:13]),
+    )
+
+    def oof(large, others):
+        right = np.where(np.isin(units, (0, 60)), large, others)
+        return scores.OutOfFold("m", data.paths, data.labels, *[np.zeros((150, 3))] * 2, np.zeros((3, 3)), right, 1)
+
+    rows = large_sources(known, data, oof(0.9, 0.8), oof(apart, 0.64))
+    assert [(r.name, r.why, r.pictures) for r in rows] == [
+        ("shop", "one mark", 6),
+        ("batik-betawi/11.jpg", "copies of one picture", 5),
+        ("", "all of these", 11),
+        ("", "all others", 139),
+    ]
+    assert rows[0].motifs == {"batik-bali": 6} and rows[2].motifs == {"batik-bali": 6, "batik-betawi": 5}
+    assert (rows[2].grouped, rows[2].sources) == pytest.approx((0.9, apart))
+    assert (rows[3].grouped, rows[3].sources) == pytest.approx((0.8, 0.64)) and fall_on_large(rows) == says
+    assert large_sources((), make_dataset(), oof(1, 1), oof(1, 1)) == []
 
 
 def test_the_front_joins_what_none_as_cheap_equals():

@@ -113,7 +113,25 @@ def test_what_stands_side_by_side_rests_on_the_same_folds_and_adds_up(unequal):
     assert "grouped-all" not in found.loc["scratch"].index
     tested = [c for c in build_metrics(unequal)["comparisons"] if c["protocol"] == "grouped"]
     assert [(c["a"], c["b"]) for c in tested][1:] == [(m, "baseline_colour") for m in ("efficientnet_lite2", "scratch")]
-    assert [c["primary"] for c in tested] == [True, False, False] and tested[0]["p_holm"] > tested[0]["p"]
+    assert [c["primary"] for c in tested] == [True, False, False] and tested[0]["p_holm"] is None
+    assert all(c["p_holm"] >= c["p"] for c in tested[1:])
+    assert [p.split(" ")[-1] for p in pair["p"]] == ["(primary)", "(Holm)", "(Holm)"]
+
+
+def test_a_second_planned_pair_is_primary_too_and_has_its_verdict():
+    models = {"efficientnet_lite2": 0.8, "scratch": 0.6, "efficientnet_b2": 0.8}
+    fits = [*make_results(models), *make_results(models, protocol="sources", rng_seed=1)]
+    shop = {"name": "shop", "why": "one mark", "pictures": ["batik-bali/1.jpg"]}
+    often = {"repeats": 2, "seeds": 2, "sources": 2}
+    grouped = {"folds": 5, "pretrained": often, "scratch": often}
+    study = make_study(alike=["efficientnet_b2", "scratch"], sources=[shop], grouped=grouped)
+    found = Analysis(study, make_dataset(), Results(tuple(fits)))
+    for protocol, family in (("grouped", found.comparisons), ("sources", found.comparisons_by_source)):
+        assert [(c.a, c.b) for c in family if c.primary] == list(study.planned)
+        c, verdict = found.comparison(*study.planned[1], protocol), found.verdict_of(study.planned[1], protocol)
+        assert c.p_adjusted is None and percent(c.mean_a) in verdict.sentence and "Holm" not in verdict.sentence
+    primary = [(c["protocol"], c["a"]) for c in build_metrics(found)["comparisons"] if c["primary"]]
+    assert primary == [(p, a) for p in ("grouped", "sources") for a, _ in study.planned]
 
 
 def test_what_a_corruption_costs_and_another_step_gains_is_paired_by_fold(unequal):

@@ -15,11 +15,13 @@ from batik_utils.app.build import FOLDER, build_page
 from batik_utils.cache import digest
 from batik_utils.deploy.bundle import About, Bundle
 from batik_utils.deploy.convert import to_litert
+from batik_utils.deploy.copies import fingerprint
 
 SIZE, PLACES = 64, 8
 COLOURS = {"batik-bali": (200, 20, 20), "batik-betawi": (20, 200, 20), "batik-celup": (20, 20, 200)}
 NEVER = ("batik-garutan", "batik-kawung", "batik-lasem", "batik-parang", "my own cloth")  # the last has no plate
 MOTIFS = (*COLOURS, *NEVER)
+HELD = {"value": 0.91, "low": 0.8, "high": 0.97, "n": 96}
 ACCURACY = {"value": 0.8125, "low": 0.75, "high": 0.875, "images": 96}
 
 
@@ -63,12 +65,14 @@ def bundle(evidence=True):
             "name": f"{MOTIFS[m]}/{i}.jpg",
             "motif": m,
             "palette": [("#" + p[0, 0].tobytes().hex(), 0.7), ("#ffffff", 0.3)],
+            "fingerprint": fingerprint(p),
         }
         for i, (p, m) in enumerate(zip(pictures, labels, strict=True))
     ]
     model = to_litert(network(evidence))
     about = {
-        "format": 3,
+        "format": 4,
+        "protocol": "sources",
         "study": {"name": "tiny", "title": "Tiny <b>cloth</b>"},
         "model": {"name": "tiny", "title": "Tiny network", "parameters": 32, "starts": "random"},
         "motifs": list(MOTIFS),
@@ -79,9 +83,15 @@ def bundle(evidence=True):
         "sources_accuracy": ACCURACY | {"value": 0.5, "protocol": "sources"},
         "gate": {
             **{"neighbours": 2, "threshold": 0.05, "auroc": 0.99},
-            **{"ordinary_turned_away": 0.97, "own_turned_away": 0.05, "n_ordinary": 30},
+            **{"ordinary_turned_away": 0.97, "own_turned_away": 0.05, "n_ordinary": 30, "n_own": 20},
         },
-        "sets": {"coverage": 0.9, "threshold": 0.8, "measured_coverage": 0.91, "mean_size": 1.2},
+        "sets": {
+            "coverage": 0.9,
+            "threshold": 0.8,
+            "measured": HELD,
+            "per_motif": {"batik-bali": HELD},
+            "mean_size": 1.2,
+        },
         "training": {"width": 3, "rows": rows},
         "batik": True,
         "drawn": False,

@@ -86,8 +86,8 @@ class Answer:
     """The motifs that cannot be ruled out, the most probable first; one or more."""
     distance: float | None
     """From the training pictures, 0 to 2 (see gate.py); None where the classifier has no gate."""
-    looks_like_batik: bool
-    """Whether it is as near as batik is; True where there is no gate, which then says nothing."""
+    looks_like_batik: bool | None
+    """Whether it is as near as batik is; None where there is no gate, so that nobody asked."""
 
 
 class Classifier:
@@ -125,7 +125,7 @@ class Classifier:
             probabilities={about.motifs[i]: float(probabilities[i]) for i in order},
             one_of=[about.motifs[i] for i in order if held[i]],
             distance=distance,
-            looks_like_batik=not about.gate or distance is None or distance <= about.gate.threshold,
+            looks_like_batik=None if distance is None or not about.gate else distance <= about.gate.threshold,
         )
 
 

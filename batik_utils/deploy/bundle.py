@@ -58,8 +58,8 @@ class Accuracy(Strict):
 class Gate(Strict):
     """When a picture does not look like batik: its mean cosine distance to the nearest training pictures is larger.
 
-    auroc and the two shares are of pictures that had no say in the threshold: ordinary ones, n_ordinary of them, and
-    the study's own, each compared with the others alone.
+    auroc and the shares are of pictures that had no say in the threshold: ordinary ones, the study's own, each compared
+    with those of other sources alone, and those of motifs that the study does not have, where there are any.
     """
 
     neighbours: Count
@@ -68,6 +68,18 @@ class Gate(Strict):
     ordinary_turned_away: Share
     own_turned_away: Share
     n_ordinary: Times
+    n_own: Times
+    others_turned_away: Share | None = None
+    n_others: Times = 0
+
+
+class Measured(Strict):
+    """A share of n pictures with Wilson's 95 % interval, in which pictures of one source count as one."""
+
+    value: Share
+    low: Share
+    high: Share
+    n: Times
 
 
 class Sets(Strict):
@@ -75,16 +87,18 @@ class Sets(Strict):
 
     coverage: Share
     threshold: Share
-    measured_coverage: Share
+    measured: Measured  # how often they held the true motif
+    per_motif: dict[str, Measured]
     mean_size: Annotated[float, Field(ge=0)]
 
 
 class Row(Strict):
-    """A training picture: motif/file, its motif's index, its five commonest colours with their shares."""
+    """A training picture: motif/file, its motif's index, its five commonest colours with shares, its fingerprint."""
 
     name: str
     motif: Times
     palette: list[tuple[Colour, Share]]
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]  # of copies.fingerprint
 
 
 class Training(Strict):
@@ -97,11 +111,13 @@ class Training(Strict):
 class About(Strict):
     """classifier.json."""
 
-    format: Literal[3]  # raised when a file of this version can no longer be read by the version before
+    format: Literal[4]  # raised when a file of this version can no longer be read by the version before
     study: Named
     model: Model
     motifs: Annotated[list[str], Field(min_length=2)]  # folder names, in the order of the probabilities
     image: Image  # how a picture is made ready
+    protocol: Literal["grouped", "sources"]
+    """What was on one side as temperature, sets and gate were set and measured: near-duplicates, or whole sources."""
     temperature: Annotated[float, Field(gt=0)]  # that the logits are divided by, in the model
     evidence: Literal["exact", "occlusion"]  # whether the model has the output, or pictures must be covered bit by bit
     accuracy: Accuracy | None

@@ -6,6 +6,7 @@ is not batik comes from what is installed anyway; motifs that a study does not h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,9 @@ QUARTERS = ((0, 0), (0.5, 0), (0, 0.5), (0.5, 0.5), (0.25, 0.25))
 """Where crops of half the sides begin: the four quarters and the middle."""
 
 
-def left_out(features: Features, groups: NDArray[np.int64], neighbours: int) -> NDArray[np.float64]:
-    """Distances of the training pictures themselves, [n]: of each to those outside its group of near-duplicates."""
-    return distances(features, features, neighbours, groups[:, None] == groups[None])
+def left_out(features: Features, kept: NDArray[np.int64], neighbours: int) -> NDArray[np.float64]:
+    """Distances of the training pictures themselves, [n]: of each to those outside its source (or group), kept [n]."""
+    return distances(features, features, neighbours, kept[:, None] == kept[None])
 
 
 def auroc(own: NDArray[np.float64], others: NDArray[np.float64]) -> float:
@@ -42,15 +43,16 @@ def auroc(own: NDArray[np.float64], others: NDArray[np.float64]) -> float:
 
 
 def make_gate(
-    own: NDArray[np.float64], groups: NDArray[np.int64], ordinary: NDArray[np.float64], judges: NDArray[np.bool_]
+    own: NDArray[np.float64], kept: NDArray[np.int64], ordinary: NDArray[np.float64], judges: NDArray[np.bool_]
 ) -> tuple[Gate | None, float]:
     """The gate from distances of a study's own pictures [n], left out, and of ordinary ones [m]; and its AUROC.
 
-    One half of the ordinary pictures, and every second group of the own, set the threshold, the others judge it. It is
+    One half of the ordinary pictures, and every second source (or group, kept [n]) of the own, set the threshold, the
+    others judge it. It is
     halfway between the neighbours of the cut that parts the first halves best (the shares rightly told apart, added)
     without turning away more than MOST_OWN of the own. None where the AUROC among the judges is under LEAST_AUROC.
     """
-    judging = np.unique(groups, return_inverse=True)[1] % 2 == 1
+    judging = np.unique(kept, return_inverse=True)[1] % 2 == 1
     setting, sorted_out = own[~judging], ordinary[~judges]
     truth = np.repeat([0, 1], [len(setting), len(sorted_out)])
     scores = np.concatenate([setting, sorted_out])
@@ -69,6 +71,7 @@ def make_gate(
         ordinary_turned_away=float((ordinary[judges] > threshold).mean()),
         own_turned_away=float((own[judging] > threshold).mean()),
         n_ordinary=int(judges.sum()),
+        n_own=int(judging.sum()),
     )
     return gate, how_well
 
@@ -87,15 +90,15 @@ def other_motifs(study: Study, image: ImageOptions, folder: Path) -> list[tuple[
 def ordinary_pictures(image: ImageOptions) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Pictures that are not batik [n, s, s, 3], and which of them [n] judge a threshold that the others set.
 
-    Photographs and scans of scikit-image, scikit-learn and matplotlib with five crops of each; drawn text, blank
-    cloth and noise. The same versions of those libraries give the same pictures.
+    Photographs and scans of scikit-image, scikit-learn and matplotlib with five crops of each; drawn text and noise.
+    The same versions of those libraries give the same pictures.
     """
     found: list[NDArray[np.uint8]] = []
     judges: list[bool] = []
-    for pictures in (_packaged(), _pages(), _blank(), _noise()):  # half of each sort judges
+    for pictures in (_packaged(), [[page] for page in _pages()], [[noise] for noise in _noise()]):
         for place, cuts in enumerate(pictures):
             found += [squared(cut, **dict(image)) for cut in cuts]
-            judges += [place % 2 == 1] * len(cuts)
+            judges += [place % 2 == 1] * len(cuts)  # half of each sort
     return np.stack(found), np.array(judges)
 
 
@@ -123,36 +126,19 @@ def _packaged() -> list[list[Image.Image]]:
     return pictures
 
 
-def _pages() -> list[list[Image.Image]]:
-    """Eight pages of text, small and large, dark on light and light on dark."""
-    pages = []
+def _pages() -> Iterator[Image.Image]:
+    """Eight pages of text, from small to large."""
     for number in range(8):
-        ink, paper = ("#1c1c1c", "#f6f2e8") if number % 4 < 2 else ("#e8e8f0", "#20304a")
-        page, step = Image.new("RGB", (448, 448), paper), (14, 22, 34, 56)[number // 2]
+        page, step = Image.new("RGB", (448, 448), "#f6f2e8"), 14 + 6 * number
         draw, font = ImageDraw.Draw(page), ImageFont.load_default(step)
         for line, y in enumerate(range(0, 448, int(1.3 * step))):
-            draw.text((8, y), (WORDS[line + 7 * number :] + WORDS) * 2, ink, font)
-        pages.append([page])
-    return pages
+            draw.text((8, y), (WORDS[line + 7 * number :] + WORDS) * 2, "#1c1c1c", font)
+        yield page
 
 
-def _blank() -> list[list[Image.Image]]:
-    """Twelve plain colours: in pairs perfectly so, or with a weave and light from one side."""
-    rng, cloths = np.random.default_rng(0), []
-    for hue in range(12):
-        colour = np.asarray(Image.new("HSV", (1, 1), (hue * 21, 120, 170)).convert("RGB"), np.float64)[0, 0]
-        y, x = np.mgrid[0:448, 0:448]
-        weave = 6 * np.sin(x * 1.6) * np.sin(y * 1.6) + 30 * (x / 448 - 0.5) + rng.normal(0, 2, (448, 448))
-        cloth = colour + weave[..., None] * (hue // 2 % 2)
-        cloths.append([Image.fromarray(cloth.clip(0, 255).astype(np.uint8))])
-    return cloths
-
-
-def _noise() -> list[list[Image.Image]]:
-    """Twelve of noise, grey and coloured, from single pixels to soft clouds."""
-    rng, pictures = np.random.default_rng(1), []
-    for number in range(12):
-        values = rng.integers(0, 256, (448, 448, 3 if number // 2 % 2 else 1), dtype=np.uint8)
-        image = Image.fromarray(np.broadcast_to(values, (448, 448, 3)).copy())
-        pictures.append([image.filter(ImageFilter.GaussianBlur((0, 2, 8)[number // 4]))])
-    return pictures
+def _noise() -> Iterator[Image.Image]:
+    """Eight of coloured noise, from single pixels to soft clouds."""
+    rng = np.random.default_rng(1)
+    for number in range(8):
+        image = Image.fromarray(rng.integers(0, 256, (448, 448, 3), dtype=np.uint8))
+        yield image.filter(ImageFilter.GaussianBlur(number))

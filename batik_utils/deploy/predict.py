@@ -9,10 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TextIO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal, TextIO, TypeVar
 
 from batik_utils.data.decode import NotAnImage
 from batik_utils.deploy import CLASSIFIER
@@ -25,6 +22,7 @@ from batik_utils.wording import Band, count, listed, motif_names, percent, perce
 Form = Literal["words", "csv", "json"]
 AHEAD = 8
 """Pictures that are read while others are answered."""
+T = TypeVar("T")
 _NUMBERS = ("", "", "two", "three", "four", "five")
 
 
@@ -69,21 +67,21 @@ def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> i
     # A terminal that shows the answers needs no bar; the bar would take the standard output from us.
     with Progress(not out.isatty()) as bar:
         if form == "json":
-            out.write(
-                _line(about.model_dump(include={"study", "model", "motifs", "accuracy", "gate", "sets", "limits"}))
-            )
+            told = {"study", "model", "motifs", "accuracy", "sources_accuracy", "gate", "sets", "limits"}
+            out.write(_line(about.model_dump(include=told)))
         else:
             (out if form == "words" else sys.stderr).write(f"{named(about)}.\n")
         if form == "csv":
-            out.write(_row(["file", "answer", "looks_like_batik", "distance", "one_of", "error", *about.motifs]))
+            gate = ["looks_like_batik", "distance"] * bool(about.gate)
+            out.write(row_of(["file", "answer", *gate, "one_of", "error", *about.motifs]))
         bar.stage("Looking", len(files), "pictures")
-        for path, picture in bar.watch(_read_ahead(classifier, files)):
+        for path, picture in bar.watch(read_ahead(classifier.read, files)):
             if isinstance(picture, NotAnImage):
                 unread.append(NotAnImage(str(path), picture.reason))
                 if form == "json":
                     out.write(_line({"file": str(path), "error": picture.reason}))
                 elif form == "csv":
-                    out.write(_row([path, "", "", "", "", picture.reason, *("" for _ in about.motifs)]))
+                    out.write(row_of([path, "", *("" for _ in gate), "", picture.reason, *("" for _ in about.motifs)]))
             else:
                 out.write(SAID[form](about, path, classifier.ask(picture), top))
     if unread:
@@ -91,33 +89,34 @@ def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> i
     return len(unread)
 
 
-def _read_ahead(classifier: Classifier, files: Iterable[Path]) -> Iterator[tuple[Path, NDArray[np.uint8] | NotAnImage]]:
-    """Each file with its picture or why there is none, in order; another thread, one only, reads while we answer."""
+def read_ahead(reader: Callable[[Path], T], files: Iterable[Path]) -> Iterator[tuple[Path, T | NotAnImage]]:
+    """Each file with what is read of it or why it cannot be, in order; another thread, one only, reads meanwhile."""
 
-    def read(path: Path) -> NDArray[np.uint8] | NotAnImage:
+    def read(path: Path) -> T | NotAnImage:
         try:
-            return classifier.read(path)
+            return reader(path)
         except NotAnImage as error:
             return error
         except (OSError, ValueError):  # a name that no file can have
             return NotAnImage(path.name, "there is no such file")
 
-    with ThreadPoolExecutor(1) as reader:
+    with ThreadPoolExecutor(1) as thread:
         names = iter(files)
-        queue: list[tuple[Path, Future[Any]]] = [(path, reader.submit(read, path)) for path in islice(names, AHEAD)]
+        queue: list[tuple[Path, Future[Any]]] = [(path, thread.submit(read, path)) for path in islice(names, AHEAD)]
         while queue:
             path, picture = queue.pop(0)
             yield path, picture.result()
-            queue += [(following, reader.submit(read, following)) for following in islice(names, 1)]
+            queue += [(following, thread.submit(read, following)) for following in islice(names, 1)]
 
 
 def named(about: About) -> str:
     """The classifier in a sentence: its model, motifs, and how often it is right."""
-    measured = about.accuracy
+    measured = about.sources_accuracy or about.accuracy
     right = "how often it is right was not measured"
     if measured:
         band = percent_range(Band(measured.low, measured.high))
-        right = f"{percent(measured.value)} of unseen pictures right in grouped cross-validation (95 % interval {band})"
+        whose = "of pictures of other sources" if about.sources_accuracy else "of unseen pictures"
+        right = f"{percent(measured.value)} {whose} right in cross-validation (95 % interval {band})"
     drawn = ", drawn by a program, not batik" if about.drawn else ""
     return printable(
         f"{about.model.title}, trained on {count(len(about.training.rows), 'picture')}{drawn}; "
@@ -128,7 +127,7 @@ def named(about: About) -> str:
 def _in_words(about: About, path: Path, answer: Answer, top: int | None) -> str:
     titles = dict(zip(about.motifs, motif_names(about.motifs), strict=True))
     said, several = [f"{titles[motif]} {percent(p)}" for motif, p in answer.probabilities.items()], len(answer.one_of)
-    if not answer.looks_like_batik:
+    if answer.looks_like_batik is False:
         text = f"this does not look like {'batik' if about.batik else 'the pictures that it knows'}"
     elif several == 1:
         text = "; ".join(said[: top or 3])
@@ -139,19 +138,20 @@ def _in_words(about: About, path: Path, answer: Answer, top: int | None) -> str:
 
 
 def _as_csv(about: About, path: Path, answer: Answer, top: int | None) -> str:
-    distance = "" if answer.distance is None else f"{answer.distance:.6f}"
     shares = [f"{answer.probabilities[motif]:.6f}" for motif in about.motifs]
-    looks = "yes" if answer.looks_like_batik else "no"
-    return _row([path, next(iter(answer.probabilities)), looks, distance, "|".join(answer.one_of), "", *shares])
+    looks = [] if answer.distance is None else ["yes" if answer.looks_like_batik else "no", f"{answer.distance:.6f}"]
+    return row_of([path, next(iter(answer.probabilities)), *looks, "|".join(answer.one_of), "", *shares])
 
 
 def _as_json(about: About, path: Path, answer: Answer, top: int | None) -> str:
     shares = {motif: round(p, 6) for motif, p in list(answer.probabilities.items())[:top]}
     first = {"file": str(path), "answer": next(iter(answer.probabilities))}
-    return _line(first | vars(answer) | {"probabilities": shares})
+    asked = {name: value for name, value in vars(answer).items() if value is not None}  # without a gate nothing of it
+    return _line(first | asked | {"probabilities": shares})
 
 
-def _row(values: Sequence[Any]) -> str:
+def row_of(values: Sequence[Any]) -> str:
+    """Values as a line of CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(values)
     return text.getvalue()

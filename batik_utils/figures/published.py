@@ -140,13 +140,11 @@ def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], c
     percent_axis(left.xaxis, 0, 1.02, "Accuracy on the test images")
     told = []
     for arm, curve in curves.items():
-        row, k = runs.loc[best[arm]], np.arange(1, len(curve) + 1)
+        reported, k = float(runs.loc[[best[arm]], "reported"].iloc[0]), np.arange(1, len(curve) + 1)
         many = int((runs["arm"] == arm).sum())
         right.plot(k, curve, color=hues[arm], linewidth=1.6)
-        right.plot(many, row["reported"], "D", color=hues[arm], markersize=6)
-        told.append(
-            f"{arm}: best of {many} reported {percent(float(row['reported']))}, by luck {percent(curve[many - 1])}"
-        )
+        right.plot(many, reported, "D", color=hues[arm], markersize=6)
+        told.append(f"{arm}: best of {many} reported {percent(reported)}, by luck {percent(curve[many - 1])}")
     for arm, colour in hues.items():
         left.plot([], [], "D", color=colour, markersize=4.5, label=f"reported, {arm} (filled: the best)")
     left.plot([], [], "o", color=GREY, markersize=3, label="ours, a training seed")

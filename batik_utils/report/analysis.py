@@ -22,7 +22,7 @@ from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import SHUFFLED, ClaimRow, claims_table
 from batik_utils.stats.compare import Comparison, PublishedComparison, compare_family, published_family, shared_folds
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.mistakes import Mispaired, mispaired_fit
+from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, mispaired_fit
 from batik_utils.stats.trios import Trios, every_trio, kernel
 from batik_utils.study import Repetition, Study
 from batik_utils.study_models import RecipeModel
@@ -188,8 +188,14 @@ class Analysis:
 
     @cached_property
     def shared(self) -> Results:
-        """The results on the grouped folds that both models of the verdict have: what stands side by side."""
+        """The results on the folds of each protocol that both models of the verdict have: what stands side by side."""
         return shared_folds(self.results, self.pretrained, self.scratch)
+
+    @cached_property
+    def large_sources(self) -> list[SourceRow]:
+        """The study's large sources, by the verdict's pretrained model on the shared folds; empty without such fits."""
+        both = [stats.out_of_fold(self.shared, self.pretrained, protocol) for protocol in ("grouped", "sources")]
+        return large_sources(self.study.sources, self.dataset, both[0], both[1]) if both[0] and both[1] else []
 
     @cached_property
     def oofs(self) -> dict[str, stats.OutOfFold]:
@@ -224,13 +230,6 @@ class Analysis:
         return {self.title(m): interval for m, interval in found.items() if interval}
 
     @cached_property
-    def all_folds(self) -> dict[str, Interval]:
-        """{title: the same over all its folds} of the models that were fitted on more than the shared ones."""
-        found = {self.title(m): stats.grouped_interval(self.results, m) for m in self.models}
-        shared = self.grouped_intervals
-        return {title: i for title, i in found.items() if i and (title not in shared or shared[title].n != i.n)}
-
-    @cached_property
     def fold_accuracies(self) -> dict[str, NDArray[np.float64]]:
         """{title: accuracy of every shared test fold, averaged over seeds}, as grouped_intervals."""
         scores = {self.title(m): stats.fold_scores(self.shared, m) for m in [*self.models, *BASELINES]}
@@ -238,25 +237,27 @@ class Analysis:
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """All comparisons across folds, each on all that its two models share: one family under Holm's correction.
+        """All comparisons across folds, each on all that its two models share: those planned first, which are primary.
 
-        The verdict's pretrained model against every other, each model of the verdict against every baseline, and
-        what repeats a mistake against what does not.
+        The others are one family under Holm's correction: the verdict's pretrained model against every other, each
+        model of the verdict against every baseline, and what repeats a mistake against what does not.
         """
         a, b = self.pretrained, self.scratch
         others = [m for m in self.models if m not in (a, b)]
-        pairs = [*((a, m) for m in (b, *others, *BASELINES)), *((b, m) for m in BASELINES)]
-        return compare_family(self.results, [*pairs, *((right, wrong) for wrong, right, _ in self.variants)])
+        pairs = [*self.study.planned, *((a, m) for m in (*others, *BASELINES)), *((b, m) for m in BASELINES)]
+        pairs += [(right, wrong) for wrong, right, _ in self.variants]
+        return compare_family(self.results, pairs, primary=self.study.planned)
 
     @cached_property
     def comparisons_by_source(self) -> tuple[Comparison, ...]:
-        """The verdict's two models with whole sources together, against one another and baselines: a family, too."""
-        a, b = self.pretrained, self.scratch
-        return compare_family(self.results, [(a, b), *((m, simple) for m in (a, b) for simple in BASELINES)], "sources")
+        """The same with whole sources together: the pairs planned, and the verdict's two models against baselines."""
+        planned, simple = self.study.planned, [(m, simple) for m in self.study.compare for simple in BASELINES]
+        return compare_family(self.results, [*planned, *simple], "sources", planned)
 
-    def comparison(self, a: str, b: str) -> Comparison | None:
-        """That of the family in which A is against B."""
-        return next((c for c in self.comparisons if (c.a, c.b) == (a, b)), None)
+    def comparison(self, a: str, b: str, protocol: str = "grouped") -> Comparison | None:
+        """That of A against B under a protocol, "grouped" or "sources"."""
+        family = self.comparisons if protocol == "grouped" else self.comparisons_by_source
+        return next((c for c in family if (c.a, c.b) == (a, b)), None)
 
     @cached_property
     def head(self) -> Comparison | None:
@@ -271,7 +272,7 @@ class Analysis:
     @cached_property
     def head_by_source(self) -> Comparison | None:
         """The comparison of the verdict's two models with whole sources held out; None without such fits."""
-        return next((c for c in self.comparisons_by_source if (c.a, c.b) == self.study.compare), None)
+        return self.comparison(*self.study.compare, "sources")
 
     @cached_property
     def alike(self) -> Comparison | None:

@@ -17,7 +17,7 @@ from batik_utils.report.metrics import scores_of
 from batik_utils.report.pages import JINJA
 from batik_utils.study import ROOT, Study
 from batik_utils.values import Dataset
-from batik_utils.wording import count, listed, motif_names, percent
+from batik_utils.wording import Band, count, listed, motif_names, percent, percent_range
 
 FACTS = ("published", "folder", "drawn", "seed", "claims", "sources", "corruptions")
 """What a template may ask: where the pictures are from (one of the first three), and what the study has."""
@@ -55,10 +55,24 @@ def card_rows(deployed: Mapping[str, Any]) -> dict[str, Any]:
     rows = {"file": CLASSIFIER, "format": f"LiteRT, {deployed['precision']}, {deployed['bytes'] / 1e6:.1f} MB"}
     rows |= {"parameters": f"{deployed['parameters']:,}"}
     rows |= {"temperature": deployed["temperature"], "evidence": deployed["evidence"]}
+    rows["kept on one side to measure"] = "whole sources" if deployed["protocol"] == "sources" else "near-duplicates"
+    if found := deployed["calibration"]:
+        rows["calibration error"] = f"{percent(found['error'])} ({found['n']} pictures)"
+    if sets := deployed["sets"]:
+        rows |= {"sets hold the true motif": _held(sets["measured"])}
+        names = motif_names(list(sets["per_motif"]))
+        rows |= {f"sets hold {name}": _held(part) for name, part in zip(names, sets["per_motif"].values(), strict=True)}
     if gate := deployed["gate"]:
-        rows["ordinary pictures turned away"] = percent(gate["ordinary_turned_away"])
-        rows["own pictures turned away"] = percent(gate["own_turned_away"])
+        rows["ordinary pictures turned away"] = f"{percent(gate['ordinary_turned_away'])} of {gate['n_ordinary']}"
+        rows["own pictures turned away"] = f"{percent(gate['own_turned_away'])} of {gate['n_own']}"
+        if gate["n_others"]:
+            rows["other motifs turned away"] = f"{percent(gate['others_turned_away'])} of {gate['n_others']}"
     return rows
+
+
+def _held(part: Mapping[str, Any]) -> str:
+    band = percent_range(Band(part["low"], part["high"]))
+    return f"{percent(part['value'])} of {part['n']} pictures ({band})"
 
 
 def checklist(study: Study, dataset: Dataset, facts: Collection[str]) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from batik_utils import wording as say
 from batik_utils.errors import BatikError
-from batik_utils.report.metrics import read_metrics, scores_of
+from batik_utils.report.metrics import headline, read_metrics, scores_of
 
 PROTOCOLS = {
     "published": "on one split",
@@ -69,7 +69,7 @@ def _members(metrics: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    old, new = (next((c["difference"] for c in m["comparisons"] if c["primary"]), None) for m in (before, after))
+    old, new = ((headline(m) or {}).get("difference") for m in (before, after))
     if (old is None) != (new is None):
         yield f"The difference A − B is {'no longer' if new is None else 'now'} known."
     elif old is not None and new is not None and abs(new - old) >= SMALLEST_TOLD:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from batik_utils.cache import rounded
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
-from batik_utils.stats.compare import Comparison, McNemar, detectable
+from batik_utils.stats.compare import Comparison, McNemar
 from batik_utils.stats.scores import Score
 from batik_utils.wording import NBSP
 
@@ -60,14 +60,14 @@ class Compared(BaseModel):
     b: str
     protocol: str
     primary: bool
-    """Whether this is the comparison of the verdict."""
+    """Whether it was planned beforehand, so that its p stands by itself."""
     difference: float
     low: float | None
     high: float | None
     folds: int | None
     p: float
     p_holm: float | None
-    """Over the family of its protocol; null where there is but one."""
+    """Over the family of its protocol's comparisons that are not primary; null of a primary or a lone one."""
     word: str
 
 
@@ -98,7 +98,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
     study, dataset, scores = analysis.study, analysis.dataset, analysis.scores
     (a, b), (got, planned) = study.compare, analysis.counted(study.compare)
     counts = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist()
-    able, fitted = detectable(analysis.results, a, b), set(scores["model"])
+    head, fitted = analysis.head, set(scores["model"])
     raw = {
         "version": VERSION,
         "study": study.name,
@@ -112,6 +112,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
             "groups": len(np.unique(dataset.groups)),
             "skipped": [{"path": path, "reason": reason} for path, reason in dataset.skipped],
             "fingerprint": dataset.fingerprint,
+            "sources": [row._asdict() for row in analysis.large_sources],
         },
         "models": {
             name: {
@@ -125,7 +126,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
         },
         "scores": scores.astype(object).where(scores.notna(), None).to_dict("records"),
         "verdict": {"a": a, "b": b, "word": analysis.word, "got": got, "planned": planned}
-        | {"detectable": able and able.difference},
+        | {"detectable": head and head.detectable},
         "comparisons": list(_comparisons(analysis)),
         "claims": [row.model_dump(mode="json") for row in analysis.claims],
         "classifier": analysis.deployed,
@@ -138,7 +139,7 @@ def _comparisons(analysis: "Analysis") -> Iterator[dict[str, Any]]:
     for protocol, family in (("grouped", analysis.comparisons), ("sources", analysis.comparisons_by_source)):
         for c in family:
             ends = {"difference": c.difference.value, "low": c.difference.low, "high": c.difference.high}
-            yield _compared(c, protocol, primary=c is analysis.head, **ends)
+            yield _compared(c, protocol, **ends)
     for found in analysis.published_comparisons:
         for test in (found.median, *found.seeds):
             protocol = "published" if test is found.median else f"published-seed-{test.seed_a}"
@@ -175,3 +176,9 @@ def read_metrics(path: Path) -> dict[str, Any]:
 def scores_of(metrics: Mapping[str, Any], metric: str = "accuracy") -> dict[tuple[str, str], dict[str, Any]]:
     """{(model, protocol): record} of one metric, out of what metrics.json holds."""
     return {(s["model"], s["protocol"]): s for s in metrics["scores"] if s["metric"] == metric}
+
+
+def headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The grouped comparison of the verdict, a record; None where there is none."""
+    want = ("grouped", metrics["verdict"]["a"], metrics["verdict"]["b"])
+    return next((c for c in metrics["comparisons"] if (c["protocol"], c["a"], c["b"]) == want), None)

@@ -13,7 +13,7 @@ import jinja2
 from batik_utils import wording as say
 from batik_utils.cache import write_text
 from batik_utils.errors import BatikError
-from batik_utils.report.metrics import read_metrics, scores_of
+from batik_utils.report.metrics import headline, read_metrics, scores_of
 from batik_utils.stats.scores import pareto_front
 from batik_utils.strict import read_yaml
 from batik_utils.study import ROOT
@@ -75,7 +75,7 @@ def _rows(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     # Best in cross-validation first, those without results last.
     ranked = sorted(models.values(), key=lambda m: (-(m["grouped"] or {"value": 0})["value"], m["title"]))
     rows: dict[str, Any] = {"compared": [models[verdict["a"]], models[verdict["b"]]], "ranked": ranked}
-    rows |= {"line": best_for_size(ranked), "head": next((c for c in metrics["comparisons"] if c["primary"]), None)}
+    rows |= {"line": best_for_size(ranked), "head": headline(metrics)}
     rows |= {"name": folder.name, "files": {name: title for name, title in FILES.items() if (folder / name).is_file()}}
     return metrics | rows | {"minutes": load_study(folder.name).minutes if folder.name in study_names() else ""}
 

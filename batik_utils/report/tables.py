@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from batik_utils import wording as say
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
-from batik_utils.report.analysis import Analysis
+from batik_utils.report.analysis import FEW, Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import SHUFFLED_SCORES, ClaimRow
 from batik_utils.stats.compare import Comparison, PublishedComparison, fold_gap
@@ -160,10 +160,20 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
     """One row per model and baseline: accuracy with near-duplicates, and with whole sources, on one side."""
     rows = []
     for title, model in {analysis.title(m): m for m in [*analysis.models, *BASELINES]}.items():
-        apart = grouped_interval(analysis.results, model, protocol="sources")
+        apart = grouped_interval(analysis.shared, model, protocol="sources")
         if apart and (interval := analysis.grouped_intervals.get(title)):
             rows.append((title, _banded(interval), _banded(apart), apart.n))
     return frame("model; near-duplicates together; sources together; folds", rows)
+
+
+def large_sources_table(analysis: Analysis) -> pd.DataFrame:
+    """One row per large source, then these together and all other pictures: what it is, how often its are right."""
+    rows = []
+    for row in analysis.large_sources:
+        names = [f"{say.motif_names([motif])[0]} {n}" for motif, n in row.motifs.items()]
+        motifs = say.listed(names) if len(names) <= FEW else f"{len(names)} motifs"
+        rows.append((row.why, row.pictures, motifs, say.percent(row.grouped), say.percent(row.sources)))
+    return frame("source; pictures; of which; right, source also trained on; right, source apart", rows)
 
 
 def others_scores(analysis: Analysis) -> dict[str, NDArray[np.float64]]:
@@ -231,16 +241,20 @@ def tried_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """A family of comparisons, each on the folds that its two models share: both means, difference, p, beliefs."""
-    rows, p_name = [], "p (Holm)" if len(comparisons) > 1 else "p"
+    """Comparisons, each on the folds that its two models share: both means, difference, p, beliefs.
+
+    Behind each p stands whether it is a primary one, uncorrected, or Holm's.
+    """
+    rows = []
     for c in comparisons:
         means = f"{say.hundredths(c.mean_a)} and {say.percent(c.mean_b)}"
         low, high = (say.hundredths(end, sign=True) for end in (c.difference.low, c.difference.high))
         difference = f"{say.hundredths(c.difference.value, sign=True)} ({low}{say.NBSP}to{say.NBSP}{high})"
         beliefs = map(say.probability, (c.p_a_better, c.p_same, c.p_b_better))
         folds = c.folds * c.repeats
-        rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, folds, _p(c.p), *beliefs))
-    columns = f"A; B; A and B; A − B in points, 95 % interval; folds; {p_name}; P(A better); P(same); P(B better)"
+        p = f"{_p(c.p)} (primary)" if c.primary else _p(c.p) + " (Holm)" * (c.p_adjusted is not None)
+        rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, folds, p, *beliefs))
+    columns = "A; B; A and B; A − B in points, 95 % interval; folds; p; P(A better); P(same); P(B better)"
     return frame(columns, rows)
 
 
@@ -334,3 +348,12 @@ def _claimed(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _p(value: float) -> str:
     return say.p_value(value).removeprefix("p\u00a0=\u00a0").removeprefix("p\u00a0")
+
+
+def coverage_table(sets: dict[str, Any]) -> pd.DataFrame:
+    """How often prediction sets hold the true motif (deploy.bundle.Sets as plain values): in all, and per motif."""
+    found = {"all": sets["measured"]} | sets["per_motif"]
+    names = ["all", *say.motif_names(list(sets["per_motif"]))]
+    shares = (f"{say.percent(m['value'])} ({say.percent_range(say.Band(m['low'], m['high']))})" for m in found.values())
+    counts = (m["n"] for m in found.values())
+    return frame("motif; held, 95 % interval; pictures", zip(names, shares, counts, strict=True))

@@ -83,13 +83,13 @@ class Calibration:
         return float(np.median(self.temperatures))
 
 
-def calibrate(results: Results, model: str) -> Calibration | None:
-    """Calibration of single grouped fits (never of their mean); None where there are too few folds.
+def calibrate(results: Results, model: str, protocol: str = "grouped") -> Calibration | None:
+    """Calibration of single fits of cross-validation (never of their mean); None where there are too few folds.
 
     For each repeat and training seed, the temperature of a fold is fitted on the other folds' out-of-fold
     probabilities. All fits are then pooled, so one image counts once per repeat and seed.
     """
-    runs = whole_runs(results, model)
+    runs = whole_runs(results, model, protocol)
     fits = [r for folds in runs for r in folds]
     if not fits:
         return None
@@ -100,10 +100,10 @@ def calibrate(results: Results, model: str) -> Calibration | None:
     return Calibration(model, quality(y_true, before), quality(y_true, after), temperatures)
 
 
-def whole_runs(results: Results, model: str) -> list[list[FitResult]]:
-    """A model's grouped fits by repeat and training seed, each run with all its folds; those of one fold left out."""
+def whole_runs(results: Results, model: str, protocol: str = "grouped") -> list[list[FitResult]]:
+    """A model's fits by repeat and training seed, each run with all its folds; those of one fold left out."""
     runs: dict[tuple[int, int], list[FitResult]] = {}
-    for r in results.select(model, "grouped"):
+    for r in results.select(model, protocol):
         runs.setdefault((r.fit.repeat, r.fit.seed), []).append(r)
     return [folds for folds in runs.values() if len(folds) > 1]
 

@@ -1,21 +1,17 @@
-"""Tests between two models, across folds (corrected t, Bayesian) and on one split, and what they could find."""
+"""Tests between two models, across folds (corrected t, Bayesian) and on one split."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import numpy as np
 import pandas as pd
-from baycomp import two_on_single
-from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import stats
 from sklearn.metrics import confusion_matrix
 from statsmodels.stats.contingency_tables import mcnemar
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.intervals import LEVEL, Interval, corrected_test, holm
-from batik_utils.stats.scores import fold_scores, mean_over_seeds, out_of_fold, published_summary
+from batik_utils.stats.intervals import LEVEL, Interval, corrected_error, corrected_test, holm
+from batik_utils.stats.scores import fold_scores, published_summary, whole_repeats
 from batik_utils.values import FitResult, Results
 
 ROPE = 0.02
@@ -33,6 +29,8 @@ class Comparison:
     a: str
     b: str
     metric: str
+    primary: bool
+    """Whether it was planned beforehand (study.planned): then p_value counts as it is."""
     folds: int
     repeats: int
     """Repeats that both models completed; others are left out."""
@@ -43,6 +41,8 @@ class Comparison:
     mean_b: float
     difference: Interval
     """Nadeau-Bengio."""
+    error: float
+    """Standard error of the difference, as the corrected test has it."""
     p_value: float
     """Two-sided, of the Nadeau-Bengio corrected paired t test."""
     p_a_better: float
@@ -52,7 +52,7 @@ class Comparison:
     within it, that B is better; they sum to 1."""
     rope: float
     p_adjusted: float | None = None
-    """Holm's, over the family of comparisons; None where it has but one."""
+    """Holm's, over the family of all comparisons that are not primary; None of a primary or a lone one."""
 
     @property
     def p(self) -> float:
@@ -71,42 +71,49 @@ class Comparison:
             return "same" if self.p_same >= SAME_FROM else "open"
         return "better" if self.difference.value > 0 else "worse"
 
-
-class Standing(NamedTuple):
-    """How a model stands against chance and against what costs next to nothing."""
-
-    title: str
-    accuracy: Interval | None
-    """In cross-validation; None with too few folds."""
-    chance: float
-    against: Mapping[str, Comparison]
-    """{what it is against, as within a sentence: the model against it}"""
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference (fraction) that the corrected test finds with POWER, before Holm; at most 1."""
+        edges = stats.t.ppf([(1 + LEVEL) / 2, POWER], self.folds * self.repeats - 1)
+        return min(1.0, float(edges.sum()) * self.error)
 
 
-def sorted_out(against: Mapping[str, Comparison]) -> tuple[list[str], list[str], list[str]]:
-    """Names of what A is declared better than, of what nothing is declared about, and of what A is worse than."""
-    signs = {name: c.declared * float(np.sign(c.difference.value)) for name, c in against.items()}
-    better, open_, worse = ([name for name, sign in signs.items() if sign == which] for which in (1, 0, -1))
-    return better, open_, worse
+def fold_gap(x: pd.DataFrame, y: pd.DataFrame) -> Interval | None:
+    """Mean of one model's fold scores (scores.fold_scores, an accuracy) minus its others on the same folds.
+
+    With the interval of corrected_test; None where no repeat of two folds or more is complete in both.
+    """
+    both = whole_repeats(x, y)
+    return None if both.empty else _tested(both)[0]
 
 
-class FoldPairs(NamedTuple):
-    """Fold scores of two models, side by side; the numbers are Comparison's."""
-
-    scores: pd.DataFrame
-    """Index (repeat, fold), columns a and b: means over seeds."""
-    folds: int
-    repeats: int
-    seeds_a: int
-    seeds_b: int
-    images: int
-    """Tested in one repeat."""
+def _tested(both: pd.DataFrame) -> tuple[Interval, float]:
+    """The corrected test on two models' whole_repeats."""
+    images = int(both.groupby(level="repeat")["n"].sum().iloc[0])
+    return corrected_test(both[0].to_numpy(), both[1].to_numpy(), ratio=both["ratio"].mean(), images=images)
 
 
-def fold_pairs(results: Results, a: str, b: str, protocol: str = "grouped") -> FoldPairs | None:
-    """Pair two models' accuracies fold by fold, each averaged over its seeds; None where both completed no repeat.
+def shared_folds(results: Results, a: str, b: str) -> Results:
+    """The results, of cross-validation (grouped, sources) with those repeats only that models A and B both completed.
 
-    Raises BatikError where the same fold held different images.
+    All repeats of a protocol, where there is none that both completed.
+    """
+    kept = {}
+    for protocol in ("grouped", "sources"):
+        both = whole_repeats(*(fold_scores(results, m, protocol) for m in (a, b)))
+        if len(both):
+            kept[protocol] = set(both.index.unique(level="repeat"))
+    return Results(tuple(r for r in results if r.fit.repeat in kept.get(r.fit.protocol, {r.fit.repeat})))
+
+
+def compare(results: Results, a: str, b: str, protocol: str = "grouped", primary: bool = False) -> Comparison | None:
+    """Compare two models' accuracy across the folds of a protocol; None where no repeat was completed by both.
+
+    Each fold's accuracy is the mean over its training seeds. The decision rule is the corrected test (declared); the
+    posterior of the Bayesian correlated t test, which is Student's t around the difference with the corrected test's
+    error, is reported beside it. Raises BatikError where the same fold held different images.
+    Sources: C. Nadeau and Y. Bengio (2003), for the test; G. Corani and A. Benavoli, Machine Learning 100 (2015)
+    285-304, and A. Benavoli et al., Journal of Machine Learning Research 18 (2017) 77, for the posterior.
     """
     held: dict[tuple[int, int], set[str]] = {}
     for r in (*results.select(a, protocol), *results.select(b, protocol)):
@@ -115,71 +122,48 @@ def fold_pairs(results: Results, a: str, b: str, protocol: str = "grouped") -> F
             where = f"Repeat {r.fit.repeat}, fold {r.fit.fold} of {protocol}"
             raise BatikError(f"{where} holds different images for {a} and {b}; run the study again.")
     tables = [fold_scores(results, m, protocol) for m in (a, b)]
-    both, folds = _whole_repeats(*tables)
-    if both.empty or folds < 2:
+    both = whole_repeats(*tables)
+    if both.empty:
         return None
+    difference, p_value = _tested(both)
+    error, believed = corrected_error(both[0] - both[1], ratio=both["ratio"].mean()), stats.t(len(both) - 1)
+    if error < 1e-12:  # every fold differs alike: the interval is Newcombe's
+        error, believed = (difference.high - difference.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2)), stats.norm
+    better_a, better_b = (float(believed.sf((ROPE - sign * difference.value) / error)) for sign in (1, -1))
+    repeats = len(both.index.unique(level="repeat"))
     seeds = [int(t.groupby(["repeat", "fold"])["seed"].nunique().loc[both.index].min()) for t in tables]
-    tested = sum(len(paths) for (repeat, _), paths in held.items() if repeat == both.index[0][0])
-    return FoldPairs(both, folds, len(both) // folds, seeds[0], seeds[1], tested)
-
-
-def _whole_repeats(x: pd.DataFrame, y: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Two tables of fold_scores side by side (means over seeds, a and b) in the repeats that both have; folds."""
-    folds = 0 if x.empty or y.empty else int(max(x["fold"].max(), y["fold"].max())) + 1
-    both = pd.concat([mean_over_seeds(x), mean_over_seeds(y)], axis=1, keys=["a", "b"], join="inner").sort_index()
-    return both[(both.groupby(level="repeat")["a"].transform("size") == folds).to_numpy()], folds
-
-
-def fold_gap(x: pd.DataFrame, y: pd.DataFrame) -> Interval | None:
-    """Mean of one model's fold scores (metrics.fold_scores, an accuracy) minus its others on the same folds.
-
-    With the interval of corrected_test; None where no repeat of two folds or more is complete in both.
-    """
-    both, folds = _whole_repeats(x, y)
-    if both.empty or folds < 2:
-        return None
-    first = x[(x["repeat"] == both.index[0][0]) & (x["seed"] == x["seed"].min())]
-    return corrected_test(both["a"].to_numpy(), both["b"].to_numpy(), folds, int(first["n"].sum()))[0]
-
-
-def shared_folds(results: Results, a: str, b: str) -> Results:
-    """The results with grouped fits of those repeats only that models A and B both completed; all, where none is."""
-    pairs = fold_pairs(results, a, b)
-    if pairs is None:
-        return results
-    repeats = set(pairs.scores.index.unique(level="repeat"))
-    return Results(tuple(r for r in results if r.fit.protocol != "grouped" or r.fit.repeat in repeats))
-
-
-def compare(results: Results, a: str, b: str, protocol: str = "grouped") -> Comparison | None:
-    """Compare two models' accuracy across the folds of a protocol; None where no repeat was completed by both.
-
-    The decision rule is the corrected test (declared); the posterior is reported beside it.
-    Sources: C. Nadeau and Y. Bengio (2003), for the test; G. Corani and A. Benavoli, Machine Learning 100 (2015)
-    285-304, and A. Benavoli et al., Journal of Machine Learning Research 18 (2017) 77, for the posterior.
-    """
-    pairs = fold_pairs(results, a, b, protocol)
-    if pairs is None:
-        return None
-    x, y = pairs.scores["a"].to_numpy(), pairs.scores["b"].to_numpy()
-    difference, p_value = corrected_test(x, y, pairs.folds, pairs.images)
-    # baycomp looks at y - x, so its left is "x better".
-    better_a, same, better_b = map(float, two_on_single(x, y, rope=ROPE, runs=pairs.repeats))
-    if np.ptp(x - y) < 1e-12:
-        believed = stats.norm(difference.value, (difference.high - difference.low) / (2 * stats.norm.ppf(0.975)))
-        better_a, better_b = float(believed.sf(ROPE)), float(believed.cdf(-ROPE))
-        same = 1 - better_a - better_b
-    where = (a, b, "accuracy", pairs.folds, pairs.repeats, pairs.seeds_a, pairs.seeds_b)
-    means = (float(x.mean()), float(y.mean()))
-    return Comparison(*where, *means, difference, p_value, better_a, same, better_b, ROPE)
+    return Comparison(
+        *(a, b, "accuracy", primary),
+        folds=len(both) // repeats,
+        repeats=repeats,
+        seeds_a=seeds[0],
+        seeds_b=seeds[1],
+        mean_a=float(both[0].mean()),
+        mean_b=float(both[1].mean()),
+        difference=difference,
+        error=error,
+        p_value=p_value,
+        p_a_better=better_a,
+        p_same=1 - better_a - better_b,
+        p_b_better=better_b,
+        rope=ROPE,
+    )
 
 
 def compare_family(
-    results: Results, pairs: Iterable[tuple[str, str]], protocol: str = "grouped"
+    results: Results,
+    pairs: Iterable[tuple[str, str]],
+    protocol: str = "grouped",
+    primary: Collection[tuple[str, str]] = (),
 ) -> tuple[Comparison, ...]:
-    """Each pair (A, B) that can be compared, in order and once: one family of tests, Holm-corrected if several."""
-    found = [c for a, b in dict.fromkeys(pairs) if (c := compare(results, a, b, protocol))]
-    return tuple(replace(c, p_adjusted=p) for c, p in zip(found, holm([c.p_value for c in found]), strict=True))
+    """Each pair (A, B) that can be compared, in order and once.
+
+    The primary ones were planned beforehand and stand by themselves; all others are one family, Holm-corrected if
+    several.
+    """
+    found = [c for pair in dict.fromkeys(pairs) if (c := compare(results, *pair, protocol, pair in primary))]
+    adjusted = iter(holm([c.p_value for c in found if not c.primary]))
+    return tuple(c if c.primary else replace(c, p_adjusted=next(adjusted)) for c in found)
 
 
 @dataclass(frozen=True)
@@ -267,72 +251,3 @@ def published_family(results: Results, a: str, others: Sequence[str]) -> tuple[P
 def _adjusted(tests: Sequence[McNemar]) -> list[McNemar]:
     adjusted = holm([test.p_value for test in tests])
     return [replace(test, p_adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
-
-
-class Detectable(NamedTuple):
-    """What the present design can tell about two models."""
-
-    images: int
-    folds: int
-    repeats: int
-    difference: float
-    """The smallest true difference (fraction) that the corrected test finds with 80 % power; at most 1."""
-
-
-def detectable(results: Results, a: str, b: str) -> Detectable | None:
-    """Measure the noise between two models' grouped results and say what it allows; None where unpaired."""
-    pairs = fold_pairs(results, a, b)
-    if pairs is None:
-        return None
-    gaps = []
-    for repeat in pairs.scores.index.unique(level="repeat"):
-        fits = Results(tuple(r for r in results if r.fit.repeat == repeat))
-        first, second = out_of_fold(fits, a), out_of_fold(fits, b)
-        assert first is not None and second is not None  # fold_pairs has met this repeat
-        gaps.append(first.right - second.right)
-    spread, persistence = measured_spread(np.array(gaps))
-    design = (len(gaps[0]), spread, pairs.folds, pairs.repeats, persistence)
-    return Detectable(len(gaps[0]), pairs.folds, pairs.repeats, detectable_difference(*design))
-
-
-def measured_spread(gaps: NDArray[np.float64]) -> tuple[float, float]:
-    """Spread and persistence (see power_of_corrected_test) of per-image differences [repeats, images]."""
-    repeats, variance = len(gaps), float(gaps.var(axis=1, ddof=1).mean())
-    if repeats < 2 or variance == 0:
-        return math.sqrt(variance), 0.0
-    table = np.cov(gaps)
-    shared = float((table.sum() - np.trace(table)) / (repeats * (repeats - 1)))
-    return math.sqrt(variance), min(1.0, max(0.0, shared / variance))
-
-
-def power_of_corrected_test(
-    images: int, spread: float, folds: int, repeats: int, persistence: float, difference: float
-) -> float:
-    """How often the Nadeau-Bengio corrected paired test finds a true difference of accuracy, 0-1.
-
-    spread is the standard deviation over images of (A right) - (B right) within a repeat, each averaged over its
-    seeds; persistence (0-1) is the correlation of that quantity between repeats, for the same image. Variation from
-    retraining on other images than these is not in it, so the power is, if anything, flattering.
-    """
-    # The corrected statistic is a scaled non-central t: its numerator has the variance of the mean over all repeats,
-    # its denominator the variance that folds show.
-    if spread == 0:
-        return float(difference != 0)
-    scores = folds * repeats
-    of_mean = spread**2 * (persistence + (1 - persistence) / repeats) / images
-    seen = scores / (scores - 1) * (spread**2 * folds / images - of_mean)
-    edge = float(stats.t.ppf((1 + LEVEL) / 2, scores - 1)) * math.sqrt(seen * (1 / scores + 1 / (folds - 1)) / of_mean)
-    shift = abs(difference) / math.sqrt(of_mean)
-    # The non-central t is averaged over its denominator's quantiles: scipy's own gives NaN for large shifts.
-    quantiles = (np.arange(2000) + 0.5) / 2000
-    denominator = edge * np.sqrt(stats.chi2.ppf(quantiles, scores - 1) / (scores - 1))
-    return float((stats.norm.cdf(shift - denominator) + stats.norm.cdf(-shift - denominator)).mean())
-
-
-def detectable_difference(images: int, spread: float, folds: int, repeats: int, persistence: float = 0.0) -> float:
-    """The smallest true difference (fraction) that the corrected test finds with 80 % power; at most 1."""
-
-    def lacking(difference: float) -> float:
-        return POWER - power_of_corrected_test(images, spread, folds, repeats, persistence, difference)
-
-    return 1.0 if lacking(1.0) > 0 else float(optimize.brentq(lacking, 0.0, 1.0, xtol=1e-9))

@@ -44,30 +44,33 @@ def wilson(correct: float, n: int) -> Interval:
     return Interval(correct / n, float(low), float(high), n, "wilson")
 
 
-def corrected_error(values: ArrayLike, folds: int) -> float:
+def corrected_error(values: ArrayLike, *, ratio: float) -> float:
     """Nadeau and Bengio's standard error of the mean of scores [J] of (repeated) k-fold cross-validation.
 
-    As training sets overlap, s²/J is too small; it becomes s² (1/J + 1/(k - 1)), where 1/(k - 1) is the size of a
-    test fold over that of its training set. Source: C. Nadeau and Y. Bengio, Machine Learning 52 (2003) 239-281.
+    As training sets overlap, s²/J is too small; it becomes s² (1/J + ratio), where ratio is the size of a test fold
+    over that of its training set, 1/(k - 1) in plain k-fold. Source: C. Nadeau and Y. Bengio, Machine Learning 52
+    (2003) 239-281.
     """
     scores = np.asarray(values, dtype=np.float64)
-    return math.sqrt(float(scores.var(ddof=1)) * (1 / len(scores) + 1 / (folds - 1)))
+    return math.sqrt(float(scores.var(ddof=1)) * (1 / len(scores) + ratio))
 
 
-def nadeau_bengio(values: ArrayLike, folds: int) -> Interval:
+def nadeau_bengio(values: ArrayLike, *, ratio: float) -> Interval:
     """Mean and corrected resampled t interval of scores [J] of (repeated) k-fold cross-validation, not clipped to 0-1.
 
-    Raises BatikError where there are fewer than two scores or folds.
+    Raises BatikError where there are fewer than two scores.
     """
     scores = np.asarray(values, dtype=np.float64)
-    if len(scores) < 2 or folds < 2:
+    if len(scores) < 2:
         raise BatikError(f"An interval needs at least two fold scores, not {len(scores)}.")
     mean = float(scores.mean())
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1)) * corrected_error(scores, folds)
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1)) * corrected_error(scores, ratio=ratio)
     return Interval(mean, mean - reach, mean + reach, len(scores), "nadeau-bengio")
 
 
-def corrected_test(x: NDArray[np.float64], y: NDArray[np.float64], folds: int, images: int) -> tuple[Interval, float]:
+def corrected_test(
+    x: NDArray[np.float64], y: NDArray[np.float64], *, ratio: float, images: int
+) -> tuple[Interval, float]:
     """Nadeau-Bengio interval of the mean of x - y (fold scores [J], shares of images) and its two-sided p.
 
     Where every fold differs by the same amount, which is no certainty, the two means are compared as shares of the
@@ -75,7 +78,7 @@ def corrected_test(x: NDArray[np.float64], y: NDArray[np.float64], folds: int, i
     Source: R. G. Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10.
     """
     gaps = x - y
-    interval, error = nadeau_bengio(gaps, folds), corrected_error(gaps, folds)
+    interval, error = nadeau_bengio(gaps, ratio=ratio), corrected_error(gaps, ratio=ratio)
     if error >= 1e-12:
         return interval, float(2 * stats.t.sf(abs(interval.value) / error, len(gaps) - 1))
     counts = [float(v.mean()) * images for v in (x, y)]
@@ -92,12 +95,3 @@ def holm(p_values: Sequence[float]) -> list[float | None]:
     if len(p_values) < 2:
         return [None] * len(p_values)
     return [float(p) for p in multipletests(p_values, method="holm")[1]]
-
-
-def mean_interval(values: ArrayLike) -> Interval:
-    """Mean of independent values [n] with Student's t interval; raises BatikError for fewer than two."""
-    scores = np.asarray(values, dtype=np.float64)
-    if len(scores) < 2:
-        raise BatikError(f"An interval of a mean needs two values, not {len(scores)}.")
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1) * stats.sem(scores))
-    return Interval(mean := float(scores.mean()), mean - reach, mean + reach, len(scores))

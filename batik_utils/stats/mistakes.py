@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from batik_utils.stats.scores import Labels, Probabilities
-from batik_utils.values import FitResult, Split
+from batik_utils.stats.scores import Labels, OutOfFold, Probabilities
+from batik_utils.study import PictureSource
+from batik_utils.values import Dataset, FitResult, Split
+
+LARGE = 5
+"""Pictures from which a source is large."""
+SHARP = 0.02
+"""Accuracy by which a fall is larger than another."""
 
 
 def most_confused(table: NDArray[np.float64], motifs: Sequence[str], top: int = 5) -> pd.DataFrame:
@@ -64,6 +70,61 @@ def disputed(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> Disputed:
     counts = pd.crosstab(groups, labels)
     several = counts.index[(counts > 0).sum(axis=1) > 1]
     return Disputed(np.isin(groups, several), len(several), float(counts.max(axis=1).sum() / len(labels)))
+
+
+class SourceRow(NamedTuple):
+    """Pictures of one large source, or all others; accuracies, 0-1, of an average fit that saw none of them."""
+
+    name: str
+    why: str
+    """What it is, in words."""
+    pictures: int
+    motifs: dict[str, int]
+    """{motif: pictures}"""
+    grouped: float
+    """Accuracy where other pictures of their source may train (near-duplicates are kept away)."""
+    sources: float
+    """Accuracy where none of their source trains."""
+
+
+def large_sources(
+    known: Sequence[PictureSource], dataset: Dataset, grouped: OutOfFold, apart: OutOfFold
+) -> list[SourceRow]:
+    """Sources of LARGE pictures or more, the largest first, then all of them together and all other pictures.
+
+    grouped and apart are one model's, with near-duplicates and with whole sources on one side. Empty without any.
+    """
+    right = pd.DataFrame({o: pd.Series(f.right, f.paths) for o, f in (("grouped", grouped), ("sources", apart))})
+    labels = [dataset.motifs[i] for i in dataset.labels]
+    table = pd.DataFrame({"source": dataset.sources, "motif": labels}, index=dataset.paths).join(right, how="inner")
+    table = table.dropna()
+    large = table["source"].map(table["source"].value_counts()) >= LARGE
+
+    def row(name: str, why: str, part: pd.DataFrame) -> SourceRow:
+        counts = {str(motif): int(n) for motif, n in part["motif"].value_counts(sort=False).items()}
+        return SourceRow(name, why, len(part), counts, float(part["grouped"].mean()), float(part["sources"].mean()))
+
+    rows = []
+    for _, part in table[large].groupby("source"):
+        named = [source for source in known if part.index.isin(source.pictures).any()]
+        why = "; ".join(source.why for source in named) or "copies of one picture"
+        rows.append(row(", ".join(source.name for source in named) or part.index[0], why, part))
+    rows.sort(key=lambda r: (-r.pictures, r.name))
+    sums = [row("", why, part) for why, part in (("all of these", table[large]), ("all others", table[~large]))]
+    return [*rows, *(total for total in sums if total.pictures)] if rows else []
+
+
+def fall_on_large(rows: Sequence[SourceRow]) -> str:
+    """Where accuracy falls as sources are kept apart: "large" (sources), "alike", or "none" on large ones.
+
+    rows are those of large_sources; "large" is a fall on them that is larger by SHARP than that on all others.
+    """
+    together = next(row for row in rows if row.why == "all of these")
+    others = next((row for row in rows if row.why == "all others"), None)
+    fall = together.grouped - together.sources
+    if fall <= 0:
+        return "none"
+    return "large" if fall - (others.grouped - others.sources if others else 0.0) > SHARP else "alike"
 
 
 @dataclass(frozen=True)

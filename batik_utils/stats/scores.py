@@ -71,17 +71,30 @@ METRICS = {"accuracy": accuracy, "loss": log_loss, "macro_f1": macro_f1, "balanc
 def fold_scores(
     results: Results, model: str, protocol: str = "grouped", metric: str = "accuracy", part: str | None = None
 ) -> pd.DataFrame:
-    """One row per fit: repeat, fold, seed, n, value; sorted; empty where there are no fits.
+    """One row per fit: repeat, fold, seed, n and trained (test and training images), value; sorted; maybe empty.
 
     part ("greyscale", …) scores the same images tampered with; fits without it are left out.
     """
-    rows = []
-    for r in results.select(model=model, protocol=protocol):
+    rows, fits = [], results.select(model=model, protocol=protocol).items
+    trained = _training_images(fits)
+    for r in fits:
         y_prob = r.y_prob if part is None else r.corruptions.get(part)
         if y_prob is not None:
-            rows.append((r.fit.repeat, r.fit.fold, r.fit.seed, len(r.y_true), METRICS[metric](r.y_true, y_prob)))
-    table = pd.DataFrame(rows, columns=["repeat", "fold", "seed", "n", "value"])
+            where = (r.fit.repeat, r.fit.fold)
+            rows.append((*where, r.fit.seed, len(r.y_true), trained[where], METRICS[metric](r.y_true, y_prob)))
+    table = pd.DataFrame(rows, columns=["repeat", "fold", "seed", "n", "trained", "value"])
     return table.sort_values(["repeat", "fold", "seed"], ignore_index=True)
+
+
+def _training_images(fits: Sequence[FitResult]) -> dict[tuple[int, int], int]:
+    """{(repeat, fold): training images} of whole repeats: what the other folds test, of "curve-K" K of each motif."""
+    tested = {(r.fit.repeat, r.fit.fold): np.bincount(r.y_true, minlength=r.y_prob.shape[1]) for r in fits}
+    most = [int(r.fit.protocol.removeprefix("curve-")) for r in fits if r.fit.protocol.startswith("curve-")]
+    whole: dict[int, NDArray[np.int64]] = {}
+    for (repeat, _), counts in tested.items():
+        whole[repeat] = whole.get(repeat, 0) + counts
+    rest = {where: whole[where[0]] - counts for where, counts in tested.items()}
+    return {where: int((np.minimum(counts, most[0]) if most else counts).sum()) for where, counts in rest.items()}
 
 
 def mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
@@ -89,10 +102,22 @@ def mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
     return scores.groupby(["repeat", "fold"])["value"].mean()
 
 
+def whole_repeats(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Tables of fold_scores side by side, in the repeats of which all of them have all folds; two folds at least.
+
+    Index (repeat, fold); columns n, ratio (test over training images), and 0, 1, …, the mean over seeds of each table.
+    """
+    folds = max((int(t["fold"].max()) + 1 for t in tables if len(t)), default=0)
+    sizes = tables[0].groupby(["repeat", "fold"])[["n", "trained"]].mean()
+    columns = [sizes["n"], sizes["n"] / sizes["trained"], *map(mean_over_seeds, tables)]
+    both = pd.concat(columns, axis=1, join="inner", keys=["n", "ratio", *range(len(tables))]).sort_index()
+    return both[(both.groupby(level="repeat")["n"].transform("size") == max(folds, 2)).to_numpy(bool)]
+
+
 def grouped_interval(
     results: Results, model: str, metric: str = "accuracy", protocol: str = "grouped", part: str | None = None
 ) -> Interval | None:
-    """Mean of a model's fold scores with the corrected interval, as folds_interval has it; None without folds."""
+    """Of a model's fold scores that of folds_interval."""
     return folds_interval(fold_scores(results, model, protocol, metric, part), share=metric != "loss")
 
 
@@ -103,16 +128,12 @@ def folds_interval(scores: pd.DataFrame, share: bool = True) -> Interval | None:
     Where all folds score the same, the corrected interval has no width, and Wilson's on the images of one repeat takes
     its place (for a share).
     """
-    if scores.empty:
+    whole = whole_repeats(scores)
+    if whole.empty:
         return None
-    folds = int(scores["fold"].max()) + 1
-    means = mean_over_seeds(scores)
-    whole = means[(means.groupby(level="repeat").transform("size") == folds).to_numpy()].to_numpy()
-    if len(whole) < 2 or folds < 2:
-        return None
-    band = nadeau_bengio(whole, folds)
-    if share and np.ptp(whole) < 1e-12:
-        images = int(scores[scores["seed"] == scores["seed"].min()].groupby("repeat")["n"].sum().max())
+    band = nadeau_bengio(whole[0], ratio=whole["ratio"].mean())
+    if share and np.ptp(whole[0]) < 1e-12:
+        images = int(whole.groupby(level="repeat")["n"].sum().max())
         return replace(wilson(band.value * images, images), n=len(whole))
     return replace(band, low=max(0.0, band.low), high=min(1.0, band.high) if share else band.high)
 
@@ -274,22 +295,24 @@ def score_table(
     """Every number of every model under every protocol: one row each, with the columns of Score.
 
     Protocols are those of the fits, and: "published" is the training seed of median accuracy, "published-seed-S" each;
-    "grouped" is on the shared folds, "grouped-all" on all that a model has, where these are more; "grouped-PART" is of
-    tampered pictures; "runs-E-D" is of E epochs and dropout D, the mean over seeds, accuracy alone. Metrics are
-    METRICS, and "precision/MOTIF", "recall/MOTIF", "f1/MOTIF", whose n are that motif's images. by_motif has the tables of per_motif on the shared folds.
+    "grouped" and "sources" are on the shared folds, "grouped-all" and "sources-all" on all that a model has, where
+    these are more; "grouped-PART" is of tampered pictures; "runs-E-D" is of E epochs and dropout D, the mean over
+    seeds, accuracy alone. Metrics are METRICS, and "precision/MOTIF", "recall/MOTIF", "f1/MOTIF", whose n are that
+    motif's images. by_motif has the tables of per_motif on the shared folds.
     """
     rows: list[Score] = []
     for model, protocol in sorted({(r.fit.model, r.fit.protocol) for r in results.select()}):
         if protocol == "published":
             rows += _on_split(results, model, motifs)
-        elif protocol == "grouped":
+        elif protocol in ("grouped", "sources"):
             near, every = shared.select(model, protocol).items, results.select(model, protocol).items
-            parts = sorted(set.intersection(*({*r.corruptions} for r in near))) if near else []
+            grouped = protocol == "grouped"
+            parts = sorted(set.intersection(*({*r.corruptions} for r in near))) if near and grouped else []
             for part in [None, *parts] if near else []:
                 rows += _over_folds(shared, model, protocol, f"grouped-{part}" if part else protocol, part)
             if len(near) < len(every):
-                rows += _over_folds(results, model, protocol, "grouped-all")
-            if (table := by_motif.get(model)) is not None:
+                rows += _over_folds(results, model, protocol, f"{protocol}-all")
+            if grouped and (table := by_motif.get(model)) is not None:
                 rows += _of_motifs(model, protocol, table.set_axis(pd.Index(motifs)), len(near))
         elif protocol == "runs":
             for (epochs, dropout), fits in sorted(run_fits(results, model).items()):

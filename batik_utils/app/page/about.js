@@ -31,7 +31,7 @@ export function about(facts) {
       sources && say("about.sources.text", interval(sources)),
     ]],
     sets && [say("about.sets"), [say("about.sets.text", {
-      size: number(sets.mean_size, 1), coverage: percent(sets.coverage, 0), measured: percent(sets.measured_coverage),
+      size: number(sets.mean_size, 1), coverage: percent(sets.coverage, 0), measured: percent(sets.measured.value),
     })]],
     [say("about.gate"), [gate ? say("about.gate.text", {
       ordinary: percent(gate.ordinary_turned_away), count: number(gate.n_ordinary), own: percent(gate.own_turned_away),

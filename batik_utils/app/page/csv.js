@@ -7,12 +7,14 @@ const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"
 
 /** The answers as CSV; `reason` says in words why a picture was refused. */
 export function csv(items, facts, reason) {
-  const head = ["file", "answer", "looks_like_batik", "distance", "one_of", "error", ...facts.motifs];
+  const gate = facts.gate ? ["looks_like_batik", "distance"] : [];
+  const head = ["file", "answer", ...gate, "one_of", "error", ...facts.motifs];
   const rows = items.map(({ name, answer, refusal }) => {
-    if (refusal) return [harmless(name), "", "", "", "", reason(refusal), ...facts.motifs.map(() => "")];
+    if (refusal) return [harmless(name), "", ...gate.map(() => ""), "", reason(refusal), ...facts.motifs.map(() => "")];
     const names = answer.among.map((motif) => facts.motifs[motif]);
-    return [harmless(name), facts.motifs[answer.ranked[0]], answer.batik ? "yes" : "no", answer.distance?.toFixed(6) ?? "",
-      names.join("|"), "", ...Array.from(answer.probabilities, (p) => p.toFixed(6))];
+    const looks = facts.gate ? [answer.batik ? "yes" : "no", answer.distance.toFixed(6)] : [];
+    return [harmless(name), facts.motifs[answer.ranked[0]], ...looks, names.join("|"), "",
+      ...Array.from(answer.probabilities, (p) => p.toFixed(6))];
   });
   return [head, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
