@@ -61,6 +61,16 @@ def shuffled_scores(analysis: Analysis) -> list[bool]:
     return [claims.within_shuffles(value, band) for value, band in rows]
 
 
+def odd_files(analysis: Analysis) -> dict[str, int]:
+    """How many pictures were not stored as RGB, are turned by EXIF, or have a name that contradicts their format."""
+    facts = analysis.dataset.facts
+    return {
+        "mode": sum(fact["mode"] != "RGB" for fact in facts),
+        "turned": sum(fact["orientation"] != 1 for fact in facts),
+        "misnamed": sum(not fact["extension_agrees"] for fact in facts),
+    }
+
+
 def pair_kinds(analysis: Analysis) -> str:
     """How many pairs of copies there are of each kind, in words."""
     return listed([f"{n} {kind}" for kind, n in sorted(Counter(p.kind for p in analysis.dataset.pairs).items())])

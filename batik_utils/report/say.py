@@ -27,6 +27,11 @@ def escaped(value: Any) -> Any:
     return _SPECIAL.sub(r"\\\1", value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+def percent_range(band: wording.Range | Mapping[str, float]) -> str:
+    """As wording.percent_range, of what has a low and a high end as attributes or, as in metrics.json, as keys."""
+    return wording.percent_range(wording.Band(band["low"], band["high"]) if isinstance(band, Mapping) else band)
+
+
 def reached(interval: Interval) -> Markup:
     """A share with its interval, as "77.4 % (71.0–83.8 %)"."""
     return Markup(f"{wording.percent(interval.value)} ({wording.percent_range(interval)})")
@@ -70,7 +75,7 @@ JINJA = jinja2.Environment(
     comment_end_string="#-%}",
 )
 JINJA.filters |= {
-    **{"percent": wording.percent, "percent_range": wording.percent_range, "points": wording.points},
+    **{"percent": wording.percent, "percent_range": percent_range, "points": wording.points},
     **{"points_range": wording.points_range, "number": wording.count, "listed": wording.listed},
     **{"p_value": wording.p_value, "decimal": wording.number, "upper_first": wording.upper_first},
     **{"of_images": wording.of_images},
