@@ -108,7 +108,7 @@ def test_what_is_written_and_the_metrics_have_their_form_and_name_every_model(re
 
 
 def test_the_page_has_every_section_once_and_no_unresolved_reference(page):
-    for heading in ("Introduction", "Audit", "Method", "Every run of the seed study", "Published claims", "Conclusion"):
+    for heading in ("Introduction", "Copies", "Models and protocols", "Every run of the original", "Conclusion"):
         assert len(re.findall(rf"<h[1-3][^>]*>(?:<[^>]*>|[\d.\s])*{heading}", page)) == 1, heading
     text = re.sub(r'<details class="code">.*?</details>', "", page, flags=re.S)  # code is shown as it is typed
     assert not re.search(r"@(?:fig|tbl|sec)-", text)

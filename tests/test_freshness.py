@@ -103,7 +103,7 @@ def test_weights_are_named_with_their_hash_or_as_not_to_be_had(monkeypatch):
 
 def test_nothing_that_a_notebook_or_page_is_made_with_is_left_out_of_the_code_hash():
     cells = "".join(path.read_text(encoding="utf-8") for path in freshness.notebooks())
-    lines = re.findall(r'"((?:from [\w.]+ )?import .*?)(?:\\n)?"', cells)
+    lines = re.findall(r'"((?:from [\w.]+ )?import [\w., ]+?)(?:\\n)?"', cells)
     code = "\n".join(["import sys, batik_utils.report.export", *lines, "print(*sys.modules)"])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     used = {f"{name.replace('.', '/')}.py" for name in done.stdout.split() if name.startswith("batik_utils.")}

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.intervals import mean_interval, nadeau_bengio, wilson
+from batik_utils.stats.intervals import nadeau_bengio, wilson
 
 
 def test_wilson_of_the_published_counts_is_as_wide_as_30_images_allow():
@@ -49,10 +49,3 @@ def _scores(values):
 def _drawn(data_sd, seed_sd, splits=400, seeds=5):
     rng = np.random.default_rng(2)
     return _scores(rng.normal(0, data_sd, (splits, 1)) + rng.normal(0, seed_sd, (splits, seeds)))
-
-
-def test_the_interval_of_a_mean_is_students():
-    found = mean_interval([0.2, 0.4, 0.9])
-    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 2, 0.5, stats.sem([0.2, 0.4, 0.9])))
-    with pytest.raises(BatikError, match="two values"):
-        mean_interval([1.0])

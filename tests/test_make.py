@@ -64,7 +64,7 @@ def test_with_sources_all_is_set_and_measured_with_whole_sources_on_one_side(pla
     source = {"name": "shop", "why": "one mark", "pictures": list(plan.dataset.paths[:2])}
     study = tiny.study(sources=[source])
     fours = replace(plan.dataset, sources=np.arange(24) // 4)
-    plan = make_plan(study, fours, backbones=plan.backbones)
+    plan = make_plan(study, fours, backbones={"tiny": tiny.TinyBackbone()})
     results = run_plan(plan, executor="serial", progress=False)
     bundle, found = make.make_classifier(plan, results)
     assert (bundle.about.protocol, found["protocol"]) == ("sources", "sources")

@@ -35,7 +35,7 @@ def test_it_comes_back_with_everything_derived_and_images_in_a_file_of_their_own
     monkeypatch.setenv(snapshot.VARIABLE, str(path))
     again = open_analysis("no-such-study")
     assert again.study == analysis.study and again.comparisons == analysis.comparisons
-    assert {"comparisons", "oofs", "scores", "verdict"} <= set(vars(again))
+    assert {"comparisons", "oofs", "scores", "word"} <= set(vars(again))
     assert again.clean_features("efficientnet_lite2").shape == (2, 3)
     assert snapshot.load(path)[1] == "made" and (again.dataset.images[5] == 7).all()
     assert isinstance(again.dataset.images, np.memmap) and not again.dataset.images.flags.writeable

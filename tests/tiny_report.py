@@ -56,7 +56,6 @@ def notebooks():
         shown(lambda: display.text(["27 of 30 images were right [@holm1979].", "Second."]), "abstract"),
         shown(curve, source="curve(1 < 2)"),
         shown(scores, source="scores()"),
-        shown(lambda: display.note("Mind the network's shuffle", "Labels were *shuffled*.")),
     ]
     second = [
         prose("# Results\n\n$\\hat p \\le 1$\n\n| a | b |\n|---|--:|\n| x | 2 |\n\n: Typed by hand {#tbl-typed}"),

@@ -14,8 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from scipy.cluster.hierarchy import DisjointSet
-
 from batik_utils.cache import digest_file
 from batik_utils.data.decode import EXTENSIONS
 from batik_utils.errors import BatikError, printable
@@ -113,6 +111,8 @@ def motifs_apart(
     (published_copies.csv) and pictures of one source with them; sources that share a picture, or pictures that are
     copies, count as one. Named by the list alone; a file that differs from it is lacking.
     """
+    from scipy.cluster.hierarchy import DisjointSet  # what only asks a classifier needs no scipy
+
     copies, listed = published_copies(), published_files()
     joined = DisjointSet(listed)
     first: dict[str, str] = {}

@@ -88,8 +88,6 @@ class Manuscript:
             elif kind == "table":
                 name = f'{{#{data[MIME]["anchor"]} csv="{self._csv(data[MIME])}"}}'
                 yield f"{data[MIME]['text']}\n\n: {_one_line(data[MIME]['caption'])} {name}"
-            elif kind == "note":
-                yield _fenced("note", data[MIME]["text"], title=data[MIME]["title"])
             elif (image := any(sort.startswith("image/") for sort in data)) or "<table" in data.get("text/html", ""):
                 what = "figure" if image else "table"
                 how = f"show it with batik_utils.report.display.{what}"

@@ -93,8 +93,13 @@ def confusion(analysis: Analysis) -> tuple[dict[str, NDArray[np.float64]], list[
 
 
 def named_for(analysis: Analysis) -> dict[str, Any]:
-    """Mean recall of motifs named for a place and for a pattern, how many there are, and Mann and Whitney's p."""
+    """Mean recall of motifs named for a place and for a pattern, how many there are, and Mann and Whitney's p.
+
+    Empty where there are none of one sort.
+    """
     known = analysis.recall_by_kind
+    if not {"place", "pattern"} <= set(known):
+        return {}
     p = float(mannwhitneyu(known["place"], known["pattern"]).pvalue)
     means = {kind: float(np.mean(known[kind])) for kind in ("place", "pattern")}
     return means | {"places": len(known["place"]), "patterns": len(known["pattern"]), "p": p}
