@@ -25,7 +25,7 @@ INDEX  = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(PIP) conf
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help report app plan run audit sources new watch test bench lab lint lock clean
+.PHONY: help report paper app plan run audit sources new watch test bench lab lint lock clean
 
 help: ## Print this help
 	@echo "Usage: make TARGET [NAME=value ...]"
@@ -37,6 +37,9 @@ help: ## Print this help
 
 report: $(READY) ## Build a study's HTML and PDF: STUDY=… DATA=folder SET="models.scratch.epochs=10" DASK=tcp://… JOBS=n
 	@$(BIN)/batik report "$(STUDY)" $(FITS)
+
+paper: $(READY) ## Make the paper anew from the studies' numbers: reports/paper/
+	@$(BIN)/batik paper
 
 app: $(READY) ## Build a study's classifier as one HTML file, and open it: STUDY=…
 	@$(BIN)/batik app "$(STUDY)" $(if $(DATA),--data "$(DATA)")

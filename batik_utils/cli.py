@@ -57,6 +57,15 @@ def report(
             out.print(escape(str(path)))
 
 
+@app.command()
+def paper(reports: Reports = ROOT / "reports") -> None:
+    """Make the paper from the studies' metrics.json, where a number or its text changed."""
+    from batik_utils.report.build import build_paper
+
+    made = build_paper(reports)
+    out.print(escape(str(reports / "paper" / "report.html")) if made else "Nothing has changed since it was made.")
+
+
 @app.command("app")
 def page(
     study: StudyName = FIRST,

@@ -1,4 +1,4 @@
-"""The paper without a kernel: made analyses of every sort, and all that the notebooks say for one."""
+"""The report without a kernel: made analyses of every sort, and all that the notebooks say for one."""
 
 import re
 from contextlib import ExitStack
@@ -24,7 +24,7 @@ from batik_utils.stats.scores import METRICS
 from batik_utils.study import ROOT
 from batik_utils.values import Dataset, Pair, Results, Source
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 PER_MOTIF = 10
 NAMES = ("alder", "beech", "cherry", "date", "elder", "fir", "ginkgo", "hazel", "iris", "juniper", "katsura", "larch")
 SCRATCH = {"kind": "scratch", "title": "Small CNN", "epochs": 20, "architecture": "seed_cnn"}

@@ -22,6 +22,7 @@ from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import SHUFFLED, ClaimRow, claims_table
 from batik_utils.stats.compare import Comparison, PublishedComparison, compare_family, published_family, shared_folds
 from batik_utils.stats.intervals import Interval
+from batik_utils.stats.luck import seed_runs
 from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, mispaired_fit
 from batik_utils.stats.trios import Trios, every_trio, kernel
 from batik_utils.study import Repetition, Study
@@ -321,8 +322,7 @@ class Analysis:
     @cached_property
     def seed_runs(self) -> list[ClaimRow]:
         """The claims that are accuracies of runs, and such of other fits on as many images; empty without runs."""
-        images = {row.n for row in self.claims if row.epochs}
-        return [row for row in self.claims if row.metric == "accuracy" and row.n in images]
+        return seed_runs(self.claims)
 
     @cached_property
     def deployed(self) -> dict[str, Any] | None:

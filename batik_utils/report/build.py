@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from batik_utils.values import Dataset
 
 TRIOS = "trios.csv"
+PAPER_STUDIES = ("bali-betawi-celup", "sidoluhur-tambal-betawi", "twenty-motifs")
+"""The studies that the paper tells of."""
+PAPER_ABOUT = {
+    "title": "How well can a computer tell Indonesian batik motifs apart from 50 photographs each?",
+    "subtitle": "And does a pretrained network beat one trained from scratch? Two student projects, repeated",
+}
 DRAWN_LINE = "Procedural sample, not batik photographs"
 PRIVATE = "photographs"
 """The folder beside the studies' that is never committed: editions with photographs, and models."""
@@ -63,6 +69,9 @@ def build_report(
     folder = out / build.study.name
     if renew_page(build.study, out / PRIVATE / build.study.name / CLASSIFIER, folder / PAGE):
         build.stages.say(f"The classifier's page: {out.name}/{build.study.name}/{PAGE}")
+    numbers = [out / name / "metrics.json" for name in PAPER_STUDIES]
+    if build.study.name in PAPER_STUDIES and all(path.is_file() for path in numbers) and build_paper(out):
+        build.stages.say(f"The paper: {out.name}/paper/")
     # The index, where a study's numbers, a study or the code is not as it was when it was written.
     stamp, index = cache_dir() / "builds" / "index.json", out / "index.html"
     numbers = {str(p): sha256(p) for p in (*out.glob("*/metrics.json"), *(ROOT / "studies").glob("*.yaml"))}
@@ -74,6 +83,31 @@ def build_report(
             build.stages.say(line)
         write_json(stamp, numbers | {"index": sha256(index)})
     return folder
+
+
+def build_paper(out: Path = ROOT / "reports") -> bool:
+    """Make out/paper/ where a number that it reads, its text or its code has changed; whether it was made anew.
+
+    Raises BatikError where a study's metrics.json is missing.
+    """
+    path, folder, stamp = ROOT / NOTEBOOKS / "paper.ipynb", out / "paper", cache_dir() / "builds" / "paper.json"
+    made_of = [
+        sha256(out / name) for name in (*(f"{s}/metrics.json" for s in PAPER_STUDIES), f"{PAPER_STUDIES[-1]}/{TRIOS}")
+    ]
+    key = digest_json([made_of, part(freshness.code(), but=FACES), freshness.cells(path)])
+    outputs = {name: sha256(folder / name) for name in ("report.html", "report.pdf")}
+    if read_json(stamp) == {"key": key, **outputs}:
+        return False
+    from batik_utils.report.execute import run_notebook
+    from batik_utils.report.export import export
+
+    page, pdf = export([run_notebook(path, {"REPORTS": str(out.resolve())}, set(), {})], PAPER_ABOUT, photos=False)
+    for name, content in (("report.html", page.encode()), ("report.pdf", pdf)):
+        with atomic(folder / name) as file:
+            file.write_bytes(content)
+        outputs[name] = sha256(folder / name)
+    write_json(stamp, {"key": key, **outputs})
+    return True
 
 
 class Build:

@@ -13,7 +13,7 @@ from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.report.tables import corruption_scores, curve_steps, others_scores
 from batik_utils.stats import claims, mistakes, rules
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.luck import Luck, expected_best, luck
+from batik_utils.stats.luck import Luck, runs_and_luck
 from batik_utils.stats.scores import grouped_interval, published_summary
 from batik_utils.wording import listed
 
@@ -182,18 +182,9 @@ def ladder(analysis: Analysis) -> list[tuple[str, str, float, float, float]]:
 
 
 def runs(analysis: Analysis) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
-    """The original's runs beside ours (run, arm, reported, ours), the luck in their best by arm, and its curves.
-
-    Arms are "pretrained" and "scratch", and "all" of the luck; a curve is the best to expect of 1, 2, … runs.
-    """
-    rows = analysis.seed_runs
-    arms = ["pretrained" if analysis.study.models[row.model].backbones else "scratch" for row in rows]
-    parts = {arm: [row for row, its in zip(rows, arms, strict=True) if its == arm] for arm in dict.fromkeys(arms)}
-    lucks = {arm: found for arm, these in (parts | {"all": rows}).items() if (found := luck(these))}
-    ours = [row.published.values if row.published else () for row in rows]
-    told = {"run": [r.what for r in rows], "arm": arms, "reported": [r.value for r in rows], "ours": ours}
-    curves = {arm: expected_best(lucks[arm].mean, lucks[arm].images, len(rows)) for arm in parts if arm in lucks}
-    return pd.DataFrame(told), lucks, curves
+    """The original's runs beside ours, the luck in their best by arm, and its curves (stats.luck.runs_and_luck)."""
+    scratch = {name for name, model in analysis.study.models.items() if not model.backbones}
+    return runs_and_luck(analysis.seed_runs, scratch)
 
 
 def mistakes_on_one_split(analysis: Analysis) -> list[tuple[str, str, float, str, float, int]]:

@@ -39,6 +39,8 @@ class Model(Part):
     """A decoded picture, by one core: measured once."""
     seconds: float | None = None
     """To train it once on one core, features included: measured once."""
+    variant_of: str | None = None
+    """The model that it is but for one mistake."""
 
 
 class Verdict(Part):
@@ -89,6 +91,10 @@ class MetricsFile(Part):
     """What is measured of the classifier that is given out; null where none was made."""
     trios: dict[str, Any] | None = None
     """report.trio_tables.trio_numbers: every three of the motifs, where the study asks for them."""
+    history: dict[str, list[dict[str, list[float]]]] = {}
+    """{model of the verdict: what training seeds saw per epoch on the one split} of those that learn in epochs."""
+    confusion: dict[str, list[list[float]]] = {}
+    """{model of the verdict: pictures [true motif, predicted one] of an average grouped fit, out of fold}"""
 
 
 def build_metrics(analysis: "Analysis") -> dict[str, Any]:
@@ -121,6 +127,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
                 "parameters": analysis.parameters(name) if name in fitted else None,
                 "milliseconds": study.milliseconds.get(name),
                 "seconds": study.seconds.get(name),
+                "variant_of": getattr(model, "variant_of", None) or None,
             }
             for name, model in (study.models | {name: m for name, m in BASELINES.items() if name in fitted}).items()
         },
@@ -131,8 +138,15 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
         "claims": [row.model_dump(mode="json") for row in analysis.claims],
         "classifier": analysis.deployed,
         "trios": trio_numbers(analysis),
+        "history": {m: fits for m in study.compare if (fits := _histories(analysis, m))},
+        "confusion": {m: analysis.oofs[m].confusion.tolist() for m in study.compare if m in analysis.oofs},
     }
     return json.loads(json.dumps(raw, ensure_ascii=False).replace(NBSP, " "), parse_float=rounded)
+
+
+def _histories(analysis: "Analysis", model: str) -> list[dict[str, list[float]]]:
+    fits = analysis.summaries[model].fits if model in analysis.summaries else ()
+    return [{name: list(values) for name, values in fit.history.items()} for fit in fits if fit.history]
 
 
 def _comparisons(analysis: "Analysis") -> Iterator[dict[str, Any]]:

@@ -1,9 +1,10 @@
 """What the best of many runs on few pictures reaches by luck."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binom
 
@@ -30,6 +31,29 @@ class Luck:
     def lucky(self) -> bool:
         """Whether luck reaches what was published one time in twenty or more often."""
         return self.at_least >= 0.05
+
+
+def seed_runs(claims: Sequence[ClaimRow]) -> list[ClaimRow]:
+    """The claims that are accuracies of runs, and such of other fits on as many images; empty without runs."""
+    images = {row.n for row in claims if row.epochs}
+    return [row for row in claims if row.metric == "accuracy" and row.n in images]
+
+
+def runs_and_luck(
+    rows: Sequence[ClaimRow], scratch: Collection[str]
+) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
+    """A seed study's runs beside ours (run, arm, reported, ours), the luck in their best by arm, and its curves.
+
+    scratch has the models trained from random weights. Arms are "pretrained" and "scratch", and "all" of the luck; a
+    curve is the best to expect of 1, 2, … runs.
+    """
+    arms = ["scratch" if row.model in scratch else "pretrained" for row in rows]
+    parts = {arm: [row for row, its in zip(rows, arms, strict=True) if its == arm] for arm in dict.fromkeys(arms)}
+    lucks = {arm: found for arm, these in (parts | {"all": list(rows)}).items() if (found := luck(these))}
+    ours = [row.published.values if row.published else () for row in rows]
+    told = {"run": [r.what for r in rows], "arm": arms, "reported": [r.value for r in rows], "ours": ours}
+    curves = {arm: expected_best(lucks[arm].mean, lucks[arm].images, len(rows)) for arm in parts if arm in lucks}
+    return pd.DataFrame(told), lucks, curves
 
 
 def luck(rows: Sequence[ClaimRow]) -> Luck | None:

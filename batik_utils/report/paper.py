@@ -1,0 +1,189 @@
+"""The paper: one notebook over the committed metrics.json of several studies; it fits nothing and loads no engine."""
+
+from collections import Counter
+from dataclasses import fields
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from batik_utils.errors import BatikError
+from batik_utils.models.corruptions import CORRUPTIONS
+from batik_utils.report.build import PAPER_STUDIES, TRIOS
+from batik_utils.report.metrics import read_metrics, scores_of
+from batik_utils.stats.claims import ClaimRow
+from batik_utils.stats.compare import Comparison
+from batik_utils.stats.intervals import Interval
+from batik_utils.stats.luck import Luck, runs_and_luck, seed_runs
+from batik_utils.stats.mistakes import SourceRow
+from batik_utils.study import ROOT
+from batik_utils.wording import Band, listed, motif_names, of_images, percent, percent_range
+
+PROTOCOLS = {"published": "one split", "grouped": "copies together", "sources": "sources held out"}
+BEATS = {"better": "beats", "worse": "is beaten by", "same": "equals", "open": "is not told apart from"}
+
+
+class Reported:
+    """One study's numbers, as its metrics.json holds them."""
+
+    def __init__(self, metrics: dict[str, Any]) -> None:
+        self.metrics = metrics
+        self.data: dict[str, Any] = metrics["data"]
+        self.motifs = motif_names(self.data["motifs"])
+        self.a: str = metrics["verdict"]["a"]
+        self.chance = max(self.data["per_motif"].values()) / self.data["images"]
+        """Accuracy of always guessing the commonest motif, 0-1."""
+        self.sources = [SourceRow(**row) for row in self.data["sources"]]
+        self._accuracies = scores_of(metrics)
+
+    def title(self, model: str) -> str:
+        """The name that readers see."""
+        return str(self.metrics["models"][model]["title"])
+
+    def score(self, model: str, protocol: str = "grouped") -> Interval | None:
+        """An accuracy with its interval; None where the study has none, and no width where it has no interval."""
+        if (row := self._accuracies.get((model, protocol))) is None:
+            return None
+        low, high = (row["value"] if row[end] is None else row[end] for end in ("low", "high"))
+        return Interval(row["value"], max(0.0, low), min(1.0, high), row["n"])
+
+    def planned(self, protocol: str = "grouped") -> list[Comparison]:
+        """The primary comparisons of a protocol, the verdict's first."""
+        return [_compared(c) for c in self.metrics["comparisons"] if c["primary"] and c["protocol"] == protocol]
+
+    @property
+    def variants(self) -> list[Comparison]:
+        """What repeats a mistake (B) against what does not (A), in grouped folds."""
+        models, rows = self.metrics["models"], self.metrics["comparisons"]
+        return [_compared(c) for c in rows if c["protocol"] == "grouped" and models[c["b"]]["variant_of"] == c["a"]]
+
+    @property
+    def pairs(self) -> list[str]:
+        """The models of the planned comparisons, each once; those of the verdict first."""
+        return list(dict.fromkeys(m for c in self.planned() for m in (c.a, c.b)))
+
+    @cached_property
+    def claims(self) -> list[ClaimRow]:
+        """Every number that the original states, beside ours."""
+        return [ClaimRow.model_validate(row) for row in self.metrics["claims"]]
+
+    @cached_property
+    def runs(self) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
+        """As stats.luck.runs_and_luck."""
+        scratch = {name for name, model in self.metrics["models"].items() if model["kind"] == "scratch"}
+        return runs_and_luck(seed_runs(self.claims), scratch)
+
+    @property
+    def trio_range(self) -> tuple[float, float]:
+        """Accuracy on the hardest and the easiest trio by the first recipe, 0-1."""
+        first = next(iter(self.metrics["trios"]["accuracy"].values()))
+        return first["min"], first["max"]
+
+    def ladder(self, models: list[str], label: str) -> list[tuple[str, str, float, float, float]]:
+        """Rungs for draw.ladder: each protocol, with a label before it."""
+        found = [(f"{label}: {word}", m, self.score(m, p)) for p, word in PROTOCOLS.items() for m in models]
+        return [(rung, self.title(m), i.value, i.low, i.high) for rung, m, i in found if i]
+
+    def curve(self) -> pd.DataFrame:
+        """Learning curves of the planned pairs, for draw.learning_curve."""
+        steps = sorted({int(p.removeprefix("curve-")) for _, p in self._accuracies if p.startswith("curve-")})
+        found = [(self.title(m), k, self.score(m, f"curve-{k}")) for m in self.pairs for k in steps]
+        rows = [(title, k, i.value, i.low, i.high) for title, k, i in found if i]
+        return pd.DataFrame(rows, columns=["label", "images", "mean", "low", "high"])
+
+    def corrupted(self) -> pd.DataFrame:
+        """The verdict's models on corrupted test pictures, for draw.corruption_figure."""
+        every = [(m, c, self.score(m, f"grouped-{c}" if c else "grouped")) for m in self.pairs[:2] for c in CORRUPTIONS]
+        rows = [(self.title(m), c or "none", i.value, i.low, i.high) for m, c, i in every if i]
+        return pd.DataFrame(rows, columns=["label", "corruption", "accuracy", "low", "high"])
+
+    def training(self) -> dict[str, list[Any]]:
+        """{title: fits with a history} of the verdict's models, for draw.training_curves."""
+        histories = self.metrics["history"].items()
+        return {self.title(m): [SimpleNamespace(history=history) for history in fits] for m, fits in histories}
+
+    def confusion(self) -> dict[str, NDArray[np.float64]]:
+        """{title: matrix} of the verdict's models, for draw.confusion_matrices."""
+        return {self.title(model): np.array(matrix) for model, matrix in self.metrics["confusion"].items()}
+
+
+def _compared(row: dict[str, Any]) -> Comparison:
+    known = {field.name for field in fields(Comparison)}
+    difference = Interval(row["difference"], row["low"], row["high"], row["folds"])
+    p = {"difference": difference, "p_value": row["p"], "p_adjusted": row["p_holm"]}
+    return Comparison(**{name: value for name, value in row.items() if name in known} | p)
+
+
+def read_studies(reports: Path = ROOT / "reports") -> dict[str, Reported]:
+    """{name: study} of PAPER_STUDIES; raises BatikError where a metrics.json is missing or of another version."""
+    return {name: Reported(read_metrics(reports / name / "metrics.json")) for name in PAPER_STUDIES}
+
+
+def trio_accuracies(study: Reported, reports: Path) -> dict[str, pd.Series]:
+    """{title: accuracy on every trio of the study's motifs}; raises BatikError where its trios.csv is missing."""
+    path = reports / PAPER_STUDIES[-1] / TRIOS
+    if not path.is_file():
+        raise BatikError(f"There is no {path.parent.name}/{TRIOS}; run `make report STUDY={path.parent.name}` first.")
+    found = pd.read_csv(path)
+    return {study.title(model): found[model] for model in study.metrics["trios"]["accuracy"]}
+
+
+def verdicts(*studies: Reported) -> Counter[str]:
+    """{verdict: published accuracies and losses} of studies that take up others' numbers."""
+    return Counter(c.verdict for study in studies for c in study.claims if c.metric in ("accuracy", "loss"))
+
+
+def claims_table(*studies: Reported, most: int = 5) -> pd.DataFrame:
+    """The first accuracies that each study's original states (its conclusion's first), beside ours on its split."""
+    rows = []
+    for study in studies:
+        stated = [c for c in study.claims if c.metric == "accuracy" and not c.read_off]
+        for c in sorted(stated, key=lambda c: c.where != "conclusion")[:most]:
+            value = of_images(c.value, c.n) if c.n else percent(c.value)
+            ours = c.published
+            seen = f"{percent(ours.median)} ({percent_range(Band(*ours.range))})" if ours else "–"
+            rows.append((listed(study.motifs), c.what, value, seen, c.verdict))
+    return pd.DataFrame(rows, columns=["study of", "claim", "published", "ours, same split", "verdict"])
+
+
+def sources_table(*studies: Reported) -> pd.DataFrame:
+    """Every large source of the studies, these together, and all their other pictures."""
+    rows = []
+    for row in (row for study in studies for row in study.sources):
+        names = zip(motif_names(list(row.motifs)), row.motifs.values(), strict=True)
+        which = listed([f"{name} {n}" for name, n in names])
+        rows.append((row.why, row.pictures, which, percent(row.grouped), percent(row.sources)))
+    return pd.DataFrame(rows, columns=["source", "pictures", "of which", "source also trains", "source held out"])
+
+
+def results_table(*studies: Reported) -> pd.DataFrame:
+    """The models of the planned comparisons: accuracy by protocol, parameters, seconds to train, milliseconds."""
+    rows = []
+    for study in studies:
+        for model in study.pairs:
+            found = (study.score(model, protocol) for protocol in PROTOCOLS)
+            shares = ["–" if i is None else f"{percent(i.value)} ({percent_range(i)})" for i in found]
+            about = study.metrics["models"][model]
+            costs = ["–" if (cost := about[what]) is None else f"{cost:,g}" for what in ("seconds", "milliseconds")]
+            rows.append((study.title(model), *shares, f"{about['parameters']:,}", *costs))
+    return pd.DataFrame(rows, columns=["model", *PROTOCOLS.values(), "parameters", "s to train", "ms to answer"])
+
+
+def classifier_table(*studies: Reported) -> pd.DataFrame:
+    """What each study's classifier reaches: accuracy by source, calibration, prediction sets, rejections."""
+    rows = []
+    for study in (study for study in studies if study.metrics["classifier"]):
+        file = study.metrics["classifier"]
+        gate, sets, calibration = file["gate"] or {}, file["sets"], file["calibration"]
+        accuracy = study.score(file["model"], file["protocol"])
+        shares = [gate.get(f"{whose}_turned_away") for whose in ("own", "ordinary", "others")]
+        held = f"{percent(sets['measured']['value'])}, {sets['mean_size']:.1f} motifs" if sets else "–"
+        told = [accuracy and accuracy.value, calibration and calibration["error"], *shares]
+        accurate, error, *away = ["–" if share is None else percent(share) for share in told]
+        rows.append((f"{file['title']}, {len(study.motifs)} motifs", accurate, error, held, *away))
+    columns = "model; right; calibration error; set holds it; own rejected; ordinary rejected; other motifs rejected"
+    return pd.DataFrame(rows, columns=columns.split("; "))
