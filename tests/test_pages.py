@@ -10,7 +10,7 @@ from paper import make_analysis, said
 from batik_utils import wording as say
 from batik_utils.report.cards import model_card
 from batik_utils.report.metrics import build_metrics, headline, read_metrics, scores_of
-from batik_utils.report.pages import best_for_size, readme_table, write_index
+from batik_utils.report.pages import readme_table, write_index
 from batik_utils.study import ROOT
 
 NAME = "bali-betawi-celup"
@@ -61,26 +61,24 @@ def test_the_index_has_answer_figure_size_minutes_files_and_how_to_cite(house):
     answer = (
         f"{plain(say.percent(house[0].head.mean_a))} against {plain(say.percent(house[0].head.mean_b))} on the same"
     )
-    assert answer in text and "minutes on two cores" in text and "Best for" in text
+    assert answer in text and "minutes on two cores" in text
     assert f'src="{NAME}/verdict.svg"' in page and f'href="{NAME}/metrics.json"' in page
     assert citation["title"] in text and f"Version {citation['version']}" in text and "@software{" in text
     assert "style=" not in page and page.count("<h1") == 1
     assert not re.findall(r"<img(?![^>]*alt=\"[^\"]{20})", page)
 
 
-def model(title, parameters, accuracy):
-    return {"title": title, "parameters": parameters, "grouped": {"value": accuracy} if accuracy else None}
+def test_the_paper_comes_first_where_there_is_one(house):
+    folder = house[1].parent
+    assert "paper/report.html" not in (folder / "index.html").read_text()
+    (folder / "paper").mkdir()
+    (folder / "paper" / "report.html").write_text("")
+    write_index(folder)
+    page = (folder / "index.html").read_text()
+    assert 0 < page.index("paper/report.html") < page.index(f"{NAME}/report.html")
 
 
-def test_the_line_of_size_joins_the_models_that_no_smaller_one_equals():
-    small, equal, large = model("small", 10, 0.6), model("equal", 20, 0.6), model("large", 30, 0.8)
-    never, unsized = model("never", 5, None), model("unsized", None, 0.9)
-    assert [m["title"] for m in best_for_size([large, never, equal, unsized, small])] == ["small", "large"]
-    assert [m["title"] for m in best_for_size([model("b", 10, 0.7), small])] == ["b"]
-    assert best_for_size([]) == []
-
-
-def test_the_readme_lists_what_lies_in_a_studys_folder(house):
+def test_the_readme_has_a_row_for_each_model_of_the_verdict(house):
     table = readme_table(house[1].parent, [NAME])
-    assert f"[numbers]({house[1].parent.name}/{NAME}/metrics.json)" in table and "report.pdf) · " not in table
+    assert table.count("| A ") == table.count("| B ") == 1 and f"/{NAME}/report.html" in table
     assert read_metrics(house[1] / "metrics.json")["study"] == NAME

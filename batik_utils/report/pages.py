@@ -4,7 +4,7 @@ These are made anew by `python -m batik_utils.report.pages`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from batik_utils import wording as say
 from batik_utils.cache import write_text
 from batik_utils.errors import BatikError
 from batik_utils.report.metrics import headline, read_metrics, scores_of
-from batik_utils.stats.scores import pareto_front
 from batik_utils.strict import read_yaml
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study, study_names
@@ -57,7 +56,10 @@ def write_index(reports: Path) -> list[str]:
         studies.append(_rows(path.parent, metrics))
     studies.sort(key=lambda study: study["data"]["drawn"])
     citation = read_yaml((ROOT / "CITATION.cff").read_bytes(), "CITATION.cff")
-    page = JINJA.get_template("index.html").render(studies=studies, citation=citation) + "\n"
+    page = JINJA.get_template("index.html").render(
+        studies=studies, citation=citation, paper=(reports / "paper" / "report.html").is_file()
+    )
+    page += "\n"
     path = reports / "index.html"
     if not path.is_file() or path.read_bytes() != page.encode():
         write_text(path, page)
@@ -65,26 +67,19 @@ def write_index(reports: Path) -> list[str]:
 
 
 def _rows(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    """What index and README tell of a study: its metrics, files, minutes, models (best first), and size's line."""
+    """What index and README tell of a study: its metrics, files, minutes, and models, best first."""
     scores, verdict = scores_of(metrics), metrics["verdict"]
     models = {
-        name: model | {"published": scores.get((name, "published")), "grouped": scores.get((name, "grouped"))}
+        name: model | {protocol: scores.get((name, protocol)) for protocol in ("published", "grouped", "sources")}
         for name, model in metrics["models"].items()
         if model["kind"] != "baseline"
     }
     # Best in cross-validation first, those without results last.
     ranked = sorted(models.values(), key=lambda m: (-(m["grouped"] or {"value": 0})["value"], m["title"]))
     rows: dict[str, Any] = {"compared": [models[verdict["a"]], models[verdict["b"]]], "ranked": ranked}
-    rows |= {"line": best_for_size(ranked), "head": headline(metrics)}
-    rows |= {"name": folder.name, "files": {name: title for name, title in FILES.items() if (folder / name).is_file()}}
+    rows |= {"head": headline(metrics), "name": folder.name}
+    rows |= {"files": {name: title for name, title in FILES.items() if (folder / name).is_file()}}
     return metrics | rows | {"minutes": load_study(folder.name).minutes if folder.name in study_names() else ""}
-
-
-def best_for_size(models: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The models that no smaller one, and none of their size, equals in accuracy; each has its record as "grouped"."""
-    sized = [m for m in models if m["grouped"] and m["parameters"] is not None]
-    sized.sort(key=lambda m: m["title"])
-    return [sized[i] for i in pareto_front([(m["parameters"], m["grouped"]["value"]) for m in sized])]
 
 
 def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "reports") -> None:
@@ -96,7 +91,7 @@ def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "repor
 
 
 def readme_table(reports: Path, studies: Sequence[str]) -> str:
-    """Markdown tables, one row per study: accuracies in grouped cross-validation; size's line, and files."""
+    """A Markdown table, a row for each model of a study's verdict: accuracy with copies together, by source, files."""
     rows = [_rows(reports / name, read_metrics(reports / name / "metrics.json")) for name in studies]
     return JINJA.get_template("readme.md.j2").render(reports=reports.name, studies=rows).replace(say.NBSP, " ")
 
