@@ -18,6 +18,7 @@ from batik_utils.stats.mistakes import (
     most_confidently_wrong,
     most_confused,
 )
+from batik_utils.stats.table import score_table
 from batik_utils.study import PictureSource
 from batik_utils.values import Results
 
@@ -181,7 +182,7 @@ def test_the_table_of_scores_has_every_protocol_and_what_only_some_folds_share()
     fits = [replace(r, corruptions={"blur": r.y_prob}) if r.fit.protocol == "grouped" else r for r in fits]
     shared = Results(tuple(r for r in fits if r.fit.protocol != "grouped" or r.fit.repeat == 0))
     oof = scores.out_of_fold(shared, "a")
-    table = scores.score_table(Results(tuple(fits)), shared, MOTIFS, {"a": scores.per_motif(oof, MOTIFS)})
+    table = score_table(Results(tuple(fits)), shared, MOTIFS, {"a": scores.per_motif(oof, MOTIFS)})
     found = table.set_index(["model", "protocol", "metric"])
     assert not found.index.has_duplicates
     near, every = found.loc["a", "grouped", "accuracy"], found.loc["a", "grouped-all", "accuracy"]
@@ -195,7 +196,7 @@ def test_the_table_of_scores_has_every_protocol_and_what_only_some_folds_share()
     assert found.loc["a", "published-seed-0", "accuracy"]["value"] == 24 / 30
     bali = found.loc["a", "grouped", "f1/batik-bali"]
     assert bali["interval"] == "bootstrap" and bali["n"] == 50 and bali["low"] < bali["value"] < bali["high"]
-    assert scores.score_table(Results(()), Results(()), MOTIFS, {}).empty
+    assert score_table(Results(()), Results(()), MOTIFS, {}).empty
 
 
 @pytest.mark.parametrize(("apart", "says"), [(0.71, "large"), (0.73, "alike"), (0.9, "none"), (0.95, "none")])

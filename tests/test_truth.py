@@ -45,7 +45,6 @@ ONLY_IF = {
     "many": "among the first three",
     "networks": "Accuracy and loss per epoch",
     "corruptions": "corrupted test pictures; loses most when",
-    "kinds": "motifs named for a place",
     "disputed": "more than one motif",
     "tried": "Trials beside",
     "trios": "Which three; the hardest",
@@ -88,7 +87,6 @@ def test_only_what_is_true_is_said(sort):
 
 
 MISTAKEN = LITE | {"title": "Lite, mistaken", "variant_of": "lite", "mistake": "upside down feeding"}
-HALF = SCRATCH | {"precision": "bfloat16"}
 FEW = {"folds": 3, "pretrained": {"repeats": 2, "seeds": 2}, "scratch": {"repeats": 1, "seeds": 2}}
 
 
@@ -143,10 +141,9 @@ def special() -> list[Analysis]:
     short = Results(tuple(r for r in tenths.results if r.fit.protocol in ("grouped", "published")))
     bare = Analysis(tenths.study, tenths.dataset, short, clean_features=tenths.clean_features)
     again = [replace(r, fit=replace(r.fit, model="mistaken")) for r in tenths.results.select("lite")]
-    models = {"small": HALF, "lite": LITE, "mistaken": MISTAKEN}
+    models = {"small": SCRATCH, "lite": LITE, "mistaken": MISTAKEN}
     odd, known = make_analysis(models=models, grouped=FEW), make_analysis("published")
     vars(known)["plates"] = [load_plates()[motif] for motif in ("batik-celup", "batik-bali", "batik-kawung")]
-    vars(known)["recall_by_kind"] = {"place": [0.2, 0.3, 0.25, 0.4], "pattern": [0.8, 0.9, 0.7, 0.85]}
     return [
         bare,
         known,
@@ -173,7 +170,7 @@ def test_every_figure_is_drawn():
 
 def test_a_study_of_recipes_draws_its_figures_and_tells_their_choices():
     words = said(recipes(), draw=True)
-    assert {"fig-pareto", "fig-trios", "tbl-trio-pairs", "tbl-sources", "tbl-others", "tbl-many"} <= set(words)
+    assert {"fig-pareto", "fig-trios", "tbl-trio-pairs", "tbl-sources", "tbl-others"} <= set(words)
     text = " ".join(told(recipes()).split())
     assert "The setting of Crops is the best of 3 on pictures of other motifs. Few." in text
     assert "**Recipe**: pattern, ridge 0.1. It was chosen among 4 candidates on 30 trios of 2 motifs" in text

@@ -24,6 +24,7 @@ from batik_utils.stats.compare import Comparison, PublishedComparison, compare_f
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.luck import seed_runs
 from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, mispaired_fit
+from batik_utils.stats.table import score_table
 from batik_utils.stats.trios import Trios, every_trio, kernel
 from batik_utils.study import Repetition, Study
 from batik_utils.study_models import RecipeModel
@@ -33,8 +34,6 @@ from batik_utils.wording import motif_names
 if TYPE_CHECKING:
     from batik_utils.experiment import Plan
 
-FEW = 4
-"""Motifs named for a place, and for a pattern, that it takes at least to compare the two."""
 MANY = 8
 """Motifs above which a figure of examples shows one picture of each, not a row."""
 
@@ -119,8 +118,6 @@ class Analysis:
             "corruptions": study.grouped.corruptions,
             "augmented": study.models[self.shown].augments,
             "many": len(self.motifs) > MANY,
-            "kinds": all(len(self.recall_by_kind.get(kind, ())) >= FEW for kind in ("place", "pattern")),
-            "bfloat16": any(getattr(m, "precision", "") == "bfloat16" for m in models),
         }
         lacks = {f"no{fact}" for fact in ("seed", "seeds", "twins") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}
@@ -211,18 +208,8 @@ class Analysis:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Every number of every model under every protocol (stats.scores.score_table), baselines among the models."""
-        return stats.score_table(self.results, self.shared, self.study.motifs, self.per_motif)
-
-    @cached_property
-    def recall_by_kind(self) -> dict[str, list[float]]:
-        """{what the name of a motif with a plate is the name of: recalls of the verdict's pretrained model}"""
-        known, found = load_plates(), self.per_motif.get(self.pretrained)
-        out: dict[str, list[float]] = {}
-        for motif, recall in zip(self.study.motifs, [] if found is None else found["recall"], strict=False):
-            if motif in known:
-                out.setdefault(known[motif].kind, []).append(float(recall))
-        return out
+        """Every number of every model under every protocol (stats.table.score_table), baselines among the models."""
+        return score_table(self.results, self.shared, self.study.motifs, self.per_motif)
 
     @cached_property
     def grouped_intervals(self) -> dict[str, Interval]:

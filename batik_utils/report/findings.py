@@ -1,12 +1,11 @@
 """What the notebooks' prose needs beside tables and figures: numbers and decided words, drawn from an analysis."""
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu
 
 from batik_utils.models.baselines import BASELINES
 from batik_utils.report.analysis import MANY, Analysis
@@ -90,19 +89,6 @@ def confusion(analysis: Analysis) -> tuple[dict[str, NDArray[np.float64]], list[
     order = mistakes.confusion_order(first) if many and first is not None else range(len(analysis.motifs))
     places = np.ix_(list(order), list(order))
     return {title: matrix[places] for title, matrix in found.items()}, [analysis.motifs[i] for i in order]
-
-
-def named_for(analysis: Analysis) -> dict[str, Any]:
-    """Mean recall of motifs named for a place and for a pattern, how many there are, and Mann and Whitney's p.
-
-    Empty where there are none of one sort.
-    """
-    known = analysis.recall_by_kind
-    if not {"place", "pattern"} <= set(known):
-        return {}
-    p = float(mannwhitneyu(known["place"], known["pattern"]).pvalue)
-    means = {kind: float(np.mean(known[kind])) for kind in ("place", "pattern")}
-    return means | {"places": len(known["place"]), "patterns": len(known["pattern"]), "p": p}
 
 
 class Baselines(NamedTuple):

@@ -13,7 +13,7 @@ from batik_utils.cache import rounded
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
 from batik_utils.stats.compare import Comparison, McNemar
-from batik_utils.stats.scores import Score
+from batik_utils.stats.table import Score
 from batik_utils.wording import NBSP
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class MetricsFile(Part):
     data: dict[str, Any]
     models: dict[str, Model]
     scores: list[Score]
-    """stats.scores.score_table says what protocols and metrics there are."""
+    """stats.table.score_table says what protocols and metrics there are."""
     verdict: Verdict
     comparisons: list[Compared]
     claims: list[dict[str, Any]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from batik_utils import wording as say
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
-from batik_utils.report.analysis import FEW, Analysis
+from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import SHUFFLED_SCORES, ClaimRow
 from batik_utils.stats.compare import Comparison, PublishedComparison, fold_gap
@@ -145,15 +145,20 @@ def _shown_as(row: ClaimRow) -> Callable[[float], str]:
 
 
 def grouped_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per model and baseline on the shared folds: mean accuracy, corrected interval, macro F1, folds, fits."""
-    rows = []
+    """One row per model and baseline on the shared folds: mean accuracy with its interval, other scores, folds, fits.
+
+    Of many motifs how often the right one is among the first three guesses, too.
+    """
+    rows, others = [], ["balanced", "top_3", "macro_f1"] if len(analysis.motifs) > MANY else ["balanced", "macro_f1"]
     for title, model in {analysis.title(m): m for m in [*analysis.models, *BASELINES]}.items():
         if interval := analysis.grouped_intervals.get(title):
-            f1 = fold_scores(analysis.shared, model, metric="macro_f1")
-            accuracies = (say.percent(interval.value), say.percent_range(interval))
-            folds = len(f1.groupby(["repeat", "fold"]))
-            rows.append((title, *accuracies, say.number(mean_over_seeds(f1).mean(), 3), folds, len(f1)))
-    return frame("model; accuracy; 95 % interval; macro F1; folds; fits", rows)
+            scores = [fold_scores(analysis.shared, model, metric=metric) for metric in others]
+            means = [say.percent(mean_over_seeds(s).mean()) for s in scores[:-1]]
+            folds = len(scores[0].groupby(["repeat", "fold"]))
+            f1 = say.number(mean_over_seeds(scores[-1]).mean(), 3)
+            rows.append((title, _banded(interval), *means, f1, folds, len(scores[0])))
+    named = {"balanced": "balanced", "top_3": "among the first three", "macro_f1": "macro F1"}
+    return frame("; ".join(["model", "accuracy", *(named[metric] for metric in others), "folds", "fits"]), rows)
 
 
 def sources_table(analysis: Analysis) -> pd.DataFrame:
@@ -171,7 +176,7 @@ def large_sources_table(analysis: Analysis) -> pd.DataFrame:
     rows = []
     for row in analysis.large_sources:
         names = [f"{say.motif_names([motif])[0]} {n}" for motif, n in row.motifs.items()]
-        motifs = say.listed(names) if len(names) <= FEW else f"{len(names)} motifs"
+        motifs = say.listed(names) if len(names) <= 4 else f"{len(names)} motifs"
         rows.append((row.why, row.pictures, motifs, say.percent(row.grouped), say.percent(row.sources)))
     return frame("source; pictures; of which; right, source also trained on; right, source apart", rows)
 
@@ -193,16 +198,6 @@ def others_table(analysis: Analysis) -> pd.DataFrame:
         shown += [(r.title, others.title, r.accuracy, r.sd, size) for r, size in told]
     rows = [(title, by, say.percent(mean), say.points(sd), size) for title, by, mean, sd, size in shown]
     return frame("model; by; accuracy; standard deviation; parameters", rows)
-
-
-def many_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per model on the shared folds: how often the motif is the first guess, or among the first three; F1."""
-    rows = []
-    for model in analysis.models:
-        bands = [grouped_interval(analysis.shared, model, metric) for metric in ("accuracy", "balanced", "top_3")]
-        if f1 := grouped_interval(analysis.shared, model, "macro_f1"):
-            rows.append((analysis.title(model), *map(_banded, bands), say.number(f1.value, 3)))
-    return frame("model; first guess right; balanced; among the first three; macro F1", rows)
 
 
 def _banded(band: Interval | None) -> str:
