@@ -236,7 +236,7 @@ def tried_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Comparisons, each on the folds that its two models share: both means, difference, p, beliefs.
+    """Comparisons, each on the folds that its two models share: both means, difference with its interval, p.
 
     Behind each p stands whether it is a primary one, uncorrected, or Holm's.
     """
@@ -245,12 +245,9 @@ def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> p
         means = f"{say.hundredths(c.mean_a)} and {say.percent(c.mean_b)}"
         low, high = (say.hundredths(end, sign=True) for end in (c.difference.low, c.difference.high))
         difference = f"{say.hundredths(c.difference.value, sign=True)} ({low}{say.NBSP}to{say.NBSP}{high})"
-        beliefs = map(say.probability, (c.p_a_better, c.p_same, c.p_b_better))
-        folds = c.folds * c.repeats
         p = f"{_p(c.p)} (primary)" if c.primary else _p(c.p) + " (Holm)" * (c.p_adjusted is not None)
-        rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, folds, p, *beliefs))
-    columns = "A; B; A and B; A − B in points, 95 % interval; folds; p; P(A better); P(same); P(B better)"
-    return frame(columns, rows)
+        rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, c.folds * c.repeats, p))
+    return frame("A; B; A and B; A − B in points, 95 % interval; folds; p", rows)
 
 
 def curve_frame(analysis: Analysis) -> pd.DataFrame:

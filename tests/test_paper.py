@@ -1,0 +1,85 @@
+"""The paper: made of the committed numbers alone, the same bytes each time, and its code is the code that was run."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from functools import partial
+
+import keras
+import nbformat
+import pytest
+
+from batik_utils.errors import BatikError
+from batik_utils.models.scratch import build_scratch
+from batik_utils.report import build, execute, export
+from batik_utils.report.build import PAPER_STUDIES, TRIOS, build_paper
+from batik_utils.study import ROOT
+
+NOTEBOOK = nbformat.read(ROOT / "notebooks" / "paper.ipynb", as_version=4)
+
+
+@pytest.fixture
+def reports(tmp_path, monkeypatch):
+    """A copy of what the paper reads, with a cache of its own."""
+    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
+    for name in PAPER_STUDIES:
+        (tmp_path / "reports" / name).mkdir(parents=True)
+        shutil.copy(ROOT / "reports" / name / "metrics.json", tmp_path / "reports" / name)
+    shutil.copy(ROOT / "reports" / PAPER_STUDIES[-1] / TRIOS, tmp_path / "reports" / PAPER_STUDIES[-1])
+    return tmp_path / "reports"
+
+
+def test_it_is_what_is_committed_and_is_not_made_again(reports):
+    assert build_paper(reports)
+    for name in ("report.html", "report.pdf"):
+        assert (reports / "paper" / name).read_bytes() == (ROOT / "reports" / "paper" / name).read_bytes()
+    assert not build_paper(reports)
+
+
+def test_a_number_that_changed_makes_it_anew(reports, monkeypatch):
+    monkeypatch.setattr(execute, "run_notebook", lambda *given: None)
+    monkeypatch.setattr(export, "export", lambda *given, photos: ("<p>", b"%PDF"))
+    assert build_paper(reports) and not build_paper(reports)
+    path = reports / PAPER_STUDIES[0] / "metrics.json"
+    numbers = json.loads(path.read_text())
+    numbers["data"]["images"] += 1
+    path.write_text(json.dumps(numbers))
+    assert build_paper(reports)
+    (reports / "paper" / "report.pdf").unlink()
+    assert build_paper(reports)
+
+
+def test_a_study_without_numbers_is_named_in_one_line(reports):
+    (reports / PAPER_STUDIES[1] / "metrics.json").unlink()
+    with pytest.raises(BatikError, match=f"make report STUDY={PAPER_STUDIES[1]}"):
+        build_paper(reports)
+    assert not (reports / "paper").exists()
+
+
+def test_it_needs_no_engine():
+    asked = "import sys, batik_utils.report.paper; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], cwd=ROOT).returncode == 0
+
+
+def test_the_networks_that_it_shows_are_those_that_were_trained(monkeypatch):
+    monkeypatch.setattr(keras.applications, "MobileNetV2", partial(keras.applications.MobileNetV2, weights=None))
+    names = {"keras": keras, "layers": keras.layers}
+    text = "\n".join(c.source for c in NOTEBOOK.cells if c.cell_type == "markdown")
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(block, names)
+    shown, trained = names["network"], build_scratch("seed_cnn", 224, 3, 0.5)
+    kept = ("units", "filters", "kernel_size", "activation", "rate", "pool_size", "strides", "padding", "scale")
+    for one, other in zip(shown.layers, trained.layers[1:], strict=True):
+        assert type(one) is type(other)
+        assert [one.get_config().get(k) for k in kept] == [other.get_config().get(k) for k in kept]
+    committed = json.loads((ROOT / "reports" / PAPER_STUDIES[0] / "metrics.json").read_text())["models"]
+    assert shown.count_params() == trained.count_params() == committed["scratch"]["parameters"]
+    assert names["head"].count_params() == committed["mobilenet_v2"]["parameters"]
+
+
+def test_it_is_linked_first():
+    assert build.PAPER_ABOUT["title"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.index("reports/paper/report.html") < readme.index("reports/index.html")
