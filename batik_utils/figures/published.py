@@ -156,4 +156,4 @@ def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], c
     legend_line(fig, left)
     legend_inside(right, "lower right")
     data = runs.assign(ours=[" ".join(f"{value:.4f}" for value in ours) for ours in runs["ours"]])
-    return fig.describe(f"{'; '.join(told)}.", data, "the runs of the seed study and ours")
+    return fig.describe(f"{'; '.join(told)}.", data, "the runs of the original study and ours")

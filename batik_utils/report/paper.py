@@ -24,7 +24,7 @@ from batik_utils.study import ROOT
 from batik_utils.wording import Band, listed, motif_names, of_images, percent, percent_range
 
 PROTOCOLS = {"published": "one split", "grouped": "copies together", "sources": "sources held out"}
-BEATS = {"better": "beats", "worse": "is beaten by", "same": "equals", "open": "is not told apart from"}
+BEATS = {"better": "beats", "worse": "is beaten by", "same": "equals", "open": "does not differ significantly from"}
 
 
 class Reported:

@@ -20,7 +20,7 @@ Verdict = Literal["reproduced", "cannot be told", "not reproduced", "not compara
 REPRODUCED, UNTOLD, NOT_REPRODUCED, NOT_COMPARABLE = get_args(Verdict)
 """Inside the interval that predicts such a number from ours (see expected), and no two-sample test tells the two apart;
 inside or outside, but the test says otherwise, so that a noisy model does not pass by its noise; outside, and the test,
-corrected, tells them apart; the model, the images or the way of counting is not the seed's."""
+corrected, tells them apart; the model, the images or the way of counting is not the original's."""
 SHUFFLED = "paired_wrong_"
 """How the metrics of the seed's shuffled reports begin."""
 SHUFFLED_SCORES = {f"{SHUFFLED}{score}" for score in ("precision", "recall", "f1")}
@@ -130,13 +130,13 @@ def _measured(
     row: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval, tuple(values))}
     ours = summary.n_test if claim.metric in METRICS else claim.n
     if not same_images:
-        return row | {"reason": "the pictures here are not the seed study's."}
+        return row | {"reason": "the pictures here are not the original study's."}
     if claim.instead_of:
         return row | {"reason": f"{study.models[claim.model].title} stands in for {claim.instead_of}."}
     if study.seed_study and not study.seed_study.test_images_known:
         lies = f"{round(claim.value * claim.n)} of {claim.n} there, " if claim.n and claim.metric in SHARES else ""
         also = f"{of_images(median, ours)} here" if ours and claim.metric in SHARES else f"{number(median, 3)} here"
-        why = "which images the seed study tested on is not known, only how many; ours are others"
+        why = "which images the original study tested on is not known, only how many; ours are others"
         return row | {"reason": f"{why} ({lies}{also})."}
     if claim.metric in METRICS and claim.n and claim.n != summary.n_test:
         return row | {"reason": f"published on {claim.n} test images, ours are {summary.n_test}."}
@@ -227,7 +227,7 @@ def _images(claim: Claim, results: Results, summary: PublishedSummary, same_imag
     counts["train_images"] = len(every) - summary.n_test - len(fit.val_paths)
     ours = counts[claim.metric]
     if not same_images:
-        return {"reason": f"the pictures here are not the seed study's; there are {ours}."}
+        return {"reason": f"the pictures here are not the original study's; there are {ours}."}
     return {"verdict": REPRODUCED if ours == claim.value else NOT_REPRODUCED, "reason": f"there are {ours} here."}
 
 
