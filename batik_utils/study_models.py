@@ -115,10 +115,6 @@ class TrainedModel(AnyModel):
     def augments(self) -> bool:
         return True
 
-    @property
-    def settings(self) -> int:
-        return self.tuned.settings if self.tuned else 1
-
 
 class Regularisation(Strict):
     """What keeps a network from learning its few training images by heart (models/train.py)."""
@@ -203,22 +199,19 @@ class Metric(Strict):
 
 
 class RecipeModel(AnyModel):
-    """Features that are frozen, and a linear head on them: one setting, chosen beforehand."""
+    """Features that are frozen, and a linear head on them: one setting chosen beforehand, or a short list."""
 
     kind: Literal["recipe"]
     parts: Annotated[dict[str, Part], Field(min_length=1)]  # put side by side
     head: Literal["ridge", "logistic"] = "ridge"
     strength: Annotated[float, Field(gt=0)]  # scikit-learn's alpha for ridge, C for logistic
+    strengths: tuple[Annotated[float, Field(gt=0)], ...] = ()  # of which, in its place, inner folds of each fit choose
     metric: Metric | None = None
     chosen: Chosen | None = None
 
     @property
     def backbones(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(part.backbone for part in self.parts.values() if part.backbone))
-
-    @property
-    def settings(self) -> int:
-        return self.chosen.settings if self.chosen else 1
 
 
 Model = Annotated[ScratchModel | PretrainedModel | FinetunedModel | RecipeModel, Field(discriminator="kind")]

@@ -25,7 +25,7 @@ class BaselineModel(AnyModel):
 
 
 BASELINES = {
-    "baseline_metadata": BaselineModel(inputs="metadata", title="File facts (picture unopened)"),
+    "baseline_metadata": BaselineModel(inputs="metadata", title="File metadata (picture unopened)"),
     "baseline_colour": BaselineModel(inputs="colour", title="Colour histogram"),
     "baseline_features": BaselineModel(inputs="features", title="Frozen features (logistic regression)"),
 }
