@@ -107,15 +107,14 @@ class Claim(Strict):
     model: str  # a key of Study.models
     metric: Literal[
         "accuracy", "loss", "macro_f1", "train_accuracy", "train_loss", "ten_images", "images", "train_images",
-        "test_images", "paired_wrong_accuracy", "paired_wrong_precision", "paired_wrong_recall", "paired_wrong_f1",
+        "test_images", "paired_wrong_accuracy",
     ]  # fmt: skip
-    """paired_wrong_…: of the seed's classification report, predictions shuffled against labels."""
+    """paired_wrong_accuracy: of a classification report in which predictions are shuffled against labels."""
     value: float
     epochs: Count | None = None  # with dropout: which of its model's runs it is of; without, the published fits
     dropout: Fraction | None = None
     instead_of: str | None = None  # the seed study's own network, where the model stands in for it
     n: int | None = None  # images behind it
-    motif: str | None = None  # of paired_wrong_…: a motif of the study; none for the mean over motifs
     read_off: Annotated[float, Field(gt=0)] | None = None
     """Of a number that was read off a plot, as the seed words it: how far the reading may be off."""
     where: str  # section of the seed document
@@ -208,9 +207,6 @@ class Study(Strict):
                 raise ValueError(f"claims {claim.id} is of no run of models.{claim.model}.runs")
         if len(set(self.motifs)) != len(self.motifs):
             raise ValueError("motifs names one motif twice")
-        for motif in (claim.motif for claim in self.claims if claim.motif is not None):
-            if motif not in self.motifs:
-                raise ValueError(f"claims names the motif {motif!r}, {nearest(motif, self.motifs)}")
         return self
 
     @property

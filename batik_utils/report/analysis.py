@@ -181,8 +181,8 @@ class Analysis:
     @cached_property
     def mispaired(self) -> dict[str, Mispaired]:
         """{model: the seed's mistake made with the median fit}, for the models whose claims are such."""
-        models = [c.model for c in self.study.claims if c.metric == "paired_wrong_accuracy"]
-        return {m: mispaired_fit(self.summaries[m].median, tuple(self.motifs)) for m in models if m in self.summaries}
+        models = [c.model for c in self.study.claims if c.metric == SHUFFLED]
+        return {m: mispaired_fit(self.summaries[m].median, len(self.motifs)) for m in models if m in self.summaries}
 
     @cached_property
     def shared(self) -> Results:
@@ -288,7 +288,7 @@ class Analysis:
     def claim_counts(self) -> Counter[str]:
         """{verdict: published numbers}, without counts of pictures and scores of reports from shuffled labels."""
         rows = [r for r in self.claims if not r.metric.endswith("images") or r.metric == "ten_images"]
-        return Counter(r.verdict for r in rows if not r.metric.startswith(SHUFFLED))
+        return Counter(r.verdict for r in rows if r.metric != SHUFFLED)
 
     @cached_property
     def claims(self) -> list[ClaimRow]:

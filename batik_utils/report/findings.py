@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from batik_utils.models.baselines import BASELINES
 from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.report.tables import corruption_scores, curve_steps, others_scores
-from batik_utils.stats import claims, mistakes, rules
+from batik_utils.stats import mistakes, rules
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.luck import Luck, runs_and_luck
 from batik_utils.stats.scores import grouped_interval, published_summary
@@ -52,12 +52,6 @@ def overfitting(analysis: Analysis) -> dict[str, Overfitting]:
 def seed_range(analysis: Analysis) -> float:
     """The widest range of test accuracy over the training seeds of one model, as a fraction."""
     return max(s.high - s.low for s in analysis.summaries.values())
-
-
-def shuffled_scores(analysis: Analysis) -> list[bool]:
-    """Whether each published score of a report from shuffled labels lies within 95 % of our shuffles."""
-    rows = [(r.value, r.expected) for r in analysis.claims if r.metric in claims.SHUFFLED_SCORES and r.expected]
-    return [claims.within_shuffles(value, band) for value, band in rows]
 
 
 def odd_files(analysis: Analysis) -> dict[str, int]:

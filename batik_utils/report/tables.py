@@ -13,7 +13,7 @@ from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.stats.calibration import Calibration
-from batik_utils.stats.claims import SHUFFLED_SCORES, ClaimRow
+from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import Comparison, PublishedComparison, fold_gap
 from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
@@ -109,11 +109,9 @@ def mcnemar_table(analysis: Analysis, comparisons: Sequence[PublishedComparison]
 
 
 def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
-    """The claims table as short text; scores of the shuffled reports' motifs are left out."""
+    """The claims table as short text."""
     out = []
     for r in rows:
-        if r.metric in SHUFFLED_SCORES:
-            continue
         show, ours = _shown_as(r), "–"
         if r.published:
             low, high = r.published.range

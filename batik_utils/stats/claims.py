@@ -21,10 +21,8 @@ REPRODUCED, UNTOLD, NOT_REPRODUCED, NOT_COMPARABLE = get_args(Verdict)
 """Inside the interval that predicts such a number from ours (see expected), and no two-sample test tells the two apart;
 inside or outside, but the test says otherwise, so that a noisy model does not pass by its noise; outside, and the test,
 corrected, tells them apart; the model, the images or the way of counting is not the original's."""
-SHUFFLED = "paired_wrong_"
-"""How the metrics of the seed's shuffled reports begin."""
-SHUFFLED_SCORES = {f"{SHUFFLED}{score}" for score in ("precision", "recall", "f1")}
-"""Those that are one motif's, or their mean."""
+SHUFFLED = "paired_wrong_accuracy"
+"""The metric of a classification report from shuffled labels."""
 SHARES = {"accuracy", "train_accuracy"}
 """The metrics that are shares of images."""
 
@@ -65,8 +63,7 @@ class ClaimRow(Claim):
 
 def claims_table(study: Study, results: Results, same_images: bool = True) -> list[ClaimRow]:
     """One row per claim of the study, in the study's order; same_images says whether the pictures are the seed's."""
-    shuffled: dict[str, Mispaired] = {}
-    rows = [_row(claim, study, results, same_images, shuffled) for claim in study.claims]
+    rows = [_row(claim, study, results, same_images) for claim in study.claims]
     tested = {row.id: row.p_value for row in rows if row.p_value is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
     return [_judged(row, adjusted[row.id]) if row.id in adjusted else row for row in rows]
@@ -96,7 +93,7 @@ def binomial_variance(share: float, ours: int, theirs: int) -> float:
     return drawn_in * (1 - drawn_in) * (1 / ours + 1 / theirs)
 
 
-def _row(claim: Claim, study: Study, results: Results, same_images: bool, shuffled: dict[str, Mispaired]) -> ClaimRow:
+def _row(claim: Claim, study: Study, results: Results, same_images: bool) -> ClaimRow:
     setting = None if claim.epochs is None or claim.dropout is None else (claim.epochs, claim.dropout)
     summary = published_summary(results, claim.model, setting)
     row: dict[str, Any] = {}
@@ -105,17 +102,15 @@ def _row(claim: Claim, study: Study, results: Results, same_images: bool, shuffl
         failed = any(r.fit.model == claim.model for r in results.missing)
         why = "was not fitted: no weights could be had" if model.backbones else "has no result on the published split"
         row["reason"] = f"{model.title} {'could not be fitted' if failed else why}."
-    elif claim.metric.startswith(SHUFFLED):
-        if claim.model not in shuffled:
-            shuffled[claim.model] = mispaired_fit(summary.median, study.motifs)
-        row |= _artefact(claim, study, shuffled[claim.model])
+    elif claim.metric == SHUFFLED:
+        row |= _artefact(claim, mispaired_fit(summary.median, len(study.motifs)))
     elif claim.metric.endswith("images"):
         row |= _images(claim, results, summary, same_images)
     elif values := getattr(summary, claim.metric):
         row |= _measured(claim, study, summary, values, same_images)
     else:
         row["reason"] = f"our fits kept no training {'loss' if claim.metric == 'train_loss' else 'accuracy'}."
-    if claim.metric in SHARES | {f"{SHUFFLED}accuracy", "ten_images"} and claim.n:
+    if claim.metric in SHARES | {SHUFFLED, "ten_images"} and claim.n:
         row["value_interval"] = wilson(round(claim.value * claim.n), claim.n)
     if claim.metric in METRICS and claim.read_off is None:
         row["grouped"] = grouped_interval(results, claim.model, claim.metric)
@@ -231,26 +226,13 @@ def _images(claim: Claim, results: Results, summary: PublishedSummary, same_imag
     return {"verdict": REPRODUCED if ours == claim.value else NOT_REPRODUCED, "reason": f"there are {ours} here."}
 
 
-def _artefact(claim: Claim, study: Study, shuffled: Mispaired) -> dict[str, Any]:
-    if claim.metric == f"{SHUFFLED}accuracy":
-        band = Interval(shuffled.expected, shuffled.low, shuffled.high, shuffled.n, "shuffles")
-        # In whole images: 0.27 of 30 is 8 images, 0.2667.
-        where = "inside" if within_shuffles(round(claim.value * band.n) / band.n, band, 1e-9) else "outside"
-        reason = (
-            f"predictions were shuffled against labels: {percent(claim.value, 0)} lies {where} what shuffling shows "
-            f"for our median seed ({percent(band.value)}, 95{NBSP}% of shuffles {percent_range(band)}), whose "
-            f"true accuracy is {percent(shuffled.right)}."
-        )
-        return {"expected": band, "reason": reason}
-    scores = getattr(shuffled, claim.metric.removeprefix(SHUFFLED))
-    values = scores.mean(axis=1) if claim.motif is None else scores[:, study.motifs.index(claim.motif)]
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
-    band = Interval(float(values.mean()), low, high, shuffled.n, "shuffles")
-    where = "inside" if within_shuffles(claim.value, band) else "outside"
-    shown = f"{number(band.low, 2)}–{number(band.high, 2)}"
-    return {"expected": band, "reason": f"shuffled; {where} what 95{NBSP}% of our shuffles show ({shown})."}
-
-
-def within_shuffles(value: float, band: Interval, rounding: float = 0.005) -> bool:
-    """Whether a published score lies where 95 % of shuffles do; a seed study rounds to hundredths."""
-    return band.low - rounding <= value <= band.high + rounding
+def _artefact(claim: Claim, shuffled: Mispaired) -> dict[str, Any]:
+    band = Interval(shuffled.expected, shuffled.low, shuffled.high, shuffled.n, "shuffles")
+    # In whole images: 0.27 of 30 is 8 images, 0.2667.
+    inside = band.low - 1e-9 <= round(claim.value * band.n) / band.n <= band.high + 1e-9
+    reason = (
+        f"predictions were shuffled against labels: {percent(claim.value, 0)} lies {'inside' if inside else 'outside'} "
+        f"what shuffling shows for our median seed ({percent(band.value)}, 95{NBSP}% of shuffles "
+        f"{percent_range(band)}), whose true accuracy is {percent(shuffled.right)}."
+    )
+    return {"expected": band, "reason": reason}

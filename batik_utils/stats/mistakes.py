@@ -1,7 +1,6 @@
 """Where models go wrong, which labels are in doubt, and a mistake made on purpose: labels in another order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -127,35 +126,22 @@ def fall_on_large(rows: Sequence[SourceRow]) -> str:
     return "large" if fall - (others.grouped - others.sources if others else 0.0) > SHARP else "alike"
 
 
-@dataclass(frozen=True)
-class Mispaired:
-    """What a classification report shows when the predictions are in another order than the labels."""
+class Mispaired(NamedTuple):
+    """What a classification report shows when the predictions are in another order than the labels; shares are 0-1."""
 
     right: float
-    """Accuracy with labels and predictions paired, 0-1."""
+    """Accuracy with labels and predictions paired."""
     expected: float
     """Mean accuracy over all shuffles, exactly: sum over classes of (share true) x (share predicted)."""
     accuracies: NDArray[np.float64]
     """[shuffles], accuracy of shuffle 0, 1, …"""
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
-    f1: NDArray[np.float64]
-    """[shuffles, motifs] each; a motif never predicted has precision and F1 of 0."""
     low: float
     high: float
     """The middle 95 % of the accuracies."""
     n: int
 
-    def at_most(self, accuracy: float) -> float:
-        """Share of shuffles whose report shows this accuracy or less (rounded to whole images)."""
-        return float((self.accuracies * self.n <= round(accuracy * self.n) + 1e-9).mean())
 
-    def at_least(self, accuracy: float) -> float:
-        """Share of shuffles whose report shows this accuracy or more (rounded to whole images)."""
-        return float((self.accuracies * self.n >= round(accuracy * self.n) - 1e-9).mean())
-
-
-def mispaired_fit(result: FitResult, motifs: Sequence[str], shuffles: int = 10_000) -> Mispaired:
+def mispaired_fit(result: FitResult, classes: int, shuffles: int = 10_000) -> Mispaired:
     """Compare a fit's labels, in class order as a generator's classes are, with its predictions in shuffled orders.
 
     Shuffle s is drawn by a generator seeded with s.
@@ -163,11 +149,7 @@ def mispaired_fit(result: FitResult, motifs: Sequence[str], shuffles: int = 10_0
     order = np.argsort(result.y_true, kind="stable")
     labels, predicted = result.y_true[order], result.y_prob.argmax(axis=1)[order]
     orders = np.array([np.random.Generator(np.random.PCG64(s)).permutation(len(labels)) for s in range(shuffles)])
-    classes = np.arange(len(motifs))
-    hits = ((predicted[orders] == labels)[..., None] & (labels[:, None] == classes)).sum(axis=1)
-    true, named = (np.bincount(v, minlength=len(motifs)) for v in (labels, predicted))
-    precision, recall, f1 = (hits / np.maximum(below, 1) for below in (named, true, (named + true) / 2))
-    accuracies = hits.sum(axis=1) / len(labels)
-    low, high = np.quantile(accuracies, [0.025, 0.975]).tolist()
+    accuracies = (predicted[orders] == labels).mean(axis=1)
+    true, named = (np.bincount(v, minlength=classes) for v in (labels, predicted))
     expected, right = float(true @ named) / len(labels) ** 2, float((labels == predicted).mean())
-    return Mispaired(right, expected, accuracies, precision, recall, f1, low, high, len(labels))
+    return Mispaired(right, expected, accuracies, *np.quantile(accuracies, [0.025, 0.975]).tolist(), len(labels))
