@@ -8,15 +8,7 @@ from results_factory import make_fit, make_results, paths_and_labels
 from scipy import stats
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.compare import (
-    compare,
-    compare_family,
-    compare_published,
-    fold_gap,
-    mcnemar_fits,
-    published_family,
-    shared_folds,
-)
+from batik_utils.stats.compare import compare, compare_family, fold_gap, mcnemar_fits, published_family, shared_folds
 from batik_utils.stats.intervals import corrected_error, corrected_test
 from batik_utils.stats.scores import fold_scores, whole_repeats
 from batik_utils.values import Results
@@ -113,15 +105,6 @@ def test_mcnemar_counts_images_by_path_and_is_exact():
         mcnemar_fits(a, make_fit("b", [True], [0], ["y.jpg"]))
 
 
-def test_the_published_split_is_compared_seed_by_seed_and_by_the_median_fits():
-    results = make_results({}, published={"a": (27, 28, 29), "b": (12, 15, 10, 11)})
-    found = compare_published(results, "a", "b")
-    assert [(t.seed_a, t.seed_b) for t in found.seeds] == [(0, 0), (1, 1), (2, 2)]
-    assert (found.median.seed_a, found.median.seed_b) == (1, 3)
-    assert all(t.p_value < 0.05 for t in found.seeds)
-    assert compare_published(results, "a", "c") is None
-
-
 def test_holm_multiplies_the_smallest_p_of_a_family_by_the_number_of_its_tests():
     results = make_results({"a": 0.9, "b": 0.8, "c": 0.78}, repeats=2, seeds=2)
     found = compare_family(results, [("a", "b"), ("a", "c"), ("b", "c"), ("a", "b"), ("a", "none")])
@@ -164,14 +147,14 @@ def test_a_difference_that_the_design_can_tell_is_found_four_times_in_five():
     assert replace(found, error=0.9).detectable == 1, "nothing that could be is large enough"
 
 
-def test_mcnemars_tests_are_a_family_too_and_so_are_those_of_each_seed():
-    results = make_results({}, published={"a": (27, 28, 29), "b": (12, 15, 10), "c": (20, 21, 22)})
+def test_mcnemars_tests_are_of_median_fits_and_a_family_too():
+    results = make_results({}, published={"a": (27, 28, 29), "b": (12, 15, 10, 11), "c": (20, 21, 22)})
     found = published_family(results, "a", ["b", "c", "none"])
-    assert [c.median.b for c in found] == ["b", "c"]
-    for tests in ([c.median for c in found], *zip(*(c.seeds for c in found), strict=True)):
-        assert min(t.p for t in tests) == pytest.approx(2 * min(t.p_value for t in tests))
-        assert max(t.p for t in tests) == pytest.approx(max(max(t.p_value, 2 * tests[0].p_value) for t in tests))
-    assert published_family(results, "a", ["b"])[0].median.p_adjusted is None
+    assert [(t.b, t.seed_a, t.seed_b) for t in found] == [("b", 1, 3), ("c", 1, 1)]
+    assert min(t.p for t in found) == pytest.approx(2 * min(t.p_value for t in found))
+    assert max(t.p for t in found) == pytest.approx(max(max(t.p_value, 2 * found[0].p_value) for t in found))
+    assert published_family(results, "a", ["b"])[0].p_adjusted is None
+    assert published_family(results, "none", ["b"]) == []
 
 
 def test_truly_trained_copies_with_other_seeds_are_not_declared_different():

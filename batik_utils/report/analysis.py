@@ -20,7 +20,7 @@ from batik_utils.motif_notes import Plate, load_plates
 from batik_utils.stats import rules
 from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import SHUFFLED, ClaimRow, claims_table
-from batik_utils.stats.compare import Comparison, PublishedComparison, compare_family, published_family, shared_folds
+from batik_utils.stats.compare import Comparison, McNemar, compare_family, published_family, shared_folds
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.luck import seed_runs
 from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, mispaired_fit
@@ -253,7 +253,7 @@ class Analysis:
         return self.comparison(self.pretrained, self.scratch)
 
     @cached_property
-    def published_comparisons(self) -> tuple[PublishedComparison, ...]:
+    def published_comparisons(self) -> list[McNemar]:
         """The verdict's pretrained model against every other on the published split, Holm-corrected."""
         return published_family(self.results, self.pretrained, [m for m in self.models if m != self.pretrained])
 

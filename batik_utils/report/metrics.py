@@ -154,11 +154,9 @@ def _comparisons(analysis: "Analysis") -> Iterator[dict[str, Any]]:
         for c in family:
             ends = {"difference": c.difference.value, "low": c.difference.low, "high": c.difference.high}
             yield _compared(c, protocol, **ends)
-    for found in analysis.published_comparisons:
-        for test in (found.median, *found.seeds):
-            protocol = "published" if test is found.median else f"published-seed-{test.seed_a}"
-            gap = (test.only_a - test.only_b) / test.n
-            yield _compared(test, protocol, primary=False, difference=gap, low=None, high=None, folds=None)
+    for test in analysis.published_comparisons:
+        gap = (test.only_a - test.only_b) / test.n
+        yield _compared(test, "published", primary=False, difference=gap, low=None, high=None, folds=None)
 
 
 def _compared(test: Comparison | McNemar, protocol: str, **more: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import ClaimRow
-from batik_utils.stats.compare import Comparison, PublishedComparison, fold_gap
+from batik_utils.stats.compare import Comparison, fold_gap
 from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
 from batik_utils.stats.scores import classification_table, fold_scores, grouped_interval, mean_over_seeds
@@ -92,20 +92,11 @@ def report_table(fit: FitResult, motifs: Sequence[str]) -> pd.DataFrame:
     return out.assign(**{name: out[name].map(partial(say.number, decimals=2)) for name in scores})
 
 
-def mcnemar_table(analysis: Analysis, comparisons: Sequence[PublishedComparison]) -> pd.DataFrame:
-    """One row per pair of models on the published split: images that only one got right, exact p of each seed."""
-    rows = []
-    for c in comparisons:
-        p = [t.p for t in c.seeds]
-        seeds = (f"{_p(min(p))} – {_p(max(p))}", f"{sum(v < 0.05 for v in p)} of {len(p)}")
-        only = (c.median.only_a, c.median.only_b, _p(c.median.p))
-        rows.append((analysis.title(c.median.a), analysis.title(c.median.b), *only, *seeds))
-    name = "p (Holm)" if len(rows) > 1 else "p"
-    if analysis.study.published.seeds == 1:
-        return frame(f"A; B; only A right; only B right; {name}", [row[:5] for row in rows])
-    return frame(
-        f"A; B; only A right; only B right; {name}, median seeds; {name}, over seeds; seeds with p < 0.05", rows
-    )
+def mcnemar_table(analysis: Analysis) -> pd.DataFrame:
+    """One row per pair of models on the published split: images that only one median fit got right, exact p."""
+    tests = analysis.published_comparisons
+    rows = [(analysis.title(t.a), analysis.title(t.b), t.only_a, t.only_b, _p(t.p)) for t in tests]
+    return frame(f"A; B; only A right; only B right; {'p (Holm)' if len(rows) > 1 else 'p'}", rows)
 
 
 def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:

@@ -213,41 +213,13 @@ def mcnemar_fits(a: FitResult, b: FitResult) -> McNemar:
     return McNemar(a.fit.model, b.fit.model, a.fit.seed, b.fit.seed, *counts, p)
 
 
-@dataclass(frozen=True)
-class PublishedComparison:
-    """McNemar's tests on the published split: of the two median fits, and of each common training seed."""
+def published_family(results: Results, a: str, others: Sequence[str]) -> list[McNemar]:
+    """A's fit of median accuracy on the published split against that of each of the others; Holm's p where several.
 
-    median: McNemar
-    seeds: tuple[McNemar, ...]
-
-
-def compare_published(results: Results, a: str, b: str) -> PublishedComparison | None:
-    """Exact McNemar tests between two models on the published split; None where either has no fits there."""
-    ours, theirs = published_summary(results, a), published_summary(results, b)
-    if ours is None or theirs is None:
-        return None
-    other = {r.fit.seed: r for r in theirs.fits}
-    seeds = tuple(mcnemar_fits(r, other[r.fit.seed]) for r in ours.fits if r.fit.seed in other)
-    return PublishedComparison(mcnemar_fits(ours.median, theirs.median), seeds)
-
-
-def published_family(results: Results, a: str, others: Sequence[str]) -> tuple[PublishedComparison, ...]:
-    """A against each of the others on the published split, Holm-corrected over the others.
-
-    The tests of median fits are one family, and so are those of each training seed.
+    Models without fits there are left out.
     """
-    found = [c for b in others if (c := compare_published(results, a, b))]
-    medians = _adjusted([c.median for c in found])
-    by_seed: dict[int, list[McNemar]] = {}
-    for test in (test for c in found for test in c.seeds):
-        by_seed.setdefault(test.seed_a, []).append(test)
-    adjusted = {(test.b, test.seed_a): test for tests in by_seed.values() for test in _adjusted(tests)}
-    return tuple(
-        PublishedComparison(median, tuple(adjusted[test.b, test.seed_a] for test in c.seeds))
-        for c, median in zip(found, medians, strict=True)
-    )
-
-
-def _adjusted(tests: Sequence[McNemar]) -> list[McNemar]:
+    ours = published_summary(results, a)
+    theirs = [found for b in others if (found := published_summary(results, b))] if ours else []
+    tests = [mcnemar_fits(ours.median, summary.median) for summary in theirs if ours]
     adjusted = holm([test.p_value for test in tests])
     return [replace(test, p_adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
