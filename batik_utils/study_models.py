@@ -199,13 +199,12 @@ class Metric(Strict):
 
 
 class RecipeModel(AnyModel):
-    """Features that are frozen, and a linear head on them: one setting chosen beforehand, or a short list."""
+    """Features that are frozen, and a linear head on them: one setting, chosen beforehand."""
 
     kind: Literal["recipe"]
     parts: Annotated[dict[str, Part], Field(min_length=1)]  # put side by side
     head: Literal["ridge", "logistic"] = "ridge"
     strength: Annotated[float, Field(gt=0)]  # scikit-learn's alpha for ridge, C for logistic
-    strengths: tuple[Annotated[float, Field(gt=0)], ...] = ()  # of which, in its place, inner folds of each fit choose
     metric: Metric | None = None
     chosen: Chosen | None = None
 

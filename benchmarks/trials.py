@@ -38,6 +38,7 @@ from batik_utils.models.scratch import build_scratch
 from batik_utils.stats.scores import accuracy, log_loss
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study, parse_study
+from batik_utils.study_models import RecipeModel
 from batik_utils.values import Dataset, Split
 
 ERR = Console(stderr=True)
@@ -114,15 +115,16 @@ def choose(studies: Sequence[Study], trios: int) -> None:
             # As many numbers as there are pictures, with the same scalar products.
             short.append((coordinates(block @ block.T)[0].astype(np.float32), width))
             names.append(part)
-        recipes, strengths = list(product(raw[name]["candidates"], raw[name]["metrics"])), raw[name]["strengths"]
-        options = [(*recipe, strength) for recipe in recipes for strength in strengths]
+        options = list(product(*(raw[name][what] for what in ("candidates", "metrics", "strengths"))))
+        models = [RecipeModel(kind="recipe", title="", parts=parts, strength=option[2]) for option in options]
         scores = np.zeros((len(drawn), len(options), 2))
         for at, trio in enumerate(track(drawn, name, console=ERR)):
             here, splits, ask = _on_trio(study, data, np.sort(trio), short)
-            y = np.searchsorted(np.sort(trio), data.labels[here])
-            for i, (chosen, metric) in enumerate(recipes):
+            for i, (chosen, metric, _) in enumerate(options):
                 kernel = np.mean([ask(metric, b) for b, part in enumerate(names) if part in chosen], axis=0)
-                scores[at, i * len(strengths) : (i + 1) * len(strengths)] = _accuracies(strengths, kernel, y, splits)
+                scores[at, i] = _accuracies(
+                    models[i], kernel, np.searchsorted(np.sort(trio), data.labels[here]), splits
+                )
         means = scores.mean(axis=(0, 2))
         first = int(np.argmax(means > means.max() - 0.001))
         for i in sorted(range(len(options)), key=lambda i: (i != first, -means[i])):
@@ -159,15 +161,15 @@ def _on_trio(study: Study, data: Dataset, trio: NDArray[np.int64], short: Sequen
 
 
 def _accuracies(
-    strengths: Sequence[float], kernel: Any, y: NDArray[np.int64], splits: Sequence[Sequence[Split]]
-) -> NDArray[np.float64]:
-    """[strengths, protocols] mean accuracy of a ridge over the folds of each protocol."""
+    model: RecipeModel, kernel: Any, y: NDArray[np.int64], splits: Sequence[Sequence[Split]]
+) -> list[float]:
+    """Mean accuracy over the folds of each protocol."""
     found = []
     for split in (split for folds in splits for split in folds):
         train, test = np.array(split.train), np.array(split.test)
-        heads = linear("ridge", strengths, kernel[np.ix_(train, train)], y[train], 3)
-        found.append([((kernel[np.ix_(test, train)] @ w + b).argmax(axis=1) == y[test]).mean() for w, b in heads])
-    return np.reshape(found, (len(splits), -1, len(strengths))).mean(axis=1).T
+        slopes, bias = linear(model, kernel[np.ix_(train, train)], y[train], 3)
+        found.append(float(((kernel[np.ix_(test, train)] @ slopes + bias).argmax(axis=1) == y[test]).mean()))
+    return np.reshape(found, (len(splits), -1)).mean(axis=1).tolist()
 
 
 def copies(study: Study) -> None:

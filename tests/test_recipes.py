@@ -169,20 +169,6 @@ def test_a_linear_head_on_the_kernel_is_that_on_the_features():
     np.testing.assert_allclose(logs, warmth * decided, atol=1e-3)
 
 
-def test_of_several_strengths_inner_folds_choose_the_first_that_is_right_most_often():
-    features, labels, groups = _given(60, 3)
-    split = Split("grouped", 0, 0, tuple(range(40)), (), tuple(range(40, 60)))
-
-    def fitted(**given):
-        return _fit(_task(features, labels, groups, split, **given), features)[0].y_prob
-
-    alone = {strength: fitted(strength=strength) for strength in (1e4, 0.1)}
-    assert not np.allclose(alone[1e4], alone[0.1])
-    chosen = fitted(strength=1e4, strengths=[1e4, 0.1])
-    assert min(np.abs(chosen - said).max() for said in alone.values()) < 1e-9
-    np.testing.assert_array_equal(fitted(strength=0.1, strengths=[0.1, 0.1]), alone[0.1])
-
-
 def test_the_metric_is_the_whitening_of_the_scatter_within_other_motifs():
     draw = np.random.default_rng(0)
     others, motif = draw.normal(size=(40, 7)).astype(np.float32) * np.arange(1, 8, dtype=np.float32), np.arange(40) % 4

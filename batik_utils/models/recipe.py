@@ -89,30 +89,23 @@ def kernels(features: NDArray[np.float32], blocks: Sequence[Block]) -> NDArray[n
 def fit_recipe(
     task: Task[RecipeModel], paths: Sequence[str], grams: NDArray[np.float32], parameters: int
 ) -> list[Fitted]:
-    """Fit the head on each fit's training rows, with what its inner folds choose, and ask it.
+    """Fit the head on each fit's training rows, with the temperature that its inner folds ask for, and ask it.
 
-    They choose the temperature and, of several strengths, the first of highest accuracy. grams is that of kernels for
-    every row of the dataset; paths is [n]. Weights are dual [n, classes], zero in rows that did not train, and bias
-    [classes]: softmax(kernel @ dual + bias) are the probabilities.
+    grams is that of kernels for every row of the dataset; paths is [n]. Weights are dual [n, classes], zero in rows
+    that did not train, and bias [classes]: softmax(kernel @ dual + bias) are the probabilities.
     """
     done: list[Fitted] = []
-    head, strengths = task.model.head, task.model.strengths or (task.model.strength,)
     for place, (fit, split) in enumerate(zip(task.fits, task.splits, strict=True)):
         train = np.asarray(split.train)
         y, groups = np.asarray(task.labels)[train], np.asarray(task.groups)[train]
         own = grams[0][np.ix_(train, train)].astype(np.float64)
-        decided, judged = np.empty((len(strengths), len(y), task.classes)), np.zeros(len(y), bool)
+        decided, judged = np.empty((len(y), task.classes)), np.zeros(len(y), bool)
         for learn, judge in inner_folds(y, groups, training_seed(fit)):
-            heads = linear(head, strengths, own[np.ix_(learn, learn)], y[learn], task.classes)
-            for at, (slopes, bias) in enumerate(heads):
-                decided[at, judge] = own[np.ix_(judge, learn)] @ slopes + bias
-            judged[judge] = True
-        # Where no row could be held out, decisions are taken as they are, of the first strength.
-        best, warmth = 0, 1.0
-        if judged.any():
-            best = int((decided[:, judged].argmax(axis=2) == y[judged]).mean(axis=1).argmax())
-            warmth = temperature(decided[best, judged], y[judged])
-        ((slopes, bias),) = linear(head, strengths[best : best + 1], own, y, task.classes)
+            slopes, bias = linear(task.model, own[np.ix_(learn, learn)], y[learn], task.classes)
+            decided[judge], judged[judge] = own[np.ix_(judge, learn)] @ slopes + bias, True
+        # Where no row could be held out, decisions are taken as they are.
+        warmth = temperature(decided[judged], y[judged]) if judged.any() else 1.0
+        slopes, bias = linear(task.model, own, y, task.classes)
         dual = np.zeros((len(paths), task.classes))
         dual[train] = warmth * slopes
         weights = {"dual": dual, "bias": warmth * bias}
@@ -165,22 +158,17 @@ def coordinates(kernel: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
 
 
 def linear(
-    name: str, strengths: Sequence[float], kernel: NDArray[np.float64], y: NDArray[np.int64], classes: int
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Of each strength of a head (one of HEADS) dual slopes [rows, classes] and bias [classes].
-
-    kernel is [rows, rows], y has the labels [rows].
-    """
-    (x, back), found = coordinates(kernel), []
-    for strength in strengths:
-        head = HEADS[name](strength).fit(x, y)
-        slopes, bias = np.atleast_2d(head.coef_), np.atleast_1d(head.intercept_)
-        if len(slopes) == 1:  # of two classes scikit-learn keeps the second's alone
-            slopes, bias = np.concatenate([-slopes, slopes]), np.concatenate([-bias, bias])
-        whole, offset = np.zeros((x.shape[1], classes)), np.full(classes, _UNSEEN)
-        whole[:, head.classes_], offset[head.classes_] = slopes.T, bias
-        found.append((back @ whole, offset))
-    return found
+    model: RecipeModel, kernel: NDArray[np.float64], y: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Dual slopes [rows, classes] and bias [classes] of a model's head for a kernel [rows, rows] and labels [rows]."""
+    x, back = coordinates(kernel)
+    head = HEADS[model.head](model.strength).fit(x, y)
+    slopes, bias = np.atleast_2d(head.coef_), np.atleast_1d(head.intercept_)
+    if len(slopes) == 1:  # of two classes scikit-learn keeps the second's alone
+        slopes, bias = np.concatenate([-slopes, slopes]), np.concatenate([-bias, bias])
+    whole, offset = np.zeros((x.shape[1], classes)), np.full(classes, _UNSEEN)
+    whole[:, head.classes_], offset[head.classes_] = slopes.T, bias
+    return back @ whole, offset
 
 
 def temperature(decisions: NDArray[np.float64], y: NDArray[np.int64]) -> float:
