@@ -80,6 +80,16 @@ def test_two_processes_give_the_same_bytes(reference, cache):
     assert tiny.results(cache) == tiny.results(reference[0])
 
 
+def test_the_keras_settings_of_another_project_change_nothing(reference, cache, tmp_path):
+    settings = {"floatx": "float64", "epsilon": 0.1, "image_data_format": "channels_first", "backend": "tensorflow"}
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras" / "keras.json").write_text(json.dumps(settings))
+    code = "import tiny; from batik_utils.experiment import run_plan; run_plan(tiny.plan(), jobs=1, progress=False)"
+    env = ENV | {"BATIK_CACHE": str(cache), "KERAS_HOME": str(tmp_path / "keras")}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=280)
+    assert tiny.results(cache) == tiny.results(reference[0])
+
+
 def test_two_shards_merged_give_the_same_bytes(reference, tmp_path):
     for i in (1, 2):
         with _cache(tmp_path / str(i)):

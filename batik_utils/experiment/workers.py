@@ -140,10 +140,20 @@ def _attempt(caller: Mapping[str, str], index: int, function: Callable[..., Any]
     with _ONE_AT_A_TIME, threadpool_limits(1):
         try:
             backend.start()
+            _forget_settings()
             return index, function(*arguments)
         except Exception as error:
             text = " ".join(str(error).split())
             return index, Failed((text if isinstance(error, BatikError) else f"{type(error).__name__}: {text}")[:300])
+
+
+def _forget_settings() -> None:
+    """Undo what ~/.keras/keras.json says, which belongs to another project and would change every number."""
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
 
 
 def _begin(parent: int) -> None:
