@@ -273,11 +273,11 @@ def test_texture_cannot_be_saved_as_a_network():
 
 def test_readers_are_told_the_head_and_whether_other_pictures_were_seen():
     kind, model = KINDS["recipe"], _study().models["recipe"]
-    assert "ridge classifier" in kind.describe(model).words and model.settings == 1
+    assert "ridge classifier" in kind.describe(model).words
     assert kind.describe(model).starts == "ImageNet"
     chosen = {"settings": 12, "trios": 30, "motifs": ["a", "b"], "command": "x"}
     texture = _study(parts={"texture": PARTS["texture"]}, chosen=chosen).models["recipe"]
-    assert kind.describe(texture).starts == "none" and kind.weights_sha256(texture) is None and texture.settings == 12
+    assert kind.describe(texture).starts == "none" and kind.weights_sha256(texture) is None
 
 
 def test_a_layer_that_is_not_there_is_named():
