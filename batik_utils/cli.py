@@ -76,7 +76,7 @@ def page(
     """Build a study's classifier as one HTML file that opens anywhere, and open it."""
     import webbrowser
 
-    from batik_utils.app.make import PAGE, make_page
+    from batik_utils.app.build import PAGE, make_page
     from batik_utils.deploy import CLASSIFIER
     from batik_utils.report.build import PRIVATE
 
@@ -193,7 +193,7 @@ def sources(study: StudyName = FIRST, data: Data = None) -> None:
 
 @app.command()
 def predict(
-    pictures: Annotated[list[str], typer.Argument(help="Pictures of cloth, folders of them, or - for names to read.")],
+    pictures: Annotated[list[str], typer.Argument(help="Pictures of cloth, or folders of them.")],
     model: Annotated[Path | None, typer.Option(help="A classifier.tflite; the newest report's if not given.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="How many motifs to name for each picture.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
@@ -216,14 +216,11 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A classifier.tflite.")],
     folder: Annotated[Path, typer.Argument(help="Folder with one folder of pictures per motif, named like it.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a picture.")] = False,
 ) -> None:
     """Judge a classifier on labelled pictures of your own; copies of its training pictures are left out."""
     from batik_utils.deploy.evaluate import evaluate as judge
 
-    if as_json and as_csv:
-        raise BatikError("Either --json or --csv, not both.")
-    if judge(model, folder, "json" if as_json else "csv" if as_csv else "words"):
+    if judge(model, folder, as_json):
         raise typer.Exit(1)
 
 
@@ -254,15 +251,16 @@ def export(
         raise BatikError(f"A Keras file's name ends in .keras, not as {place} does.")
     if place.exists():
         raise BatikError(f"{place} is there already; name another place with --to.")
-    from batik_utils.deploy.convert import write_keras
     from batik_utils.deploy.make import spread, train_recommended
     from batik_utils.experiment import open_plan, run_plan
 
     plan = open_plan(study, data, settings or ())
     results = run_plan(plan, retry=False)
-    found = train_recommended(plan, results)
-    write_keras(found.network, spread(plan.dataset.images), place)
-    out.print(escape(f"{place}: {found.name}; divide its logits by {found.temperature:.3f} to calibrate it"))
+    model, temperature, network = train_recommended(plan, results)
+    from batik_utils.deploy.convert import write_keras  # which starts Keras, as training does more quietly
+
+    write_keras(network, spread(plan.dataset.images), place)
+    out.print(escape(f"{place}: {model}; divide its logits by {temperature:.3f} to calibrate it"))
 
 
 @app.command()
@@ -286,7 +284,6 @@ def new(
 
 def main() -> None:
     """Entry point: what a BatikError or the system says is printed without a stack trace, and exits with 2."""
-    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names of files, in any encoding
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII only
     try:

@@ -1,4 +1,4 @@
-"""A small classifier that is made in seconds, for the tests of its file, its answers and its command."""
+"""A small classifier that is made in seconds, for the tests of its file, its answers and its commands."""
 
 from functools import cache
 from typing import Any
@@ -10,6 +10,8 @@ from batik_utils.deploy.bundle import About, Bundle
 
 SIZE, MOTIFS = 32, ("batik-red", "batik-blue", "batik-grey")
 TEMPERATURE = 1.5
+HELD = {"value": 0.91, "low": 0.8, "high": 0.97, "n": 96}
+ACCURACY = {"value": 0.9, "low": 0.8, "high": 0.95, "images": 96}
 
 
 def network(seed: int = 0, hidden: int = 0, classes: int = 3) -> Any:
@@ -39,48 +41,53 @@ def pictures(count: int = 12, seed: int = 0) -> np.ndarray:
     return images.astype(np.uint8)
 
 
-@cache
-def bundle() -> Bundle:
-    """A whole classifier, its gate wide open."""
-    from batik_utils.deploy.convert import ask_litert, to_litert
-    from batik_utils.deploy.copies import fingerprint
-    from batik_utils.deploy.graph import with_three_outputs
+def described(
+    model: bytes, training: np.ndarray, images: np.ndarray, labels: list[int], motifs: tuple[str, ...], **more: Any
+) -> Bundle:
+    """A model with all that is known of it; more are other words of its About."""
+    from batik_utils.deploy.gate import fingerprint
 
-    model = to_litert(with_three_outputs(network(), TEMPERATURE))
-    training = ask_litert(model, pictures())["features"].astype(np.float16)
-    held = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 12}
     rows = [
         {
-            "name": f"{MOTIFS[i % 3]}/{i}.png",
-            "motif": i % 3,
-            "palette": [("#aabbcc", 1.0)],
-            "fingerprint": fingerprint(p),
+            "name": f"{motifs[label]}/{i}.png",
+            "motif": label,
+            "palette": [("#" + image[0, 0].tobytes().hex(), 0.7), ("#ffffff", 0.3)],
+            "fingerprint": fingerprint(image),
         }
-        for i, p in enumerate(pictures())
+        for i, (image, label) in enumerate(zip(images, labels, strict=True))
     ]
     about = {
         "format": 4,
         "protocol": "grouped",
         "study": {"name": "small", "title": "A small study"},
         "model": {"name": "small", "title": "Small", "parameters": 1000, "starts": "random"},
-        "motifs": list(MOTIFS),
-        "image": {"size": SIZE, "resize": "bilinear", "fit": "stretch"},
+        "motifs": list(motifs),
+        "image": {"size": images.shape[1], "resize": "bilinear", "fit": "stretch"},
         "temperature": TEMPERATURE,
         "evidence": "exact",
-        "accuracy": {"value": 0.9, "low": 0.8, "high": 0.95, "images": 12, "protocol": "grouped"},
+        "accuracy": ACCURACY | {"protocol": "grouped"},
         "sources_accuracy": None,
         "gate": {
             "neighbours": 3, "threshold": 2.0, "auroc": 0.99, "ordinary_turned_away": 0.9, "own_turned_away": 0.02,
             "n_ordinary": 10, "n_own": 6,
         },
-        "sets": {"coverage": 0.9, "threshold": 0.5, "measured": held, "per_motif": {MOTIFS[0]: held}, "mean_size": 1.1},
+        "sets": {"coverage": 0.9, "threshold": 0.5, "measured": HELD, "per_motif": {motifs[0]: HELD}, "mean_size": 1.1},
         "training": {"width": training.shape[1], "rows": rows},
         "batik": True,
         "drawn": False,
         "limits": {"en": ["Not for money."], "id": ["Bukan untuk uang."]},
         "sha256": digest(model),
-    }  # fmt: skip
-    return Bundle(model, About.model_validate(about), training)
+    } | more  # fmt: skip
+    return Bundle(model, About.model_validate(about), training.astype(np.float16))
+
+
+@cache
+def bundle() -> Bundle:
+    """A whole classifier, its gate wide open."""
+    from batik_utils.deploy.convert import ask_litert, to_litert, with_three_outputs
+
+    model, labels = to_litert(with_three_outputs(network(), TEMPERATURE)), [i % 3 for i in range(12)]
+    return described(model, ask_litert(model, pictures())["features"], pictures(), labels, MOTIFS)
 
 
 def changed(**changes: Any) -> Bundle:

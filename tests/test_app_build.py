@@ -9,16 +9,16 @@ import pytest
 from browsing import browse, had, html_faults
 from tiny_classifier import NEVER, bundle, cloth, write_page
 
-from batik_utils.app import make
-from batik_utils.app.build import FOLDER, PAGE, SCRIPTS, build_page
+from batik_utils.app import build
+from batik_utils.app.build import FOLDER, PARTS, SCRIPTS, build_page
 from batik_utils.app.node import packages
 from batik_utils.errors import BatikError
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study
 
-WORDS = json.loads((PAGE / "words.json").read_text(encoding="utf-8"))
+WORDS = json.loads((PARTS / "words.json").read_text(encoding="utf-8"))
 CODE = "".join(
-    path.read_text(encoding="utf-8") for path in (*map(PAGE.joinpath, (*SCRIPTS, "page.html")), FOLDER / "build.py")
+    path.read_text(encoding="utf-8") for path in (*map(PARTS.joinpath, (*SCRIPTS, "page.html")), FOLDER / "build.py")
 )
 LOCKS = [FOLDER, ROOT / "tests" / "browser"]
 
@@ -84,30 +84,30 @@ def test_motifs_are_told_of_in_both_languages_where_a_plate_is_known(made):
 
 def test_training_pictures_are_in_the_page_only_where_wished(made):
     assert b"data:image/webp" not in made[0].read_bytes()
-    shown = build_page(made[1], picture=lambda row: cloth((9, 9, 9), seed=row)).decode()
-    rows = json.loads(block(shown, "facts"))["training"]["rows"]
+    pictures = [cloth((9, 9, 9), seed=row) for row in range(len(made[1].training))]
+    rows = json.loads(block(build_page(made[1], pictures=pictures).decode(), "facts"))["training"]["rows"]
     assert all(row["picture"].startswith("data:image/webp;base64,") for row in rows)
 
 
 def test_a_report_renews_the_page_when_a_part_of_it_has_changed(tmp_path, monkeypatch):
     study, model, page = load_study("minimal"), tmp_path / "classifier.tflite", tmp_path / "out" / "classifier.html"
-    assert not make.renew_page(study, model, page) and not page.exists()
+    assert not build.renew_page(study, model, page) and not page.exists()
     with pytest.raises(BatikError, match="make report STUDY=minimal"):
-        make.make_page(study, model, page)
+        build.make_page(study, model, page)
     model.write_bytes(bundle().to_bytes())
     had(FOLDER)
-    assert [make.renew_page(study, model, page) for _ in range(2)] == [True, False]
+    assert [build.renew_page(study, model, page) for _ in range(2)] == [True, False]
     model.write_bytes(bundle(evidence=False).to_bytes())
-    assert make.renew_page(study, model, page)
-    monkeypatch.setattr(make, "place_of", lambda folder: tmp_path / "nothing")
+    assert build.renew_page(study, model, page)
+    monkeypatch.setattr(build, "place_of", lambda folder: tmp_path / "nothing")
     page.unlink()
-    assert not make.renew_page(study, model, page), "no runtime is fetched for a report"
+    assert not build.renew_page(study, model, page), "no runtime is fetched for a report"
 
 
 def test_strange_pictures_are_not_passed_off_as_those_it_learnt_from(made, tmp_path):
     (tmp_path / "classifier.tflite").write_bytes(made[1].to_bytes())
     with pytest.raises(BatikError, match="not the pictures that the classifier of minimal learnt from"):
-        make.make_page(load_study("minimal"), tmp_path / "classifier.tflite", tmp_path / "page.html", photographs=True)
+        build.make_page(load_study("minimal"), tmp_path / "classifier.tflite", tmp_path / "page.html", photographs=True)
 
 
 @pytest.mark.parametrize("folder", LOCKS, ids=lambda folder: folder.name)

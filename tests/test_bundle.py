@@ -84,15 +84,13 @@ def test_what_is_not_as_it_was_saved_is_refused_in_one_line(path, members, says)
     assert "\n" not in str(error.value) and str(error.value).startswith("classifier.tflite")
 
 
-def test_files_of_other_kinds_and_broken_ones_are_refused_in_one_line(path, tmp_path):
-    content = path.read_bytes()
-    files = {"text": b"hello", "cut": content[:-300], "empty": b"", "model alone": bundle().model}
-    for name, broken in files.items():
-        (tmp_path / name).write_bytes(broken)
-    for name in [*files, "absent"]:
-        with pytest.raises(BatikError) as error:
-            read_bundle(tmp_path / name)
-        assert "\n" not in str(error.value) and name in str(error.value)
+def test_files_of_other_kinds_and_broken_ones_are_refused_in_one_line(path):
+    for content in (b"hello", b"", bundle().model, path.read_bytes()[:-300]):
+        path.write_bytes(content)
+        with pytest.raises(BatikError, match=r"^classifier\.tflite [^\n]*$"):
+            read_bundle(path)
+    with pytest.raises(BatikError, match=r"^There is no model file [^\n]*absent; make one"):
+        read_bundle(path.with_name("absent"))
 
 
 def test_a_damaged_file_is_refused_or_read_as_what_it_was(path):

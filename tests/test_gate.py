@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from results_factory import make_dataset, make_results
 
-from batik_utils.deploy import sets
 from batik_utils.deploy.answers import distances, members
 from batik_utils.deploy.gate import auroc, left_out, make_gate, ordinary_pictures
+from batik_utils.deploy.make import prediction_sets, threshold
 from batik_utils.stats.calibration import scale
 from batik_utils.study_models import Image
 
@@ -67,25 +67,25 @@ RESULTS = make_results({"lite": 0.8}, repeats=4, seeds=2, folds=4, motifs=DATA.m
 
 
 def test_sets_hold_the_truth_as_often_as_promised():
-    found = sets.prediction_sets(RESULTS, "lite", 1.0, "grouped", DATA.motifs, KEPT)
+    found = prediction_sets(RESULTS, "lite", 1.0, "grouped", DATA.motifs, KEPT)
     assert found and found.measured.value == pytest.approx(0.9, abs=0.05) and 1 <= found.mean_size < 3
     assert found.measured.n == 150 and found.measured.low < found.measured.value < found.measured.high
     assert list(found.per_motif) == list(DATA.motifs) and [part.n for part in found.per_motif.values()] == [50] * 3
-    few = sets.prediction_sets(RESULTS, "lite", 1.0, "grouped", DATA.motifs, {path: n // 5 for path, n in KEPT.items()})
+    few = prediction_sets(RESULTS, "lite", 1.0, "grouped", DATA.motifs, {path: n // 5 for path, n in KEPT.items()})
     assert few and few.measured.low < found.measured.low, "five pictures of one source say no more than one"
-    assert sets.prediction_sets(RESULTS, "lite", 1.0, "sources", DATA.motifs, KEPT) is None
+    assert prediction_sets(RESULTS, "lite", 1.0, "sources", DATA.motifs, KEPT) is None
 
 
 @pytest.mark.parametrize(("n", "held"), [(3, 3), (9, 9), (19, 18), (100, 91)])
 def test_a_threshold_holds_the_share_that_another_picture_asks_for(n, held):
     """Of n pictures and one more, nine in ten: ceil(0.9 (n + 1)), where there are so many."""
     truth = np.random.default_rng(0).permutation(np.arange(1, n + 1) / (n + 1))
-    limit = sets.threshold(np.zeros(n, int), np.column_stack([truth, 1 - truth]))
+    limit = threshold(np.zeros(n, int), np.column_stack([truth, 1 - truth]))
     assert (1 - truth <= limit).sum() == held
 
 
 def test_a_set_is_never_empty_and_there_are_none_without_folds():
     assert members(np.array([[0.4, 0.35, 0.25]]), 0.1).tolist() == [[True, False, False]]
     assert members(np.array([[0.5, 0.4, 0.1]]), 0.6).tolist() == [[True, True, False]]
-    assert sets.prediction_sets(make_results({"lite": 0.8}, folds=1), "lite", 1.0, "grouped", DATA.motifs, KEPT) is None
+    assert prediction_sets(make_results({"lite": 0.8}, folds=1), "lite", 1.0, "grouped", DATA.motifs, KEPT) is None
     assert scale(np.array([[0.5, 0.5]]), 2.0).tolist() == [[0.5, 0.5]]

@@ -47,7 +47,7 @@ def test_a_pretrained_model_is_given_out_with_all_that_is_measured_of_it(plan, m
     answer = Classifier(bundle).ask(plan.dataset.images[0])
     features = Classifier(bundle)._runtime.ask(plan.dataset.images[0])["features"]
     np.testing.assert_allclose(bundle.training[0], features, atol=1e-3)
-    assert answer.distance is not None and set(answer.probabilities) == set(tiny.MOTIFS)
+    assert "distance" in answer and set(answer["probabilities"]) == set(tiny.MOTIFS)
 
 
 def test_what_was_trained_on_the_pictures_themselves_has_no_gate(plan, monkeypatch):

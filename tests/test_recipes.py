@@ -231,7 +231,7 @@ def test_probabilities_are_calibrated(motifs):
 
 
 def test_a_study_runs_and_puts_its_recipe_together(monkeypatch, tmp_path):
-    from batik_utils.deploy.graph import with_three_outputs
+    from batik_utils.deploy.convert import with_three_outputs
     from batik_utils.experiment import final_weights
     from batik_utils.models import kinds
 

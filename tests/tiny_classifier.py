@@ -1,6 +1,7 @@
 """A classifier made in seconds, which anyone can foretell: red cloth is Bali, green Betawi, blue Celup, white none."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,20 +10,17 @@ import batik_utils.backend  # noqa: F401  (before keras)
 # isort: split
 import keras
 from browsing import had
+from classifiers import ACCURACY, HELD, described
 from keras import layers
 
 from batik_utils.app.build import FOLDER, build_page
-from batik_utils.cache import digest
-from batik_utils.deploy.bundle import About, Bundle
+from batik_utils.deploy.bundle import Bundle
 from batik_utils.deploy.convert import to_litert
-from batik_utils.deploy.copies import fingerprint
 
 SIZE, PLACES = 64, 8
 COLOURS = {"batik-bali": (200, 20, 20), "batik-betawi": (20, 200, 20), "batik-celup": (20, 20, 200)}
 NEVER = ("batik-garutan", "batik-kawung", "batik-lasem", "batik-parang", "my own cloth")  # the last has no plate
 MOTIFS = (*COLOURS, *NEVER)
-HELD = {"value": 0.91, "low": 0.8, "high": 0.97, "n": 96}
-ACCURACY = {"value": 0.8125, "low": 0.75, "high": 0.875, "images": 96}
 
 
 def cloth(colour, size=(SIZE, SIZE), seed=0):
@@ -60,45 +58,18 @@ def bundle(evidence=True):
     labels = [motif for _ in range(3) for _, motif in learnt]
     means = pictures.mean((1, 2)) / 255
     features = means / np.linalg.norm(means, axis=1, keepdims=True)
-    rows = [
-        {
-            "name": f"{MOTIFS[m]}/{i}.jpg",
-            "motif": m,
-            "palette": [("#" + p[0, 0].tobytes().hex(), 0.7), ("#ffffff", 0.3)],
-            "fingerprint": fingerprint(p),
-        }
-        for i, (p, m) in enumerate(zip(pictures, labels, strict=True))
-    ]
-    model = to_litert(network(evidence))
-    about = {
-        "format": 4,
-        "protocol": "sources",
+    more: dict[str, Any] = {
         "study": {"name": "tiny", "title": "Tiny <b>cloth</b>"},
-        "model": {"name": "tiny", "title": "Tiny network", "parameters": 32, "starts": "random"},
-        "motifs": list(MOTIFS),
         "image": {"size": SIZE, "resize": "bilinear", "fit": "stretch" if evidence else "crop"},
-        "temperature": 1.0,
         "evidence": "exact" if evidence else "occlusion",
-        "accuracy": ACCURACY | {"protocol": "grouped"},
         "sources_accuracy": ACCURACY | {"value": 0.5, "protocol": "sources"},
         "gate": {
-            **{"neighbours": 2, "threshold": 0.05, "auroc": 0.99},
-            **{"ordinary_turned_away": 0.97, "own_turned_away": 0.05, "n_ordinary": 30, "n_own": 20},
+            "neighbours": 2, "threshold": 0.05, "auroc": 0.99, "ordinary_turned_away": 0.97, "own_turned_away": 0.05,
+            "n_ordinary": 30, "n_own": 20,
         },
-        "sets": {
-            "coverage": 0.9,
-            "threshold": 0.8,
-            "measured": HELD,
-            "per_motif": {"batik-bali": HELD},
-            "mean_size": 1.2,
-        },
-        "training": {"width": 3, "rows": rows},
-        "batik": True,
-        "drawn": False,
-        "limits": {"en": ["Not for telling what a cloth is worth."], "id": ["Bukan untuk menilai harga kain."]},
-        "sha256": digest(model),
-    }
-    return Bundle(model, About.model_validate(about), features.astype(np.float16))
+        "sets": {"coverage": 0.9, "threshold": 0.8, "measured": HELD, "per_motif": {}, "mean_size": 1.2},
+    }  # fmt: skip
+    return described(to_litert(network(evidence)), features, pictures, labels, MOTIFS, **more)
 
 
 def write_page(folder: Path, evidence=True) -> tuple[Path, Bundle]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batik_utils.data.decode import NotAnImage, read_image
-from batik_utils.deploy.bundle import About, Bundle
+from batik_utils.deploy.bundle import Bundle
 from batik_utils.errors import BatikError
 
-MOST_BYTES = 1 << 30
-"""Of memory that a model's tensors may take; MobileNetV2's take 20 MB."""
-
+MOST_BYTES = 1 << 30  # of memory that a model's tensors may take; MobileNetV2's take 20 MB
 Features = NDArray[np.floating]
 
 
@@ -76,26 +73,12 @@ def quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What is said of one picture."""
-
-    probabilities: dict[str, float]
-    """By motif, the most probable first; they add up to 1."""
-    one_of: list[str]
-    """The motifs that cannot be ruled out, the most probable first; one or more."""
-    distance: float | None
-    """From the training pictures, 0 to 2 (see gate.py); None where the classifier has no gate."""
-    looks_like_batik: bool | None
-    """Whether it is as near as batik is; None where there is no gate, so that nobody asked."""
-
-
 class Classifier:
     """A bundle at work; for one thread."""
 
     def __init__(self, bundle: Bundle) -> None:
         """Raises BatikError where its model does not fit what the bundle says of it."""
-        self.about: About = bundle.about
+        self.about = bundle.about
         self._runtime, self._training = Runtime(bundle.model), bundle.training.astype(np.float32)
         black = np.zeros((self._runtime.size, self._runtime.size, 3), np.uint8)
         shapes = {name: value.shape for name, value in self._runtime.ask(black).items()}
@@ -108,25 +91,31 @@ class Classifier:
 
         Such (a pipe, a device) may never end, and is not opened.
         """
-        if path.exists() and not path.is_file():
-            raise NotAnImage(path.name, "not a regular file")
-        return read_image(path, **dict(self.about.image))[0]
+        try:
+            if path.exists() and not path.is_file():
+                raise NotAnImage(path.name, "not a regular file")
+            return read_image(path, **dict(self.about.image))[0]
+        except (OSError, ValueError):  # a name that no file can have
+            raise NotAnImage(path.name, "there is no such file") from None
 
-    def ask(self, picture: NDArray[np.uint8]) -> Answer:
-        """Its answer to a picture [s, s, 3], RGB 0-255."""
+    def ask(self, picture: NDArray[np.uint8]) -> dict[str, Any]:
+        """Its answer to a picture [s, s, 3], RGB 0-255, as plain values, numbers with six decimals.
+
+        answer is the most probable motif; probabilities, {motif: 0-1}, begin with it and add up to 1; one_of are the
+        motifs that cannot be ruled out, the most probable first. Where there is a gate, distance is that from the
+        training pictures, 0 to 2, and looks_like_batik whether that is as near as batik is.
+        """
         said, about = self._runtime.ask(picture), self.about
         probabilities = said["probabilities"].astype(np.float64)
         order = np.argsort(-probabilities, kind="stable")
+        shares = {about.motifs[i]: round(float(probabilities[i]), 6) for i in order}
         held = members(probabilities[None], about.sets.threshold if about.sets else 0.0)[0]
-        distance = None
+        one_of = [about.motifs[i] for i in order if held[i]]
+        answer: dict[str, Any] = {"answer": next(iter(shares)), "probabilities": shares, "one_of": one_of}
         if about.gate:
-            distance = float(distances(said["features"][None], self._training, about.gate.neighbours)[0])
-        return Answer(
-            probabilities={about.motifs[i]: float(probabilities[i]) for i in order},
-            one_of=[about.motifs[i] for i in order if held[i]],
-            distance=distance,
-            looks_like_batik=None if distance is None or not about.gate else distance <= about.gate.threshold,
-        )
+            far = float(distances(said["features"][None], self._training, about.gate.neighbours)[0])
+            answer |= {"distance": round(far, 6), "looks_like_batik": far <= about.gate.threshold}
+        return answer
 
 
 def distances(

@@ -8,9 +8,8 @@ little-endian float16 [n, d], rows of length 1.
 import io
 import json
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +21,12 @@ from batik_utils.strict import Count, Strict, Times
 from batik_utils.study_models import Image
 
 _ABOUT, _TRAINING = "classifier.json", "training.f16"
-MOST_BYTES = {_ABOUT: 1 << 24, _TRAINING: 1 << 28}
-"""What each member may have at most; none is compressed, so none is larger than the file."""
+MOST_BYTES = {_ABOUT: 1 << 24, _TRAINING: 1 << 28}  # uncompressed, so none is larger than the file
 MOST_MODEL_BYTES = 1 << 28
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+Protocol = Literal["grouped", "sources"]
 
 
 class Named(Strict):
@@ -52,7 +50,7 @@ class Accuracy(Strict):
     low: float
     high: float
     images: Times
-    protocol: Literal["grouped", "sources"]
+    protocol: Protocol
 
 
 class Gate(Strict):
@@ -116,8 +114,7 @@ class About(Strict):
     model: Model
     motifs: Annotated[list[str], Field(min_length=2)]  # folder names, in the order of the probabilities
     image: Image  # how a picture is made ready
-    protocol: Literal["grouped", "sources"]
-    """What was on one side as temperature, sets and gate were set and measured: near-duplicates, or whole sources."""
+    protocol: Protocol  # what was on one side as temperature, sets and gate were set: near-duplicates, or whole sources
     temperature: Annotated[float, Field(gt=0)]  # that the logits are divided by, in the model
     evidence: Literal["exact", "occlusion"]  # whether the model has the output, or pictures must be covered bit by bit
     accuracy: Accuracy | None
@@ -131,21 +128,20 @@ class About(Strict):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]  # of the model, as the file begins
 
 
-@dataclass(frozen=True, eq=False)
-class Bundle:
-    """A classifier: its model, what is known of it, and its training pictures' features."""
+class Bundle(NamedTuple):
+    """A classifier: its LiteRT model, what is known of it, and its training pictures' features [n, d]."""
 
-    model: bytes  # LiteRT
+    model: bytes
     about: About
-    training: NDArray[np.float16]  # [n, d], rows of length 1
+    training: NDArray[np.float16]
 
     def to_bytes(self) -> bytes:
         """The file: the same classifier gives the same bytes."""
-        about = json.dumps(self.about.model_dump(), ensure_ascii=False)
+        about = json.dumps(self.about.model_dump(), ensure_ascii=False).encode()
         whole = io.BytesIO(self.model)
         with zipfile.ZipFile(whole, "a") as archive:
-            archive.writestr(zipfile.ZipInfo(_ABOUT, _EPOCH), about.encode())
-            archive.writestr(zipfile.ZipInfo(_TRAINING, _EPOCH), self.training.astype("<f2").tobytes())
+            for name, content in {_ABOUT: about, _TRAINING: self.training.astype("<f2").tobytes()}.items():
+                archive.writestr(zipfile.ZipInfo(name), content)  # of 1980, whenever it is made
         return whole.getvalue()
 
 
@@ -185,8 +181,7 @@ def _read(file: io.BufferedReader) -> Bundle:
         length = min(member.header_offset for member in members.values())
         if not 8 < length <= MOST_MODEL_BYTES:
             raise ValueError(f"its model has {length:,} bytes, and may have {MOST_MODEL_BYTES:,}")
-        about = About.model_validate_json(archive.read(_ABOUT))
-        training = archive.read(_TRAINING)
+        about, training = About.model_validate_json(archive.read(_ABOUT)), archive.read(_TRAINING)
     file.seek(0)
     model = file.read(length)
     if digest(model) != about.sha256:

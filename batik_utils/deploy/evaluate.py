@@ -1,62 +1,50 @@
 """`batik evaluate`: a classifier judged on labelled pictures of somebody else, copies of its own left out."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+import pandas as pd
 
 from batik_utils.data.decode import NotAnImage, read_image
-from batik_utils.deploy.answers import Answer, Classifier
+from batik_utils.deploy.answers import Classifier
 from batik_utils.deploy.bundle import About, read_bundle
-from batik_utils.deploy.copies import SMALL, Copies
-from batik_utils.deploy.predict import Form, files_of, named, read_ahead, row_of
+from batik_utils.deploy.gate import SMALL, copy_of
+from batik_utils.deploy.predict import files_of, named
 from batik_utils.errors import BatikError, printable
 from batik_utils.progress import Progress
 from batik_utils.stats.calibration import quality
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.scores import classification_table, confusion
-from batik_utils.wording import count, listed, motif_names, number, percent, percent_range
+from batik_utils.wording import Band, count, listed, motif_names, percent, percent_range
 
 
-@dataclass(frozen=True)
-class Looked:
-    """One file of the folder: an answer, or a training picture's name that it copies, or why it could not be read."""
-
-    file: str
-    motif: int
-    answer: Answer | None = None
-    copy: str | None = None
-    error: str = ""
-
-
-def evaluate(model: Path, folder: Path, form: Form) -> int:
-    """Judge a classifier on a folder of folders, each named like a motif, on the standard output; how many are unread.
+def evaluate(model: Path, folder: Path, as_json: bool) -> int:
+    """Judge a classifier on a folder of folders, each named like a motif; print it; how many files are no pictures.
 
     Raises BatikError if the model cannot be used, or no folder's name is a motif's.
     """
     classifier = Classifier(read_bundle(model))
-    about, (matched, unmatched) = classifier.about, _folders(classifier.about, folder)
-    looked = list(_look(classifier, matched, form))
-    found = summary(about, looked, unmatched)
-    if form == "json":
-        print(json.dumps(found))
-    elif form == "csv":
-        gate = ["looks_like_batik"] * bool(about.gate)
-        head = ["file", "motif", "answer", "right", *gate, "one_of", "copy_of", "error", *about.motifs]
-        sys.stdout.write("".join(map(row_of, [head, *(_cells(about, one) for one in looked)])))
-    else:
-        _print(about, found)
+    about = classifier.about
+    matched, unmatched = _folders(about, folder)
+    files = [(path, motif) for place, motif in matched.items() for path in files_of([place])]
+    rows = []
+    with Progress(not as_json or not sys.stdout.isatty()) as bar:
+        bar.stage("Looking", len(files), "pictures")
+        for path, motif in bar.watch(files):
+            row: dict[str, Any] = {"file": str(path), "motif": motif}
+            try:
+                picture = classifier.read(path)
+                copied = copy_of(read_image(path, **dict(SMALL))[0], about)
+                row |= {"copy_of": copied} if copied else classifier.ask(picture)
+            except NotAnImage as error:
+                row["error"] = error.reason
+            rows.append(row)
+    found = summary(about, rows) | {"unmatched": unmatched}
+    print(json.dumps(found) if as_json else _in_words(about, found))
     return len(found["unread"])
 
 
@@ -65,109 +53,70 @@ def plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold()).removeprefix("batik") or name
 
 
-def _folders(about: About, folder: Path) -> tuple[dict[str, int], list[str]]:
+def _folders(about: About, folder: Path) -> tuple[dict[str, str], list[str]]:
     """{path of a folder: the motif that its name names}, and the names of the others."""
     if not folder.is_dir():
         raise BatikError(printable(f"{folder} is no folder."))
-    motifs = {plain(motif): place for place, motif in enumerate(about.motifs)}
+    motifs = {plain(motif): motif for motif in about.motifs}
     inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     matched = {str(path): motifs[plain(path.name)] for path in inside if plain(path.name) in motifs}
     unmatched = [path.name for path in inside if str(path) not in matched]
     if not matched:
-        here = listed(unmatched[:5]) or "none"
-        known = listed(list(about.motifs))
+        here, known = listed(unmatched[:5]) or "none", listed(about.motifs)
         raise BatikError(printable(f"Folders of {folder}: {here}; none is named like one of the motifs: {known}."))
     return matched, unmatched
 
 
-def _look(classifier: Classifier, folders: dict[str, int], form: Form) -> Iterator[Looked]:
-    files = {path: motif for folder, motif in folders.items() for path in files_of([folder], sys.stdin)}
-    copies = Copies(classifier.about)
-
-    def read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        return classifier.read(path), read_image(path, **dict(SMALL))[0]
-
-    with Progress(form == "words" or not sys.stdout.isatty()) as bar:
-        bar.stage("Looking", len(files), "pictures")
-        for path, found in bar.watch(read_ahead(read, files)):
-            if isinstance(found, NotAnImage):
-                yield Looked(str(path), files[path], error=found.reason)
-            elif name := copies.of(found[1]):
-                yield Looked(str(path), files[path], copy=name)
-            else:
-                yield Looked(str(path), files[path], classifier.ask(found[0]))
-
-
-def summary(about: About, looked: list[Looked], unmatched: list[str]) -> dict[str, Any]:
+def summary(about: About, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """What was found, as plain values; shares are fractions, the interval of accuracy is Wilson's, 95 %."""
-    judged = [(one.motif, one.answer) for one in looked if one.answer]
+    judged = [row for row in rows if "answer" in row]
     out: dict[str, Any] = {
         "model": about.model.model_dump() | {"study": about.study.name},
         "motifs": about.motifs,
-        "unmatched": unmatched,
-        "copies": [{"file": one.file, "of": one.copy} for one in looked if one.copy],
-        "unread": [{"file": one.file, "error": one.error} for one in looked if one.error],
+        "copies": [{"file": row["file"], "of": row["copy_of"]} for row in rows if "copy_of" in row],
+        "unread": [{"file": row["file"], "error": row["error"]} for row in rows if "error" in row],
         "pictures": len(judged),
     }
     if not judged:
         return out
-    y_true = np.array([motif for motif, _ in judged])
-    y_prob = np.array([[answer.probabilities[m] for m in about.motifs] for _, answer in judged])
+    y_true = np.array([about.motifs.index(row["motif"]) for row in judged])
+    y_prob = np.array([[row["probabilities"][motif] for motif in about.motifs] for row in judged])
     band, sure = wilson(int((y_prob.argmax(1) == y_true).sum()), len(judged)), quality(y_true, y_prob)
     table = classification_table(y_true, y_prob.argmax(1), about.motifs).rename(columns={"support": "pictures"})
-    there = table[table["pictures"] > 0].rename(columns=str.lower)
-    turned = [answer.looks_like_batik is False for _, answer in judged]
-    held = [about.motifs[motif] in answer.one_of for motif, answer in judged]
+    held = float(np.mean([row["motif"] in row["one_of"] for row in judged]))
     return out | {
         "accuracy": {"value": band.value, "low": band.low, "high": band.high},
-        "per_motif": there.to_dict("index"),
+        "per_motif": table[table["pictures"] > 0].rename(columns=str.lower).to_dict("index"),
         "confusion": confusion(y_true, y_prob).tolist(),
         "calibration": {"error": sure.ece, "confidence": sure.confidence, "bins": sure.reliability.to_dict("records")},
-        "sets": about.sets and {"coverage": float(np.mean(held))},
-        "turned_away": sum(turned) if about.gate else None,
+        "sets": about.sets and {"coverage": held},
+        "turned_away": sum(not row["looks_like_batik"] for row in judged) if about.gate else None,
     }
 
 
-def _cells(about: About, one: Looked) -> list[Any]:
-    gate, motif = bool(about.gate), about.motifs[one.motif]
-    if one.answer is None:
-        return [one.file, motif, "", "", *[""] * gate, "", one.copy or "", one.error, *("" for _ in about.motifs)]
-    answer, best = one.answer, next(iter(one.answer.probabilities))
-    looks = ["yes" if answer.looks_like_batik else "no"] * gate
-    shares = [f"{answer.probabilities[m]:.6f}" for m in about.motifs]
-    return [one.file, motif, best, "yes" if best == motif else "no", *looks, "|".join(answer.one_of), "", "", *shares]
-
-
-def _print(about: About, found: dict[str, Any]) -> None:
-    """The summary in words and tables."""
-    out, names, n = Console(highlight=False), motif_names(about.motifs), found["pictures"]
+def _in_words(about: About, found: dict[str, Any]) -> str:
+    """The summary in sentences and tables."""
+    names, n, copies = [*map(printable, motif_names(about.motifs))], found["pictures"], found["copies"]
     lines = [f"{named(about)}."]
-    lines += [f"Folders named like no motif, and left out: {listed(names)}." for names in [found["unmatched"]] if names]
-    if copies := found["copies"]:
+    if found["unmatched"]:
+        lines.append(f"Folders named like no motif, and left out: {listed(found['unmatched'])}.")
+    if copies:
         lines.append(f"{count(len(copies), 'picture')} left out as copies of the model's own: {copies[0]['file']} …")
     lines += [f"Not read: {one['file']}: {one['error']}." for one in found["unread"]]
-    lines += [] if n else ["No picture is left to judge by."]
-    tables: list[Table] = []
-    if n:
-        band = wilson(found["accuracy"]["value"] * n, n)
-        interval = f"95 % interval of Wilson {percent_range(band)}"
-        lines.append(f"{percent(band.value)} of {count(n, 'picture')} right ({interval}).")
-        if about.gate:
-            lines.append(f"{found['turned_away']} of them are turned away as unlike what it knows, and counted here.")
-        if about.sets:
-            aim = percent(about.sets.coverage, 0)
-            lines.append(f"The sets hold the true motif {percent(found['sets']['coverage'])} of the time; aim: {aim}.")
-        gap = percent(found["calibration"]["error"])
-        lines.append(f"Mean gap between how sure it is and how often it is right: {gap}.")
-        tables = [Table("motif", "pictures", "precision", "recall", "F1"), Table("true \\ named", *map(escape, names))]
-        for motif, row in found["per_motif"].items():
-            cells = [number(row[score], 2) for score in ("precision", "recall", "f1")]
-            tables[0].add_row(escape(names[about.motifs.index(motif)]), str(row["pictures"]), *cells)
-        for name, counts in zip(names, found["confusion"], strict=True):
-            tables[1].add_row(escape(name), *map(str, counts))
-        tables.append(Table("how sure", "how often right", "pictures"))
-        for row in found["calibration"]["bins"]:
-            tables[2].add_row(percent(row["confidence"], 0), percent(row["accuracy"], 0), f"{row['count']:.0f}")
-    out.print(escape("\n".join(map(printable, lines))), soft_wrap=True)
-    for table in tables:
-        out.print(table)
+    if not n:
+        return "\n".join(map(printable, [*lines, "No picture is left to judge by."]))
+    right, gap = found["accuracy"], percent(found["calibration"]["error"])
+    interval = f"95 % interval of Wilson {percent_range(Band(right['low'], right['high']))}"
+    lines.append(f"{percent(right['value'])} of {count(n, 'picture')} right ({interval}).")
+    if about.gate:
+        lines.append(f"{found['turned_away']} of them are turned away as unlike what it knows, and counted here.")
+    if about.sets:
+        aim = percent(about.sets.coverage, 0)
+        lines.append(f"The sets hold the true motif {percent(found['sets']['coverage'])} of the time; aim: {aim}.")
+    lines.append(f"Mean gap between how sure it is and how often it is right: {gap}.")
+    motifs = pd.DataFrame(found["per_motif"]).T.astype({"pictures": int})
+    counts = pd.DataFrame(found["confusion"], names, names).rename_axis("true \\ named", axis=1)
+    bins = pd.DataFrame(found["calibration"]["bins"]).astype({"count": int})
+    tables = (motifs.rename(index=dict(zip(about.motifs, names, strict=True))), counts, bins)
+    said = [table.to_string(float_format="{:.2f}".format) for table in tables]
+    return "\n\n".join(["\n".join(map(printable, lines)), *said])

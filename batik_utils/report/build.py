@@ -64,7 +64,7 @@ def build_report(
         if build.stamp:
             build.stages.say(f"Changed: {', '.join(changed[:4])}{' …' if changed[4:] else ''}")
         build.make(dask, jobs)
-    from batik_utils.app.make import PAGE, renew_page
+    from batik_utils.app.build import PAGE, renew_page
 
     folder = out / build.study.name
     if renew_page(build.study, out / PRIVATE / build.study.name / CLASSIFIER, folder / PAGE):
@@ -161,7 +161,7 @@ class Build:
 
     def make(self, dask: str | None = None, jobs: int | None = None) -> None:
         """Make what has changed: open, run notebooks, export two editions, place them with the classifier, stamp."""
-        from batik_utils.app.make import PAGE
+        from batik_utils.app.build import PAGE
         from batik_utils.report.cards import card_rows, model_card
         from batik_utils.report.metrics import build_metrics
         from batik_utils.report.trio_tables import trio_frame

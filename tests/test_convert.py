@@ -13,8 +13,7 @@ import batik_utils.backend  # noqa: F401  (before keras)
 import keras
 
 from batik_utils.deploy import convert
-from batik_utils.deploy.convert import agreement, ask_keras, ask_litert, demand_parity, faithful, to_litert, write_keras
-from batik_utils.deploy.graph import with_three_outputs
+from batik_utils.deploy.convert import ask_keras, ask_litert, faithful, to_litert, with_three_outputs, write_keras
 from batik_utils.errors import BatikError
 from batik_utils.models.scratch import ask_all_views, build_scratch
 
@@ -40,10 +39,10 @@ def test_the_answers_are_the_networks_and_litert_gives_them_too(name):
     expected = ask_keras(three, images)
     np.testing.assert_allclose(expected["probabilities"], softened(whole, images), atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(expected["features"], axis=1), 1, atol=1e-5)
-    said = ask_litert(to_litert(three, "float32"), images)
+    said = ask_litert(to_litert(three), images)
     assert said.keys() == expected.keys()
-    for output, value in said.items():
-        np.testing.assert_allclose(value, expected[output], atol=1e-4)
+    for output, value in said.items():  # whose weights are rounded to eleven bits
+        np.testing.assert_allclose(value, expected[output], rtol=1e-2, atol=5e-3)
 
 
 @pytest.mark.parametrize("hidden", [0, 24])
@@ -62,22 +61,18 @@ def test_the_same_network_gives_the_same_bytes_whatever_was_built_before():
     made = []
     for _ in range(2):
         keras.utils.clear_session()
-        three = with_three_outputs(network(), TEMPERATURE)
-        made.append([to_litert(three, "float32"), to_litert(three)])
+        made.append(to_litert(with_three_outputs(network(), TEMPERATURE)))
         build_scratch("pooled_cnn", SIZE, 3, 0.5)
     assert made[0] == made[1]
-    assert len(made[0][0]) > len(made[0][1])
 
 
 def test_what_is_not_what_keras_says_is_not_given_out(monkeypatch):
-    three = with_three_outputs(network(), TEMPERATURE)
-    assert faithful(three, pictures())[1:] == ("float16", 1.0)
-    monkeypatch.setattr(convert, "LEAST_AGREEMENT", 1.01)
-    assert faithful(three, pictures())[1:] == ("float32", 1.0)
-    near = np.array([[0.5, 0.5], [0.2, 0.8]], np.float32)
-    with pytest.raises(BatikError, match=r"up to 0\.00011 off"):
-        demand_parity(near + np.float32(1.1e-4), near)
-    assert agreement(near, near[:, ::-1]) == 0.5
+    three, asked = with_three_outputs(network(), TEMPERATURE), convert.ask_litert
+    assert faithful(three, pictures())[1] == 1.0
+    turned = lambda *given: {"probabilities": -asked(*given)["probabilities"]}  # noqa: E731
+    monkeypatch.setattr(convert, "ask_litert", turned)
+    with pytest.raises(BatikError, match="they agree on 0% of pictures"):
+        faithful(three, pictures())
 
 
 def test_a_keras_file_needs_nothing_of_this_project_and_says_what_the_network_says(tmp_path):
@@ -96,6 +91,6 @@ def test_a_keras_file_needs_nothing_of_this_project_and_says_what_the_network_sa
 
 def test_a_keras_file_that_says_something_else_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.models, "load_model", lambda path: network(seed=1))
-    with pytest.raises(BatikError, match="The converted model is not the network"):
+    with pytest.raises(BatikError, match=r"up to [\d.]+ off"):
         write_keras(network(), pictures(), tmp_path / "model.keras")
     assert not list(tmp_path.iterdir())
