@@ -193,7 +193,7 @@ def sources(study: StudyName = FIRST, data: Data = None) -> None:
 
 @app.command()
 def predict(
-    pictures: Annotated[list[str], typer.Argument(help="Pictures of cloth, or folders of them.")],
+    pictures: Annotated[list[str], typer.Argument(help="Pictures of cloth, folders of them, or - for names to read.")],
     model: Annotated[Path | None, typer.Option(help="A classifier.tflite; the newest report's if not given.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="How many motifs to name for each picture.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
@@ -216,11 +216,14 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A classifier.tflite.")],
     folder: Annotated[Path, typer.Argument(help="Folder with one folder of pictures per motif, named like it.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a picture.")] = False,
 ) -> None:
     """Judge a classifier on labelled pictures of your own; copies of its training pictures are left out."""
     from batik_utils.deploy.evaluate import evaluate as judge
 
-    if judge(model, folder, as_json):
+    if as_json and as_csv:
+        raise BatikError("Either --json or --csv, not both.")
+    if judge(model, folder, "json" if as_json else "csv" if as_csv else "words"):
         raise typer.Exit(1)
 
 
@@ -284,6 +287,7 @@ def new(
 
 def main() -> None:
     """Entry point: what a BatikError or the system says is printed without a stack trace, and exits with 2."""
+    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names of files, in any encoding
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may know ASCII only
     try:

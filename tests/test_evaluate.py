@@ -1,8 +1,10 @@
 """`batik evaluate`: somebody's labelled pictures, without those that the classifier has learnt from."""
 
+import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from classifiers import bundle, changed, pictures
 from PIL import Image
@@ -75,7 +77,10 @@ def test_numbers_are_those_of_the_folder(room):
     bins = found["calibration"]["bins"]
     assert sum(row["count"] for row in bins) == 8
     assert sum(row["count"] * row["accuracy"] for row in bins) == pytest.approx(confusion.trace())
-    assert 0 <= found["turned_away"] <= 8
+    table = pd.read_csv(io.StringIO(evaluated(room, "--csv")[1]))
+    assert table["motif"].tolist() == ["batik-red"] * 4 + ["batik-blue"] * 4 and "batik-red" in table
+    assert (table["motif"] == table["answer"]).sum() == confusion.trace()
+    assert found["turned_away"] == (table["looks_like_batik"] == "no").sum()
 
 
 def test_what_is_left_out_and_what_cannot_be_read_is_told(room):
@@ -97,7 +102,7 @@ def test_what_is_left_out_and_what_cannot_be_read_is_told(room):
 def test_without_a_gate_nothing_is_said_of_batik_and_without_pictures_nothing_of_accuracy(room):
     (room / "c.tflite").write_bytes(changed(gate=None).to_bytes())
     assert json.loads(evaluated(room, "--json")[1])["turned_away"] is None
-    assert "turned away" not in evaluated(room)[1]
+    assert "rejected" not in evaluated(room)[1]
     for name in ("Red", "batik_blue "):
         for path in (room / "cloth" / name).iterdir():
             path.unlink()

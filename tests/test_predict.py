@@ -30,15 +30,15 @@ def room(tmp_path, monkeypatch):
     return tmp_path
 
 
-def python(code, *words, timeout=60):
+def python(code, *words, timeout=60, given=""):
     """A process of its own, which finds what this one finds."""
     path = os.pathsep.join([*map(str, sys.path), os.path.dirname(__file__)])
-    options = {"capture_output": True, "text": True, "errors": "replace", "timeout": timeout}
+    options = {"capture_output": True, "text": True, "errors": "replace", "timeout": timeout, "input": given}
     return subprocess.run([sys.executable, "-c", code, *words], env=os.environ | {"PYTHONPATH": path}, **options)
 
 
-def batik(*words, timeout=60):
-    return python("from batik_utils.cli import main; main()", "predict", *words, timeout=timeout)
+def batik(*words, **options):
+    return python("from batik_utils.cli import main; main()", "predict", *words, **options)
 
 
 def rows(text):
@@ -73,6 +73,11 @@ def test_csv_and_json_say_the_same_as_the_model(room):
         assert {m: pytest.approx(float(row[m]), abs=1e-6) for m in MOTIFS} == line["probabilities"]
         assert row["one_of"].split("|") == line["one_of"] == answer["one_of"]
         assert float(row["distance"]) == pytest.approx(line["distance"], abs=1e-6) and row["looks_like_batik"] == "yes"
+
+
+def test_names_come_from_the_standard_input_too_whatever_ends_their_lines(room):
+    done = batik("-", "--csv", "--model", "classifier.tflite", given="cloth/a.jpg\r\n\ncloth/below\n")
+    assert [row["file"] for row in rows(done.stdout)] == ["cloth/a.jpg", "cloth/below/c.png"]
 
 
 def test_what_is_no_picture_is_told_at_the_end_and_the_rest_is_done(room):
@@ -139,7 +144,7 @@ def test_a_picture_that_is_unlike_all_is_not_given_a_name(room):
     (room / "strict.tflite").write_bytes(changed(gate=gate).to_bytes())
     assert "white.png: this does not look like batik\n" in batik("white.png", "--model", "strict.tflite").stdout
     (room / "own.tflite").write_bytes(changed(gate=gate, batik=False).to_bytes())
-    assert "like the pictures that it knows" in batik("white.png", "--model", "own.tflite").stdout
+    assert "like its training pictures" in batik("white.png", "--model", "own.tflite").stdout
     (room / "none.tflite").write_bytes(changed(gate=None, sets=None).to_bytes())
     (row,) = rows(batik("white.png", "--csv", "--model", "none.tflite").stdout)
     assert {*row} == {"file", "answer", "one_of", "error", *MOTIFS}, "nobody asked whether it looks like batik"

@@ -13,7 +13,7 @@ from batik_utils.data.decode import NotAnImage, read_image
 from batik_utils.deploy.answers import Classifier
 from batik_utils.deploy.bundle import About, read_bundle
 from batik_utils.deploy.gate import SMALL, copy_of
-from batik_utils.deploy.predict import files_of, named
+from batik_utils.deploy.predict import Form, files_of, named
 from batik_utils.errors import BatikError, printable
 from batik_utils.progress import Progress
 from batik_utils.stats.calibration import quality
@@ -22,7 +22,7 @@ from batik_utils.stats.scores import classification_table, confusion
 from batik_utils.wording import Band, count, listed, motif_names, percent, percent_range
 
 
-def evaluate(model: Path, folder: Path, as_json: bool) -> int:
+def evaluate(model: Path, folder: Path, form: Form) -> int:
     """Judge a classifier on a folder of folders, each named like a motif; print it; how many files are no pictures.
 
     Raises BatikError if the model cannot be used, or no folder's name is a motif's.
@@ -32,7 +32,7 @@ def evaluate(model: Path, folder: Path, as_json: bool) -> int:
     matched, unmatched = _folders(about, folder)
     files = [(path, motif) for place, motif in matched.items() for path in files_of([place])]
     rows = []
-    with Progress(not as_json or not sys.stdout.isatty()) as bar:
+    with Progress(form == "words" or not sys.stdout.isatty()) as bar:
         bar.stage("Looking", len(files), "pictures")
         for path, motif in bar.watch(files):
             row: dict[str, Any] = {"file": str(path), "motif": motif}
@@ -44,7 +44,20 @@ def evaluate(model: Path, folder: Path, as_json: bool) -> int:
                 row["error"] = error.reason
             rows.append(row)
     found = summary(about, rows) | {"unmatched": unmatched}
-    print(json.dumps(found) if as_json else _in_words(about, found))
+    if form == "csv":
+        columns = [
+            "file",
+            "motif",
+            "answer",
+            *["looks_like_batik"] * bool(about.gate),
+            "copy_of",
+            "error",
+            *about.motifs,
+        ]
+        flat = pd.DataFrame([row | row.get("probabilities", {}) for row in rows]).reindex(columns=columns)
+        flat.replace({True: "yes", False: "no"}).to_csv(sys.stdout, index=False)
+    else:
+        print(json.dumps(found) if form == "json" else _in_words(about, found))
     return len(found["unread"])
 
 
@@ -109,11 +122,11 @@ def _in_words(about: About, found: dict[str, Any]) -> str:
     interval = f"95 % interval of Wilson {percent_range(Band(right['low'], right['high']))}"
     lines.append(f"{percent(right['value'])} of {count(n, 'picture')} right ({interval}).")
     if about.gate:
-        lines.append(f"{found['turned_away']} of them are turned away as unlike what it knows, and counted here.")
+        lines.append(f"{found['turned_away']} of them are rejected as unlike its training pictures, and counted here.")
     if about.sets:
         aim = percent(about.sets.coverage, 0)
         lines.append(f"The sets hold the true motif {percent(found['sets']['coverage'])} of the time; aim: {aim}.")
-    lines.append(f"Mean gap between how sure it is and how often it is right: {gap}.")
+    lines.append(f"Calibration error (mean gap between confidence and accuracy): {gap}.")
     motifs = pd.DataFrame(found["per_motif"]).T.astype({"pictures": int})
     counts = pd.DataFrame(found["confusion"], names, names).rename_axis("true \\ named", axis=1)
     bins = pd.DataFrame(found["calibration"]["bins"]).astype({"count": int})

@@ -31,18 +31,22 @@ def newest_classifier(reports: Path) -> Path:
 
 
 def files_of(given: Iterable[str]) -> list[Path]:
-    """The files that these name: themselves, or all in a folder and below it.
+    """The files that these name: themselves, or all in a folder and below it; - is a list on the standard input.
 
     A folder's are in lexicographic order, without hidden ones; links to folders are not followed.
     """
     found: list[Path] = []
-    for name in given:
+    for name in (one for n in given for one in (map(_line, sys.stdin) if n == "-" else [n]) if one):
         if not os.path.isdir(name):  # Path.is_dir raises for a name that no file can have
             found.append(Path(name))
         for folder, folders, files in os.walk(name):
             folders[:] = sorted(f for f in folders if not f.startswith("."))
             found += [Path(folder) / file for file in sorted(files) if not file.startswith(".")]
     return found
+
+
+def _line(line: str) -> str:
+    return line.rstrip("\r\n")  # a list may come from Windows
 
 
 def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> int:
@@ -101,7 +105,7 @@ def named(about: About) -> str:
     drawn = ", drawn by a program, not batik" if about.drawn else ""
     return printable(
         f"{about.model.title}, trained on {count(len(about.training.rows), 'picture')}{drawn}; "
-        f"knows {listed(motif_names(about.motifs))} and no other motif; {right}"
+        f"its motifs are {listed(motif_names(about.motifs))} and no other; {right}"
     )
 
 
@@ -111,7 +115,7 @@ def _in_words(about: About, answer: dict[str, Any], top: int | None) -> str:
     said = [f"{titles[motif]} {percent(p)}" for motif, p in answer["probabilities"].items()]
     several = len(answer["one_of"])
     if answer.get("looks_like_batik") is False:
-        return f"this does not look like {'batik' if about.batik else 'the pictures that it knows'}"
+        return f"this does not look like {'batik' if about.batik else 'its training pictures'}"
     if several == 1:
         return "; ".join(said[: top or 3])
     return f"one of these {_NUMBERS.get(several, several)}: {', '.join(said[: max(several, top or 0)])}"
