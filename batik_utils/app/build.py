@@ -19,8 +19,8 @@ from PIL import Image
 
 from batik_utils.app.node import packages
 from batik_utils.deploy.bundle import Bundle
-from batik_utils.motif_notes import load_plates
 from batik_utils.sample import SAMPLE_MOTIFS, draw
+from batik_utils.study_file import load_plates
 from batik_utils.wording import motif_names
 
 FOLDER = Path(__file__).parent

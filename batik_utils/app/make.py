@@ -11,8 +11,8 @@ from batik_utils.app.node import place_of
 from batik_utils.cache import digest_file, digest_json, digest_source, write_bytes
 from batik_utils.deploy.bundle import Bundle, read_bundle
 from batik_utils.errors import BatikError
-from batik_utils.motif_notes import PLATES
 from batik_utils.study import Study
+from batik_utils.study_file import PLATES
 
 PAGE = "classifier.html"
 _HEAD = 4096  # bytes of a page, at most, in which its stamp stands
@@ -49,7 +49,7 @@ def _stamp(model: Path) -> str:
     """Names all that a page is made of."""
     parts = [path for path in FOLDER.rglob("*") if path.suffix in {".py", ".js", ".css", ".html", ".json"}]
     library = FOLDER.parent  # its examples are drawn, its names and plates told by these
-    parts += [*(library / "sample").glob("*.py"), library / "wording.py", library / "motif_notes.py"]
+    parts += [*(library / "sample").glob("*.py"), library / "wording.py", library / "study_file.py"]
     return digest_json([digest_file(model), *map(digest_source, (*sorted(parts), PLATES, REFERENCES))])
 
 
