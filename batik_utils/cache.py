@@ -92,9 +92,8 @@ def digest_source(path: Path) -> str:
 def write_kept(path: Path, value: Any) -> None:
     """Write a cached file: a plain value of dataclasses, dicts, lists, JSON's own and, anywhere in it, NumPy arrays.
 
-    Bytes are kept as an array of them. It is an .npz file whatever its name: the first array is the JSON text, in which
-    {"array": i} stands for the i-th. The zip's checksums tell whether it is what was written; equal values give equal
-    bytes.
+    Bytes are kept as an array of them. It is an .npz file whatever its name: the first array is JSON, in which
+    {"array": i} stands for the i-th. Its checksums tell whether it is what was written; equal values give equal bytes.
     """
     arrays: list[NDArray[Any]] = []
 
@@ -112,8 +111,7 @@ def write_kept(path: Path, value: Any) -> None:
 def read_kept(path: Path, understand: Callable[[Any], Any] = lambda value: value) -> Any:
     """understand(what write_kept wrote, dataclasses as dicts); None where there is no such file.
 
-    A file that is damaged, altered or not understood counts as none and is set aside (its name ends in .bad), so that
-    it is named once and made again.
+    A file that is damaged, altered or not understood counts as none and is set aside: its name then ends in .bad.
     """
     try:
         raw = path.read_bytes()

@@ -6,16 +6,15 @@ import shutil
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from batik_utils.errors import BatikError, printable
 from batik_utils.study import ROOT
-from batik_utils.study_file import load_study, study_names
+from batik_utils.study_file import load_study
 
 app = typer.Typer(
     help="How well can a computer tell batik motifs apart from few photographs?",
@@ -23,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, markup=False)
 err = Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
 
 STATES = ("done", "missing", "stale", "failed")
@@ -37,6 +36,14 @@ Settings = Annotated[
 DaskAddress = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:port.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Local processes; as many as there are cores if not given.")]
 Reports = Annotated[Path, typer.Option(help="Where reports go.", show_default="reports/")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, one row a picture.")]
+
+
+def _form(as_json: bool, as_csv: bool) -> Literal["json", "csv", "words"]:
+    if as_json and as_csv:
+        raise BatikError("Either --json or --csv, not both.")
+    return "json" if as_json else "csv" if as_csv else "words"
 
 
 @app.command()
@@ -52,9 +59,9 @@ def report(
     from batik_utils.report.build import PRIVATE, build_report
 
     folder = build_report(study, data, settings or (), dask, jobs, reports)
-    for path in (p / name for p in (folder, reports / PRIVATE / folder.name) for name in ("report.html", "report.pdf")):
-        if path.is_file():
-            out.print(escape(str(path)))
+    for place in (folder, reports / PRIVATE / folder.name):
+        for path in sorted(place.glob("report.*")):  # HTML and PDF
+            out.print(str(path))
 
 
 @app.command()
@@ -63,7 +70,7 @@ def paper(reports: Reports = ROOT / "reports") -> None:
     from batik_utils.report.build import build_paper
 
     made = build_paper(reports)
-    out.print(escape(str(reports / "paper" / "report.html")) if made else "Nothing has changed since it was made.")
+    out.print(str(reports / "paper" / "report.html") if made else "Nothing has changed since it was made.")
 
 
 @app.command("app")
@@ -84,7 +91,7 @@ def page(
     private = reports / PRIVATE / chosen.name
     path = (private if photographs else reports / chosen.name) / PAGE
     make_page(chosen, private / CLASSIFIER, path, data, photographs)
-    out.print(escape(str(path)))
+    out.print(str(path))
     if sys.stdout.isatty():
         webbrowser.open(path.resolve().as_uri())
 
@@ -107,10 +114,10 @@ def plan(study: StudyName = FIRST, data: Data = None, settings: Settings = None)
     for group, counts in groups.items():
         why = sorted(reasons[group])
         told = [*why[:1], f"and {len(why) - 1} more reasons"][: len(why)]
-        table.add_row(*group, *(str(counts[s] or "") for s in STATES), escape("; ".join(told)))
+        table.add_row(*group, *(str(counts[s] or "") for s in STATES), "; ".join(told))
     out.print(table)
     for model, reason in opened.left_out.items():
-        out.print(escape(f"left out: {model}: {reason}"))
+        out.print(f"left out: {model}: {reason}")
 
 
 @app.command()
@@ -128,7 +135,8 @@ def run(
 
     if shard and not re.fullmatch(r"\d+/\d+", shard):
         raise BatikError(f"--shard wants i/n, such as 2/8, not {shard!r}.")
-    part = (int(shard.partition("/")[0]), int(shard.partition("/")[2])) if shard else None
+    index, _, number = (shard or "").partition("/")
+    part = (int(index), int(number)) if shard else None
     opened = open_plan(study, data, settings or ())
     results = run_plan(opened, jobs=jobs, executor=dask or "processes", shard=part)
     mine = {fit for task in (own_tasks(opened, part) if part else opened.tasks) for fit in task.fits}
@@ -143,27 +151,17 @@ def run(
 
 @app.command()
 def audit(
-    study: Annotated[
-        str | None, typer.Argument(help="A study; without one, every folder of --data is a motif.")
-    ] = None,
+    study: Annotated[str | None, typer.Argument(help="Without one, every folder of --data is a motif.")] = None,
     data: Data = None,
 ) -> None:
     """List near-duplicates, altered files, and files that are not images."""
-    from batik_utils.audit import audit_report
+    from batik_utils.audit import oddities
     from batik_utils.dataset import load_dataset
     from batik_utils.new_study import draft
 
     chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
-    found = audit_report(chosen, load_dataset(chosen, data))
-    places, source = {True: ", in two folders", False: ""}, found["source"]
-    copies = [f"{p['a']} and {p['b']}: {p['kind']}{places[p['labels_differ']]}" for p in found["pairs"]]
-    oddities = {"Pairs of near-duplicates": copies}
-    if source["identical"] or source["altered"]:
-        oddities["Files altered since they were published"] = found["altered_files"]
-    oddities["Files whose name ends like another format's"] = found["wrong_extension"]
-    oddities["Files that are not used"] = [f"{item['path']}: {item['reason']}" for item in found["skipped"]]
-    for title, lines in oddities.items():
-        out.print(escape("\n  ".join([f"{title}: {len(lines):,}", *lines])))
+    for title, lines in oddities(load_dataset(chosen, data)).items():
+        out.print("\n  ".join([f"{title}: {len(lines):,}", *lines]))
 
 
 @app.command()
@@ -179,15 +177,15 @@ def sources(study: StudyName = FIRST, data: Data = None) -> None:
     dataset, folder = load_dataset(chosen, data), find_photographs(data, chosen.motifs)[0]
     proposals = propose_sources(folder, dataset.paths)
     sheets = {f"source-{i:03d}": pictures for i, (pictures, _) in enumerate(proposals, 1)}
-    lone = sorted(set(dataset.paths) - {path for pictures in sheets.values() for path in pictures})
+    lone = sorted(set(dataset.paths).difference(*sheets.values()))
     sheets |= {f"lone-{i // 25 + 1:03d}": tuple(lone[i : i + 25]) for i in range(0, len(lone), 25)}
     place = cache_dir() / "sources" / chosen.name
     shutil.rmtree(place, ignore_errors=True)
     for name, pictures in sheets.items():
         contact_sheet(folder, pictures, place / f"{name}.png")
-    for i, (pictures, reasons) in enumerate(proposals, 1):
+    for name, (pictures, reasons) in zip(sheets, proposals, strict=False):
         why = "; ".join(f"{reason} ({count})" for reason, count in reasons.items())
-        out.print(escape(f'- name: source-{i:03d}\n  why: "{why}"\n  pictures: [{", ".join(pictures)}]'))
+        out.print(f'- name: {name}\n  why: "{why}"\n  pictures: [{", ".join(pictures)}]')
     err.print(f"{len(proposals)} proposals, {len(lone)} lone pictures; look at the sheets in {place}")
 
 
@@ -196,18 +194,16 @@ def predict(
     pictures: Annotated[list[str], typer.Argument(help="Pictures of cloth, folders of them, or - for names to read.")],
     model: Annotated[Path | None, typer.Option(help="A classifier.tflite; the newest report's if not given.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="How many motifs to name for each picture.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Say which motif each picture shows, with probabilities, or that it does not look like batik."""
     from batik_utils.deploy.predict import newest_classifier
     from batik_utils.deploy.predict import predict as answer
     from batik_utils.report.build import PRIVATE
 
-    if as_json and as_csv:
-        raise BatikError("Either --json or --csv, not both.")
-    form = "json" if as_json else "csv" if as_csv else "words"
-    if answer(model or newest_classifier(ROOT / "reports" / PRIVATE), pictures, form, top):  # type: ignore[arg-type]
+    form, known = _form(as_json, as_csv), model or newest_classifier(ROOT / "reports" / PRIVATE)
+    if answer(known, pictures, form, top):
         raise typer.Exit(1)
 
 
@@ -215,15 +211,13 @@ def predict(
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A classifier.tflite.")],
     folder: Annotated[Path, typer.Argument(help="Folder with one folder of pictures per motif, named like it.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a picture.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Judge a classifier on labelled pictures of your own; copies of its training pictures are left out."""
     from batik_utils.deploy.evaluate import evaluate as judge
 
-    if as_json and as_csv:
-        raise BatikError("Either --json or --csv, not both.")
-    if judge(model, folder, "json" if as_json else "csv" if as_csv else "words"):
+    if judge(model, folder, _form(as_json, as_csv)):
         raise typer.Exit(1)
 
 
@@ -236,7 +230,7 @@ def diff(
     from batik_utils.report.diff import changes, read
 
     lines = changes(read(a), read(b))
-    out.print(escape("\n".join(lines or ["Nothing has changed."])))
+    out.print("\n".join(lines or ["Nothing has changed."]))
     if lines:
         raise typer.Exit(1)
 
@@ -263,14 +257,7 @@ def export(
     from batik_utils.deploy.convert import write_keras  # which starts Keras, as training does more quietly
 
     write_keras(network, spread(plan.dataset.images), place)
-    out.print(escape(f"{place}: {model}; divide its logits by {temperature:.3f} to calibrate it"))
-
-
-@app.command()
-def studies() -> None:
-    """List the studies."""
-    for name in study_names():
-        out.print(f"[bold]{name}[/]  {escape(load_study(name).title)}")
+    out.print(f"{place}: {model}; divide its logits by {temperature:.3f} to calibrate it")
 
 
 @app.command()
@@ -282,7 +269,7 @@ def new(
     from batik_utils.new_study import new_study
 
     for line in new_study(name, data):
-        out.print(escape(line))
+        out.print(line)
 
 
 def main() -> None:

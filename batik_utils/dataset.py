@@ -1,7 +1,7 @@
 """A study's pictures as one Dataset: listed, hashed, compared with the published list, decoded once, grouped."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,18 +17,9 @@ from scipy.cluster.hierarchy import DisjointSet
 from batik_utils import sample
 from batik_utils.audit import grouping
 from batik_utils.cache import atomic, digest, digest_file, digest_json, digest_source, read_kept, write_kept
-from batik_utils.data import decode
+from batik_utils.data import decode, obtain
 from batik_utils.data.decode import NotAnImage, read_image
-from batik_utils.data.obtain import (
-    Listed,
-    cache_dir,
-    find_photographs,
-    hash_files,
-    motif_files,
-    motifs_apart,
-    places_apart,
-    published_files,
-)
+from batik_utils.data.obtain import Listed, cache_dir
 from batik_utils.errors import BatikError
 from batik_utils.progress import Progress
 from batik_utils.study import Study
@@ -39,8 +30,7 @@ SAMPLE_PER_MOTIF = 50  # as many as the published data set has photographs
 
 _SERIAL = 64  # up to this many pictures one process is done before two have started
 
-Outcome = dict[str, Any] | str
-"""What became of one picture: its facts, or the reason why there is none."""
+Outcome = dict[str, Any] | str  # what became of one picture: its facts, or the reason why there is none
 _Made = tuple[NDArray[np.uint8], list[Outcome]]
 """The pictures that there are, uint8 [n, size, size, 3], memory-mapped and read-only; and every file's outcome."""
 _Make = Callable[[Image, Progress], _Made]
@@ -52,66 +42,64 @@ def load_dataset(study: Study, data: Path | None = None, progress: bool = True) 
     """Load a study's pictures: motif by motif in label order, within a motif in lexicographic order of names.
 
     `data` is a folder that overrides every other source (see find_photographs). Pictures are decoded or drawn once
-    and memory-mapped from the cache afterwards; `progress` tells of work of over two seconds on the standard error.
+    and memory-mapped from the cache afterwards; `progress` tells the standard error of long work.
     Raises NoPhotographs when no place has folders of pictures, and BatikError when a motif has fewer than two usable
     images or when `data` is given to a study whose pictures are drawn.
     """
     with Progress(progress) as bar:
         if study.data != "sample":
-            folder, place = find_photographs(data, study.motifs)
+            folder, place = obtain.find_photographs(data, study.motifs)
             source, make, (images, outcomes), rows, skipped = _photographs(study, folder, place, bar)
         elif data is None:
             folder, (source, make, (images, outcomes), rows, skipped) = None, _drawn(study, bar)
         else:
             raise BatikError(f"The study {study.name} draws its own pictures; leave out DATA={data}.")
         kept = [(row, facts) for row, facts in zip(rows, outcomes, strict=True) if isinstance(facts, dict)]
-        dataset = Dataset(
-            motifs=study.motifs,
-            images=images,
-            labels=np.array([study.motifs.index(row.path.partition("/")[0]) for row, _ in kept], dtype=np.int64),
-            paths=tuple(row.path for row, _ in kept),
-            sha256=tuple(row.sha256 for row, _ in kept),
-            groups=np.arange(len(kept), dtype=np.int64),
-            source=source,
+        dataset = replace(
+            _dataset(study.motifs, [row for row, _ in kept], images, source, make, progress),
             skipped=tuple(skipped),
             facts=tuple({**facts, "status": row.status} for row, facts in kept),
             made=study.image,
-            decode=partial(_on_demand, make, progress),
         )
         groups, pairs = grouping(dataset, folder, bar)
-        others = _others(study, dataset, folder, progress, bar) if folder else None
+        others = _others(study, dataset, folder, progress) if folder else None
     return replace(dataset, groups=groups, sources=unite(study, dataset, groups), pairs=pairs, others=others)
 
 
-def _others(study: Study, dataset: Dataset, folder: Path, progress: bool, bar: Progress) -> Dataset | None:
+def _dataset(
+    motifs: tuple[str, ...], rows: list[Listed], images: NDArray[np.uint8], source: Source, make: _Make, progress: bool
+) -> Dataset:
+    return Dataset(
+        motifs=motifs,
+        images=images,
+        labels=np.array([motifs.index(row.motif) for row in rows], np.int64),
+        paths=tuple(row.path for row in rows),
+        sha256=tuple(row.sha256 for row in rows),
+        groups=np.arange(len(rows), dtype=np.int64),
+        source=source,
+        decode=partial(_on_demand, make, progress),
+    )
+
+
+def _on_demand(make: _Make, progress: bool, image: Image) -> NDArray[np.uint8]:
+    with Progress(progress) as bar:
+        return make(image, bar)[0]
+
+
+def _others(study: Study, dataset: Dataset, folder: Path, progress: bool) -> Dataset | None:
     """The published pictures from which a metric may be learnt (obtain.motifs_apart), where a model asks for them.
 
     They are decoded when their pixels are wanted. Pictures of one's own are held against them by their bytes alone.
     """
     if not any(getattr(model, "metric", None) for model in study.models.values()):
         return None
-    sources = [source.pictures for source in study.sources]
-    for place in places_apart(folder):
-        rows, lacking = motifs_apart(study.motifs, sources, place)
-        if rows and not lacking:
-            rows = [row for row in rows if row.sha256 not in dataset.sha256]
-            motifs = tuple(sorted({row.path.partition("/")[0] for row in rows}))
-            return Dataset(
-                motifs=motifs,
-                images=np.zeros((0, 1, 1, 3), np.uint8),
-                labels=np.array([motifs.index(row.path.partition("/")[0]) for row in rows], np.int64),
-                paths=tuple(row.path for row in rows),
-                sha256=tuple(row.sha256 for row in rows),
-                groups=np.arange(len(rows)),
-                source=Source("published", "other motifs of the published collection", identical=len(rows)),
-                decode=partial(_on_demand, partial(_decoded, place, rows), progress),
-            )
-    return None
-
-
-def _on_demand(make: _Make, progress: bool, image: Image) -> NDArray[np.uint8]:
-    with Progress(progress) as bar:
-        return make(image, bar)[0]
+    found = obtain.motifs_apart(study.motifs, [source.pictures for source in study.sources], folder)
+    if found is None:
+        return None
+    rows = [row for row in found[1] if row.sha256 not in dataset.sha256]
+    source = Source("published", "other motifs of the published collection", identical=len(rows))
+    motifs, none = tuple(sorted({row.motif for row in rows})), np.zeros((0, 1, 1, 3), np.uint8)
+    return _dataset(motifs, rows, none, source, partial(_decoded, found[0], rows), progress)
 
 
 def unite(study: Study, dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -120,7 +108,7 @@ def unite(study: Study, dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[
     Pictures of other motifs are passed over, and published ones that are not here. Raises BatikError for any other
     path that there is no picture of.
     """
-    group, published = dict(zip(dataset.paths, groups.tolist(), strict=True)), set(published_files())
+    group, published = dict(zip(dataset.paths, groups.tolist(), strict=True)), set(obtain.published_files())
     known = published | {path for path, _ in dataset.skipped}
     # A folder of one's own may have other pictures under the published names.
     here = set(group) - (set() if dataset.source.kind == "published" else published)
@@ -136,16 +124,16 @@ def unite(study: Study, dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[
 
 
 def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pictures:
-    listed = [motif_files(folder, motif) for motif in study.motifs]
+    listed = [obtain.motif_files(folder, motif) for motif in study.motifs]
     files = [path for some, _ in listed for path in some]
     bar.stage("Reading", len(files), "files")
-    rows, unread, missing = hash_files(folder, study.motifs, bar.watch(files))
-    skipped = [refused for _, some in listed for refused in some] + unread
+    rows, skipped, missing = obtain.hash_files(folder, study.motifs, bar.watch(files))
+    skipped += [refused for _, some in listed for refused in some]
     made = _decoded(folder, rows, study.image, bar)
-    said = list(zip(rows, made[1], strict=True))
-    skipped = sorted(skipped + [(row.path, outcome) for row, outcome in said if isinstance(outcome, str)])
-    used = [row for row, outcome in said if isinstance(outcome, dict)]
-    counts = Counter(row.path.partition("/")[0] for row in used)
+    skipped += [(row.path, why) for row, why in zip(rows, made[1], strict=True) if isinstance(why, str)]
+    skipped.sort()
+    used = [row for row, outcome in zip(rows, made[1], strict=True) if isinstance(outcome, dict)]
+    counts = Counter(row.motif for row in used)
     wrong = []
     for motif in (m for m in study.motifs if counts[m] < 2):
         got = "only one usable image" if counts[motif] else "no usable image"
@@ -211,26 +199,22 @@ def _computed(
     notes = pixels.with_suffix(".npz")
     said = read_kept(notes)
     if not (said and pixels.is_file() and said["sha256"] == digest_file(pixels)):
+        # Each process may hold a few hundred megabytes of one large photograph. Processes, not threads: Pillow's
+        # warnings are silenced through a filter that threads would share.
+        jobs = min(4, joblib.cpu_count()) if len(tasks) > _SERIAL else 1
+        made = joblib.Parallel(jobs, return_as="generator")(joblib.delayed(work)(*task) for task in tasks)
         outcomes: list[Outcome] = []
         try:
             with atomic(pixels) as part, part.open("wb") as file:
-                for image, outcome in bar.watch(_run(work, tasks)):
+                for image, outcome in bar.watch(made):
                     outcomes.append(outcome)
                     file.write(b"" if image is None else image.tobytes())
         except BrokenProcessPool:
             raise BatikError(f"{bar.title}: a process was killed, most often for want of memory.") from None
+        if jobs > 1:
+            get_reusable_executor().shutdown()  # idle workers would keep their memory while models train
         said = {"outcomes": outcomes, "sha256": digest_file(pixels)}
         write_kept(notes, said)
     count = sum(isinstance(outcome, dict) for outcome in said["outcomes"])
     shape = (count, size, size, 3)  # an empty file cannot be mapped
     return np.memmap(pixels, np.uint8, "r", shape=shape) if count else np.zeros(shape, np.uint8), said["outcomes"]
-
-
-def _run(work: Callable[..., Any], tasks: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-    jobs = min(4, joblib.cpu_count())  # each may hold a few hundred megabytes of one large photograph
-    if len(tasks) <= _SERIAL or jobs == 1:
-        yield from (work(*task) for task in tasks)
-        return
-    # Processes, not threads: Pillow's warnings are silenced through a filter that threads would share.
-    yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(work)(*t) for t in tasks)
-    get_reusable_executor().shutdown()  # idle workers would keep their memory while models train

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shlex
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import numpy as np
 
 from batik_utils.cache import write_text
 from batik_utils.data.decode import EXTENSIONS
-from batik_utils.data.obtain import motifs_apart, places_apart
+from batik_utils.data.obtain import motifs_apart
 from batik_utils.errors import BatikError, printable
 from batik_utils.study import ROOT, Grouped, Published, Study
 from batik_utils.study_file import parse_study, study_names
@@ -23,10 +22,8 @@ from batik_utils.wording import count, listed, motif_names
 if TYPE_CHECKING:
     from batik_utils.values import Dataset
 
-LEAST = 6
-"""Different pictures that a class needs: two folds of three."""
-MINUTES = 15.0
-"""What a new study may take; the first of CHOICES that is estimated to keep to it is taken, or the last."""
+LEAST = 6  # different pictures that a class needs: two folds of three
+MINUTES = 15.0  # what a new study may take; the first of CHOICES that is estimated to keep to it is taken, or the last
 SIZES = (224, 160, 128, 96, 64)
 CHOICES = [(size, epochs, often) for epochs, often in ((20, 5), (20, 2), (10, 1), (5, 1)) for size in SIZES]
 """(side in pixels, epochs of the scratch network, repeats of the recipe), the dearest first."""
@@ -35,10 +32,8 @@ CURVE = (2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
 # Seconds on one core of a machine of 2024, both cores at work, as measured in the studies of 150 and 300 pictures.
 SCRATCH_SECONDS, FEATURE_SECONDS = 0.012, 0.05
 """One picture in an epoch of a scratch fit at 224 pixels; one version of it through EfficientNet-Lite0 at 448."""
-VERSIONS = 5
-"""A picture as it is, and tampered with in four ways."""
-REST_SECONDS = 100.0
-"""Heads, notebooks, pages and the classifier."""
+VERSIONS = 5  # a picture as it is, and tampered with in four ways
+REST_SECONDS = 100.0  # heads, notebooks, pages and the classifier
 
 
 def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
@@ -64,19 +59,15 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
             f"A class needs {LEAST} usable pictures that are no copies of each other; too few are in {', '.join(few)}. "
             "Add pictures, or move these folders away."
         )
-    values = _protocols(sketch, dataset, min(different))
-    values["others"] = max(len(rows) for rows, lacking in _apart(dataset.motifs, data) if not lacking)
-    values |= _affordable(len(dataset), dataset.facts, values["others"])
-    values["name"] = name
-    values["motifs"] = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
+    apart = motifs_apart(dataset.motifs, (), data)
+    others = len(apart[1]) if apart else 0
+    values = _protocols(sketch, dataset, min(different)) | _affordable(len(dataset), dataset.facts, others)
     classes = listed(motif_names(dataset.motifs)) if len(counts) <= 6 else f"{len(counts)} classes"
-    question = (
-        f"Does a network pretrained on other photographs tell {classes} apart better than a network trained from "
-        "scratch on these pictures alone?"
-    )
-    values["question"] = textwrap.fill(question, 118, initial_indent="  ", subsequent_indent="  ")
+    motifs = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
     template = Path(__file__).with_name("new_study.yaml.j2").read_text(encoding="utf-8")
-    text = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(template).render(values)
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
+    known = {"name": name, "others": others, "motifs": motifs, "classes": classes}
+    text = environment.from_string(template).render(values | known)
     write_text(root / "studies" / f"{name}.yaml", text)
     each = f"{counts.min():,}" + (f" to {counts.max():,}" if counts.min() < counts.max() else "")
     left_out = len(dataset.skipped)
@@ -88,11 +79,6 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
         "estimated from what a picture cost on a core of 2024 (`make plan` counts the fits).",
         f"Next: make report STUDY={name} DATA={shlex.quote(str(data))}",
     ]
-
-
-def _apart(motifs: Sequence[str], data: Path) -> list[tuple[Sequence[Any], Sequence[str]]]:
-    """Published pictures of other motifs wherever they may lie, and what is lacking there; none at all is one more."""
-    return [motifs_apart(motifs, (), place) for place in places_apart(data)] + [((), ())]
 
 
 def draft(name: str, data: Path) -> Study:
@@ -117,19 +103,21 @@ def _protocols(sketch: Study, dataset: "Dataset", fewest: int) -> dict[str, Any]
     """The split, folds and learning curve that these pictures allow, tried with the protocols themselves."""
     from batik_utils.data.split import PROTOCOLS, published_split
 
-    allowed = []
-    for split in (Published(split="stratified-80-10-10", seeds=1), Published(split="keras-validation-split", seeds=1)):
+    study = None
+    for split in ("keras-validation-split", "stratified-80-10-10"):  # the latter where both are possible
         with contextlib.suppress(BatikError):
-            published_split(sketch.model_copy(update={"published": split}), dataset)
-            allowed.append(split)
-    if not allowed:
+            published = Published.model_validate({"split": split, "seeds": 1})
+            tried = sketch.model_copy(update={"published": published})
+            published_split(tried, dataset)
+            study = tried
+    if study is None:
         raise BatikError(f"Too few pictures to test on: a class needs ten, or {LEAST} that are all PNG or JPEG.")
     for folds in range(min(5, fewest // 2), 1, -1):
         training = fewest * (folds - 1) // folds
         points = [k for k in CURVE if k < training]
         # One point is no curve.
         curve = tuple(points[:: -(-len(points) // 5)]) if len(points) > 1 else ()
-        study = sketch.model_copy(update={"published": allowed[0], "grouped": Grouped(folds=folds, curve=curve)})
+        study = study.model_copy(update={"grouped": Grouped(folds=folds, curve=curve)})
         try:
             for protocol in PROTOCOLS.values():
                 list(protocol(study, dataset, study.grouped.pretrained))
@@ -137,7 +125,8 @@ def _protocols(sketch: Study, dataset: "Dataset", fewest: int) -> dict[str, Any]
         except BatikError:
             if folds == 2:
                 raise
-    return {"split": allowed[0].split, "folds": folds, "fewest": fewest, "training": training, "curve": list(curve)}
+    found = {"split": study.published.split, "folds": folds, "fewest": fewest, "training": training}
+    return found | {"curve": list(curve)}
 
 
 def _affordable(pictures: int, facts: Sequence[Mapping[str, Any]], others: int = 0) -> dict[str, Any]:

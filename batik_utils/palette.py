@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-MOST = 5
-"""Colours of a palette."""
-ENOUGH = 1 << 17
-"""Pixels that are asked; of more, evenly spaced ones in the order of their colours."""
+MOST = 5  # colours of a palette
+ENOUGH = 1 << 17  # pixels that are asked; of more, evenly spaced ones in the order of their colours
 
 
 def palette(image: NDArray[np.uint8]) -> list[tuple[str, float]]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from batik_utils.strict import Count, Fraction, Strict, Times, some
-from batik_utils.study_models import AnyModel, Image, Model, nearest
+from batik_utils.study_models import AnyModel, Count, Fraction, Image, Model, Some, Strict, Times, nearest
 
 ROOT = Path(__file__).resolve().parent.parent  # the project's folder: studies/, notebooks/ and reports/ are in it
 
@@ -72,7 +71,7 @@ class PictureSource(Strict):
 
     name: str
     why: str  # what can be seen, or what the files say
-    pictures: Annotated[tuple[str, ...], AfterValidator(some)]  # paths relative to the data folder, of any motif
+    pictures: Some[str]  # paths relative to the data folder, of any motif
 
 
 class Notes(Strict):
@@ -181,8 +180,8 @@ class Study(Strict):
     def _agrees_with_itself(self) -> Study:
         named = [("compare", name) for pair in self.planned for name in pair]
         named += [("claims", claim.model) for claim in self.claims]
-        measured = {"milliseconds": self.milliseconds, "seconds": self.seconds}
-        named += [(what, m) for what, known in measured.items() for m in known if not m.startswith("baseline_")]
+        for what in ("milliseconds", "seconds"):
+            named += [(what, name) for name in getattr(self, what) if not name.startswith("baseline_")]
         for key, model in self.models.items():
             named += [(f"models.{key}.variant_of", model.variant_of)] if model.variant_of else []
             if bool(model.variant_of) != bool(model.mistake):
@@ -197,9 +196,8 @@ class Study(Strict):
             first, second = (self.models[name] for name in pair)
             if (first.trained and not first.backbones) or (second.trained and second.backbones):
                 kinds = " and ".join(f"{name} ({self.models[name].kind})" for name in pair)
-                raise ValueError(
-                    f"compare is a pretrained model, then a scratch one, not {kinds}; a recipe may be either"
-                )
+                wanted = "a pretrained model, then a scratch one"
+                raise ValueError(f"compare is {wanted}, not {kinds}; a recipe may be either")
         for claim in self.claims:
             trained = self.models[claim.model].trained
             asked, runs = (claim.epochs, claim.dropout), trained.runs if trained else None

@@ -1,19 +1,56 @@
-"""A study's file: read, some of its fields set otherwise, and every mistake in it named with what would be right."""
+"""The files of studies/, read: YAML as plain values, a study with some fields set otherwise, the motifs' plates.
+
+Every mistake is named, with its place and what would be right.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
 
-from batik_utils.errors import BatikError
-from batik_utils.motif_notes import PLATES
-from batik_utils.strict import read_yaml
-from batik_utils.study import ROOT, Study
+from batik_utils.errors import BatikError, printable
+from batik_utils.study import ROOT, Strict, Study
 from batik_utils.study_models import nearest
+
+PLATES = ROOT / "studies" / "motifs.yaml"
+MOST_BYTES, MOST_VALUES = 1_000_000, 100_000  # of a text, and of the values in it once its aliases are written out
+_KEYS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"}
+_Words = Annotated[str, Field(min_length=1)]
+
+
+class Text(Strict):
+    """A plate's text in one language, Markdown without citations."""
+
+    short: _Words  # about two sentences, for those who read no more
+    name: _Words
+    origin: _Words
+    technique: _Words
+    look: _Words
+    unsure: str = ""  # what no good source could be found for
+
+
+class Title(Strict):
+    """A motif's name in both languages."""
+
+    en: _Words
+    id: _Words
+
+
+class Plate(Strict):
+    """What is known of one motif."""
+
+    kind: Literal["place", "pattern", "technique"]  # what the name is the name of
+    title: Title
+    en: Text
+    id: Text
+    drawing: Annotated[str, Field(pattern=r"^sample-[a-z]+/\d+$")] | None = None
+    """The picture of the drawn sample that shares its geometry, family/number, as batik_utils.sample.draw takes it."""
+    sources: Annotated[tuple[_Words, ...], Field(min_length=1)]  # keys of batik_utils/report/templates/refs.bib
 
 
 def study_names(root: Path = ROOT) -> list[str]:
@@ -49,13 +86,21 @@ def parse_study(raw: Any, where: str = "study") -> Study:
         lists = {path.stem: path for path in (ROOT / "studies" / "sources").glob("*.yaml")}
         if name not in lists:
             raise BatikError(f"{where}: 'sources': there is no list {name!r}, {nearest(name, lists)}")
-        path = lists[name]
-        raw = raw | {"sources": read_yaml(path.read_bytes(), path.name)}
+        raw = raw | {"sources": read_yaml(lists[name].read_bytes(), lists[name].name)}
+    return _checked(TypeAdapter(Study), raw, where)
+
+
+def load_plates(path: Path = PLATES) -> dict[str, Plate]:
+    """{folder name: plate}, in the file's order; raises BatikError with one line per mistake."""
+    return _checked(TypeAdapter(dict[str, Plate]), read_yaml(path.read_bytes(), path.name), path.name)
+
+
+def _checked(shape: TypeAdapter[Any], raw: Any, where: str) -> Any:
     try:
         # JSON mode: strict about types, yet a list is a good tuple.
-        return Study.model_validate_json(json.dumps(raw, default=str))
+        return shape.validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        raise BatikError("\n".join(f"{where}: {_explain(e)}" for e in error.errors())) from None
+        raise BatikError("\n".join(f"{where}: {_explain(e, shape)}" for e in error.errors())) from None
 
 
 def _set(raw: Any, setting: str) -> None:
@@ -73,21 +118,21 @@ def _set(raw: Any, setting: str) -> None:
     raw[last] = read_yaml(value.encode(), setting)
 
 
-def _explain(error: Any) -> str:
+def _explain(error: Any, shape: TypeAdapter[Any]) -> str:
     # The third step into models is the union's tag, which is not in the file.
     place = [str(p) for i, p in enumerate(error["loc"]) if not (i == 2 and error["loc"][0] == "models")]
-    key = ".".join(place) or "the study"
+    key = ".".join(place) or "the file"
     if error["type"] == "extra_forbidden":
-        return f"unknown key {key!r}, {nearest(place[-1], _known_keys(error['loc'][:-1]))}"
+        return f"unknown key {key!r}, {nearest(place[-1], _known_keys(shape, error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"{key!r} is missing."
     got = "" if isinstance(error.get("input"), dict) else f", not {error.get('input')!r}"
     return f"{key!r}: {error['msg'].removeprefix('Value error, ')}{got}."
 
 
-def _known_keys(place: Iterable[Any]) -> list[str]:
-    """The keys that a study may have at a place of a validation error, read off pydantic's own schema."""
-    schema = here = Study.model_json_schema()
+def _known_keys(shape: TypeAdapter[Any], place: Iterable[Any]) -> list[str]:
+    """The keys that there may be at a place of a validation error, read off pydantic's own schema."""
+    schema = here = shape.json_schema()
     for step in place:
         here = (
             here.get("properties", {}).get(step)
@@ -98,3 +143,48 @@ def _known_keys(place: Iterable[Any]) -> list[str]:
         reference = next((part["$ref"] for part in [here, *here.get("anyOf", ())] if "$ref" in part), None)
         here = schema["$defs"][reference.rpartition("/")[2]] if reference else here
     return list(here["properties"])
+
+
+def read_yaml(content: bytes, where: str) -> Any:
+    """Plain JSON values from YAML in UTF-8, no two of them one object; dates become text.
+
+    Raises BatikError, starting with `where`, for what is no YAML, no UTF-8 or too large, for a key that stands twice
+    or is no word, for characters that cannot be shown, and for aliases that stand for too much or for themselves.
+    """
+    if len(content) > MOST_BYTES:
+        raise BatikError(f"{where} is larger than {MOST_BYTES:,} bytes.")
+    try:
+        loader = yaml.SafeLoader(content.decode("utf-8"))
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _values(node, {}) > MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"its aliases stand for over {MOST_VALUES:,} values")
+        return json.loads(json.dumps(loader.construct_document(node), default=str))
+    except UnicodeDecodeError:
+        raise BatikError(f"{where} is not text in UTF-8; save it as such.") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date such as 2024-13-45
+        said = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
+        raise BatikError(f"{where} is not valid YAML: {said}") from None
+
+
+def _values(node: Any, known: dict[int, float]) -> float:
+    """How many values a node stands for, without end where it holds itself; what no file should hold is an error."""
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)], parts = float("inf"), []
+    if isinstance(node, yaml.SequenceNode):
+        parts = node.value
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag not in _KEYS:
+                raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=key.start_mark)
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        parts = [part for pair in node.value for part in pair]
+    elif any(printable(line) != line for line in node.value.replace("\t", " ").split("\n")):
+        raise yaml.MarkedYAMLError(problem="its text has characters that cannot be shown", problem_mark=node.start_mark)
+    known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from batik_utils.strict import Count, Fraction, Rate, Strict, Times, some
+T = TypeVar("T")
 
-Counts = Annotated[tuple[Count, ...], AfterValidator(some)]
+
+def _some(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    # Not Field(min_length=1): pydantic counts good values only, and would name a bad one's mistake twice.
+    if not values:
+        raise ValueError("needs one value or more")
+    return values
+
+
+Some = Annotated[tuple[T, ...], AfterValidator(_some)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Times = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Strict(BaseModel):
+    """Base of every part of a study: frozen, no unknown keys, no coercion ("20" is not 20), no .inf or .nan."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
 Architecture = Literal["seed_cnn", "pooled_cnn", "small_cnn", "dense512_cnn", "dense128_cnn", "resnet18"]
 """The keys of batik_utils.models.scratch.ARCHITECTURES, again: reading a study must not import Keras."""
 Protocol = Literal["runs", "published", "grouped", "sources", "others", "curve", "permuted"]
@@ -20,8 +40,7 @@ Protocol = Literal["runs", "published", "grouped", "sources", "others", "curve",
 class Image(Strict):
     """How a picture becomes an array."""
 
-    size: Annotated[int, Field(ge=32, le=1024)] = 224
-    """Side, pixels."""
+    size: Annotated[int, Field(ge=32, le=1024)] = 224  # side, pixels
     resize: Literal["nearest", "bilinear"] = "nearest"
     """nearest is what Keras' flow_from_directory does; bilinear (antialiased) is torchvision's Resize."""
     fit: Literal["stretch", "crop"] = "stretch"
@@ -41,9 +60,9 @@ class Augmentation(Strict):
 class Runs(Strict):
     """Settings with each of which a model is fitted on the published split, because the seed study did so."""
 
-    epochs: Counts  # asked about after each of these in one training
-    learning_rate: Annotated[tuple[Rate, ...], AfterValidator(some)] | None = None  # None: the model's own
-    dropout: Annotated[tuple[Fraction, ...], AfterValidator(some)]
+    epochs: Some[Count]  # asked about after each of these in one training
+    learning_rate: Some[Rate] | None = None  # None: the model's own
+    dropout: Some[Fraction]
     seeds: Count = 3  # training seeds per setting
 
 
@@ -51,7 +70,7 @@ class Tuned(Strict):
     """How the settings of a model were chosen beforehand: by photographs of motifs that are not the study's."""
 
     settings: Count  # how many were compared
-    motifs: Annotated[tuple[str, ...], AfterValidator(some)]  # folder names
+    motifs: Some[str]  # folder names
     command: str
     note: str = ""  # what readers must know of those pictures, a sentence
 
@@ -63,7 +82,7 @@ class Chosen(Tuned):
 
 
 class AnyModel(Strict):
-    """A model of any kind, and what others may ask of it; the answers here are those of one that learns at once."""
+    """A model of any kind, and what others may ask of it."""
 
     title: str  # the name that readers see
     note: str = ""  # what readers must know of how it came by its settings
@@ -71,29 +90,24 @@ class AnyModel(Strict):
     optional: bool = False  # whether the study goes on, saying so, where the weights cannot be had
     variant_of: str | None = None  # the model that this one is, but for the seed study's mistake
     mistake: str = ""  # that mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"
-    protocols: Annotated[tuple[Protocol, ...], AfterValidator(some)] | None = None  # it has; None: all
+    protocols: Some[Protocol] | None = None  # it has; None: all
     once: bool = False  # one repeat and one training seed, whatever the study says of its kind: each fit is dear
     corruptions: bool = True  # whether it is asked about tampered test images, where the study asks
 
     @property
     def trained(self) -> TrainedModel | None:
         """Itself, where it learns in epochs; None for others."""
-        return None
+        return self if isinstance(self, TrainedModel) else None
 
     @property
     def augments(self) -> bool:
         """Whether it is trained on views of its images as its `augmentation` says."""
-        return False
+        return isinstance(self, TrainedModel) and not getattr(self, "regularised", None)
 
     @property
     def backbones(self) -> tuple[str, ...]:
         """The names of the frozen networks that its features come from, each once."""
         return ()
-
-    @property
-    def settings(self) -> int:
-        """How many settings were compared for its fits in cross-validation."""
-        return 1
 
 
 class TrainedModel(AnyModel):
@@ -106,14 +120,6 @@ class TrainedModel(AnyModel):
     augmentation: Augmentation = Augmentation()
     runs: Runs | None = None  # for the protocol of that name
     tuned: Tuned | None = None
-
-    @property
-    def trained(self) -> TrainedModel:
-        return self
-
-    @property
-    def augments(self) -> bool:
-        return True
 
 
 class Regularisation(Strict):
@@ -137,18 +143,13 @@ class ScratchModel(TrainedModel):
     pixels: Literal["unit", "imagenet"] = "unit"
     """Values from 0 to 1, or less ImageNet's mean and divided by its standard deviation, channel by channel."""
     flipped_tests: bool = False  # whether a training seed mirrors half of the pictures it is asked about: a mistake
-    regularised: Regularisation | None = None
-    """How small_cnn, and no other, is trained; `augmentation` then has no say."""
+    regularised: Regularisation | None = None  # how small_cnn, and no other, is trained; `augmentation` then has no say
 
     @model_validator(mode="after")
     def _small_ones_are_regularised(self) -> ScratchModel:
         if (self.architecture == "small_cnn") != bool(self.regularised):
             raise ValueError("the architecture small_cnn and the field regularised go together")
         return self
-
-    @property
-    def augments(self) -> bool:
-        return not self.regularised
 
 
 class PretrainedModel(TrainedModel):

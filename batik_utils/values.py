@@ -60,8 +60,7 @@ class Dataset:
     skipped: tuple[tuple[str, str], ...] = ()  # (path, reason) of each file that is not a usable image
     facts: tuple[dict[str, Any], ...] = ()
     """[n], per file: format, mode, width, height, bytes, orientation, extension_agrees, status."""
-    made: Image | None = None
-    """How images were made of the files; None where they are no study's own."""
+    made: Image | None = None  # how images were made of the files; None where they are no study's own
     decode: Callable[[Image], NDArray[np.uint8]] | None = field(default=None, repr=False)
     """Makes them in another way, on demand and kept; None where there are no others."""
     others: Dataset | None = field(default=None, repr=False)

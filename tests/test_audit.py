@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batik_utils.audit import audit_report, find, grouping, groups_from_pairs
-from batik_utils.audit.confirm import lay_on
-from batik_utils.audit.find import find_pairs
+from batik_utils.audit import find, grouping, groups_from_pairs, oddities
+from batik_utils.audit.find import find_pairs, lay_on
 from batik_utils.audit.look import look
 from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
@@ -159,7 +158,7 @@ def test_grouping_is_kept_in_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
     assert str(tmp_path).encode() not in file.read_bytes()
 
 
-def test_audit_report_is_plain_and_names_paths_inside_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_audit_says_what_is_odd_and_names_paths_inside_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "photographs"
     study = load_study("bali-betawi-celup")
@@ -171,15 +170,13 @@ def test_audit_report_is_plain_and_names_paths_inside_the_folder(tmp_path: Path,
     image = Image.open(folder / study.motifs[0] / "1.jpg").transpose(Image.Transpose.ROTATE_90)
     image.save(folder / study.motifs[1] / "9.jpg", quality=90)
     (folder / study.motifs[2] / "7.jpg").write_text("<html></html>")
-    report = audit_report(study, load_dataset(study, folder))
-    (found,) = report["pairs"]
-    assert (found["a"], found["b"]) == ("batik-bali/1.jpg", "batik-betawi/9.jpg")
-    assert (found["kind"], found["labels_differ"]) == ("rotated", True)
-    assert report["groups"] == [["batik-bali/1.jpg", "batik-betawi/9.jpg"]]
-    assert [s["path"] for s in report["skipped"]] == ["batik-celup/7.jpg"]
-    assert report["images"] == 7
+    data = load_dataset(study, folder)
+    copies, altered, misnamed, unused = oddities(data).values()
+    assert copies == ["batik-bali/1.jpg and batik-betawi/9.jpg: rotated, in two folders"] and misnamed == []
+    assert unused[0].startswith("batik-celup/7.jpg: ") and len(unused) == 1
+    assert data.groups.tolist() == [0, 1, 2, 3, 0, 4, 5]
     # The folder's names are those of the published list, its files are not.
-    assert len(report["altered_files"]) == 7 == report["source"]["altered"] - 1
+    assert len(altered) == 7 == data.source.altered - 1
 
 
 def test_twins_across_are_test_rows_whose_group_also_trains():

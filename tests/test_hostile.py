@@ -21,7 +21,7 @@ from batik_utils.experiment import Store, run_plan
 from batik_utils.report.freshness import read_json
 from batik_utils.report.metrics import read_metrics
 from batik_utils.sample import draw
-from batik_utils.strict import read_yaml
+from batik_utils.study_file import read_yaml
 from batik_utils.values import FitResult
 
 resource = pytest.importorskip("resource")

@@ -7,10 +7,9 @@ from paper import make_analysis, said
 
 from batik_utils.data.split import ROOT
 from batik_utils.errors import BatikError
-from batik_utils.motif_notes import PLATES, load_plates
 from batik_utils.report.analysis import Analysis
 from batik_utils.report.freshness import inputs
-from batik_utils.study_file import load_study, study_names
+from batik_utils.study_file import PLATES, load_plates, load_study, study_names
 
 KNOWN = load_plates()
 REFERENCES = (ROOT / "batik_utils/report/templates/refs.bib").read_text(encoding="utf-8")
@@ -36,10 +35,10 @@ def test_tie_dye_is_said_to_be_no_batik_and_places_are_told_from_patterns():
 @pytest.mark.parametrize(
     ("was", "now", "said"),
     [
-        ("kind: place", "kind: colour", "batik-bali.kind: Input should be 'place'"),
-        ("  sources: [kerlogue2004]", "  sources: []", "batik-bali.sources"),
-        ("    look:", "    locks:", "batik-bali.en.locks: Extra inputs"),
-        ("drawing: sample-celup/5", "drawing: celup", "batik-celup.drawing"),
+        ("kind: place", "kind: colour", "'batik-bali.kind': Input should be 'place'"),
+        ("  sources: [kerlogue2004]", "  sources: []", "'batik-bali.sources'"),
+        ("    look:", "    locks:", "unknown key 'batik-bali.en.locks', did you mean 'look'"),
+        ("drawing: sample-celup/5", "drawing: celup", "'batik-celup.drawing'"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path, was, now, said):

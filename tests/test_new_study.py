@@ -67,7 +67,7 @@ def test_the_recipe_has_a_metric_where_the_published_pictures_of_other_motifs_ar
 ):
     data = pictures(plain=8, twill=8)
     file = data / "plain" / "0.png"
-    monkeypatch.setattr("batik_utils.new_study.motifs_apart", lambda motifs, sources, place: ([file] * 30, []))
+    monkeypatch.setattr("batik_utils.new_study.motifs_apart", lambda motifs, sources, folder: (folder, [file] * 30))
     new_study("cloth", data, tmp_path)
     assert load_study(tmp_path / "studies" / "cloth.yaml").models["recipe"].metric.scale == 10
 

@@ -1,4 +1,4 @@
-"""The progress of a run says how much is done and how long the rest will take, in a bar or in plain lines."""
+"""The progress of a run says how much is done and how long the rest will take, in one line or in many."""
 
 import pytest
 
@@ -65,7 +65,7 @@ def test_a_hundred_per_cent_is_the_end_and_no_sooner(clock, capsys, cost):
     assert "left" not in lines[-1]
 
 
-def test_the_bar_tells_the_same_in_a_terminal(clock, monkeypatch, capsys):
+def test_a_terminal_is_told_the_same(clock, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.delenv("NO_COLOR", raising=False)

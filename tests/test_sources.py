@@ -13,8 +13,7 @@ from batik_utils.audit.sources import contact_sheet, propose_sources
 from batik_utils.data.obtain import published_files
 from batik_utils.dataset import load_dataset, unite
 from batik_utils.errors import BatikError
-from batik_utils.strict import read_yaml
-from batik_utils.study_file import load_study
+from batik_utils.study_file import load_study, read_yaml
 
 LABEL = np.kron(np.random.default_rng(7).integers(0, 2, (5, 10)), np.ones((4, 4))).astype(bool)
 MOTIFS = tiny.MOTIFS

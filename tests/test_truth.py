@@ -9,8 +9,8 @@ import pytest
 from paper import EVERYTHING, LITE, PER_MOTIF, SCRATCH, make_analysis, references, said
 from results_factory import make_results
 
-from batik_utils.motif_notes import load_plates
 from batik_utils.report.analysis import Analysis
+from batik_utils.study_file import load_plates
 from batik_utils.values import Pair, Results
 
 ONLY_IF = {

@@ -21,9 +21,9 @@ from batik_utils.app.node import packages, place_of
 from batik_utils.cache import digest_file, digest_json, digest_source, write_bytes
 from batik_utils.deploy.bundle import Bundle, read_bundle
 from batik_utils.errors import BatikError
-from batik_utils.motif_notes import PLATES, load_plates
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.study import Study
+from batik_utils.study_file import PLATES, load_plates
 from batik_utils.wording import motif_names
 
 PAGE = "classifier.html"

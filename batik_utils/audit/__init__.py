@@ -4,7 +4,6 @@ import importlib.metadata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,7 @@ from batik_utils.cache import digest_json, digest_source, read_kept, write_kept
 from batik_utils.data import decode
 from batik_utils.data.obtain import cache_dir
 from batik_utils.progress import Progress
-from batik_utils.study import Study
 from batik_utils.values import Dataset, Pair
-
-_LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
 
 
 def grouping(
@@ -32,7 +28,7 @@ def grouping(
     """
     own = sorted(path for path in Path(__file__).parent.glob("*.py") if path.stem != "sources")
     code = [digest_source(path) for path in (*own, Path(decode.__file__))]
-    versions = [importlib.metadata.version(name) for name in _LIBRARIES]
+    versions = [importlib.metadata.version(name) for name in ("numpy", "opencv-python-headless", "pillow")]
     key = digest_json([dataset.paths, dataset.sha256, folder is None, code, versions])
     kept = cache_dir() / "audit" / f"{key}.npz"
     known = read_kept(kept)
@@ -52,22 +48,15 @@ def groups_from_pairs(paths: Sequence[str], pairs: Iterable[Pair]) -> NDArray[np
     return np.array([numbers.setdefault(joined[path], len(numbers)) for path in paths], dtype=np.int64)
 
 
-def audit_report(study: Study, dataset: Dataset) -> dict[str, Any]:
-    """What the audit found, as plain JSON values; every path is relative to the data folder.
-
-    pairs: [{a, b, kind, labels_differ, reason}]; groups: the paths of each group of two or more; skipped: [{path,
-    reason}] of files that are not usable pictures; source: counts against the published list; and the files that
-    are altered or whose extension belongs to another format.
-    """
-    members = [np.flatnonzero(dataset.groups == group) for group in np.unique(dataset.groups)]
-    named = list(zip(dataset.paths, dataset.facts, strict=True)) if dataset.facts else []
-    return {
-        "study": study.name,
-        "source": asdict(dataset.source),
-        "images": len(dataset),
-        "pairs": [asdict(pair) for pair in dataset.pairs],
-        "groups": [[dataset.paths[row] for row in rows] for rows in members if len(rows) > 1],
-        "skipped": [{"path": path, "reason": reason} for path, reason in dataset.skipped],
-        "altered_files": [path for path, facts in named if facts["status"] == "altered"],
-        "wrong_extension": [path for path, facts in named if not facts["extension_agrees"]],
-    }
+def oddities(dataset: Dataset) -> dict[str, list[str]]:
+    """What is odd about a study's files, {title: lines}; every path is relative to the data folder."""
+    copies = [f"{p.a} and {p.b}: {p.kind}{', in two folders' if p.labels_differ else ''}" for p in dataset.pairs]
+    named = list(zip(dataset.paths, dataset.facts, strict=True))
+    found = {"Pairs of near-duplicates": copies}
+    if dataset.source.identical or dataset.source.altered:
+        altered = [path for path, facts in named if facts["status"] == "altered"]
+        found["Files altered since they were published"] = altered
+    misnamed = [path for path, facts in named if not facts["extension_agrees"]]
+    found["Files whose name ends like another format's"] = misnamed
+    found["Files that are not used"] = [f"{path}: {reason}" for path, reason in dataset.skipped]
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +69,6 @@ class Picture:
         """[k, 2], (x, y) of the features in grey, pixels."""
         places = self.features.places
         return np.stack([places.real, places.imag], axis=1) + (np.array(self.grey.shape[::-1], np.float32) - 1) / 2
-
-    @cached_property
-    def thumb(self) -> NDArray[Any]:
-        """float32 [32, 32], the whole picture, its aspect not kept."""
-        return cv2.resize(self.grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def look(source: Path | NDArray[np.uint8], name: str) -> Picture:

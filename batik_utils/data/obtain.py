@@ -1,7 +1,6 @@
 """Where photographs come from (a folder given, data/, ../shared/data/, Kaggle), and which files a study has.
 
-The published list, published_files.csv (path, md5, bytes; the 982 files of KAGGLE_DATASET), was made from the data
-folder's MANIFEST.csv: its columns path, published_md5 and published_bytes.
+published_files.csv (the 982 files of KAGGLE_DATASET) was made from the data folder's MANIFEST.csv.
 """
 
 import contextlib
@@ -38,9 +37,14 @@ Status = Literal["identical", "altered", "unlisted", "drawn"]
 class Listed(NamedTuple):
     """One file of a study, and how it compares with the published file of its path."""
 
-    path: str  # posix, relative to the data folder; its first part is the motif
+    path: str  # posix, relative to the data folder
     sha256: str
     status: Status
+
+    @property
+    def motif(self) -> str:
+        """The folder that it lies in."""
+        return self.path.partition("/")[0]
 
 
 def cache_dir() -> Path:
@@ -59,10 +63,7 @@ def published_files(most: int | None = None) -> dict[str, str]:
 
 @cache
 def published_copies() -> dict[str, str]:
-    """Published pictures of which the audit finds near-duplicates, {path: name of the group}; or "no image".
-
-    Made by benchmarks.trials copies, from a study of all motifs.
-    """
+    """{path: name of its group of near-duplicates, or "no image"}, as benchmarks.trials copies found them."""
     with Path(__file__).with_name("published_copies.csv").open(encoding="utf-8", newline="") as file:
         return {row["path"]: row["group"] for row in csv.DictReader(file)}
 
@@ -71,15 +72,17 @@ def hash_files(
     folder: Path, motifs: Iterable[str], paths: Iterable[Path]
 ) -> tuple[list[Listed], list[tuple[str, str]], int]:
     """Files compared with the list, (posix path, reason) of unreadable ones, and how many listed ones are missing."""
-    missing = {path: md5 for path, md5 in published_files().items() if path.partition("/")[0] in set(motifs)}
+    listed = published_files()
+    missing = {path for path in listed if path.partition("/")[0] in set(motifs)}
     rows: list[Listed] = []
     skipped: list[tuple[str, str]] = []
     for path in paths:
         name = path.relative_to(folder).as_posix()
-        published = missing.pop(name, None)
+        status: Status = "unlisted"
+        missing.discard(name)
         try:
-            found = "" if published is None else digest_file(path, "md5")
-            status: Status = "unlisted" if published is None else "identical" if found == published else "altered"
+            if name in listed:
+                status = "identical" if digest_file(path, "md5") == listed[name] else "altered"
             rows.append(Listed(name, digest_file(path), status))
         except OSError as error:
             skipped.append((name, f"it cannot be read ({error.strerror})"))
@@ -87,10 +90,10 @@ def hash_files(
 
 
 def other_motifs(motifs: Sequence[str], folder: Path) -> tuple[list[str], list[str]]:
-    """Pictures of the published motifs that are not among these, and those of them that the folder lacks.
+    """Pictures of the published motifs that are not among these, and those of them that the folder lacks or altered.
 
-    Named by the list alone, whatever lies in the folder: posix paths, OTHERS of each motif, evenly spread over its
-    files of at most MODEST bytes, without copies of these motifs' own. A file that differs from the list is lacking.
+    Named by the list alone: posix paths, OTHERS of each motif, evenly spread over its files of at most MODEST bytes,
+    without copies of these motifs' own.
     """
     own = {md5 for path, md5 in published_files().items() if path.partition("/")[0] in motifs}
     others: dict[str, list[str]] = {}
@@ -98,18 +101,18 @@ def other_motifs(motifs: Sequence[str], folder: Path) -> tuple[list[str], list[s
         if path.partition("/")[0] not in motifs and md5 not in own:
             others.setdefault(path.partition("/")[0], []).append(path)
     named = [path for paths in others.values() for path in paths[:: max(1, len(paths) // OTHERS)][:OTHERS]]
-    rows = hash_files(folder, others, [folder / path for path in named])[0]
-    return named, sorted({*named} - {row.path for row in rows if row.status == "identical"})
+    return named, sorted({*named} - {row.path for row in _identical(folder, named)})
 
 
 def motifs_apart(
     motifs: Sequence[str], sources: Iterable[Iterable[str]], folder: Path
-) -> tuple[list[Listed], list[str]]:
-    """All published pictures of other motifs that have nothing in common with these, and those that the folder lacks.
+) -> tuple[Path, list[Listed]] | None:
+    """All published pictures of other motifs that have nothing in common with these, and the folder that has them.
 
     Left out are files that are no image or of more than MODEST bytes, copies of pictures of these motifs
     (published_copies.csv) and pictures of one source with them; sources that share a picture, or pictures that are
-    copies, count as one. Named by the list alone; a file that differs from it is lacking.
+    copies, count as one. They are looked for in a study's own folder, then in this project's; None where no place has
+    them all as they were published.
     """
     from scipy.cluster.hierarchy import DisjointSet  # what only asks a classifier needs no scipy
 
@@ -126,24 +129,25 @@ def motifs_apart(
     own = {joined[path] for path in listed if path.partition("/")[0] in motifs}
     modest = sorted(published_files(MODEST))
     named = [path for path in modest if joined[path] not in own and copies.get(path) != "no image"]
-    rows = hash_files(folder, {path.partition("/")[0] for path in named}, [folder / path for path in named])[0]
-    rows = [row for row in rows if row.status == "identical"]
-    return rows, sorted({*named} - {row.path for row in rows})
-
-
-def places_apart(folder: Path) -> list[Path]:
-    """Where the published collection may lie: a study's own folder, then this project's; nothing is downloaded."""
-    found = [folder]
+    places = [folder]
     for base in (ROOT / "data", ROOT.parent / "shared" / "data"):
         with contextlib.suppress(BatikError):
-            found.append(_search(base, [next(iter(published_files())).partition("/")[0]], ""))
-    return found
+            places.append(_search(base, [next(iter(listed)).partition("/")[0]], ""))
+    for place in places if named else ():
+        if len(rows := _identical(place, named)) == len(named):
+            return place, rows
+    return None
+
+
+def _identical(folder: Path, names: Sequence[str]) -> list[Listed]:
+    """The files of these names that are as the published list has them."""
+    return [row for row in hash_files(folder, (), [folder / name for name in names])[0] if row.status == "identical"]
 
 
 def motif_files(folder: Path, motif: str) -> tuple[list[Path], list[tuple[str, str]]]:
     """The regular files of one motif's folder in the lexicographic order that Keras uses, and what is skipped.
 
-    Skipped are (posix path relative to `folder`, reason) subfolders, links that lead out of `folder`, and names that
+    Skipped are (posix path relative to `folder`, reason) subfolders, links that lead out of `folder` and names that
     cannot be shown; hidden files without a word. Raises BatikError when the motif's folder leads out of `folder`.
     """
     root, place = folder.resolve(), folder / motif

@@ -62,8 +62,8 @@ def others(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]
 def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
     """The same with only k training images of each motif, for each k of study.grouped.curve; "curve-k".
 
-    Test rows are the own ones of the folds of the first often.curve repeats. Which images train is drawn from (repeat,
-    fold) alone and is nested: the 5 are among the 10. A motif with fewer than k gives all it has.
+    Test rows are those of the folds of the first often.curve repeats. Which images train is drawn from (repeat, fold)
+    alone and is nested: the 5 are among the 10. A motif with fewer than k gives all it has.
     """
     repeats = min(often.curve, often.repeats)
     for k in study.grouped.curve if repeats else ():
@@ -95,40 +95,35 @@ def published_split(study: Study, dataset: Dataset) -> Split:
     """The seed study's own split; it knows nothing of near-duplicates, on purpose.
 
     keras-validation-split: ImageDataGenerator(validation_split=0.2). Of each motif's files in lexicographic order of
-    their names ("1.jpg", "10.jpg", "11.jpg", ...) the first int(0.2 n) are the test rows, which the seed called
-    validation, and the others train; val is empty. Files whose extension Keras does not know are in neither; files
-    that are no images are not counted in n, whereas Keras counts them (none is among the motifs of the seeds).
+    their names the first int(0.2 n) test (the seed called them validation), and the others train; val is empty. Files
+    whose extension Keras does not know are in neither; those that are no images are not counted, as Keras counts them.
     stratified-80-10-10: a shuffle stratified by motif (seed 0); the first tenth tests, the second validates.
     listed: as studies/splits/NAME.csv has them, "train", "val" or "test"; what it does not name is in no part.
     Raises BatikError when a motif has too few images for its part, or the list is not there.
     """
-    if study.published.split == "listed":
-        part = _listed(study, "published.files", str(study.published.files), "part")
-        lists = (
-            np.array([row for row, path in enumerate(dataset.paths) if part.get(path) == name], np.int64)
-            for name in ("train", "val", "test")
-        )
-        parts = dict(zip(("train", "validate", "test"), lists, strict=True))
-        _demand_all(dataset, "", **parts)
-        return Split("published", 0, 0, *map(_rows, parts.values()))
     if study.published.split == "keras-validation-split":
         train, test = [], []
-        seen = [i for i, path in enumerate(dataset.paths) if path.lower().endswith(KERAS_EXTENSIONS)]
         for label, motif in enumerate(dataset.motifs):
-            own = sorted((i for i in seen if dataset.labels[i] == label), key=lambda i: dataset.paths[i])
+            rows = sorted(np.flatnonzero(dataset.labels == label).tolist(), key=lambda row: dataset.paths[row])
+            own = [row for row in rows if dataset.paths[row].lower().endswith(KERAS_EXTENSIONS)]
             cut = int(0.2 * len(own))
             if cut == 0:
                 raise BatikError(f"{motif} has {len(own)} images, and a fifth of them must be at least one to test on.")
             test += own[:cut]
             train += own[cut:]
         return Split("published", 0, 0, _rows(train), (), _rows(test))
-    tenth = round(len(dataset) / 10)
-    for motif, images in zip(dataset.motifs, np.bincount(dataset.labels, minlength=len(dataset.motifs)), strict=True):
-        if images < 3 or tenth < len(dataset.motifs):
-            raise BatikError(f"{motif}: a tenth of {len(dataset)} images is too few to have every motif in it.")
-    cut_off = StratifiedShuffleSplit(n_splits=1, test_size=tenth, random_state=0)
-    rest, testing = next(cut_off.split(dataset.labels, dataset.labels))
-    learning, validating = (rest[part] for part in next(cut_off.split(rest, dataset.labels[rest])))
+    if study.published.split == "listed":
+        part = _listed(study, "published.files", str(study.published.files), "part")
+        named = np.array([part.get(path, "") for path in dataset.paths])
+        learning, validating, testing = (np.flatnonzero(named == name) for name in ("train", "val", "test"))
+    else:
+        counts, tenth = np.bincount(dataset.labels, minlength=len(dataset.motifs)), round(len(dataset) / 10)
+        for motif, images in zip(dataset.motifs, counts, strict=True):
+            if images < 3 or tenth < len(dataset.motifs):
+                raise BatikError(f"{motif}: a tenth of {len(dataset)} images is too few to have every motif in it.")
+        cut_off = StratifiedShuffleSplit(n_splits=1, test_size=tenth, random_state=0)
+        rest, testing = next(cut_off.split(dataset.labels, dataset.labels))
+        learning, validating = (rest[part] for part in next(cut_off.split(rest, dataset.labels[rest])))
     _demand_all(dataset, "", train=learning, validate=validating, test=testing)
     return Split("published", 0, 0, _rows(learning), _rows(validating), _rows(testing))
 
@@ -139,19 +134,18 @@ def grouped_splits(
     """Stratified k-fold in which a group (or a source) is never divided, `repeats` times, random_state = 0, 1, ...
 
     Returns repeats x study.grouped.folds splits in the order of repeat and fold; val is empty. A group that has
-    images under two labels (the same picture twice) stays on one side like any other.
+    images under two labels stays on one side like any other.
     Raises BatikError when a motif has fewer groups than folds, or is not in every train and test part.
     """
     folds = study.grouped.folds
-    kept, word = {"grouped": (dataset.groups, "images"), "sources": (dataset.sources, "sources")}[protocol]
+    kept, word = (dataset.groups, "images") if protocol == "grouped" else (dataset.sources, "sources")
     for label, motif in enumerate(dataset.motifs):
         if (count := len(np.unique(kept[dataset.labels == label]))) < folds:
             few = f"{motif} has {count} different {word}, too few for {folds} folds"
             raise BatikError(f"{few}; set grouped.folds lower.")
     splits = []
     for repeat in range(repeats):
-        parts = _folds(tuple(dataset.labels.tolist()), tuple(kept.tolist()), folds, repeat)
-        for fold, (train, test) in enumerate(parts):
+        for fold, (train, test) in enumerate(_folds(tuple(dataset.labels), tuple(kept), folds, repeat)):
             _demand_all(dataset, f" in fold {fold + 1} of repeat {repeat + 1}", train=train, test=test)
             splits.append(Split(protocol, repeat, fold, _rows(train), (), _rows(test)))
     return splits
@@ -166,7 +160,7 @@ def others_splits(study: Study, dataset: Dataset) -> list[Split]:
     assert study.others is not None
     cells = _listed(study, "others.splits", study.others.splits, "tested in splits")
     tested = {path: cell.split() for path, cell in cells.items()}
-    listed = [row for row, name in enumerate(dataset.paths) if name in tested]
+    listed = [row for row, path in enumerate(dataset.paths) if path in tested]
     splits = []
     for repeat, name in enumerate(sorted({name for row in listed for name in tested[dataset.paths[row]]}, key=int)):
         test = np.array([row for row in listed if name in tested[dataset.paths[row]]])
@@ -194,10 +188,9 @@ def _folds(labels: tuple[int, ...], groups: tuple[int, ...], folds: int, seed: i
 
 
 def permuted_labels(dataset: Dataset, seed: int) -> NDArray[np.int64]:
-    """The labels [n] dealt out at random among groups: near-duplicates share one, so that none tells another's.
+    """The labels [n] dealt out at random among groups, that of each group's first image: near-duplicates share one.
 
-    It is that of the group's first image. Where groups differ in size, the motifs' counts may shift by a few; chance
-    is then that of the permuted labels.
+    Where groups differ in size, the motifs' counts may shift by a few; chance is then that of the permuted labels.
     """
     _, first, group = np.unique(dataset.groups, return_index=True, return_inverse=True)
     return np.random.Generator(np.random.PCG64(seed)).permutation(dataset.labels[first])[group]

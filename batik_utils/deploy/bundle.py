@@ -17,8 +17,7 @@ from pydantic import Field, ValidationError
 
 from batik_utils.cache import digest
 from batik_utils.errors import BatikError
-from batik_utils.strict import Count, Strict, Times
-from batik_utils.study_models import Image
+from batik_utils.study_models import Count, Image, Strict, Times
 
 _ABOUT, _TRAINING = "classifier.json", "training.f16"
 MOST_BYTES = {_ABOUT: 1 << 24, _TRAINING: 1 << 28}  # uncompressed, so none is larger than the file

@@ -16,7 +16,6 @@ from batik_utils.data.split import grouped_splits, published_split
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import repetition
-from batik_utils.motif_notes import Plate, load_plates
 from batik_utils.stats import rules
 from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import SHUFFLED, ClaimRow, claims_table
@@ -27,6 +26,7 @@ from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, misp
 from batik_utils.stats.table import score_table
 from batik_utils.stats.trios import Trios, every_trio, kernel
 from batik_utils.study import Repetition, Study
+from batik_utils.study_file import Plate, load_plates
 from batik_utils.study_models import RecipeModel
 from batik_utils.values import Dataset, Results, Split
 from batik_utils.wording import motif_names

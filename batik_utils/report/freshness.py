@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from batik_utils.cache import digest, digest_file, digest_json, digest_source, read_kept, write_kept
-from batik_utils.data.obtain import motif_files, motifs_apart, other_motifs, places_apart
+from batik_utils.data.obtain import motif_files, motifs_apart, other_motifs
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places
-from batik_utils.motif_notes import load_plates
 from batik_utils.study import ROOT, Study
+from batik_utils.study_file import load_plates
 
 TEMPLATES = "batik_utils/report/templates/"
 FACES = (
@@ -84,8 +84,8 @@ def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
         found["pictures of other motifs"] = digest_json(other_motifs(study.motifs, folder))
         if any(getattr(model, "metric", None) for model in study.models.values()):
             sources = [source.pictures for source in study.sources]
-            apart = [motifs_apart(study.motifs, sources, place) for place in places_apart(folder)]
-            found["pictures that a metric is learnt from"] = digest_json(apart)
+            apart = motifs_apart(study.motifs, sources, folder)
+            found["pictures that a metric is learnt from"] = digest_json(apart[1] if apart else [])
     for backbone in {name for model in study.models.values() for name in model.backbones} & {*BACKBONES}:
         # That at hand, "" where there is none: what a network would give is not asked.
         found[f"weights of {backbone}"] = next(filter(None, map(sha256, places(BACKBONES[backbone].weights))), "")

@@ -14,9 +14,8 @@ from batik_utils import wording as say
 from batik_utils.cache import write_text
 from batik_utils.errors import BatikError
 from batik_utils.report.metrics import headline, read_metrics, scores_of
-from batik_utils.strict import read_yaml
 from batik_utils.study import ROOT
-from batik_utils.study_file import load_study, study_names
+from batik_utils.study_file import load_study, read_yaml, study_names
 
 FILES = {
     "report.html": "Read the report",
