@@ -18,7 +18,7 @@ from batik_utils.progress import Progress
 from batik_utils.wording import Band, count, listed, motif_names, percent, percent_range
 
 Form = Literal["words", "csv", "json"]
-_YES_NO = {True: "yes", False: "no"}
+_YES_NO: dict[Any, str] = {True: "yes", False: "no"}
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
 

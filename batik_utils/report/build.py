@@ -69,8 +69,8 @@ def build_report(
     folder = out / build.study.name
     if renew_page(build.study, out / PRIVATE / build.study.name / CLASSIFIER, folder / PAGE):
         build.stages.say(f"The classifier's page: {out.name}/{build.study.name}/{PAGE}")
-    numbers = [out / name / "metrics.json" for name in PAPER_STUDIES]
-    if build.study.name in PAPER_STUDIES and all(path.is_file() for path in numbers) and build_paper(out):
+    read = [out / name / "metrics.json" for name in PAPER_STUDIES]
+    if build.study.name in PAPER_STUDIES and all(path.is_file() for path in read) and build_paper(out):
         build.stages.say(f"The paper: {out.name}/paper/")
     # The index, where a study's numbers, a study or the code is not as it was when it was written.
     stamp, index = cache_dir() / "builds" / "index.json", out / "index.html"

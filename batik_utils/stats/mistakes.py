@@ -152,4 +152,5 @@ def mispaired_fit(result: FitResult, classes: int, shuffles: int = 10_000) -> Mi
     accuracies = (predicted[orders] == labels).mean(axis=1)
     true, named = (np.bincount(v, minlength=classes) for v in (labels, predicted))
     expected, right = float(true @ named) / len(labels) ** 2, float((labels == predicted).mean())
-    return Mispaired(right, expected, accuracies, *np.quantile(accuracies, [0.025, 0.975]).tolist(), len(labels))
+    low, high = np.quantile(accuracies, [0.025, 0.975]).tolist()
+    return Mispaired(right, expected, accuracies, low, high, len(labels))
