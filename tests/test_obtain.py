@@ -14,6 +14,7 @@ from batik_utils.data.obtain import (
     hash_files,
     motif_files,
     other_motifs,
+    published_copies,
     published_files,
 )
 from batik_utils.errors import BatikError
@@ -131,6 +132,13 @@ def test_kaggle_is_asked_quietly_and_its_failure_stops_nothing(project, tmp_path
     looked = complaint(None, BALI, kind=NoPhotographs)
     assert "the download failed with RuntimeError" in looked and str(tmp_path) not in looked
     assert capfd.readouterr() == ("", "")
+
+
+def test_no_other_motifs_picture_is_one_that_is_known_to_be_no_image(tmp_path):
+    named, lacking = other_motifs(["batik-bali", "batik-betawi"], tmp_path)
+    assert len(named) > 50 and lacking == sorted(named)
+    assert not [path for path in named if published_copies().get(path) == "no image"]
+    assert "no image" in published_copies().values()
 
 
 def test_other_motifs_are_named_by_the_list_alone_and_each_file_is_held_against_it(tmp_path, monkeypatch):

@@ -92,13 +92,14 @@ def hash_files(
 def other_motifs(motifs: Sequence[str], folder: Path) -> tuple[list[str], list[str]]:
     """Pictures of the published motifs that are not among these, and those of them that the folder lacks or altered.
 
-    Named by the list alone: posix paths, OTHERS of each motif, evenly spread over its files of at most MODEST bytes,
-    without copies of these motifs' own.
+    Named by the list alone: posix paths, OTHERS of each motif, evenly spread over its images of at most MODEST
+    bytes, without copies of these motifs' own.
     """
     own = {md5 for path, md5 in published_files().items() if path.partition("/")[0] in motifs}
     others: dict[str, list[str]] = {}
     for path, md5 in sorted(published_files(MODEST).items()):
-        if path.partition("/")[0] not in motifs and md5 not in own:
+        readable = published_copies().get(path) != "no image"
+        if path.partition("/")[0] not in motifs and md5 not in own and readable:
             others.setdefault(path.partition("/")[0], []).append(path)
     named = [path for paths in others.values() for path in paths[:: max(1, len(paths) // OTHERS)][:OTHERS]]
     return named, sorted({*named} - {row.path for row in _identical(folder, named)})
