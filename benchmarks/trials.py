@@ -102,7 +102,7 @@ def choose(studies: Sequence[Study], trios: int) -> None:
     study, data = elsewhere(about.model_copy(update={"sources": studies[0].sources}), known)
     plan = make_plan(study, data)
     tasks = tuple(t for t in plan.tasks if (t.fits[0].model in study.models and t.fits[0].protocol == "published"))
-    run_plan(replace(plan, tasks=tasks, waiting=()))  # for its features
+    run_plan(replace(plan, tasks=tasks))  # for its features
     draw, drawn = np.random.default_rng(0), list[Any]()
     while len(drawn) < trios:  # each motif as often as any other
         drawn += list(draw.permutation(len(known))[: len(known) // 3 * 3].reshape(-1, 3))
