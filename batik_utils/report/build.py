@@ -70,8 +70,12 @@ def build_report(
     if renew_page(build.study, out / PRIVATE / build.study.name / CLASSIFIER, folder / PAGE):
         build.stages.say(f"The classifier's page: {out.name}/{build.study.name}/{PAGE}")
     read = [out / name / "metrics.json" for name in PAPER_STUDIES]
-    if build.study.name in PAPER_STUDIES and all(path.is_file() for path in read) and build_paper(out):
-        build.stages.say(f"The paper: {out.name}/paper/")
+    if build.study.name in PAPER_STUDIES and all(path.is_file() for path in read):
+        try:
+            if build_paper(out):
+                build.stages.say(f"The paper: {out.name}/paper/")
+        except BatikError as error:  # the report is made all the same
+            build.stages.say(f"The paper is not made: {error}")
     # The index, where a study's numbers, a study or the code is not as it was when it was written.
     stamp, index = cache_dir() / "builds" / "index.json", out / "index.html"
     numbers = {str(p): sha256(p) for p in (*out.glob("*/metrics.json"), *(ROOT / "studies").glob("*.yaml"))}
