@@ -225,7 +225,7 @@ class Analysis:
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """All comparisons across folds, each on all that its two models share: those planned first, which are primary.
+        """All comparisons across the shared folds: those planned first, which are primary.
 
         The others are one family under Holm's correction: the verdict's pretrained model against every other, each
         model of the verdict against every baseline, and what repeats a mistake against what does not.
@@ -234,13 +234,13 @@ class Analysis:
         others = [m for m in self.models if m not in (a, b)]
         pairs = [*self.study.planned, *((a, m) for m in (*others, *BASELINES)), *((b, m) for m in BASELINES)]
         pairs += [(right, wrong) for wrong, right, _ in self.variants]
-        return compare_family(self.results, pairs, primary=self.study.planned)
+        return compare_family(self.shared, pairs, primary=self.study.planned)
 
     @cached_property
     def comparisons_by_source(self) -> tuple[Comparison, ...]:
         """The same with whole sources together: the pairs planned, and the verdict's two models against baselines."""
         planned, simple = self.study.planned, [(m, simple) for m in self.study.compare for simple in BASELINES]
-        return compare_family(self.results, [*planned, *simple], "sources", planned)
+        return compare_family(self.shared, [*planned, *simple], "sources", planned)
 
     def comparison(self, a: str, b: str, protocol: str = "grouped") -> Comparison | None:
         """That of A against B under a protocol, "grouped" or "sources"."""
@@ -280,7 +280,7 @@ class Analysis:
     def judged(self, model: str) -> Judged:
         """A model's title, parameters and accuracy under each protocol."""
         summary, title = self.summaries.get(model), self.title(model)
-        sources = stats.grouped_interval(self.results, model, protocol="sources")
+        sources = stats.grouped_interval(self.shared, model, protocol="sources")
         grouped = self.grouped_intervals.get(title)
         return Judged(title, self.parameters(model), summary.interval if summary else None, grouped, sources)
 

@@ -225,7 +225,7 @@ def tried_table(analysis: Analysis) -> pd.DataFrame:
 
 
 def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Comparisons, each on the folds that its two models share: both means, difference with its interval, p.
+    """Comparisons on the shared folds: both means, difference with its interval, p.
 
     Behind each p stands whether it is a primary one, uncorrected, or Holm's.
     """
