@@ -153,9 +153,9 @@ def claims_table(*studies: Reported, most: int = 5) -> pd.DataFrame:
 def sources_table(*studies: Reported) -> pd.DataFrame:
     """Every large source of the studies, these together, and all their other pictures."""
     rows = []
-    for row in (row for study in studies for row in study.sources):
-        names = zip(motif_names(list(row.motifs)), row.motifs.values(), strict=True)
-        which = listed([f"{name} {n}" for name, n in names])
+    for study, row in ((study, row) for study in studies for row in study.sources):
+        titles = dict(zip(study.data["motifs"], study.motifs, strict=True))
+        which = listed([f"{titles[motif]} {n}" for motif, n in row.motifs.items()])
         rows.append((row.why, row.pictures, which, percent(row.grouped), percent(row.sources)))
     return pd.DataFrame(rows, columns=["source", "pictures", "of which", "source also trains", "source held out"])
 

@@ -162,9 +162,9 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
 
 def large_sources_table(analysis: Analysis) -> pd.DataFrame:
     """One row per large source, then these together and all other pictures: what it is, how often its are right."""
-    rows = []
+    rows, titles = [], dict(zip(analysis.dataset.motifs, analysis.motifs, strict=True))
     for row in analysis.large_sources:
-        names = [f"{say.motif_names([motif])[0]} {n}" for motif, n in row.motifs.items()]
+        names = [f"{titles[motif]} {n}" for motif, n in row.motifs.items()]
         motifs = say.listed(names) if len(names) <= 4 else f"{len(names)} motifs"
         rows.append((row.why, row.pictures, motifs, say.percent(row.grouped), say.percent(row.sources)))
     return frame("source; pictures; of which; right, source also trained on; right, source apart", rows)
