@@ -153,10 +153,11 @@ def claims_table(*studies: Reported, most: int = 5) -> pd.DataFrame:
 def sources_table(*studies: Reported) -> pd.DataFrame:
     """Every large source of the studies, these together, and all their other pictures."""
     rows = []
-    for study, row in ((study, row) for study in studies for row in study.sources):
+    for study in studies:
         titles = dict(zip(study.data["motifs"], study.motifs, strict=True))
-        which = listed([f"{titles[motif]} {n}" for motif, n in row.motifs.items()])
-        rows.append((row.why, row.pictures, which, percent(row.grouped), percent(row.sources)))
+        for row in study.sources:
+            which = listed([f"{titles[motif]} {n}" for motif, n in row.motifs.items()])
+            rows.append((row.why, row.pictures, which, percent(row.grouped), percent(row.sources)))
     return pd.DataFrame(rows, columns=["source", "pictures", "of which", "source also trains", "source held out"])
 
 
