@@ -99,15 +99,16 @@ def test_a_figure_is_taken_along_as_picture_numbers_and_address(tiny, kind):
         assert said.startswith("From the fits of grouped cross-validation; 02-second.ipynb, cell 5.")
 
 
-def test_on_a_phone_contents_are_closed_and_what_is_too_wide_is_scrolled_by_keyboard(tiny):
+def test_on_a_phone_contents_are_closed_figures_fit_and_a_table_too_wide_is_scrolled_by_keyboard(tiny):
     state = """
-        const box = document.querySelector("#fig-curve .scroll"), image = box.firstElementChild;
+        const box = document.getElementById("tbl-scores").closest(".table-wrap");
+        const images = [...document.querySelectorAll("figure img")].map((image) => image.getBoundingClientRect());
         return [document.querySelector("nav details").open, box.tabIndex, box.scrollWidth > box.clientWidth,
-          image.clientWidth > 400];"""
+          images.every(({ left, right, width }) => left >= 0 && right <= innerWidth && width > 200)];"""
     with opened(tiny, PHONE) as browser:
         assert browser.evaluate(state) == [False, 0, True, True]
         browser.call("viewport", **WIDE)
-        browser.wait("document.querySelector('#fig-curve .scroll').tabIndex === -1")
+        browser.wait("document.getElementById('tbl-scores').closest('.table-wrap').tabIndex === -1")
         browser.open(tiny)
         assert browser.evaluate(state) == [True, -1, False, True]
 

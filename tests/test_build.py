@@ -29,7 +29,7 @@ from batik_utils.report.build import Build, about, build_report
 from batik_utils.values import Results
 
 CODE = {
-    "figures/grouped.py": "x = 1", "figures/data.py": "x = 1", "report/display.py": "x = 1",
+    "figures/scores.py": "x = 1", "figures/pictures.py": "x = 1", "report/display.py": "x = 1",
     "deploy/make.py": "x = 1", "palette.py": "x = 1", "app/build.py": "x = 1",
     "stats/scores.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
 }  # fmt: skip
@@ -157,7 +157,7 @@ ALL = "open 01 02 with without"
         ("nothing", lambda house: None, ""),
         ("code", edit("batik_utils/stats/scores.py", "x = 2"), "model " + ALL),
         ("new code", edit("batik_utils/new.py", ""), ALL),
-        ("a figure", edit("batik_utils/figures/data.py", "x = 2"), "01 02 with without"),
+        ("a figure", edit("batik_utils/figures/pictures.py", "x = 2"), "01 02 with without"),
         ("splits of others", edit("studies/splits/new.csv", "x"), ALL),
         ("what shows figures and tables", edit("batik_utils/report/display.py", "x = 2"), ALL),
         ("a template", edit("batik_utils/report/templates/report.css", "p {}"), "with without"),
@@ -170,21 +170,21 @@ ALL = "open 01 02 with without"
         ("lost weights", lambda house: (house.root / WEIGHTS).unlink(), ALL),
         ("a sentence", lambda h: write(h.root / "notebooks/01-first.ipynb", "draw.file_sizes(2)"), "01 with without"),
         ("a tag", lambda h: write(h.root / "notebooks/01-first.ipynb", "draw.file_sizes(1)", "x"), "01 with without"),
-        ("a page edited", lambda house: (house.public / "report.html").write_text("hand-made"), ""),
-        ("a page deleted", lambda house: (house.private / "report.pdf").unlink(), ""),
-        ("numbers edited", lambda house: (house.public / "metrics.json").write_text("{}"), ""),
+        ("a page edited", lambda house: (house.public / "report.html").write_text("hand-made"), "with without"),
+        ("a page deleted", lambda house: (house.private / "report.pdf").unlink(), "with without"),
+        ("numbers edited", lambda house: (house.public / "metrics.json").write_text("{}"), "with without"),
         ("the index deleted", lambda house: (house.root / "reports/index.html").unlink(), ""),
         ("the index edited", lambda house: (house.root / "reports/index.html").write_text("hand-made"), ""),
-        ("a classifier deleted", lambda house: (house.private / "classifier.tflite").unlink(), ""),
+        ("a classifier deleted", lambda house: (house.private / "classifier.tflite").unlink(), "with without"),
         ("the palettes, which it holds", edit("batik_utils/palette.py", "x = 2"), "model " + ALL),
         ("the classifier's page", edit("batik_utils/app/build.py", "x = 2"), ""),
         ("how a classifier is made", edit("batik_utils/deploy/make.py", "x = 2"), "model " + ALL),
-        ("a kept run damaged", lambda h: next((h.root / "cache/builds").glob("*/run-01*")).write_text("?"), "01"),
+        ("a damaged run", lambda h: next(h.root.glob("cache/builds/*/run-01*")).write_text("?"), "01 with without"),
     ],
 )  # fmt: skip
 def test_after_a_change_the_report_is_what_a_cold_build_makes(house, monkeypatch, what, change, steps):
     house()
-    if what == "a kept run damaged":
+    if what == "a damaged run":
         (house.public / "report.html").unlink()
     change(house)
     house.opened = analysis_of()

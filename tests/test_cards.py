@@ -81,13 +81,25 @@ def test_the_model_card_fills_figures_and_says_which_are_missing():
     record, f1 = scores_of(metrics)["lite", "grouped"], scores_of(metrics, "macro_f1")["lite", "grouped"]
     record |= {"value": 0.8, "low": 0.7, "high": 0.9, "n": 150}
     f1["value"] = 0.79
-    text = model_card(made.study, "lite", {"resize": "near|est"}, metrics, made.facts)
+    text = model_card(made.study, "lite", {}, metrics, made.facts)
     assert "| grouped | 80.0\u00a0% | 70.0–90.0\u00a0% | 0.790 | 150 |" in text
     assert "| published | 100.0\u00a0% |" in text
     assert "| sources | not measured |" in text and "what to expect on others" in text
     assert "ImageNet weights that it starts from" in text
-    assert "| resize | near\\|est |" in text and "always names one of its motifs" in text
+    assert "always names one of its motifs" in text and "## The file" not in text
     assert "ImageNet" not in model_card(made.study, "small", {}, metrics, made.facts)
+
+
+def test_the_model_card_tells_of_the_file_what_was_measured_and_no_more():
+    made = make_analysis("published", True)
+    text = model_card(made.study, "lite", made.deployed, build_metrics(made), made.facts)
+    rows = dict(line.strip("| ").split(" | ") for line in text.partition("## The file")[2].splitlines() if "|" in line)
+    assert rows["format"] == "LiteRT, float16, 4.6 MB" and rows["calibration error"] == "5.0\u00a0% (20 pictures)"
+    assert rows["ordinary pictures turned away"] == "85.0\u00a0% of 100" and "other motifs turned away" in rows
+    assert rows["sets hold Alder"] == rows["sets hold the true motif"] and "knows no other motif" in text
+    poorer = made.deployed | {"gate": None, "sets": None, "calibration": None}
+    text = model_card(made.study, "lite", poorer, build_metrics(made), made.facts)
+    assert "| evidence |" in text and not re.search("turned away|sets hold|calibration", text)
 
 
 def guessing():

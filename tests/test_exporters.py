@@ -12,12 +12,13 @@ import pytest
 import tiny_report
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from paper import make_analysis
 from tiny_report import curve, photograph, prose, scores, shown
 
 from batik_utils.errors import BatikError
 from batik_utils.report import display
 from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
-from batik_utils.report.metrics import VERSION
+from batik_utils.report.metrics import build_metrics
 from batik_utils.report.pages import write_index
 from batik_utils.study import ROOT
 
@@ -188,51 +189,22 @@ def test_nbconvert_knows_both_exporters_and_a_notebook_by_itself_may_refer_to_an
     assert BatikPDFExporter().from_notebook_node(alone)[0].startswith(b"%PDF")
 
 
-def metrics(title, drawn, **changes):
-    models = {"a": ("Weak", None, None, 0.5), "b": ("Good <b>", 2422339, 0.8667, 0.8667)}
-    band = {"low": 0.7, "high": 0.95, "interval": "wilson"}
-    return {
-        "version": VERSION,
-        "study": "made",
-        "title": title,
-        "data": {"drawn": drawn, "images": 1200, "motifs": ["batik-bali", "batik-celup"]},
-        "models": {
-            name: {"title": said, "kind": "scratch", "parameters": size, "milliseconds": None}
-            for name, (said, size, *_) in models.items()
-        },
-        "scores": [
-            {"model": name, "protocol": protocol, "metric": "accuracy", "value": value, "n": 30, "fits": 1}
-            | (band if name == "b" else {"low": None, "high": None, "interval": None})
-            for name, (*_, published, grouped) in models.items()
-            for protocol, value in (("published", published), ("grouped", grouped))
-            if value is not None
-        ],
-        "verdict": {"a": "a", "b": "b", "word": "open"} | {"got": 1, "planned": 1, "detectable": None},
-        "comparisons": [],
-        "claims": [],
-        "classifier": None,
-    } | changes
-
-
-def test_the_index_ranks_models_links_what_is_there_and_puts_what_is_drawn_last(tmp_path):
-    def write(name, content):
-        (tmp_path / name).mkdir(exist_ok=True)
-        (tmp_path / name / "metrics.json").write_text(content)
-
-    write("a", json.dumps(metrics("Drawn", True)))
-    write("b", json.dumps(metrics("Photographs", False)))
+def test_the_index_links_what_is_there_puts_what_is_drawn_last_and_leaves_out_what_it_cannot_read(tmp_path):
+    for name, source in (("a", "drawn"), ("b", "folder")):
+        (tmp_path / name).mkdir()
+        metrics = build_metrics(make_analysis(source)) | {"title": f"Study <{name}>"}
+        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
     assert write_index(tmp_path) == []
     page = (tmp_path / "index.html").read_text()
     said = words(page)
-    assert said.index("Photographs") < said.index(LINE) < said.index("Drawn")
-    assert "1,200 images; Bali, Celup" in said
-    assert "Good &lt;b&gt; 2,422,339 86.7 % (70–95) 86.7 % (70–95) Weak – – 50.0 %" in said
-    assert 'href="b/metrics.json"' in page and "report.pdf" not in page and "To cite" in said
+    assert said.index("Study &lt;b&gt;") < said.index(LINE) < said.index("Study &lt;a&gt;") < said.index("To cite")
+    assert 'href="b/metrics.json"' in page and "report.pdf" not in page
     assert not re.findall(r"<(?:script|img|link)\b|url\(", page)
-    for content, problem in (("{", "not JSON"), (json.dumps(metrics("Old", False, version=1)), "of another version")):
-        write("b", content)
+    for content, problem in (("{", "not JSON"), (json.dumps(metrics | {"version": 1}), "of another version")):
+        (tmp_path / "b/metrics.json").write_text(content)
         assert write_index(tmp_path) == [f"Not in index.html: b/metrics.json is {problem}; build that report again."]
-        assert "Photographs" not in (left := (tmp_path / "index.html").read_text()) and "Drawn" in left
+        left = (tmp_path / "index.html").read_text()
+        assert "&lt;b&gt;" not in left and "&lt;a&gt;" in left
 
 
 def test_abstracts_and_summary_stand_before_the_contents_and_what_is_indonesian_says_so():

@@ -1,5 +1,6 @@
 """Figures draw what they are given, and no photograph where photographs may not be shown."""
 
+import re
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -9,11 +10,9 @@ import pytest
 
 from batik_utils import figures
 from batik_utils.figures import Picture
-from batik_utils.figures.style import MOTIF_COLOURS, motif_styles
+from batik_utils.figures.style import motif_styles
 from batik_utils.palette import palette
 from batik_utils.report.display import render
-from batik_utils.study_file import load_study, study_names
-from batik_utils.wording import motif_names
 
 IMAGE = np.full((4, 4, 3), 200, dtype=np.uint8)
 PICTURES = [Picture(IMAGE, f"batik-bali/{i}.jpg") for i in range(5)]
@@ -67,15 +66,13 @@ def test_a_tile_holds_no_more_than_five_colours_and_nothing_of_where_they_lay():
     assert render(other, "salt", "svg") != first
 
 
-@pytest.mark.parametrize(
-    ("cost", "less", "more"), [("parameters", "smaller", "larger"), ("milliseconds", "faster", "slower")]
-)
-def test_what_accuracy_costs_is_told_of_those_that_no_cheaper_beats(cost, less, more):
+def test_what_accuracy_costs_is_told_of_those_that_no_smaller_one_beats():
     points = {"A": (10, 0.5, 0.4, 0.6), "B": (20, 0.45, 0.4, 0.5), "C": (3000, 0.7, 0.6, 0.8)}
-    fig = figures.pareto(points, 1 / 3, cost)
-    front = f"No {less} model beats these: A (10 {cost}, 50.0\u00a0%), C (3,000 {cost}, 70.0\u00a0%)."
-    assert fig.alt == f"{front} One no {more} reaches as much as each of the others: B."
-    assert list(fig.data.columns) == ["model", cost, "accuracy", "low", "high"]
+    fig = figures.pareto(points, 1 / 3)
+    front = "No smaller model beats these: A (10 parameters, 50.0\u00a0%), C (3,000 parameters, 70.0\u00a0%)."
+    assert fig.alt == f"{front} One no larger reaches as much as each of the others: B."
+    fig.draw_without_rendering()
+    assert "1,000" in [tick.get_text() for tick in fig.axes[0].get_xticklabels()], "exponents would be too small"
 
 
 def test_a_grid_leaves_no_empty_frames_and_names_its_rows():
@@ -83,12 +80,16 @@ def test_a_grid_leaves_no_empty_frames_and_names_its_rows():
     assert [ax.get_ylabel() for ax in fig.axes] == ["one", "", "", "two", ""]
 
 
-def test_every_seed_is_a_dot_even_where_two_are_equal():
-    accuracies = {"A": np.array([0.5, 0.5, 0.6])}
-    fig = figures.seed_dots(accuracies, {"A": (0.3, 0.7)}, {"A": 0.8}, chance=1 / 3)
-    marked = {m: [tuple(p) for s in fig.axes[0].lines if s.get_marker() == m for p in s.get_xydata()] for m in "oD"}
-    assert len(set(marked["o"])) == 3
-    assert [x for x, _ in marked["D"]] == [0.8]
+def marked(fig, marker):
+    """The points of a figure's lines of one marker."""
+    return [tuple(point) for line in fig.axes[0].lines if line.get_marker() == marker for point in line.get_xydata()]
+
+
+def test_every_seed_is_a_dot_even_where_two_are_equal_and_the_median_is_the_tables():
+    fig = figures.seed_dots({"A": np.array([0.5, 0.5, 0.6])}, {"A": (0.3, 0.7)}, {"A": 0.8, "B": 0.9}, chance=1 / 3)
+    assert len({*marked(fig, "o")}) == 3 and [x for x, _ in marked(fig, "s")] == [0.8]
+    fig = figures.seed_dots({"A": np.array([0.4, 0.2])}, {"A": (0.1, 0.6)}, {}, 0.5)
+    assert [x for x, _ in marked(fig, "D")] == [0.2]
 
 
 def test_confusion_shows_whole_counts_as_they_are_and_means_with_a_decimal():
@@ -99,22 +100,32 @@ def test_confusion_shows_whole_counts_as_they_are_and_means_with_a_decimal():
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["Bali", "Celup"]
 
 
-def test_the_median_mark_is_the_tables_median_and_a_crowded_confusion_has_no_noughts():
-    fig = figures.seed_dots({"A": np.array([0.4, 0.2])}, {"A": (0.1, 0.6)}, {}, 0.5)
-    marks = [line.get_xdata()[0] for line in fig.axes[0].lines if line.get_marker() == "|" and len(line.get_xdata())]
-    assert marks == [0.2]
-    for motifs, cells in ((8, 64), (9, 9)):
+def test_a_crowded_confusion_has_no_noughts_and_a_full_one_no_numbers():
+    for motifs, cells in ((8, 64), (9, 9), (25, 0)):
         fig = figures.confusion_matrices({"A": np.eye(motifs) * 2.5}, [f"motif {i}" for i in range(motifs)])
         assert sum(bool(text.get_text()) for text in fig.axes[0].texts) == cells
 
 
-def test_a_motif_has_one_colour_whatever_it_stands_beside():
-    many = motif_styles([f"motif {i}" for i in range(24)])
-    assert {style["color"] for style in many} == {*MOTIF_COLOURS}, "as many motifs as colours have one each"
-    published = [load_study(name).motifs for name in study_names()]
-    seen = [pair for motifs in map(motif_names, published) for pair in zip(motifs, motif_styles(motifs), strict=True)]
-    assert len({(name, style["color"]) for name, style in seen}) == len({name for name, _ in seen}) >= 20
-    assert motif_styles(["kawung", "Parang"])[::-1] == motif_styles(["parang", "Kawung"])
+def test_of_many_motifs_each_has_a_look_of_its_own():
+    for motifs in (3, 24, 40):
+        styles = motif_styles([f"motif {i}" for i in range(motifs)])
+        assert len({(*style["color"], style["marker"]) for style in styles}) == motifs
+
+
+def test_no_type_is_smaller_than_seven_points_and_no_figure_wider_than_the_print():
+    long = "Sumatera Utara Boraspati ni Tano"
+    tiles = [Picture(IMAGE, f"batik-{long}/{i}.jpg", f"true: {long}\n≠ {long}, 90 %") for i in range(7)]
+    runs = pd.DataFrame({"run": [long], "arm": ["scratch"], "reported": [0.5], "ours": [(0.4, 0.5)]})
+    drawn = [figures.picture_grid(tiles, 6, [long], photos=photos) for photos in (True, False)]
+    drawn += [figures.picture_grid(PICTURES, 6, photos=False), figures.method_flow([{long: 30 * long}, {"A": "b"}])]
+    drawn += [figures.confusion_matrices({"A": np.eye(20)}, [f"{long} {i}" for i in range(20)])]
+    drawn += [figures.runs_figure(runs, {"scratch": np.array([0.5, 0.6])}, 0.5)]
+    drawn += [figures.seed_dots({long: np.array([0.5])}, {long: (0.3, 0.7)}, {long: 0.8}, chance=1 / 3)]
+    drawn += [figures.ladder([("grouped", long, 0.9, 0.8, 1.0)], 0.5)]
+    drawn += [figures.mispairing_figure({"A": np.array([0.5, 0.4])}, {"A": 0.9}, {})]
+    for fig in drawn:
+        assert min(text.get_fontsize() for text in fig.findobj(plt.Text) if text.get_text()) >= 7
+        assert float(re.search(rb'width="([\d.]+)pt"', render(fig, "salt", "svg"))[1]) <= 16 / 2.54 * 72
 
 
 def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():

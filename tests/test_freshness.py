@@ -1,6 +1,5 @@
 """Whatever a report depends on, a change of it is seen, in well under a second and without anything heavy."""
 
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from batik_utils.errors import BatikError
 from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
 from batik_utils.report.cards import provenance
-from batik_utils.report.freshness import FACES, FIGURES, PAGES, Kept, inputs
+from batik_utils.report.freshness import FACES, FIGURES, PAGES, inputs
 
 NOTEBOOK = '{"cells": [{"cell_type": "code", "source": ["%s"], "metadata": {}, "outputs": [%s]}]}'
 
@@ -56,17 +55,6 @@ def test_line_ends_and_outputs_change_nothing(house, tmp_path):
     (tmp_path / "batik_utils" / "cli.py").write_bytes(b"x = 1\r\n")
     (tmp_path / "notebooks/01.ipynb").write_text(NOTEBOOK % ("1", '{"text": "said"}'))
     assert house() == before
-
-
-def test_what_is_kept_is_checked_and_the_oldest_goes(tmp_path):
-    kept = Kept(tmp_path)
-    for number in range(kept.most + 1):
-        kept.write("run", str(number), b"text")
-        os.utime(kept.path("run", str(number)), ns=(number, number))
-    kept.write("run", "last", b"text")
-    assert kept.read("run", "last") == b"text" and kept.read("run", "0") is None
-    kept.path("run", "last").write_bytes(kept.path("run", "last").read_bytes().replace(b"text", b"tExt"))
-    assert kept.read("run", "last") is None
 
 
 def test_what_is_named_is_there():

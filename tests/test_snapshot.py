@@ -1,4 +1,4 @@
-"""A snapshot is an analysis with all that it derives; a kernel opens only a whole one that is the user's own."""
+"""What is kept is checked; a snapshot is an analysis with all it derives; a kernel opens only the user's own, whole."""
 
 import os
 from dataclasses import replace
@@ -57,3 +57,14 @@ def test_a_damaged_a_foreign_and_a_bereft_one_are_refused(kept, tmp_path, monkey
     path.write_bytes(content)
     with pytest.raises(BatikError, match="damaged"):
         snapshot.load(path)
+
+
+def test_what_is_kept_is_checked_and_the_oldest_goes(tmp_path):
+    kept = snapshot.Kept(tmp_path)
+    for number in range(kept.most + 1):
+        kept.write("run", str(number), {"text": "said"})
+        os.utime(kept.path("run", str(number)), ns=(number, number))
+    kept.write("run", "last", {"text": "said", "file": b"bytes"})
+    assert kept.read("run", "last")["file"].tobytes() == b"bytes" and kept.read("run", "0") is None
+    kept.path("run", "last").write_bytes(kept.path("run", "last").read_bytes().replace(b"said", b"sAid"))
+    assert kept.read("run", "last") is None

@@ -1,10 +1,16 @@
 """Every figure of the report, as functions of plain values that return a matplotlib Figure."""
 # ruff: noqa: F401
 
-from batik_utils.figures.data import file_sizes, motif_colours
-from batik_utils.figures.flow import method_flow
-from batik_utils.figures.grouped import corruption_figure, fold_dots, ladder, learning_curve, pareto
-from batik_utils.figures.judged import confusion_matrices, reliability_figure
-from batik_utils.figures.pictures import Picture, pair_grid, picture_grid
-from batik_utils.figures.published import mispairing_figure, runs_figure, seed_dots, training_curves
-from batik_utils.figures.trios import trio_figure
+from batik_utils.figures.judged import confusion_matrices, reliability_figure, trio_figure
+from batik_utils.figures.pictures import Picture, file_sizes, method_flow, motif_colours, pair_grid, picture_grid
+from batik_utils.figures.scores import (
+    corruption_figure,
+    fold_dots,
+    ladder,
+    learning_curve,
+    mispairing_figure,
+    pareto,
+    runs_figure,
+    seed_dots,
+    training_curves,
+)

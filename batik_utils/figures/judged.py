@@ -1,4 +1,4 @@
-"""Figures of single predictions' sums: confusion and calibration."""
+"""Figures of what predictions are worth: confusion, calibration, and what the choice of three motifs does."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -9,39 +9,49 @@ import pandas as pd
 import seaborn as sns
 from numpy.typing import NDArray
 
-from batik_utils.figures.style import PALETTE, THIN, Drawing, legend_line, new, percent_axis, slant_labels
-from batik_utils.wording import percent
+from batik_utils.figures.style import (
+    GREY,
+    PALETTE,
+    SMALL,
+    THIN,
+    WIDTH,
+    Drawing,
+    legend_inside,
+    legend_line,
+    new,
+    percent_axis,
+    place_names,
+    slant_labels,
+)
+from batik_utils.wording import count, percent
 
-CROWDED = 8
-"""Motifs above which a cell of a confusion matrix has no room for a decimal."""
+CROWDED, FULL = 8, 24
+"""Motifs above which a cell of a confusion matrix has no room for a decimal, and none for a number at all."""
 
 
 def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequence[str]) -> Drawing:
     """Rows are true motifs, columns predicted ones, {model: [c, c] counts or mean counts}; shade is the row share.
 
-    Of many motifs counts are rounded, and noughts left out.
+    Of many motifs counts are rounded, and noughts left out; of very many there is only the shade.
     """
     columns = min(3, len(matrices))
-    rows = -(-len(matrices) // columns)
-    fig, axes = new(
-        rows, columns, height=rows * min(6.3 / columns, 2.6 if len(motifs) <= CROWDED else 4.6) + 0.2, squeeze=False
-    )
+    rows, most = -(-len(matrices) // columns), 2.6 if len(motifs) <= CROWDED else 4.6 if len(motifs) <= FULL else 6.0
+    fig, axes = new(rows, columns, height=rows * min(WIDTH / columns, most) + 0.2, squeeze=False)
     for ax in axes.flat[len(matrices) :]:
         ax.remove()
     alt, said = [], []
     for ax, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
         share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12)
         whole = np.round(matrix).astype(int)
-        cells: NDArray[Any] = matrix
-        form, letters = ".0f" if np.allclose(matrix, whole) else ".1f", 8.0
+        form = ".0f" if np.allclose(matrix, whole) else ".1f"
+        options: dict[str, Any] = {"annot": matrix, "fmt": form, "annot_kws": {"fontsize": 8}}
         if len(motifs) > CROWDED:
-            cells, form, letters = np.where(whole > 0, whole.astype(str), ""), "", max(4.5, 90 / len(motifs))
-        sns.heatmap(
-            share, ax=ax, annot=cells, fmt=form, cmap="Blues", vmin=0, vmax=1, cbar=False, square=True,
-            xticklabels=motifs, yticklabels=motifs, annot_kws={"fontsize": letters}, linewidths=0.5,
-        )  # fmt: skip
+            cells = np.where((whole > 0) & (len(motifs) <= FULL), whole.astype(str), "")
+            options = {"annot": cells, "fmt": "", "annot_kws": {"fontsize": SMALL}}
+        options |= {"xticklabels": motifs, "yticklabels": motifs, "cmap": "Blues", "linewidths": 0.5}
+        sns.heatmap(share, ax=ax, vmin=0, vmax=1, cbar=False, square=True, **options)
         ax.set_title(textwrap.fill(title, 22), fontsize=8, loc="center")
-        ax.tick_params(labelsize=7, length=0)
+        ax.tick_params(labelsize=SMALL, length=0)
         slant_labels(ax)
         ax.tick_params(axis="y", rotation=0)
         ax.set_xlabel("Predicted", fontsize=8)
@@ -85,3 +95,39 @@ def reliability_figure(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     legend_line(fig, axes[0, 0])
     data = pd.concat(curves, names=["model"]).reset_index("model")
     return fig.describe(f"{'; '.join(alt)}.", data, "out-of-fold predictions of grouped cross-validation")
+
+
+def trio_figure(accuracies: Mapping[str, pd.Series], stated: pd.DataFrame) -> Drawing:
+    """Above, how all trios' accuracies are distributed, {title: one value per trio}; below, ours against the stated.
+
+    stated: columns trio, arm, ours (by the first title's model), stated; a trio's name stands at its highest mark.
+    """
+    fig, (above, below) = new(2, height=4.4, sharex=True, height_ratios=[1, 1.9])
+    low = np.floor(min(map(min, accuracies.values())) / 0.025) * 0.025
+    first, *_ = accuracies
+    filled, outlined = {"color": GREY, "alpha": 0.5}, {"color": PALETTE[2], "histtype": "step", "linewidth": 1.4}
+    for title, values in accuracies.items():
+        above.hist(values, np.arange(low, 1.0251, 0.025), label=title, **(filled if title == first else outlined))
+    above.set_ylabel("Trios")
+    below.plot([low, 1], [low, 1], **THIN)
+    for arm, mark, colour in (("pretrained", "o", PALETTE[0]), ("scratch", "s", PALETTE[1])):
+        rows = stated[stated["arm"] == arm]
+        below.plot(rows["ours"], rows["stated"], mark, color=colour, markersize=5, label=arm)
+    tops = stated.loc[stated.groupby("trio")["stated"].idxmax()].sort_values("ours")
+    marks = list(zip(tops["ours"].tolist(), tops["stated"].tolist(), tops["trio"].tolist(), strict=True))
+    for ours, _, _ in marks:
+        for ax in (above, below):
+            ax.axvline(ours, color=GREY, linewidth=0.6, zorder=0)
+    percent_axis(below.yaxis, 0.0, 1.06, label="As others state it")
+    percent_axis(below.xaxis, low, 1.0, label=f"Here, on the same three motifs ({first})")
+    legend_inside(above, "upper left")
+    legend_inside(below, "lower right")
+    place_names(below, marks, list(zip(stated["ours"], stated["stated"], strict=True)))
+    ends = ((title, v.mean(), v.min(), v.max()) for title, v in accuracies.items())
+    means = "; ".join(f"{t}: mean {percent(m)}, from {percent(least)} to {percent(most)}" for t, m, least, most in ends)
+    data = stated[["trio", "arm", "ours", "stated"]]
+    pairs = "; ".join(
+        f"{t} ({arm}) {percent(a)} here, {percent(b)} stated" for t, arm, a, b in data.to_numpy().tolist()
+    )
+    alt = f"{count(len(accuracies[first]), 'trio')}. {means}. Stated by others: {pairs}."
+    return fig.describe(alt, data, "frozen features of all pictures, grouped folds")

@@ -1,26 +1,36 @@
-"""Figures of pictures, or of their palettes in their place, and drawn cloth as filled outlines of its dyes."""
+"""Figures of a study's pictures, or of their palettes in their place, of their files and colours, and of its method."""
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.path import Path
+from matplotlib.patches import FancyBboxPatch
 from numpy.typing import NDArray
 
-from batik_utils.figures.style import INK, PALETTE, WIDTH, Drawing, new
+from batik_utils.figures.style import (
+    GREY,
+    HEIGHT,
+    INK,
+    PALETTE,
+    SMALL,
+    WIDTH,
+    Drawing,
+    legend_inside,
+    motif_styles,
+    new,
+    slant_labels,
+)
 from batik_utils.palette import palette
 from batik_utils.wording import count
 
-LETTERS = 19
-"""Of a name that fit under a tile."""
-SIDE, DYES, LEAST, SLACK = 192, 5, 5, 0.8
-"""Pixels that outlines are traced on, colours, the smallest area in pixels, and how far an outline may stray."""
+LETTER, LINE = 0.06, 0.12
+"""Inches of the smallest type: of a letter (rather too many), and of a line."""
 
 
 @dataclass
@@ -46,19 +56,22 @@ def picture_grid(
 ) -> Drawing:
     """Pictures, or where photos is False their palettes with their names, in rows of `columns`.
 
-    row_names stand left of the rows; lines is the height of the titles. A palette is at most five stripes as high as
-    their colours' shares, and nothing else of the picture.
+    row_names stand left of the rows; lines is the least height of the titles. A palette is at most five stripes as high
+    as their colours' shares, and nothing else of the picture.
     """
-    rows = math.ceil(len(pictures) / columns)
-    tile = WIDTH / columns
-    fig, axes = new(
-        rows, columns, height=rows * (tile * (1 if photos else 0.66) + 0.13 * (lines + (not photos))), squeeze=False
-    )
+    rows, tile = math.ceil(len(pictures) / columns), WIDTH / columns
+    letters = int(tile / LETTER)
+    parts = [[textwrap.fill(line, letters) for line in picture.title.split("\n")] for picture in pictures]
+    titles = ["\n".join(part) for part in parts]
+    lines = max([lines, *(title.count("\n") + 1 for title in titles)])
+    height = rows * (tile * (1 if photos else 0.66) + 0.14 * (lines + (not photos)))
+    fig, axes = new(rows, columns, height=min(height, HEIGHT), squeeze=False)
     fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.03)
     for ax in axes.flat[len(pictures) :]:
         ax.remove()
-    for ax, picture in zip(axes.flat, pictures, strict=False):
-        _draw(ax, picture, photos, room=17 * tile)
+    for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
+        _draw(ax, picture, photos, letters)
+        ax.set_title(title, fontsize=SMALL, fontweight="normal", loc="center", color=INK, pad=3)
     for ax, name in zip(axes[:, 0], row_names, strict=False):
         ax.set_ylabel(name, fontsize=8, color=INK)
     rated = [picture.good for picture in pictures if picture.good is not None]
@@ -75,8 +88,8 @@ def pair_grid(pairs: Sequence[tuple[Picture, Picture]], pairs_per_row: int = 3, 
     return picture_grid([picture for pair in pairs for picture in pair], 2 * pairs_per_row, lines=2, photos=photos)
 
 
-def _draw(ax: Axes, picture: Picture, photos: bool, room: float) -> None:
-    """One tile, over which `room` letters of the common size fit in a line."""
+def _draw(ax: Axes, picture: Picture, photos: bool, letters: int) -> None:
+    """One tile, under which so many letters fit in a line."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     if photos:
@@ -88,20 +101,90 @@ def _draw(ax: Axes, picture: Picture, photos: bool, room: float) -> None:
             ax.bar(0.5, share, 1, top, color=colour, linewidth=0)
             top += share
         if picture.name not in picture.title:
-            name = picture.name if len(picture.name) <= LETTERS else "…" + picture.name[1 - LETTERS :]
-            ax.set_xlabel(name, fontsize=6, color=INK, labelpad=2)
-    if picture.title:
-        # A long line is set smaller, down to what can just be read, so that it does not touch the next tile's.
-        size = max(5.0, 6.5 * min(1.0, room / max(map(len, picture.title.split("\n")))))
-        ax.set_title(picture.title, fontsize=size, fontweight="normal", loc="center", color=INK, pad=3)
+            name = picture.name if len(picture.name) <= letters else "…" + picture.name[1 - letters :]
+            ax.set_xlabel(name, fontsize=SMALL, color=INK, labelpad=2)
     colour = {None: "#CCCCCC", True: PALETTE[0], False: PALETTE[1]}[picture.good]
     for spine in ax.spines.values():
         spine.set(visible=True, color=colour, linewidth=0.6 if picture.good is None else 2.0)
 
 
-def _outlines(mask: NDArray[np.bool_]) -> Path | None:
-    """The outlines of what is True, holes included, as one path in pixels."""
-    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    kept = [cv2.approxPolyDP(c, SLACK, closed=True)[:, 0] + 0.5 for c in found if cv2.contourArea(c) >= LEAST]
-    rings = [Path(np.vstack([c, c[:1]]), closed=True) for c in kept if len(c) > 2]
-    return Path.make_compound_path(*rings) if rings else None
+def file_sizes(facts: pd.DataFrame) -> Drawing:
+    """Width against height of every file, pixels; facts: columns motif, width, height."""
+    fig, ax = new(height=3.6)
+    motifs = facts["motif"].unique().tolist()
+    for motif, style in zip(motifs, motif_styles(motifs), strict=True):
+        rows = facts[facts["motif"] == motif]
+        ax.plot(rows["width"], rows["height"], ls="", label=motif, markersize=3.5, alpha=0.7, mew=0, **style)
+    ax.set(xscale="log", yscale="log", xlabel="Width (pixels)", ylabel="Height (pixels)")
+    ticks = [t for t in (100, 200, 500, 1000, 2000, 5000) if t <= 1.2 * facts[["width", "height"]].to_numpy().max()]
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_ticks(ticks, [str(t) for t in ticks])
+    ax.minorticks_off()
+    ax.set_aspect("equal", adjustable="datalim")  # the page's width gives the legend its room
+    legend_inside(ax)
+    middle = facts.groupby("motif", sort=False)[["width", "height"]].median().prod(axis=1) ** 0.5
+    low, high = facts[["width", "height"]].min(), facts[["width", "height"]].max()
+    ends = (f"{what}s from {low[what]:,} to {high[what]:,}" for what in ("width", "height"))
+    alt = (
+        f"In pixels: {', '.join(ends)}. A middling file is largest in {middle.idxmax()} (side about "
+        f"{middle.max():,.0f}) and smallest in {middle.idxmin()} ({middle.min():,.0f})."
+    )
+    return fig.describe(alt, facts[["motif", "width", "height"]], "the files of the study's motifs")
+
+
+def motif_colours(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:
+    """Distribution of hue-free lightness and of saturation per motif, each image one value; images is [n, h, w, 3]."""
+    fig, axes = new(1, 2, height=2.5)
+    pixels = images.reshape(len(images), -1, 3)[:, ::7].astype(np.float64) / 255
+    values = {
+        "Mean lightness": pixels.mean(axis=(1, 2)),
+        "Mean colourfulness": (pixels.max(axis=2) - pixels.min(axis=2)).mean(axis=1),
+    }
+    alt = []
+    for ax, (what, each) in zip(axes, values.items(), strict=True):
+        parts = ax.violinplot([each[labels == i] for i in range(len(motifs))], showmedians=True, widths=0.8)
+        for body, style in zip(parts["bodies"], motif_styles(motifs), strict=True):
+            body.set(facecolor=style["color"], alpha=0.5)
+        for key in ("cbars", "cmins", "cmaxes", "cmedians"):
+            parts[key].set(color="#444444", linewidth=0.9)
+        ax.set_xticks(range(1, len(motifs) + 1), motifs, fontsize=SMALL)
+        ax.set_ylabel(what)
+        slant_labels(ax)
+        middle = [float(np.median(each[labels == i])) for i in range(len(motifs))]
+        low, high = int(np.argmin(middle)), int(np.argmax(middle))
+        least, most = (f"{motifs[i]} ({middle[i]:.2f})" for i in (low, high))
+        alt.append(f"{what}: the median is lowest in {least}, highest in {most}.")
+    data = pd.DataFrame({"motif": [motifs[i] for i in labels], **{k.lower(): v.round(3) for k, v in values.items()}})
+    return fig.describe(" ".join(alt), data, "all pictures that are used")
+
+
+def method_flow(bands: Sequence[Mapping[str, str]], results: str = "the study's file") -> Drawing:
+    """Bands of headings with texts, {heading: text}, each in a box, an arrow to the next; results: their origin."""
+    left, gap = 1.9, 0.2
+    style: dict[str, Any] = {"color": INK, "size": SMALL, "va": "top", "linespacing": 1.15}
+    heads, texts = int((left - 0.1) / LETTER) - 2, int((WIDTH - left - 0.1) / LETTER)  # bold letters are wider
+    boxes = [
+        [(textwrap.fill(heading, heads), textwrap.fill(text, texts)) for heading, text in band.items()]
+        for band in bands
+    ]
+    lines = [[1 + max(text.count("\n") for text in row) for row in box] for box in boxes]
+    ends = np.cumsum([LINE * (sum(counts) + 1) + gap for counts in lines])
+    fig, ax = new(height=ends[-1] - gap + 0.04)
+    fig.set_layout_engine("none")
+    ax.set(xlim=(-0.01, WIDTH + 0.01), ylim=(ends[-1] - gap + 0.02, -0.02), position=(0, 0, 1, 1))
+    ax.axis("off")
+    for box, counts, end in zip(boxes, lines, ends, strict=True):
+        height, colour = LINE * (sum(counts) + 1), PALETTE[0] if end == ends[-1] else GREY
+        y = end - gap - height
+        corners = "round,pad=0,rounding_size=0.05"
+        ax.add_patch(FancyBboxPatch((0, y), WIDTH, height, corners, fc=colour + "24", ec=colour, lw=0.7))
+        for (heading, text), high in zip(box, counts, strict=True):
+            ax.text(0.1, y + LINE / 2, heading, weight="bold", **style)
+            ax.text(left, y + LINE / 2, text, **style)
+            y += LINE * high
+        if end < ends[-1]:
+            ax.annotate("", (WIDTH / 2, end), (WIDTH / 2, end - gap), arrowprops={"arrowstyle": "-|>", "color": INK})
+    steps = [" and ".join(b) if len(b) <= 3 else f"{len(b)} rows from {next(iter(b))} on" for b in bands]
+    said = [(step, *row) for step, band in enumerate(bands, 1) for row in band.items()]
+    data = pd.DataFrame(said, columns=["band", "heading", "text"])
+    return fig.describe(f"From top to bottom, an arrow from each to the next: {'; '.join(steps)}.", data, results)

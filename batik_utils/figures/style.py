@@ -1,12 +1,12 @@
 """What all figures share: widths, colours, small habits, and the words and numbers that a figure carries with it."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, Self
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
@@ -15,22 +15,13 @@ from matplotlib.ticker import PercentFormatter
 
 from batik_utils.wording import percent
 
-WIDTH = 6.3
-"""Inches: the text width of an A4 page with the report's margins."""
-MOST_INSIDE = 8
-"""Names in a plot's legend, from which on it would hide what it explains."""
+WIDTH, HEIGHT = 6.25, 8.0
+"""Inches that a figure may take: with its rim, the text of an A4 page, so that no print is scaled down."""
+SMALL = 7.0
+"""Points of the smallest type: less is not read in print."""
 # Okabe & Ito's palette, safe for the colour-blind, without its yellow (too light on white paper).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B")
-# Eight hues in each of three lightnesses (CIE L* of 32, 50 and 66, as colourful as a screen can): who sees no hues
-# still sees these, and each lightness has a mark of its own.
-MOTIF_COLOURS = (
-    *("#98092F", "#743D00", "#465000", "#005731", "#005557", "#00526E", "#0946A2", "#861B73"),
-    *("#CD4B3D", "#9C6F00", "#50850F", "#00876A", "#008493", "#007EBB", "#8265CE", "#CC418B"),
-    *("#F1824F", "#B5A12B", "#59B458", "#00B4A6", "#00AFD4", "#52A3FF", "#D083E6", "#FF6E9A"),
-)
 MARKS = ("o", "s", "^")
-SALT = 13623771
-"""Of the salts tried, one by which motifs that are often drawn together fall far apart."""
 GREY = "#767676"
 INK = "#222222"
 THIN: dict[str, Any] = {"color": GREY, "linestyle": ":"}
@@ -55,17 +46,11 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 
-def motif_styles(motifs: Sequence[str]) -> list[dict[str, str]]:
-    """Each motif's colour and marker, by its name alone, so that it has the same ones in every report.
-
-    Only where two motifs of one study would share a colour does the later, in the alphabet, take the next that is free.
-    """
-    taken: dict[int, int] = {}
-    for i in sorted(range(len(motifs)), key=lambda i: (motifs[i].casefold(), i)):
-        first = zlib.crc32(motifs[i].casefold().encode(), SALT)
-        tries = ((first + 7 * step) % len(MOTIF_COLOURS) for step in range(len(MOTIF_COLOURS)))
-        taken[i] = next((c for c in tries if c not in taken.values()), first % len(MOTIF_COLOURS))
-    return [{"color": MOTIF_COLOURS[taken[i]], "marker": MARKS[taken[i] // 8]} for i in range(len(motifs))]
+def motif_styles(motifs: Sequence[str]) -> list[dict[str, Any]]:
+    """Each motif's colour and marker in their order; who sees no hues still sees three shapes and three lightnesses."""
+    several = [sns.husl_palette(-(-len(motifs) // 3), l=light) for light in (0.45, 0.6, 0.75)]
+    hues = PALETTE if len(motifs) <= len(PALETTE) else [several[i % 3][i // 3] for i in range(len(motifs))]
+    return [{"color": hues[i], "marker": MARKS[i % 3]} for i in range(len(motifs))]
 
 
 def ranked(values: Mapping[str, float]) -> str:
@@ -78,33 +63,44 @@ def new(
     rows: int = 1, columns: int = 1, height: float = 3.0, width: float = WIDTH, **options: Any
 ) -> tuple[Drawing, Any]:
     """A figure with constrained layout: (figure, axes) as plt.subplots gives them; inches."""
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(width, height), layout="constrained", FigureClass=Drawing, **options
-    )
+    options |= {"figsize": (width, height), "layout": "constrained", "FigureClass": Drawing}
+    fig, axes = plt.subplots(rows, columns, **options)
     assert isinstance(fig, Drawing)
     return fig, axes
 
 
+def score_rows(
+    names: Sequence[str], each: float, more: float, chance: float, label: str, high: float = 1.0
+) -> tuple[Drawing, Axes]:
+    """A figure with a row for each name, the first on top, over an axis of accuracies with the line of chance.
+
+    A row is `each` inches high, all around them `more`; the axis ends at `high`.
+    """
+    fig, ax = new(height=each * len(names) + more)
+    ax.axvline(chance, linewidth=1, **THIN)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    percent_axis(ax.xaxis, 0.0, high, label)
+    return fig, ax
+
+
 def legend_line(fig: Drawing, ax: Axes) -> None:
-    """A plot's legend in a line above it; in more than one only where it is longer than the figure is wide."""
+    """A plot's legend above it, in as few lines as surely fit the figure's width."""
     handles, names = ax.get_legend_handles_labels()
-    inches = [0.45 + 0.056 * len(name) for name in names]
-    room = len(names) if sum(inches) < fig.get_figwidth() else max(1, int(fig.get_figwidth() / max(inches)))
-    lines = -(-len(names) // room)
-    style: dict[str, Any] = {"fontsize": 7, "handlelength": 1.6, "columnspacing": 1.2, "borderaxespad": 0.1}
-    fig.legend(handles, names, loc="outside upper left", ncols=-(-len(names) // lines), **style)
+    room = max(1, int(fig.get_figwidth() / (0.45 + 0.056 * max(map(len, names)))))
+    style: dict[str, Any] = {"fontsize": SMALL, "handlelength": 1.6, "columnspacing": 1.2, "borderaxespad": 0.1}
+    fig.legend(handles, names, loc="outside upper left", ncols=min(room, len(names)), **style)
 
 
 def legend_inside(ax: Axes, where: str = "best") -> None:
-    """A plot's legend within it, where it hides least; of more than MOST_INSIDE names beside it."""
-    style: dict[str, Any] = {"fontsize": 7, "handlelength": 1.6, "borderpad": 0.3}
+    """A plot's legend within it, where it hides least; of so many names that it would hide much, beside it."""
+    style: dict[str, Any] = {"fontsize": SMALL, "handlelength": 1.6, "borderpad": 0.3}
     handles, names = ax.get_legend_handles_labels()
-    if len(names) > MOST_INSIDE:
+    if len(names) > 8:
         fig = ax.figure.get_figure(root=True)
         fig.legend(handles, names, loc="outside right upper", ncols=-(-len(names) // 24), **style)
-        return
-    style |= {"loc": where, "frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 0.8}
-    ax.legend(**style)
+    else:
+        ax.legend(loc=where, frameon=True, facecolor="white", edgecolor="none", framealpha=0.8, **style)
 
 
 def place_names(
@@ -116,17 +112,14 @@ def place_names(
     taken: list[Any] = []
     # A line that passes behind a name is kept from its letters.
     halo = [withStroke(linewidth=2.2, foreground="white")]
-    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": INK, "path_effects": halo}
+    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL, "color": INK, "path_effects": halo}
     for x, y, name in names:
         for up, side in product((3, -9, 12, -18), ("left", "right")):
             text = ax.annotate(name, (x, y), (5 if side == "left" else -5, up), ha=side, **style)
             box = text.get_window_extent()
             inside = all(map(ax.bbox.containsx, (box.x0, box.x1))) and ax.bbox.containsy(box.y0)
-            if (
-                inside
-                and not any(map(box.overlaps, taken))
-                and not any(box.padded(4).contains(*spot) for spot in spots)
-            ):
+            covers = any(map(box.overlaps, taken)) or any(box.padded(4).contains(*spot) for spot in spots)
+            if inside and not covers:
                 break
             text.remove()
         else:

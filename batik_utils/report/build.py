@@ -1,8 +1,7 @@
 """From a study's name to its report, in two editions; what is made already is not made again.
 
-Three keys say what is: the results' (study, data, code), a notebook's (results, its cells, its figures), a page's (what
-the notebooks gave, and how pages are set). Importing this imports nothing heavy: whether anything changed is answered
-before TensorFlow or pandas are needed.
+Two keys say what is: the results' (study, data, code) and a notebook's (results, its cells, its figures). This imports
+nothing heavy: whether anything changed is answered before TensorFlow or pandas are needed.
 """
 
 import contextlib
@@ -17,8 +16,8 @@ from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs
 from batik_utils.deploy import CLASSIFIER
 from batik_utils.errors import BatikError
 from batik_utils.progress import Stages
-from batik_utils.report import freshness
-from batik_utils.report.freshness import FACES, FIGURES, NOTEBOOKS, PAGES, Kept, part, read_json, sha256
+from batik_utils.report import freshness, snapshot
+from batik_utils.report.freshness import FACES, FIGURES, NOTEBOOKS, PAGES, part, read_json, sha256
 from batik_utils.study import ROOT, Study
 from batik_utils.study_file import load_study
 
@@ -36,7 +35,6 @@ PAPER_ABOUT = {
     "title": "How well can a computer tell Indonesian batik motifs apart from 50 photographs each?",
     "subtitle": "And does a pretrained network beat one trained from scratch? Two student projects, repeated",
 }
-DRAWN_LINE = "Procedural sample, not batik photographs"
 PRIVATE = "photographs"
 """The folder beside the studies' that is never committed: editions with photographs, and models."""
 
@@ -57,13 +55,12 @@ def build_report(
     procedural sample's report is made instead, and one line says so. Raises BatikError with one clear message.
     """
     build = Build(study, data, settings, out, Stages(progress))
-    changed = build.changed()
-    if not changed:
-        build.stages.say(f"Nothing has changed since {out.name}/{build.study.name}/ was made.")
-    else:
+    if changed := build.changed():
         if build.stamp:
             build.stages.say(f"Changed: {', '.join(changed[:4])}{' …' if changed[4:] else ''}")
         build.make(dask, jobs)
+    else:
+        build.stages.say(f"Nothing has changed since {out.name}/{build.study.name}/ was made.")
     from batik_utils.app.build import PAGE, renew_page
 
     folder = out / build.study.name
@@ -94,10 +91,10 @@ def build_paper(out: Path = ROOT / "reports") -> bool:
 
     Raises BatikError where a study's metrics.json is missing.
     """
-    path, folder, stamp = ROOT / NOTEBOOKS / "paper.ipynb", out / "paper", cache_dir() / "builds" / "paper.json"
-    made_of = [
-        sha256(out / name) for name in (*(f"{s}/metrics.json" for s in PAPER_STUDIES), f"{PAPER_STUDIES[-1]}/{TRIOS}")
-    ]
+    path, folder = ROOT / NOTEBOOKS / "paper.ipynb", out / "paper"
+    stamp = cache_dir() / "builds" / f"paper-{digest(str(out.resolve()).encode())[:8]}.json"
+    read = [*(f"{study}/metrics.json" for study in PAPER_STUDIES), f"{PAPER_STUDIES[-1]}/{TRIOS}"]
+    made_of = [sha256(out / name) for name in read]
     key = digest_json([made_of, part(freshness.code(), but=FACES), freshness.cells(path)])
     outputs = {name: sha256(folder / name) for name in ("report.html", "report.pdf")}
     if read_json(stamp) == {"key": key, **outputs}:
@@ -136,7 +133,7 @@ class Build:
         self.data = data.resolve() if data else None
         self.parameters = {"STUDY": chosen, "DATA": str(self.data or ""), "SET": " ".join(settings)}
         self.found = freshness.inputs(self.study, *self.photographs)
-        self.kept = Kept(cache_dir() / "builds" / self.study.name)
+        self.kept = snapshot.Kept(cache_dir() / "builds" / self.study.name)
         where = digest(str(out.resolve()).encode())[:8]
         self.stamp_file = cache_dir() / "builds" / f"{self.study.name}-{where}.json"
         self.stamp = read_json(self.stamp_file)
@@ -155,7 +152,7 @@ class Build:
         if not self.stamp:
             return ["everything"]
         outputs = [name for name in self.stamp if name.startswith(f"{self.out.name}/")]
-        now = self.found | {name: sha256(self.out.parent / name) for name in outputs}
+        now = part(self.found, but=FACES) | {name: sha256(self.out.parent / name) for name in outputs}
         return sorted(name for name in {*self.stamp, *now} if self.stamp.get(name) != now.get(name))
 
     @property
@@ -166,7 +163,8 @@ class Build:
     def make(self, dask: str | None = None, jobs: int | None = None) -> None:
         """Make what has changed: open, run notebooks, export two editions, place them with the classifier, stamp."""
         from batik_utils.app.build import PAGE
-        from batik_utils.report.cards import card_rows, model_card
+        from batik_utils.report.cards import model_card
+        from batik_utils.report.export import export
         from batik_utils.report.metrics import build_metrics
         from batik_utils.report.trio_tables import trio_frame
 
@@ -183,13 +181,12 @@ class Build:
         title_page = about(self.study, analysis.dataset)
         with self.stages("pages"):
             for place in (name,) if title_page["drawn"] else (name, private):
-                page, pdf = self._pages(runs, title_page, photos=place == private)
-                files |= {f"{place}/report.html": page, f"{place}/report.pdf": pdf}
+                page, pdf = export(runs, title_page, photos=place == private)
+                files |= {f"{place}/report.html": page.encode(), f"{place}/report.pdf": pdf}
         classifier = self.kept.read("classifier", made)
         if classifier and analysis.deployed:
-            told = analysis.deployed["model"], card_rows(analysis.deployed)
-            card = model_card(self.study, *told, metrics, analysis.facts)
-            files |= {f"{private}/{CLASSIFIER}": classifier.split(b"\0", 1)[1], f"{name}/model-card.md": card.encode()}
+            card = model_card(self.study, analysis.deployed["model"], analysis.deployed, metrics, analysis.facts)
+            files |= {f"{private}/{CLASSIFIER}": classifier["file"].tobytes(), f"{name}/model-card.md": card.encode()}
         with contextlib.ExitStack() as together:  # they appear when all of them could be written
             for file, content in files.items():
                 together.enter_context(atomic(self.out / file)).write_bytes(content)
@@ -201,15 +198,13 @@ class Build:
         # What failed is tried again the next time.
         complete = classifier is not None and not analysis.results.missing
         outputs = {f"{self.out.name}/{file}": sha256(self.out / file) for file in files}
-        write_json(self.stamp_file, self.found | outputs if complete else {})
+        write_json(self.stamp_file, part(self.found, but=FACES) | outputs if complete else {})
 
     def _opened(self, dask: str | None, jobs: int | None) -> "tuple[Analysis, str]":
         """Data and results with what names the classifier, as an earlier build opened them where nothing failed.
 
         Else the fits that are missing are done, the classifier is made, and all is written down for the notebooks.
         """
-        from batik_utils.report import snapshot
-
         with contextlib.suppress(BatikError):
             analysis, made = snapshot.load(self.kept.path("snapshot", self.results_key))
             if self.kept.read("classifier", made) and not analysis.results.missing:
@@ -254,8 +249,8 @@ class Build:
         made_of = part(self.found, (*rooms, "study", "requirements.txt", "installed packages"), FACES)
         fits = sorted((r.fit.name, r.missing, digest(r.y_prob.tobytes())) for r in analysis.results)
         key = digest_json([made_of, fits, sorted(task.key for task in plan.tasks)])
-        content = self.kept.read("classifier", key)
-        if content is None:
+        kept = self.kept.read("classifier", key)
+        if kept is None:
             with self.stages("model"):
                 try:
                     made = make_classifier(plan, analysis.results, self.data)
@@ -263,9 +258,9 @@ class Build:
                     self.stages.say(f"No classifier is made: {error}")
                     analysis.deployed = None
                     return ""
-            content = json_text(made.numbers).encode() + b"\0" + made.bundle.to_bytes()
-            self.kept.write("classifier", key, content)
-        analysis.deployed = json.loads(content.split(b"\0", 1)[0])
+            kept = {"numbers": json.loads(json_text(made.numbers)), "file": made.bundle.to_bytes()}
+            self.kept.write("classifier", key, kept)
+        analysis.deployed = kept["numbers"]
         if analysis.dataset.source.kind == "published" and not analysis.deployed["unseen"]:
             self.stages.say("Other motifs are not tried: not all of the listed pictures are in the data folder.")
         return key
@@ -275,45 +270,33 @@ class Build:
         import nbformat
 
         from batik_utils.report.execute import run_notebook
-        from batik_utils.report.snapshot import VARIABLE
 
         failed = [r.fit.name + r.missing for r in analysis.results if r.missing]
         shown, code = [self.results_key, made, failed], freshness.code_sha256()
         keys = {p: digest_json([shown, part(self.found, (*FIGURES, f"{NOTEBOOKS}{p.name}"))]) for p in self.notebooks}
-        texts = {path: self.kept.read(f"run-{path.stem}", key) for path, key in keys.items()}
-        environment = {VARIABLE: str(self.kept.path("snapshot", self.results_key))}
+        runs = {path: self.kept.read(f"run-{path.stem}", key) for path, key in keys.items()}
+        environment = {snapshot.VARIABLE: str(self.kept.path("snapshot", self.results_key))}
 
         def run(path: Path) -> None:
             executed = run_notebook(path, self.parameters, analysis.facts, environment)
-            texts[path] = text = f"{code}\n{nbformat.writes(executed)}".encode()
-            self.kept.write(f"run-{path.stem}", keys[path], text)
+            runs[path] = {"code": code, "notebook": nbformat.writes(executed)}
+            self.kept.write(f"run-{path.stem}", keys[path], runs[path])
 
-        if missing := [path for path, text in texts.items() if text is None]:
+        if missing := [path for path, kept in runs.items() if kept is None]:
             # They only read results, so one need not wait for another.
             with self.stages("notebooks"), ThreadPoolExecutor(len(missing)) as threads:
                 list(threads.map(run, missing))
         # The last page names one digest of all code and notebooks, which may have changed since a notebook ran.
-        parts = [(texts[path] or b"").decode().split("\n", 1) for path in self.notebooks]
-        return [nbformat.reads(text.replace(then, code), as_version=4) for then, text in parts]
-
-    def _pages(self, runs: "list[NotebookNode]", about: dict[str, Any], photos: bool) -> list[bytes]:
-        """HTML and PDF of one edition."""
-        sort, key = f"pages-{photos}", digest_json([runs, about, photos, part(self.found, PAGES, FACES)])
-        content = self.kept.read(sort, key)
-        if content is None:
-            from batik_utils.report.export import export
-
-            page, pdf = export(runs, about, photos)
-            self.kept.write(sort, key, content := page.encode() + b"\0" + pdf)
-        return content.split(b"\0", 1)
+        texts = (kept["notebook"].replace(kept["code"], code) for kept in runs.values())
+        return [nbformat.reads(text, as_version=4) for text in texts]
 
 
 def about(study: Study, dataset: "Dataset") -> dict[str, Any]:
     """The report's title page and running lines."""
-    seed, credit, line = study.seed_study, [], DRAWN_LINE if dataset.source.is_drawn else ""
+    seed, drawn, credit = study.seed_study, dataset.source.is_drawn, []
     if seed is not None:
         authors = " and ".join(part for part in (", ".join(seed.authors[:-1]), *seed.authors[-1:]) if part)
         made = ", ".join(str(part) for part in (seed.institution, seed.year) if part)
         credit = [text for text in (f"Takes up “{seed.title}”", f"by {authors}" if authors else "", made) if text]
-    out = {"title": study.title, "subtitle": study.question, "header": line, "credit": credit}
-    return out | {"drawn": dataset.source.is_drawn}
+    header = "Procedural sample, not batik photographs" if drawn else ""
+    return {"title": study.title, "subtitle": study.question, "header": header, "credit": credit, "drawn": drawn}

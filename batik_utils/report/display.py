@@ -15,18 +15,15 @@ import IPython.display
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
-from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
 
 from batik_utils.errors import BatikError
-from batik_utils.figures.style import PALETTE, WIDTH, Drawing
+from batik_utils.figures.style import Drawing
 from batik_utils.report import MIME, RASTER_DPI
 
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}
 """Colour as fine as lightness, for the sake of the lettering; a quarter of the same picture's bytes in PNG."""
-MOST_PIXELS = 10_000
-"""A matrix of a hundred classes is no picture; whatever has more pixels, or colours of its own, is one."""
 
 # Coordinates of an SVG that are longer than anybody sees; but a scale multiplies, and a style has small numbers.
 _LONG = re.compile(rb"scale\([^)]*\)|[a-z-]+: ?[\d.]+|-?\d+\.\d{2,}")
@@ -47,12 +44,11 @@ def use_report_style() -> None:
     register()
     mpl.rcdefaults()
     plt.style.use(Path(__file__).parent / "templates" / "report.mplstyle")
-    mpl.rcParams.update({"axes.prop_cycle": cycler(color=PALETTE), "figure.figsize": (WIDTH, 3.2)})
 
 
 def text(paragraphs: str | Sequence[str]) -> None:
     """Show Markdown that was computed from numbers: one paragraph, or several; nothing where there is none."""
-    if joined := _joined(paragraphs):
+    if joined := paragraphs if isinstance(paragraphs, str) else "\n\n".join(paragraphs):
         _show({"text/markdown": joined}, kind="text")
 
 
@@ -77,20 +73,20 @@ def table(frame: pd.DataFrame, anchor: str = "", caption: str = "", align: str |
     _show({"text/markdown": f"{caption}\n\n{body}"}, kind="table", **part)
 
 
-def figure(fig: Figure, anchor: str = "", caption: str = "", alt: str | None = None) -> None:
+def figure(fig: Figure, anchor: str = "", caption: str = "") -> None:
     """Show a matplotlib figure as SVG with its caption, and close it; equal figures give equal bytes.
 
-    anchor "fig-..." is what @fig-... refers to; caption is Markdown; alt, for screen readers, is what a Drawing says of
-    itself where not given, and of a plain Figure its caption; a Drawing's numbers go with it as CSV.
+    anchor "fig-..." is what @fig-... refers to; caption is Markdown. A screen reader is told what a Drawing says of
+    itself, and of a plain Figure its caption; a Drawing's numbers go with it as CSV.
     Raises BatikError for a bad anchor, no caption, and a figure with a picture: pictures() is for those.
     """
     _check("figure", "fig", anchor, caption)
-    part = {"anchor": anchor, "caption": caption, **_told(fig, alt)}
+    part = {"anchor": anchor, "caption": caption, **_told(fig)}
     _show({"image/svg+xml": _drawing(fig, anchor)}, kind="figure", **part)
     _show({"text/markdown": caption}, kind="caption")
 
 
-def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "", alt: str | None = None) -> None:
+def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "") -> None:
     """Show a figure made of photographs: make(photos=True) as JPEG, and make(photos=False) as what stands for it.
 
     Jupyter shows the photographs, a report's public edition the drawing. Raises BatikError as figure does, and
@@ -98,7 +94,7 @@ def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "", a
     """
     _check("figure", "fig", anchor, caption)
     hidden, shown = make(photos=False), make(photos=True)
-    part = {"anchor": anchor, "caption": caption, **_told(shown, alt), "hidden": _told(hidden, alt)["alt"]}
+    part = {"anchor": anchor, "caption": caption, **_told(shown), "hidden": _told(hidden)["alt"]}
     part["placeholder"] = _drawing(hidden, anchor)
     jpeg = base64.b64encode(render(shown, anchor, "jpeg")).decode()
     _show({"image/jpeg": jpeg}, kind="figure", **part)
@@ -141,11 +137,11 @@ def format_cell(value: Any) -> str:
     return str(value)
 
 
-def _told(fig: Figure, alt: str | None) -> dict[str, str]:
+def _told(fig: Figure) -> dict[str, str]:
     """What a figure says of itself: alternative text, numbers, and where they come from."""
-    if not isinstance(fig, Drawing):
-        return {"alt": alt or ""}
-    return {"alt": alt or fig.alt, "results": fig.results, **({} if fig.data is None else {"csv": _csv(fig.data)})}
+    if not isinstance(fig, Drawing) or fig.data is None:
+        return {"alt": ""}
+    return {"alt": fig.alt, "results": fig.results, "csv": _csv(fig.data)}
 
 
 def _csv(frame: pd.DataFrame) -> str:
@@ -154,15 +150,9 @@ def _csv(frame: pd.DataFrame) -> str:
 
 def _drawing(fig: Figure, anchor: str) -> str:
     """A figure as SVG; refused where it holds a picture, because an SVG would carry the pixels within it."""
-    found = [image for kind in (AxesImage, BboxImage, FigureImage) for image in fig.findobj(kind)]
-    for pixels in (image.get_array() for image in found):
-        if pixels is not None and (pixels.ndim > 2 or pixels.size > MOST_PIXELS):
-            raise BatikError(f"The figure {anchor!r} holds a picture: show it with display.pictures.")
+    if any(fig.findobj(kind) for kind in (AxesImage, BboxImage, FigureImage)):
+        raise BatikError(f"The figure {anchor!r} holds a picture: show it with display.pictures.")
     return render(fig, anchor, "svg").decode()
-
-
-def _joined(paragraphs: str | Sequence[str]) -> str:
-    return paragraphs if isinstance(paragraphs, str) else "\n\n".join(paragraphs)
 
 
 def _check(what: str, prefix: str, anchor: str, caption: str) -> None:

@@ -28,10 +28,9 @@ KERNEL_ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-ONLY = "only-"
 
 
-def load_notebook(path: Path, keep: Collection[str] | None = None) -> NotebookNode:
+def load_notebook(path: Path, keep: Collection[str]) -> NotebookNode:
     """Read a notebook, without cells tagged only-X where X is not in keep; each says where it stood in the file.
 
     Raises BatikError where the file is no notebook.
@@ -40,13 +39,13 @@ def load_notebook(path: Path, keep: Collection[str] | None = None) -> NotebookNo
         notebook = nbformat.read(path, as_version=4)
     except Exception as error:
         raise BatikError(f"{path.name} is not a notebook: {' '.join(str(error).split())[:200]}") from None
-    if keep is not None:
-        for number, cell in enumerate(notebook.cells, 1):
-            cell.id = f"cell-{number}"  # nbformat draws them at random
-            cell.metadata["batik"] = {"notebook": path.name, "cell": number}
-        tags = {cell.id: [t for t in cell.metadata.get("tags", []) if t.startswith(ONLY)] for cell in notebook.cells}
-        notebook.cells = [c for c in notebook.cells if {tag.removeprefix(ONLY) for tag in tags[c.id]} <= {*keep}]
-        notebook.metadata["batik"] = {"name": path.name}
+    cells, notebook.cells, notebook.metadata["batik"] = notebook.cells, [], {"name": path.name}
+    for number, cell in enumerate(cells, 1):
+        cell.id = f"cell-{number}"  # nbformat draws them at random
+        cell.metadata["batik"] = {"notebook": path.name, "cell": number}
+        only = {tag.removeprefix("only-") for tag in cell.metadata.get("tags", []) if tag.startswith("only-")}
+        if only <= {*keep}:
+            notebook.cells.append(cell)
     return notebook
 
 
@@ -77,7 +76,7 @@ def run_notebook(
             kernel_manager_class=_manager(folder, {**KERNEL_ENVIRONMENT, **environment}),
         )
     except papermill.PapermillExecutionError as error:
-        raise _explained(error, load_notebook(folder / "executed.ipynb"), path) from None
+        raise _explained(error, nbformat.read(folder / "executed.ipynb", as_version=4), path) from None
     except (DeadKernelError, RuntimeError) as error:
         log = folder / "kernel.log"
         said = log.read_text(encoding="utf-8", errors="replace").strip() if log.is_file() else str(error)
@@ -97,17 +96,16 @@ def run_notebook(
     return executed
 
 
-def _manager(folder: Path, environment: dict[str, str]) -> type[AsyncKernelManager]:
+def _manager(folder: Path, environment: Mapping[str, str]) -> type[AsyncKernelManager]:
     """A kernel manager that starts this very Python, whatever kernels the machine has, quiet and repeatable."""
     # A person's own IPython start-up files have no say in a report.
-    environment = {**environment, "IPYTHONDIR": str(folder / "ipython")}
+    own = {**environment, "IPYTHONDIR": str(folder / "ipython")}
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec = KernelSpec(argv=argv, display_name="Python 3", language="python", env=environment)
     # IPC (sockets in a folder of our own) never finds its address in use, and needs no network; Windows has none.
     ipc = {} if sys.platform == "win32" else {"transport": "ipc", "ip": str(folder / "k")}
 
     class Manager(AsyncKernelManager):
-        kernel_spec = spec
+        kernel_spec = KernelSpec(argv=argv, display_name="Python 3", language="python", env=own)
 
         def __init__(self, **kwargs: Any) -> None:
             super().__init__(**{**kwargs, **ipc, "connection_file": str(folder / "kernel.json")})

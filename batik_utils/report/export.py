@@ -32,20 +32,19 @@ SCREEN_DPI = 124
 """CSS pixels per inch of a figure: one of the page's width fills the column of the HTML page."""
 KINDS = {".svg": "image/svg+xml", ".jpg": "image/jpeg", ".woff": "font/woff", ".csv": "text/csv"}
 
-_PLAIN: dict[str, Any] = {"title": "Batik motifs", "subtitle": "", "header": "", "credit": [], "drawn": False}
-
 
 class Manuscript:
     """What pandoc reads: one Markdown text in which each cell says where it was, and the pictures beside it."""
 
     def __init__(self, about: dict[str, Any], photos: bool, alone: bool = False) -> None:
-        self.about, self.alone = _PLAIN | about, alone
-        """What export() is told; whether it is one notebook, which may refer to what another one shows."""
+        self.about = {"subtitle": "", "header": "", "credit": [], "drawn": False} | about
+        """What export() is told."""
+        self.alone = alone
+        """Whether it is one notebook, which may refer to what another one shows."""
         self.photos = photos or self.about["drawn"]
         """Whether pictures are shown, rather than what stands for them."""
-        self.cells: list[str] = []
-        self.front: dict[str, list[str]] = {"abstract": [], "abstrak": [], "summary": []}
-        """What stands before the contents, by the tags of its cells."""
+        self.cells: dict[str, list[str]] = {"abstract": [], "abstrak": [], "summary": [], "": []}
+        """What stands before the contents, by the tags of its cells; and all else."""
         self.files: dict[str, bytes] = {}
         """Pictures, and the numbers of displays as CSV."""
 
@@ -70,24 +69,27 @@ class Manuscript:
             elif source and (heading := re.search(r"^#+ .*$", body, re.M)):
                 body = f"{body[: heading.end()]}\n\n{source}\n\n{body[heading.end() :]}"
                 source = ""
-            place = next((cells for tag, cells in self.front.items() if tag in tags), self.cells)
-            place.append(_fenced("cell", body, where=where))
+            place = next((tag for tag in self.cells if tag in tags), "")
+            self.cells[place].append(_fenced("cell", body, where=where))
 
     def _outputs(self, cell: NotebookNode, where: str) -> Iterator[str]:
-        kinds = {output.get("data", {}).get(MIME, {}).get("kind") for output in cell.outputs}
+        shown = False
         for output in cell.outputs:
             data = output.get("data", {})
+            part = data.get(MIME, {})
+            kind = part.get("kind", "")
+            shown |= kind in {"figure", "table"}
             if output.output_type == "error":
                 raise BatikError(f"{where}: the cell failed ({output.ename}: {output.evalue}).")
             if output.output_type == "stream":
                 # What is said on stderr concerns who runs the notebook, not who reads the report.
                 if output.name == "stdout" and output.text.strip():
                     yield _code(output.text)
-            elif (kind := data.get(MIME, {}).get("kind", "")) == "figure":
-                yield self._picture(data, data[MIME])
+            elif kind == "figure":
+                yield self._picture(data, part)
             elif kind == "table":
-                name = f'{{#{data[MIME]["anchor"]} csv="{self._csv(data[MIME])}"}}'
-                yield f"{data[MIME]['text']}\n\n: {_one_line(data[MIME]['caption'])} {name}"
+                caption = f'{_one_line(part["caption"])} {{#{part["anchor"]} csv="{self._csv(part)}"}}'
+                yield f"{part['text']}\n\n: {caption}"
             elif (image := any(sort.startswith("image/") for sort in data)) or "<table" in data.get("text/html", ""):
                 what = "figure" if image else "table"
                 how = f"show it with batik_utils.report.display.{what}"
@@ -96,7 +98,7 @@ class Manuscript:
                 yield data["text/markdown"]
             elif data.get("text/plain", "").strip() and not kind:
                 yield _code(data["text/plain"])
-        if kinds & {"figure", "table"}:
+        if shown:
             yield _fenced("code", _code(cell.source))
 
     def _picture(self, data: Any, part: dict[str, Any]) -> str:
@@ -167,8 +169,9 @@ class Manuscript:
         command = [pypandoc.get_pandoc_path(), f"--defaults={TEMPLATES}/pandoc.yaml", f"--to={target}", template]
         command += [*options, *(f"--variable={key}={quote(value)}" for key, value in values)]
         command += [f"--metadata=caption-prefix={self.about['header']}", *["--metadata=alone"] * self.alone]
-        text = [_fenced(kind, "\n\n".join(cells)) for kind, cells in self.front.items() if cells]
-        done = subprocess.run(command, input="\n\n".join([*text, *self.cells]).encode(), capture_output=True)
+        parts = {kind: "\n\n".join(cells) for kind, cells in self.cells.items() if cells}
+        text = "\n\n".join(_fenced(kind, part) if kind else part for kind, part in parts.items())
+        done = subprocess.run(command, input=text.encode(), capture_output=True)
         said = done.stderr.decode(errors="replace").strip()
         if done.returncode == 0 and not said:
             return done.stdout.decode()

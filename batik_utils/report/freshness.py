@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from batik_utils.cache import digest, digest_file, digest_json, digest_source, read_kept, write_kept
+from batik_utils.cache import digest, digest_file, digest_json, digest_source
 from batik_utils.data.obtain import motif_files, motifs_apart, other_motifs
 from batik_utils.models.backbones import BACKBONES
 from batik_utils.models.weights import places
@@ -17,17 +17,13 @@ from batik_utils.study import ROOT, Study
 from batik_utils.study_file import load_plates
 
 TEMPLATES = "batik_utils/report/templates/"
-FACES = (
-    *(f"batik_utils/{name}" for name in ("cli.py", "new_study", "app/", "deploy/predict.py")),
-    *(f"{TEMPLATES}{name}" for name in ("index.", "readme.")),
-)
+FACES = tuple(f"batik_utils/{name}" for name in ("cli.py", "new_study", "app/", "deploy/predict.py"))
+FACES += (f"{TEMPLATES}index.", f"{TEMPLATES}readme.")
 """What changes nothing in a report: how it is asked for, and what is made of it."""
 FIGURES = ("batik_utils/figures/", f"{TEMPLATES}report.mplstyle")
 """What only notebooks draw with: no figure is kept with the results."""
-PAGES = (
-    "batik_utils/report/export.py",
-    *(f"{TEMPLATES}{name}" for name in ("math", "model-card.", "pandoc.", "refs.", "report.")),
-)
+PAGES = tuple(f"{TEMPLATES}{name}" for name in ("math", "model-card.", "pandoc.", "refs.", "report."))
+PAGES += ("batik_utils/report/export.py",)
 """What only pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
 NOTEBOOKS = "notebooks/"
 
@@ -100,29 +96,3 @@ def code_sha256() -> str:
 def part(inputs: Mapping[str, str], only: tuple[str, ...] = ("",), but: tuple[str, ...] = ()) -> dict[str, str]:
     """The inputs whose names begin with one of these, but not with one of those."""
     return {name: value for name, value in inputs.items() if name.startswith(only) and not name.startswith(but)}
-
-
-class Kept:
-    """Files of one study's builds, each named by what it depends on; a damaged one counts as none."""
-
-    most = 3
-    """Of each sort: the ones used last stay."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def path(self, sort: str, key: str) -> Path:
-        """Where a file of this sort is kept, or would be."""
-        return self.folder / f"{sort}.{key[:20]}"
-
-    def read(self, sort: str, key: str) -> bytes | None:
-        """The content; None where there is none or it is damaged."""
-        with contextlib.suppress(OSError):
-            os.utime(self.path(sort, key))
-        return read_kept(self.path(sort, key), lambda kept: kept.tobytes())
-
-    def write(self, sort: str, key: str, content: bytes) -> None:
-        """Keep it, and let the oldest of its sort go."""
-        write_kept(self.path(sort, key), content)
-        for path in sorted(self.folder.glob(f"{sort}.*"), key=lambda p: -p.stat().st_mtime_ns)[self.most :]:
-            path.unlink(missing_ok=True)

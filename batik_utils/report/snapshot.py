@@ -1,4 +1,4 @@
-"""A report's data and results opened once: the build writes them down, and its notebooks' kernels read them."""
+"""What a study's builds keep: results of their steps by key, and data with results as notebooks' kernels open them."""
 
 import contextlib
 import copy
@@ -11,11 +11,37 @@ from typing import Any
 
 import numpy as np
 
-from batik_utils.cache import digest_file, read_kept
+from batik_utils.cache import digest_file, read_kept, write_kept
 from batik_utils.errors import BatikError
 
 VARIABLE = "BATIK_SNAPSHOT"
 """The environment variable that tells a notebook's kernel where the snapshot is."""
+
+
+class Kept:
+    """Files of one study's builds, each named by what it depends on; a damaged one counts as none."""
+
+    most = 3
+    """Of each sort: the ones used last stay."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, sort: str, key: str) -> Path:
+        """Where a file of this sort is kept, or would be."""
+        return self.folder / f"{sort}.{key[:20]}"
+
+    def read(self, sort: str, key: str) -> Any:
+        """What was written, bytes as arrays of them; None where there is none or it is damaged."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path(sort, key))
+        return read_kept(self.path(sort, key))
+
+    def write(self, sort: str, key: str, value: Any) -> None:
+        """Keep a plain value, and let the oldest of its sort go."""
+        write_kept(self.path(sort, key), value)
+        for path in sorted(self.folder.glob(f"{sort}.*"), key=lambda p: -p.stat().st_mtime_ns)[self.most :]:
+            path.unlink(missing_ok=True)
 
 
 def dump(analysis: Any, classifier: str = "") -> bytes:
@@ -32,20 +58,19 @@ def dump(analysis: Any, classifier: str = "") -> bytes:
                 found[model] = analysis.clean_features(model)
         kept.clean_features = found.__getitem__
     if isinstance(images, np.memmap):  # several processes read its file without copies
-        name = str(images.filename)
-        place = name, images.offset, images.shape, digest_file(Path(name))
+        place = str(images.filename), images.offset, images.shape, digest_file(Path(str(images.filename)))
         kept.dataset = replace(analysis.dataset, images=np.asarray(images[:0]))
     return pickle.dumps((kept, place, classifier), protocol=5)
 
 
 def load(path: Path) -> tuple[Any, str]:
-    """What was dumped: (analysis, classifier); raises BatikError where the file is not what this user's build wrote."""
+    """What was dumped and kept: (analysis, classifier); raises BatikError where this user's build did not write it."""
     # A pickle of somebody else's is never opened.
     own = path.is_file() and (not hasattr(os, "getuid") or path.stat().st_uid == os.getuid())
-    content = read_kept(path, lambda kept: kept.tobytes()) if own else None
+    content = read_kept(path) if own else None
     if content is None:
         raise BatikError(f"{path.name} is not there or damaged; run `make report` again.")
-    analysis, place, classifier = pickle.loads(content)
+    analysis, place, classifier = pickle.loads(content.tobytes())
     if place is not None:
         name, offset, shape, sha = place
         if not Path(name).is_file() or digest_file(Path(name)) != sha:

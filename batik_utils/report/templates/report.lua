@@ -181,8 +181,7 @@ local function picture(div)
     return boxed('#[#set figure(placement: figures-go)', { pandoc.Figure({ Plain { shown } }, said, { id = div.identifier }) }, ']')
   end
   local image = ('<img src="%s" width="%s" alt="%s">'):format(a.file, a.px, escaped(alt))
-  local box = scrolled({ pandoc.RawBlock('html', image) }, div.identifier, { 'scroll' })
-  return { pandoc.Figure({ box }, said, { id = div.identifier }), origin(div.identifier, a.results or '', a.csv or '', a.file) }
+  return { pandoc.Figure({ pandoc.RawBlock('html', image) }, said, { id = div.identifier }), origin(div.identifier, a.results or '', a.csv or '', a.file) }
 end
 
 -- Rows of cells (inlines), head first, and per column its alignment and the lengths of its longest cell and word, and of
