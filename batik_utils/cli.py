@@ -1,5 +1,6 @@
 """The `batik` command; each subcommand imports what it needs, so that a quick answer stays quick."""
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -24,6 +25,20 @@ app = typer.Typer(
 )
 out = Console(highlight=False, soft_wrap=True, markup=False)
 err = Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(importlib.metadata.version("batik-utils"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """How well can a computer tell batik motifs apart from few photographs?"""
+
 
 STATES = ("done", "missing", "stale", "failed")
 FIRST = "bali-betawi-celup"

@@ -13,7 +13,7 @@ import numpy as np
 
 from batik_utils.cache import write_text
 from batik_utils.data.decode import EXTENSIONS
-from batik_utils.data.obtain import motifs_apart
+from batik_utils.data.obtain import LEFT_BEHIND, motifs_apart
 from batik_utils.errors import BatikError, printable
 from batik_utils.study import ROOT, Grouped, Published, Study
 from batik_utils.study_file import parse_study, study_names
@@ -85,7 +85,7 @@ def draft(name: str, data: Path) -> Study:
     """A study of every folder of pictures in a folder; raises BatikError where there are fewer than two."""
     if not data.is_dir():
         raise BatikError(f"There is no folder {data}.")
-    folders = sorted(p for p in data.iterdir() if p.is_dir() and not p.name.startswith("."))
+    folders = sorted(p for p in data.iterdir() if p.is_dir() and p.name[0] != "." and p.name not in LEFT_BEHIND)
     motifs = [p.name for p in folders if any(f.suffix.lower() in EXTENSIONS for f in p.iterdir())]
     if odd := [m for m in motifs if printable(m) != m]:
         raise BatikError(f"Names with characters that cannot be shown: {', '.join(odd)}; rename these folders.")

@@ -73,6 +73,8 @@ def load_study(name: str | Path, settings: Iterable[str] = ()) -> Study:
         raise BatikError(f"There is no file {path}.")
     raw = read_yaml(path.read_bytes(), path.name)
     for setting in settings:
+        if setting.partition("=")[0] in {"name", "command"}:
+            raise BatikError(f"{setting}: a study's name is that of its file; copy the file to have another.")
         _set(raw, setting)
         raw.pop("minutes", None)  # told of the study as it is written
     return parse_study(raw, path.name)

@@ -98,10 +98,12 @@ def upper_first(text: str) -> str:
 def motif_names(motifs: Sequence[str]) -> list[str]:
     """Folders' names as people say them: ["batik-bali", "batik-celup"] are ["Bali", "Celup"].
 
-    A first word that all share ("batik-", "sample-") says nothing and is left out; a lone motif keeps it.
+    A first word that all share ("batik-", "sample-") says nothing and is left out; a lone motif keeps it. Where two
+    would look alike, as "Kawung" and "kawung" or "a_b" and "a b", all of them are shown as they are on the disk.
     """
     parts = [motif.partition("-") for motif in motifs]
     shared = len(motifs) > 1 and len({first for first, _, _ in parts}) == 1 and all(rest for _, _, rest in parts)
     names = [rest if shared else motif for motif, (_, _, rest) in zip(motifs, parts, strict=True)]
     spaced = [" ".join(name.replace("_", " ").replace("-", " ").split()) for name in names]
-    return [upper_first(name or motif) for name, motif in zip(spaced, motifs, strict=True)]
+    shown = [upper_first(name or motif) for name, motif in zip(spaced, motifs, strict=True)]
+    return shown if len({name.casefold() for name in shown}) == len(shown) else list(motifs)

@@ -227,10 +227,13 @@ def test_a_second_run_does_nothing_though_weights_came_meanwhile_and_sees_what_w
 
 def test_a_study_or_a_setting_that_changes_is_opened_anew(house):
     house()
+    committed = (house.public / "report.html").read_bytes()
     house(settings=("grouped.folds=4",))
-    assert house.steps[0] == "open" and b"grouped.folds=4" in (house.public / "report.html").read_bytes()
+    apart = house.private.parent / "with-settings" / house.public.name / "report.html"
+    assert house.steps[0] == "open" and b"Not the study as it is: grouped.folds=4" in apart.read_bytes()
+    assert (house.public / "report.html").read_bytes() == committed, "a run with settings is not the study"
     house()
-    assert house.steps == []  # it comes out of the cache
+    assert house.steps == []
     raw = yaml.safe_load((house.root / "study.yaml").read_text())
     (house.root / "study.yaml").write_text(yaml.safe_dump(raw | {"title": "Another"}))
     house()

@@ -1,5 +1,6 @@
 """The `batik` command says what is wrong in one line and never shows a stack trace for a user's mistake."""
 
+import importlib.metadata
 import subprocess
 import sys
 
@@ -44,6 +45,10 @@ def cloth(tmp_path, monkeypatch):
 def test_help_names_every_command():
     commands = {"report", "app", "plan", "run", "audit", "sources", "predict", "evaluate", "export", "new", "diff"}
     assert commands <= set(batik().stdout.split())
+
+
+def test_it_says_its_version():
+    assert batik("--version").stdout.strip() == importlib.metadata.version("batik-utils")
 
 
 @pytest.mark.parametrize(

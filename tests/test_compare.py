@@ -39,6 +39,8 @@ def test_folds_that_all_differ_alike_are_no_certainty():
     assert (same.value, p) == (0, 1) and same.low == pytest.approx(-0.114, abs=1e-3) and same.high == -same.low
     apart, p = corrected_test(perfect, perfect - 0.5, ratio=1 / 4, images=30)
     assert p == pytest.approx(stats.fisher_exact([[30, 0], [15, 15]]).pvalue) and 0 < apart.low < 0.5 < apart.high
+    wide, _ = corrected_test(np.array([1.0, 0.2]), np.array([0.0, 0.1]), ratio=1, images=10)
+    assert (wide.low, wide.high) == (-1, 1), "no difference is larger than 100 points"
     few, p = corrected_test(perfect, perfect - 0.5, ratio=1 / 4, images=4)
     assert p > 0.05 and 0 in few, "two images of four are no difference that can be declared"
 

@@ -199,6 +199,9 @@ def test_a_folder_is_listed_as_keras_does_and_nothing_leads_out_of_it(tmp_path):
     (place / "out.jpg").symlink_to(tmp_path / "secret.jpg")
     (place / "within.jpg").symlink_to(place / "1.jpg")
     (place / "round.jpg").symlink_to(place / "round.jpg")
+    for name in ("Thumbs.db", "desktop.ini"):
+        (tmp_path / "data" / BALI / name).write_bytes(b"x")
+    (tmp_path / "data" / BALI / "__MACOSX").mkdir()
     files, skipped = motif_files(tmp_path / "data", BALI)
     assert [f.name for f in files] == ["1.jpg", "10.jpg", "2.jpg", "within.jpg", "Ω batik.png"]
     assert dict(skipped) == {

@@ -29,6 +29,12 @@ def house(tmp_path_factory):
     return analysis, folder
 
 
+@pytest.mark.parametrize("names", [["Kawung", "kawung"], ["batik_kawung", "batik kawung", "bali"], ["a-b", "a_b"]])
+def test_motifs_whose_names_would_look_alike_are_shown_as_they_are_on_the_disk(names):
+    assert say.motif_names(names) == names
+    assert say.motif_names(["batik-bali", "batik-celup"]) == ["Bali", "Celup"]
+
+
 def plain(text):
     return re.sub(r"<[^>]+>", "", text).replace(say.NBSP, " ").replace("&nbsp;", " ")
 

@@ -141,6 +141,7 @@ def test_settings_change_the_fields_that_they_name_and_no_others():
     ("setting", "match"),
     [
         ("models.scratch.precisoin=bfloat16", "unknown key 'models.scratch.precisoin', did you mean 'precision'"),
+        ("name=another", "a study's name is that of its file"),
         ("models.scratch.epochs='20'", "models.scratch.epochs.*'20'"),
         ("models.scrach.epochs=2", "no model 'scrach', did you mean 'scratch'"),
         ("models.scratch.title.x=2", "has no fields of its own"),

@@ -47,6 +47,10 @@ class Listed(NamedTuple):
         return self.path.partition("/")[0]
 
 
+LEFT_BEHIND = {"Thumbs.db", "desktop.ini", "__MACOSX"}
+"""What file managers and archives leave among somebody's files, as hidden as names that begin with a point."""
+
+
 def cache_dir() -> Path:
     """The folder of everything that can be computed again: BATIK_CACHE, or .batik in the project's folder."""
     given = os.environ.get("BATIK_CACHE")
@@ -149,12 +153,14 @@ def motif_files(folder: Path, motif: str) -> tuple[list[Path], list[tuple[str, s
     """The regular files of one motif's folder in the lexicographic order that Keras uses, and what is skipped.
 
     Skipped are (posix path relative to `folder`, reason) subfolders, links that lead out of `folder` and names that
-    cannot be shown; hidden files without a word. Raises BatikError when the motif's folder leads out of `folder`.
+    cannot be shown; hidden files and LEFT_BEHIND without a word. Raises BatikError when the motif's folder leads out
+    of `folder`.
     """
     root, place = folder.resolve(), folder / motif
     if not place.resolve().is_relative_to(root):
         raise BatikError(f"The folder {motif} is a link out of the data folder; put the files themselves there.")
-    found = {name: _unfit(place / name, root) for name in sorted(os.listdir(place)) if not name.startswith(".")}
+    shown = (name for name in sorted(os.listdir(place)) if not name.startswith(".") and name not in LEFT_BEHIND)
+    found = {name: _unfit(place / name, root) for name in shown}
     skipped = [(printable(f"{motif}/{name}"), reason) for name, reason in found.items() if reason]
     return [place / name for name, reason in found.items() if not reason], skipped
 

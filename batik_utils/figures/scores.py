@@ -221,8 +221,8 @@ def ladder(rungs: Sequence[tuple[str, str, float, float, float]], chance: float)
         y = protocols.index(protocol) + step * (models.index(model) - (len(models) - 1) / 2)
         ax.plot([low, high], [y, y], color=hue[model], linewidth=1.8)
         ax.plot(value, y, "D", color=hue[model], markersize=4.5)
-        said = {"textcoords": "offset points", "va": "center", "fontsize": SMALL}
-        ax.annotate(f"{model} {percent(value)}", (high, y), (5, 0), **said)
+        words = f"{model} {percent(value)}"
+        ax.annotate(words, (high, y), (5, 0), textcoords="offset points", va="center", fontsize=SMALL)
     ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     told = "; ".join(f"{protocol}: {model} {percent(value)}" for protocol, model, value, _, _ in rungs)
     data = pd.DataFrame(rungs, columns=["protocol", "model", "accuracy", "low", "high"])

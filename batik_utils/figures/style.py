@@ -100,7 +100,8 @@ def legend_inside(ax: Axes, where: str = "best") -> None:
         fig = ax.figure.get_figure(root=True)
         fig.legend(handles, names, loc="outside right upper", ncols=-(-len(names) // 24), **style)
     else:
-        ax.legend(loc=where, frameon=True, facecolor="white", edgecolor="none", framealpha=0.8, **style)
+        style |= {"loc": where, "frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 0.8}
+        ax.legend(**style)
 
 
 def place_names(

@@ -35,6 +35,7 @@ PAPER_ABOUT = {
     "title": "How well can a computer tell Indonesian batik motifs apart from 50 photographs each?",
     "subtitle": "And does a pretrained network beat one trained from scratch? Two student projects, repeated",
 }
+SET_FOLDER = "with-settings"
 PRIVATE = "photographs"
 """The folder beside the studies' that is never committed: editions with photographs, and models."""
 
@@ -52,9 +53,11 @@ def build_report(
 
     out/STUDY gets the edition without photographs, out/photographs/STUDY (where there are any) the one with them,
     and out gets index.html; files appear only when all of them were made. Where no photographs can be found, the
-    procedural sample's report is made instead, and one line says so. Raises BatikError with one clear message.
+    procedural sample's report is made instead, and one line says so. With settings all of it goes below
+    out/photographs/with-settings/, and the report names them. Raises BatikError with one clear message.
     """
     build = Build(study, data, settings, out, Stages(progress))
+    out = build.out
     if changed := build.changed():
         if build.stamp:
             build.stages.say(f"Changed: {', '.join(changed[:4])}{' …' if changed[4:] else ''}")
@@ -67,7 +70,7 @@ def build_report(
     if renew_page(build.study, out / PRIVATE / build.study.name / CLASSIFIER, folder / PAGE):
         build.stages.say(f"The classifier's page: {out.name}/{build.study.name}/{PAGE}")
     read = [out / name / "metrics.json" for name in PAPER_STUDIES]
-    if build.study.name in PAPER_STUDIES and all(path.is_file() for path in read):
+    if not settings and build.study.name in PAPER_STUDIES and all(path.is_file() for path in read):
         try:
             if build_paper(out):
                 build.stages.say(f"The paper: {out.name}/paper/")
@@ -120,7 +123,9 @@ class Build:
         self.notebooks = freshness.notebooks()
         if not self.notebooks:
             raise BatikError("There are no notebooks in notebooks/ (their names begin with a number).")
-        self.out, self.stages, self.study = out, stages, load_study(study, settings)
+        # A run with settings is not the study: it has a place of its own, which is not committed.
+        self.out, self.settings = (out / PRIVATE / SET_FOLDER if settings else out), " ".join(settings)
+        self.stages, self.study = stages, load_study(study, settings)
         # Notebooks run in their own folder: a path must not depend on where the command was given.
         chosen = str(Path(study).resolve() if Path(study).suffix in {".yaml", ".yml"} else study)
         self.photographs: tuple[Path | None, str] = None, ""
@@ -131,10 +136,10 @@ class Build:
                 stages.say(f"{error}\nMaking the procedural sample's report instead, in {out.name}/sample/.")
                 self.study, chosen, data = load_study("sample", settings), "sample", None
         self.data = data.resolve() if data else None
-        self.parameters = {"STUDY": chosen, "DATA": str(self.data or ""), "SET": " ".join(settings)}
+        self.parameters = {"STUDY": chosen, "DATA": str(self.data or ""), "SET": self.settings}
         self.found = freshness.inputs(self.study, *self.photographs)
         self.kept = snapshot.Kept(cache_dir() / "builds" / self.study.name)
-        where = digest(str(out.resolve()).encode())[:8]
+        where = digest(str(self.out.resolve()).encode())[:8]
         self.stamp_file = cache_dir() / "builds" / f"{self.study.name}-{where}.json"
         self.stamp = read_json(self.stamp_file)
         """{what: digest} of inputs and outputs when the report was made; empty where something failed or is missing."""
@@ -178,7 +183,7 @@ class Build:
         for data in (o.get("data", {}) for run in runs for c in run.cells for o in c.get("outputs", [])):
             if data.get("text/plain", "").startswith("Figure fig-folds:"):  # for a README or a slide
                 files[f"{name}/verdict.svg"] = "".join(data["image/svg+xml"]).encode()
-        title_page = about(self.study, analysis.dataset)
+        title_page = about(self.study, analysis.dataset, self.settings)
         with self.stages("pages"):
             for place in (name,) if title_page["drawn"] else (name, private):
                 page, pdf = export(runs, title_page, photos=place == private)
@@ -291,12 +296,15 @@ class Build:
         return [nbformat.reads(text, as_version=4) for text in texts]
 
 
-def about(study: Study, dataset: "Dataset") -> dict[str, Any]:
-    """The report's title page and running lines."""
+def about(study: Study, dataset: "Dataset", settings: str = "") -> dict[str, Any]:
+    """The report's title page and running lines; settings are the fields that were set for this run."""
     seed, drawn, credit = study.seed_study, dataset.source.is_drawn, []
     if seed is not None:
         authors = " and ".join(part for part in (", ".join(seed.authors[:-1]), *seed.authors[-1:]) if part)
         made = ", ".join(str(part) for part in (seed.institution, seed.year) if part)
         credit = [text for text in (f"Takes up “{seed.title}”", f"by {authors}" if authors else "", made) if text]
-    header = "Procedural sample, not batik photographs" if drawn else ""
+    lines = ["Procedural sample, not batik photographs"] * drawn + [f"Not the study as it is: {settings}"] * bool(
+        settings
+    )
+    header = "; ".join(lines)
     return {"title": study.title, "subtitle": study.question, "header": header, "credit": credit, "drawn": drawn}

@@ -37,7 +37,7 @@ class Manuscript:
     """What pandoc reads: one Markdown text in which each cell says where it was, and the pictures beside it."""
 
     def __init__(self, about: dict[str, Any], photos: bool, alone: bool = False) -> None:
-        self.about = {"subtitle": "", "header": "", "credit": [], "drawn": False} | about
+        self.about: dict[str, Any] = {"subtitle": "", "header": "", "credit": [], "drawn": False} | about
         """What export() is told."""
         self.alone = alone
         """Whether it is one notebook, which may refer to what another one shows."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,7 +71,7 @@ def nadeau_bengio(values: ArrayLike, *, ratio: float) -> Interval:
 def corrected_test(
     x: NDArray[np.float64], y: NDArray[np.float64], *, ratio: float, images: int
 ) -> tuple[Interval, float]:
-    """Nadeau-Bengio interval of the mean of x - y (fold scores [J], shares of images) and its two-sided p.
+    """Nadeau-Bengio interval, within ±1, of the mean of x - y (fold scores [J], shares of images) and its two-sided p.
 
     Where every fold differs by the same amount, which is no certainty, the two means are compared as shares of the
     images of one repeat, as if unpaired: Newcombe's interval and Fisher's exact test.
@@ -80,6 +80,7 @@ def corrected_test(
     gaps = x - y
     interval, error = nadeau_bengio(gaps, ratio=ratio), corrected_error(gaps, ratio=ratio)
     if error >= 1e-12:
+        interval = replace(interval, low=max(-1.0, interval.low), high=min(1.0, interval.high))
         return interval, float(2 * stats.t.sf(abs(interval.value) / error, len(gaps) - 1))
     counts = [float(v.mean()) * images for v in (x, y)]
     low, high = confint_proportions_2indep(counts[0], images, counts[1], images, method="newcomb", compare="diff")
