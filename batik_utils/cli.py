@@ -74,7 +74,7 @@ def report(
     from batik_utils.report.build import PRIVATE, build_report
 
     folder = build_report(study, data, settings or (), dask, jobs, reports)
-    for place in (folder, reports / PRIVATE / folder.name):
+    for place in (folder, folder.parent / PRIVATE / folder.name):
         for path in sorted(place.glob("report.*")):  # HTML and PDF
             out.print(str(path))
 
