@@ -293,7 +293,7 @@ def test_opening_an_analysis_needs_no_tensorflow():
 
 
 def test_a_failure_leaves_the_old_report_as_it_was(house, monkeypatch):
-    def fail(*args):
+    def fail(*args, **options):
         raise BatikError("a reference to 'fig-gone', which is not there")
 
     house.public.mkdir(parents=True)

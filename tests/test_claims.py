@@ -82,7 +82,7 @@ def test_other_images_are_not_comparable():
     assert other.verdict == "not comparable" and "20 of 30 there, 20 of 30 here" in other.reason
     assert other.published.median == pytest.approx(2 / 3) and other.expected is None
     own = _row(0.66, same=False)
-    assert own.verdict == "not comparable" and "not the seed study's" in own.reason
+    assert own.verdict == "not comparable" and "not the original study's" in own.reason
     fewer = _row(0.8667, n=15)
     assert fewer.verdict == "not comparable" and "15 test images, ours are 30" in fewer.reason
 

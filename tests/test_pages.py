@@ -86,5 +86,5 @@ def test_the_paper_comes_first_where_there_is_one(house):
 
 def test_the_readme_has_a_row_for_each_model_of_the_verdict(house):
     table = readme_table(house[1].parent, [NAME])
-    assert table.count("| A ") == table.count("| B ") == 1 and f"/{NAME}/report.html" in table
+    assert table.count(" | A Lite |") == table.count(" | B Small CNN |") == 1 and f"/{NAME}/report.html" in table
     assert read_metrics(house[1] / "metrics.json")["study"] == NAME
