@@ -82,7 +82,7 @@ def _stamp(model: Path) -> str:
     """Names all that a page is made of."""
     parts = [path for path in FOLDER.rglob("*") if path.suffix in {".py", ".js", ".css", ".html", ".json"}]
     library = FOLDER.parent  # its examples are drawn, its names and plates told by these
-    parts += [*(library / "sample").glob("*.py"), library / "wording.py", library / "motif_notes.py"]
+    parts += [*(library / "sample").glob("*.py"), library / "wording.py", library / "study_file.py"]
     return digest_json([digest_file(model), *map(digest_source, (*sorted(parts), PLATES, REFERENCES))])
 
 
