@@ -96,7 +96,10 @@ def test_the_model_card_tells_of_the_file_what_was_measured_and_no_more():
     rows = dict(line.strip("| ").split(" | ") for line in text.partition("## The file")[2].splitlines() if "|" in line)
     assert rows["format"] == "LiteRT, float16, 4.6 MB" and rows["calibration error"] == "5.0\u00a0% (20 pictures)"
     assert rows["ordinary pictures turned away"] == "85.0\u00a0% of 100" and "other motifs turned away" in rows
-    assert rows["sets hold Alder"] == rows["sets hold the true motif"] and "Other motifs are given one of its names" in text
+    assert (
+        rows["sets hold Alder"] == rows["sets hold the true motif"]
+        and "Other motifs are given one of its names" in text
+    )
     poorer = made.deployed | {"gate": None, "sets": None, "calibration": None}
     text = model_card(made.study, "lite", poorer, build_metrics(made), made.facts)
     assert "| evidence |" in text and not re.search("turned away|sets hold|calibration", text)
