@@ -39,6 +39,8 @@ def folds(best=0.9):
 def tiny(tmp_path_factory):
     notebooks = tiny_report.notebooks()
     notebooks[1].cells.append(shown(folds, source="folds()"))
+    wide = tiny_report.pd.DataFrame({f"column {i}": [12345.5] for i in range(7)})
+    notebooks[1].cells.append(shown(lambda: display.table(wide, "tbl-wide", "Wide.")))
     page = tmp_path_factory.mktemp("access") / "report.html"
     header = "Procedural sample, not batik photographs"
     about = {"title": "Two models", "subtitle": "Which is better?", "credit": ["By A"], "header": header, "drawn": True}
@@ -101,14 +103,14 @@ def test_a_figure_is_taken_along_as_picture_numbers_and_address(tiny, kind):
 
 def test_on_a_phone_contents_are_closed_figures_fit_and_a_table_too_wide_is_scrolled_by_keyboard(tiny):
     state = """
-        const box = document.getElementById("tbl-scores").closest(".table-wrap");
+        const box = document.getElementById("tbl-wide").closest(".table-wrap");
         const images = [...document.querySelectorAll("figure img")].map((image) => image.getBoundingClientRect());
         return [document.querySelector("nav details").open, box.tabIndex, box.scrollWidth > box.clientWidth,
           images.every(({ left, right, width }) => left >= 0 && right <= innerWidth && width > 200)];"""
     with opened(tiny, PHONE) as browser:
         assert browser.evaluate(state) == [False, 0, True, True]
         browser.call("viewport", **WIDE)
-        browser.wait("document.getElementById('tbl-scores').closest('.table-wrap').tabIndex === -1")
+        browser.wait("document.getElementById('tbl-wide').closest('.table-wrap').tabIndex === -1")
         browser.open(tiny)
         assert browser.evaluate(state) == [True, -1, False, True]
 
