@@ -1,5 +1,6 @@
 """The paper: one notebook over the committed metrics.json of several studies; it fits nothing and loads no engine."""
 
+import json
 from collections import Counter
 from dataclasses import fields
 from functools import cached_property
@@ -69,7 +70,7 @@ class Reported:
     @cached_property
     def claims(self) -> list[ClaimRow]:
         """Every number that the original states, beside ours."""
-        return [ClaimRow.model_validate(row) for row in self.metrics["claims"]]
+        return [ClaimRow.model_validate_json(json.dumps(row)) for row in self.metrics["claims"]]
 
     @cached_property
     def runs(self) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
@@ -97,7 +98,11 @@ class Reported:
 
     def corrupted(self) -> pd.DataFrame:
         """The verdict's models on corrupted test pictures, for draw.corruption_figure."""
-        every = [(m, c, self.score(m, f"grouped-{c}" if c else "grouped")) for m in self.pairs[:2] for c in CORRUPTIONS]
+        every = [
+            (m, c, self.score(m, f"grouped-{c}" if c else "grouped"))
+            for m in self.pairs[:2]
+            for c in ("", *CORRUPTIONS)
+        ]
         rows = [(self.title(m), c or "none", i.value, i.low, i.high) for m, c, i in every if i]
         return pd.DataFrame(rows, columns=["label", "corruption", "accuracy", "low", "high"])
 
