@@ -215,14 +215,17 @@ def pareto(points: Mapping[str, tuple[float, float, float, float]], chance: floa
 def ladder(rungs: Sequence[tuple[str, str, float, float, float]], chance: float) -> Drawing:
     """Each model's accuracy (protocol, model, value, low, high; fractions), protocol by protocol, with intervals."""
     protocols, models = list(dict.fromkeys(r[0] for r in rungs)), list(dict.fromkeys(r[1] for r in rungs))
-    fig, ax = score_rows(protocols, 0.17 * len(models) + 0.15, 0.45, chance, "Accuracy", high=1.3)
-    hue, step = colours(models), 0.8 / len(models)
-    for protocol, model, value, low, high in rungs:
-        y = protocols.index(protocol) + step * (models.index(model) - (len(models) - 1) / 2)
-        ax.plot([low, high], [y, y], color=hue[model], linewidth=1.8)
-        ax.plot(value, y, "D", color=hue[model], markersize=4.5)
-        words = f"{model} {percent(value)}"
-        ax.annotate(words, (high, y), (5, 0), textcoords="offset points", va="center", fontsize=SMALL)
+    each = {protocol: [r for r in rungs if r[0] == protocol] for protocol in protocols}
+    most = max(map(len, each.values()))
+    fig, ax = score_rows(protocols, 0.14 * most + 0.06, 0.45, chance, "Accuracy", high=1.3)
+    hue, step = colours(models), 0.8 / most
+    for row, (_, shown) in enumerate(each.items()):
+        for place, (_, model, value, low, high) in enumerate(shown):
+            y = row + step * (place - (len(shown) - 1) / 2)
+            ax.plot([low, high], [y, y], color=hue[model], linewidth=1.8)
+            ax.plot(value, y, "D", color=hue[model], markersize=4.5)
+            words = f"{model} {percent(value)}"
+            ax.annotate(words, (high, y), (5, 0), textcoords="offset points", va="center", fontsize=SMALL)
     ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     told = "; ".join(f"{protocol}: {model} {percent(value)}" for protocol, model, value, _, _ in rungs)
     data = pd.DataFrame(rungs, columns=["protocol", "model", "accuracy", "low", "high"])

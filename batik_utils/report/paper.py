@@ -148,7 +148,7 @@ def claims_table(*studies: Reported, most: int = 5) -> pd.DataFrame:
     for study in studies:
         stated = [c for c in study.claims if c.metric == "accuracy" and not c.read_off]
         for c in sorted(stated, key=lambda c: c.where != "conclusion")[:most]:
-            value = of_images(c.value, c.n) if c.n else percent(c.value)
+            value = of_images(round(c.value * c.n) / c.n, c.n) if c.n else percent(c.value)
             ours = c.published
             seen = f"{percent(ours.median)} ({percent_range(Band(*ours.range))})" if ours else "–"
             rows.append((listed(study.motifs), c.what, value, seen, c.verdict))
@@ -167,16 +167,17 @@ def sources_table(*studies: Reported) -> pd.DataFrame:
 
 
 def results_table(*studies: Reported) -> pd.DataFrame:
-    """The models of the planned comparisons: accuracy by protocol, parameters, seconds to train, milliseconds."""
-    rows = []
-    for study in studies:
+    """The models of the planned comparisons: accuracy by protocol, parameters, and what was measured of their time."""
+    rows, costs = [], {"s to train": "seconds", "ms to answer": "milliseconds"}
+    for number, study in zip(("one", "two", "three"), studies, strict=False):
         for model in study.pairs:
             found = (study.score(model, protocol) for protocol in PROTOCOLS)
             shares = ["–" if i is None else f"{percent(i.value)} ({percent_range(i)})" for i in found]
             about = study.metrics["models"][model]
-            costs = ["–" if (cost := about[what]) is None else f"{cost:,g}" for what in ("seconds", "milliseconds")]
-            rows.append((study.title(model), *shares, f"{about['parameters']:,}", *costs))
-    return pd.DataFrame(rows, columns=["model", *PROTOCOLS.values(), "parameters", "s to train", "ms to answer"])
+            times = ["–" if (cost := about[what]) is None else f"{cost:,g}" for what in costs.values()]
+            rows.append((number, study.title(model), *shares, f"{about['parameters']:,}", *times))
+    table = pd.DataFrame(rows, columns=["study", "model", *PROTOCOLS.values(), "parameters", *costs])
+    return table.drop(columns=[name for name in costs if set(table[name]) == {"–"}])
 
 
 def classifier_table(*studies: Reported) -> pd.DataFrame:
