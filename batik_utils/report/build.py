@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batik_utils.cache import atomic, digest, digest_json, json_text, write_json
-from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs
+from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs, other_motifs
 from batik_utils.deploy import CLASSIFIER
 from batik_utils.errors import BatikError
 from batik_utils.progress import Stages
@@ -266,7 +266,10 @@ class Build:
             kept = {"numbers": json.loads(json_text(made.numbers)), "file": made.bundle.to_bytes()}
             self.kept.write("classifier", key, kept)
         analysis.deployed = kept["numbers"]
-        if analysis.dataset.source.kind == "published" and not analysis.deployed["unseen"]:
+        folder, lacking = self.photographs[0], False
+        if folder and analysis.dataset.source.kind == "published" and not analysis.deployed["unseen"]:
+            lacking = bool(other_motifs(self.study.motifs, folder)[1])
+        if lacking:
             self.stages.say("Other motifs are not tried: not all of the listed pictures are in the data folder.")
         return key
 
