@@ -284,6 +284,9 @@ local dress = {
     return { typst('#{set math.equation(alt: ' .. quoted(math.text) .. '); '), math, typst '}' }
   end,
   Table = html and page_table or print_table,
+  CodeBlock = function(block) -- what may scroll sideways is reached by keyboard, too
+    if html then block.attributes.tabindex = '0' return block end
+  end,
   Div = function(div)
     local kind = div.classes[1]
     if kind == 'cell' then return div.content end
