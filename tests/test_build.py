@@ -2,10 +2,7 @@
 
 import copy
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -281,15 +278,6 @@ def test_a_neighbour_of_another_version_is_left_out_of_the_index_and_said_so(hou
     assert said in capsys.readouterr().err.splitlines()
     page = (house.root / "reports/index.html").read_text()
     assert "bali-betawi-celup/report.html" in page and "older/" not in page
-
-
-def test_opening_an_analysis_needs_no_tensorflow():
-    code = "import sys, test_build, batik_utils.report.snapshot as snapshot\n"
-    code += "snapshot.dump(test_build.whole()); print(*sys.modules)"
-    path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])}
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | path, capture_output=True, text=True)
-    heavy = {"tensorflow", "keras", "jax", "torch"}
-    assert done.returncode == 0 and not heavy & {*done.stdout.split()}, done.stderr
 
 
 def test_a_failure_leaves_the_old_report_as_it_was(house, monkeypatch):

@@ -13,8 +13,9 @@ import pytest
 
 from batik_utils.errors import BatikError
 from batik_utils.models.scratch import build_scratch
-from batik_utils.report import build, execute, export
+from batik_utils.report import build, execute, export, paper, say
 from batik_utils.report.build import PAPER_STUDIES, TRIOS, build_paper
+from batik_utils.stats.mistakes import fall_on_large
 from batik_utils.study import ROOT
 
 NOTEBOOK = nbformat.read(ROOT / "notebooks" / "paper.ipynb", as_version=4)
@@ -56,6 +57,47 @@ def test_a_study_without_numbers_is_named_in_one_line(reports):
     with pytest.raises(BatikError, match=f"make report STUDY={PAPER_STUDIES[1]}"):
         build_paper(reports)
     assert not (reports / "paper").exists()
+
+
+def said(change) -> str:
+    """All prose of the paper, where `change` was made to each study's committed numbers."""
+    studies = {}
+    for name in PAPER_STUDIES:
+        numbers = json.loads((ROOT / "reports" / name / "metrics.json").read_text())
+        change(numbers)
+        studies[name] = paper.Reported(numbers)
+    one, two, twenty = studies.values()
+    names = {"one": one, "two": two, "twenty": twenty, "pair": (("one", one), ("two", two)), "paper": paper}
+    names |= {"trios": twenty.metrics["trios"], "fall_on_large": fall_on_large}
+    cells = [c.source.removeprefix("%%say") for c in NOTEBOOK.cells if c.source.startswith("%%say")]
+    return "\n".join(say.filled(cell, names) for cell in cells)
+
+
+def turned(numbers):
+    for c in numbers["comparisons"]:
+        c["difference"] = -c["difference"]
+        if c["low"] is not None:
+            c["low"], c["high"] = -c["high"], -c["low"]
+
+
+def emptied(numbers):
+    numbers["data"]["sources"], numbers["claims"], numbers["trios"] = [], [], None
+    numbers["comparisons"] = [c for c in numbers["comparisons"] if c["protocol"] != "sources"]
+
+
+def test_its_sentences_follow_its_numbers():
+    plain, other, bare = said(lambda numbers: None), said(turned), said(emptied)
+    assert "beats one trained from scratch, in both studies" in plain and "is beaten by" not in plain
+    assert "is not shown to beat" in other and "is beaten by" in other and "Neither study shows" in other
+    assert "most of the fall is recognising the source" in plain and "it depends on whether" in plain
+    for words in (
+        "large source",
+        "it depends on whether",
+        "trios of twenty",
+        "in 95 % of shuffles",
+        "The best of many",
+    ):
+        assert words not in bare.replace("\u00a0", " "), words
 
 
 def test_it_needs_no_engine():

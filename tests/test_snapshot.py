@@ -1,7 +1,10 @@
 """What is kept is checked; a snapshot is an analysis with all it derives; a kernel opens only the user's own, whole."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,3 +71,12 @@ def test_what_is_kept_is_checked_and_the_oldest_goes(tmp_path):
     assert kept.read("run", "last")["file"].tobytes() == b"bytes" and kept.read("run", "0") is None
     kept.path("run", "last").write_bytes(kept.path("run", "last").read_bytes().replace(b"said", b"sAid"))
     assert kept.read("run", "last") is None
+
+
+def test_opening_an_analysis_needs_no_tensorflow():
+    code = "import sys, test_build, batik_utils.report.snapshot as snapshot\n"
+    code += "snapshot.dump(test_build.whole()); print(*sys.modules)"
+    path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])}
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | path, capture_output=True, text=True)
+    heavy = {"tensorflow", "keras", "jax", "torch"}
+    assert done.returncode == 0 and not heavy & {*done.stdout.split()}, done.stderr

@@ -25,7 +25,7 @@ from batik_utils.stats.luck import seed_runs
 from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, mispaired_fit
 from batik_utils.stats.table import score_table
 from batik_utils.stats.trios import Trios, every_trio, kernel
-from batik_utils.study import Repetition, Study
+from batik_utils.study import Study
 from batik_utils.study_file import Plate, load_plates
 from batik_utils.study_models import RecipeModel
 from batik_utils.values import Dataset, Results, Split
@@ -74,8 +74,6 @@ class Analysis:
         """The model whose augmented views are shown, preferably the verdict's scratch model."""
         self.chance = float(np.bincount(self.dataset.labels).max() / len(self.dataset))
         """Accuracy of always guessing the commonest motif, 0-1."""
-        self.pictures = "photographs" if self.dataset.source.kind == "published" else "pictures"
-        self.split_name = "published" if self.study.seed_study else "fixed"
 
     def title(self, model: str) -> str:
         """The name that readers see, of a model or a baseline."""
@@ -144,13 +142,9 @@ class Analysis:
         """All parameters of a model, as stats.scores.parameters has them."""
         return stats.parameters(self.results, model)
 
-    def often(self, model: str) -> Repetition:
-        """How often a model's grouped fits are repeated, and with how many training seeds each."""
-        return repetition(self.study.models[model], self.study)
-
     def planned(self, model: str) -> int:
         """Grouped fits that the study plans for a model."""
-        often, part = self.often(model), self.study.models[model].protocols
+        often, part = repetition(self.study.models[model], self.study), self.study.models[model].protocols
         return 0 if part and "grouped" not in part else self.study.grouped.folds * often.repeats * often.seeds
 
     def counted(self, models: Sequence[str]) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import textwrap
 import numpy as np
 
 from batik_utils.figures import Picture
-from batik_utils.models.kinds import KINDS
+from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.values import FitResult
 from batik_utils.wording import count, percent
@@ -15,7 +15,8 @@ def method(analysis: Analysis) -> list[dict[str, str]]:
     """The method as bands of boxes, {heading: text}, from the pictures to the verdict."""
     study, data, arms = analysis.study, analysis.dataset, {}
     for name in analysis.models:
-        often, what = analysis.often(name), KINDS[study.models[name].kind].describe(study.models[name]).words
+        model = study.models[name]
+        often, what = repetition(model, study), KINDS[model.kind].describe(model).words
         fits = f"{analysis.planned(name):,} fits ({count(often.repeats, 'repeat')}, {count(often.seeds, 'seed')})"
         arms[analysis.title(name)] = f"{what}; {analysis.parameters(name):,} parameters; {fits}"
     protocols = {
