@@ -79,7 +79,8 @@ def test_numbers_are_those_of_the_folder(room):
     assert sum(row["count"] * row["accuracy"] for row in bins) == pytest.approx(confusion.trace())
     table = pd.read_csv(io.StringIO(evaluated(room, "--csv")[1]))
     assert table["motif"].tolist() == ["batik-red"] * 4 + ["batik-blue"] * 4 and "batik-red" in table
-    assert (table["motif"] == table["answer"]).sum() == confusion.trace()
+    assert (table["right"] == "yes").sum() == (table["motif"] == table["answer"]).sum() == confusion.trace()
+    assert all(row.answer in row.one_of.split("|") for row in table.itertuples())
     assert found["turned_away"] == (table["looks_like_batik"] == "no").sum()
 
 

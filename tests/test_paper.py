@@ -89,10 +89,10 @@ def test_its_sentences_follow_its_numbers():
     plain, other, bare = said(lambda numbers: None), said(turned), said(emptied)
     assert "beats one trained from scratch, in both studies" in plain and "is beaten by" not in plain
     assert "is not shown to beat" in other and "is beaten by" in other and "Neither study shows" in other
-    assert "most of the fall is recognising the source" in plain and "it depends on whether" in plain
+    assert "most of the fall is recognising the source" in plain and "accuracy depends on whether" in plain
     for words in (
         "large source",
-        "it depends on whether",
+        "accuracy depends on whether",
         "trios of twenty",
         "in 95 % of shuffles",
         "The best of many",

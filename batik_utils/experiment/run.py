@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from batik_utils import backend
 from batik_utils.cache import digest_json
 from batik_utils.errors import BatikError
 from batik_utils.experiment import keys
@@ -102,6 +103,7 @@ def clean_features(plan: Plan, model: str) -> NDArray[np.float32]:
     spec = next((t.features for t in plan.tasks if t.features and t.fits[0].model == model), None)
     if spec is None:
         raise BatikError(f"{model} has no frozen features in {plan.study.name}.")
+    backend.start()  # quietly, for the store asks a recipe's networks how wide their layers are
     store = FeatureStore(spec)
     found = [store.read(key) for key in keys.image_keys(plan.dataset, spec.image)]
     if any(features is None for features in found):
@@ -169,6 +171,8 @@ def _features(tasks: Sequence[Task], dataset: Dataset, run: Runner, bar: Progres
 
 def _computed(needed: Mapping[FeatureSpec, set[int]], dataset: Dataset, run: Runner, bar: Progress) -> Given:
     """Features [n, views, d] of the rows of a dataset that are needed, or Failed, by FeatureSpec."""
+    if needed:
+        backend.start()  # quietly, for a recipe's networks are asked how wide their layers are
     images = {image: keys.image_keys(dataset, image) for image in {spec.image for spec in needed}}
     found: Given = {}
     broken: Given = {}
