@@ -1,5 +1,6 @@
 """A study's pictures as one Dataset: listed, hashed, compared with the published list, decoded once, grouped."""
 
+import importlib.metadata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -149,7 +150,7 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
 
 
 def _decoded(folder: Path, rows: Sequence[Listed], image: Image, bar: Progress) -> _Made:
-    code = digest_source(Path(decode.__file__))
+    code = digest_source(Path(decode.__file__)), importlib.metadata.version("pillow")
     key = ["photographs", code, image.model_dump(), [(row.path, row.sha256) for row in rows]]
     bar.stage("Decoding", len(rows), "images")
     return _computed(key, image.size, _read, [(folder / row.path, image) for row in rows], bar)

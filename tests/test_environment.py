@@ -106,7 +106,7 @@ def plain(name: str) -> str:
 
 
 def test_the_lock_in_a_key_names_every_package_that_can_change_a_number():
-    code = keys.code(keys.FEATURES, *keys.PIXELS.values(), *(name for kind in KINDS.values() for name in kind.code))
+    code = keys.code(keys.FEATURES, *(name for kind in KINDS.values() for name in kind.code))
     imported = set()
     for path in map(keys.PACKAGE.joinpath, code):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -116,7 +116,7 @@ def test_the_lock_in_a_key_names_every_package_that_can_change_a_number():
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
     known = metadata.packages_distributions()
     used = {plain(name) for top in imported - sys.stdlib_module_names - {"batik_utils"} for name in known[top]}
-    assert {"keras", "numpy", "opencv-python-headless", "pillow", "scikit-learn"} <= used <= keys.NUMERIC
+    assert {"keras", "numpy", "opencv-python-headless", "scikit-learn"} <= used <= keys.NUMERIC
     # What they compute with: the arrays of NumPy.
     below = {name for numeric in keys.NUMERIC for name in depends_on(numeric) if "numpy" in depends_on(name)}
     # scikit-image reads and writes files by these; its descriptors, the only thing of it used here, do not.

@@ -229,7 +229,7 @@ def test_statistics_load_neither_the_engine_nor_opencv():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
-def test_a_model_may_have_pictures_of_its_own_and_the_dataset_makes_them_when_asked():
+def test_a_model_may_have_pictures_of_its_own_whose_pixels_are_in_its_keys():
     made: list[int] = []
 
     def decode(image: Image) -> np.ndarray:
@@ -242,11 +242,15 @@ def test_a_model_may_have_pictures_of_its_own_and_the_dataset_makes_them_when_as
     plan = make_plan(study, data, backbones={"tiny": tiny.TinyBackbone()})
     assert {t.image for t in plan.tasks if t.fits[0].model == "scratch"} == {study.image}
     mine = [t for t in plan.tasks if t.fits[0].model == "tiny"]
-    assert {t.image for t in mine} == {t.features.image for t in mine} == {Image(size=48, fit="crop")} and not made
+    assert {t.image for t in mine} == {t.features.image for t in mine} == {Image(size=48, fit="crop")} and made == [48]
     assert all(t.parts["parameters"]["image"] == Image(size=48, fit="crop").model_dump() for t in mine)
-    assert KINDS["scratch"].inputs(plan.tasks[0], data, None) is data.images and not made
+    assert KINDS["scratch"].inputs(plan.tasks[0], data, None) is data.images and made == [48]
     other = {t.slug: t.key for t in make_plan(tiny.study(), data, backbones={"tiny": tiny.TinyBackbone()}).tasks}
     assert {t.slug for t in plan.tasks if other[t.slug] != t.key} == {
         t.slug for t in plan.tasks if t.fits[0].model in {"tiny", "baseline_features"}
     }
-    assert data.pictures(mine[0].image).shape == (24, 48, 48, 3) and made == [48]
+    assert data.pictures(mine[0].image).shape == (24, 48, 48, 3)
+    drawn = replace(data, decode=lambda image: decode(image) + np.uint8(1))
+    again = make_plan(study, drawn, backbones={"tiny": tiny.TinyBackbone()})
+    changed = {t.fits[0].model for t, old in zip(again.tasks, plan.tasks, strict=True) if t.key != old.key}
+    assert changed == {"tiny", "baseline_features"}

@@ -31,12 +31,10 @@ from batik_utils.values import Dataset
 
 PACKAGE = Path(batik_utils.backend.__file__).parent
 FEATURES = "models/features.py"
-PIXELS = {True: "sample", False: "data/decode.py"}
-"""What makes a dataset's pixels, where it is drawn and where it is not."""
 APART = {"models/kinds.py", "models/weights.py"}
 """Files of models/ that change no number: words; and how weights are had, which are in a key by their own hash."""
 NUMERIC = {
-    *("h5py", "keras", "ml-dtypes", "numpy", "opencv-python-headless", "opt-einsum", "pillow"),
+    *("h5py", "keras", "ml-dtypes", "numpy", "opencv-python-headless", "opt-einsum"),
     *("scikit-image", "scikit-learn", "scipy", "tensorflow", "tensorflow-cpu", "threadpoolctl"),
 }
 """The distributions that can change a number: what the code that is in a key imports, and what that computes with."""
@@ -103,13 +101,16 @@ def identity() -> dict[str, str]:
     return _versions() | {"backend": os.environ["KERAS_BACKEND"]}
 
 
-def task_parts(dataset: Dataset, parameters: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Everything a task's results depend on: {"code": {file: sha}, "parameters": {...}, "data": ..., "lock": {...}}."""
+def task_parts(data: str, parameters: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Everything a task's results depend on: {"code": {file: sha}, "parameters": {...}, "data": ..., "lock": {...}}.
+
+    data is the picture_key of what it is given: pixels count, not the code that made them.
+    """
     return {
-        "code": code(*names, PIXELS[dataset.source.is_drawn]),
+        "code": code(*names),
         # Through JSON, so that a tuple equals the list that it is read back as.
         "parameters": json.loads(json.dumps({**parameters, "backend": os.environ["KERAS_BACKEND"]})),
-        "data": dataset.fingerprint,
+        "data": data,
         "lock": lock(),
     }
 
@@ -130,6 +131,11 @@ def image_keys(dataset: Dataset, image: Image) -> list[str]:
         hashlib.sha256(sha.encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
         for sha, pixels in zip(dataset.sha256, dataset.pictures(image), strict=True)
     ]
+
+
+def picture_key(dataset: Dataset, image: Image) -> str:
+    """A sha256 over a dataset's fingerprint, its files' facts and its pictures, made in this way."""
+    return digest_json([dataset.fingerprint, dataset.facts, image_keys(dataset, image)])
 
 
 def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

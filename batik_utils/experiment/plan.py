@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import product
@@ -21,6 +21,7 @@ from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.models.work import Task
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study
+from batik_utils.study_models import Image
 from batik_utils.values import Dataset, Fit, Hyper
 
 WORDS = {*("title", "note", "optional", "variant_of", "mistake", "image", "protocols", "corruptions", "chosen", "once")}
@@ -57,13 +58,18 @@ def make_plan(study: Study, dataset: Dataset, backbones: Mapping[str, Backbone] 
     models |= {name: b for name, b in BASELINES.items() if given or b.inputs != "features"}
 
     @cache
+    def pictures(image: Image, others: bool = False) -> str:
+        given = dataset.others if others else dataset
+        return keys.picture_key(given, image) if given else ""
+
+    @cache
     def rounds(protocol: str, often: Repetition) -> tuple[Round, ...]:
         return tuple(PROTOCOLS[protocol](study, dataset, often))
 
     tasks: list[Task[Any]] = []
     for name, model in models.items():
         kind = KINDS[model.kind]
-        make = partial(_tasks, study, dataset, name, model, kind.features(model, study, backbones))
+        make = partial(_tasks, study, dataset, pictures, name, model, kind.features(model, study, backbones))
         trained = model.trained
         own = Hyper(trained.epochs, trained.learning_rate, trained.dropout) if trained else Hyper()
         asked = getattr(model, "protocols", None) or kind.protocols or PROTOCOLS
@@ -81,6 +87,7 @@ def make_plan(study: Study, dataset: Dataset, backbones: Mapping[str, Backbone] 
 def _tasks(
     study: Study,
     dataset: Dataset,
+    pictures: Callable[..., str],
     name: str,
     model: Any,
     spec: FeatureSpec | None,
@@ -116,8 +123,7 @@ def _tasks(
         **asked,
     }
     if kind.wants_others(model):
-        others = dataset.others
-        shared["others"] = digest_json([others.sha256, others.labels.tolist()])[:16] if others else ""
+        shared["others"] = pictures(image, others=True)[:16]
     groups = kind.together(pairs, model)
     for group in groups:
         fits, splits = zip(*group, strict=True)
@@ -140,7 +146,7 @@ def _tasks(
             image=image,
             features=spec,
             slug=slug,
-            parts=keys.task_parts(dataset, parameters, *kind.code, *([keys.FEATURES] if spec else [])),
+            parts=keys.task_parts(pictures(image), parameters, *kind.code, *([keys.FEATURES] if spec else [])),
             cost=sum(kind.cost(model, hyper.epochs, len(s.train), image.size) for s in splits),
             **asked,
         )
