@@ -46,7 +46,10 @@ def test_the_checklist_answers_every_item_and_points_to_sections_of_the_notebook
     assert not [item for item in items if not re.search(rf"\b{item}\b", text)]
     assert not re.search(r"[{}]|\bNone\b|\b(True|False)\b|  | [.,;]", text)
     there = "".join(path.read_text("utf-8") for path in NOTEBOOKS)
-    assert {*re.findall(r"@(sec-[a-z]+)", text)} <= {*re.findall(r"\{#(sec-[a-z]+)", there)}
+    named = {*re.findall(r"\*([A-Z][A-Za-z ]+)\*", text.partition("\n\n**Study goals")[2])}
+    assert "Provenance" in named and "@" not in text
+    headings = {heading.removeprefix("Appendix: ").capitalize() for heading in re.findall(r"#+ ([^{#]+) \{#", there)}
+    assert named <= headings
 
 
 def test_the_checklist_follows_source_seed_and_sources():

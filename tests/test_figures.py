@@ -66,15 +66,6 @@ def test_a_tile_holds_no_more_than_five_colours_and_nothing_of_where_they_lay():
     assert render(other, "salt", "svg") != first
 
 
-def test_what_accuracy_costs_is_told_of_those_that_no_smaller_one_beats():
-    points = {"A": (10, 0.5, 0.4, 0.6), "B": (20, 0.45, 0.4, 0.5), "C": (3000, 0.7, 0.6, 0.8)}
-    fig = figures.pareto(points, 1 / 3)
-    front = "No smaller model beats these: A (10 parameters, 50.0\u00a0%), C (3,000 parameters, 70.0\u00a0%)."
-    assert fig.alt == f"{front} One no larger reaches as much as each of the others: B."
-    fig.draw_without_rendering()
-    assert "1,000" in [tick.get_text() for tick in fig.axes[0].get_xticklabels()], "exponents would be too small"
-
-
 def test_a_grid_leaves_no_empty_frames_and_names_its_rows():
     fig = figures.picture_grid(PICTURES, 3, ["one", "two"], photos=True)
     assert [ax.get_ylabel() for ax in fig.axes] == ["one", "", "", "two", ""]

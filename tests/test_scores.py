@@ -221,8 +221,3 @@ def test_large_sources_say_whether_accuracy_falls_on_them(apart, says):
     assert (rows[2].grouped, rows[2].sources) == pytest.approx((0.9, apart))
     assert (rows[3].grouped, rows[3].sources) == pytest.approx((0.8, 0.64)) and fall_on_large(rows) == says
     assert large_sources((), make_dataset(), oof(1, 1), oof(1, 1)) == []
-
-
-def test_the_front_joins_what_none_as_cheap_equals():
-    assert scores.pareto_front([(30, 0.8), (5, 0.5), (20, 0.6), (10, 0.6)]) == [1, 3, 0]
-    assert scores.pareto_front([(10, 0.6), (10, 0.7)]) == [1] and scores.pareto_front([]) == []

@@ -9,7 +9,6 @@ from batik_utils.figures.scores import (
     ladder,
     learning_curve,
     mispairing_figure,
-    pareto,
     runs_figure,
     seed_dots,
     training_curves,

@@ -21,11 +21,9 @@ from batik_utils.figures.style import (
     legend_line,
     new,
     percent_axis,
-    place_names,
     ranked,
     score_rows,
 )
-from batik_utils.stats.scores import pareto_front
 from batik_utils.values import FitResult
 from batik_utils.wording import percent
 
@@ -183,33 +181,6 @@ def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], c
     legend_inside(right, "lower right")
     data = runs.assign(ours=[" ".join(f"{value:.4f}" for value in ours) for ours in runs["ours"]])
     return fig.describe(f"{'; '.join(told)}.", data, "the runs of the original study and ours")
-
-
-def pareto(points: Mapping[str, tuple[float, float, float, float]], chance: float) -> Drawing:
-    """Accuracy against size, {model: (parameters, accuracy, low, high)}; the line joins those no smaller one beats."""
-    fig, ax = new(height=3.2)
-    rising = sorted(points.items(), key=lambda point: (point[1][0], -point[1][1]))
-    best = pareto_front([(size, value) for _, (size, value, *_) in rising])
-    for place, (_, (size, value, low, high)) in enumerate(rising):
-        # A point of the line is not hidden by another.
-        style: dict[str, Any] = {"color": PALETTE[0], "zorder": 3} if place in best else {"color": GREY, "zorder": 2}
-        ax.plot([size, size], [low, high], linewidth=1.4, solid_capstyle="butt", **style)
-        ax.plot(size, value, "o", markersize=5, **style)
-    front = [(title, size, value) for title, (size, value, *_) in (rising[place] for place in best)]
-    steps = [size for _, size, _ in front], [value for *_, value in front]
-    ax.plot(*steps, color=PALETTE[0], linewidth=0.9, drawstyle="steps-post", zorder=0)
-    ax.axhline(chance, linewidth=1, **THIN)
-    ax.set(xscale="log", xlabel="Parameters, backbone included (logarithmic axis)")
-    ax.xaxis.set_major_formatter("{x:,.0f}")  # the exponents of powers would be too small to read
-    ax.set_xlim(right=ax.get_xlim()[1] * 12)  # room for the names
-    percent_axis(ax.yaxis, label="Grouped accuracy")
-    place_names(ax, [(size, value, title) for title, (size, value, _, _) in rising])
-    told = ", ".join(f"{title} ({size:,} parameters, {percent(value)})" for title, size, value in front)
-    beaten = [title for title in points if title not in {title for title, *_ in front}]
-    others = f" One no larger reaches as much as each of the others: {', '.join(beaten)}." if beaten else ""
-    rows = [(title, *point) for title, point in points.items()]
-    data = pd.DataFrame(rows, columns=["model", "parameters", "accuracy", "low", "high"])
-    return fig.describe(f"No smaller model beats these: {told}.{others}", data, FOLDS)
 
 
 def ladder(rungs: Sequence[tuple[str, str, float, float, float]], chance: float) -> Drawing:

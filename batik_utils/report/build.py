@@ -16,7 +16,7 @@ from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs, 
 from batik_utils.deploy import CLASSIFIER
 from batik_utils.errors import BatikError
 from batik_utils.progress import Stages
-from batik_utils.report import freshness, snapshot
+from batik_utils.report import PAPER_STUDIES, freshness, snapshot
 from batik_utils.report.freshness import FACES, FIGURES, NOTEBOOKS, PAGES, part, read_json, sha256
 from batik_utils.study import ROOT, Study
 from batik_utils.study_file import load_study
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from batik_utils.values import Dataset
 
 TRIOS = "trios.csv"
-PAPER_STUDIES = ("bali-betawi-celup", "sidoluhur-tambal-betawi", "twenty-motifs")
-"""The studies that the paper tells of."""
 PAPER_ABOUT = {
     "title": "How well can a computer tell Indonesian batik motifs apart from 50 photographs each?",
     "subtitle": "And does a pretrained network beat one trained from scratch? Two student projects, repeated",
@@ -168,7 +166,7 @@ class Build:
     def make(self, dask: str | None = None, jobs: int | None = None) -> None:
         """Make what has changed: open, run notebooks, export two editions, place them with the classifier, stamp."""
         from batik_utils.app.build import PAGE
-        from batik_utils.report.cards import model_card
+        from batik_utils.report.cards import checklist, model_card
         from batik_utils.report.export import export
         from batik_utils.report.metrics import build_metrics
         from batik_utils.report.trio_tables import trio_frame
@@ -178,6 +176,7 @@ class Build:
         runs = self._run_notebooks(analysis, made)
         metrics = build_metrics(analysis)
         files = {f"{name}/metrics.json": json_text(metrics).encode()}
+        files[f"{name}/reforms.md"] = checklist(self.study, analysis.dataset, analysis.facts).encode()
         if analysis.trios:
             files[f"{name}/{TRIOS}"] = trio_frame(analysis).to_csv(index=False, float_format="%.6f").encode()
         for data in (o.get("data", {}) for run in runs for c in run.cells for o in c.get("outputs", [])):

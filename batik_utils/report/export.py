@@ -70,6 +70,8 @@ class Manuscript:
                 body = f"{body[: heading.end()]}\n\n{source}\n\n{body[heading.end() :]}"
                 source = ""
             place = next((tag for tag in self.cells if tag in tags), "")
+            if self.photos and not self.about["drawn"]:  # this edition lies one folder deeper
+                body = body.replace("](../", "](../../")
             self.cells[place].append(_fenced("cell", body, where=where))
 
     def _outputs(self, cell: NotebookNode, where: str) -> Iterator[str]:

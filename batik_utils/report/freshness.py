@@ -22,7 +22,7 @@ FACES += (f"{TEMPLATES}index.", f"{TEMPLATES}readme.")
 """What changes nothing in a report: how it is asked for, and what is made of it."""
 FIGURES = ("batik_utils/figures/", f"{TEMPLATES}report.mplstyle")
 """What only notebooks draw with: no figure is kept with the results."""
-PAGES = tuple(f"{TEMPLATES}{name}" for name in ("math", "model-card.", "pandoc.", "refs.", "report."))
+PAGES = tuple(f"{TEMPLATES}{name}" for name in ("math", "model-card.", "pandoc.", "reforms.", "refs.", "report."))
 PAGES += ("batik_utils/report/export.py",)
 """What only pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
 NOTEBOOKS = "notebooks/"

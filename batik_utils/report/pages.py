@@ -22,6 +22,7 @@ FILES = {
     "report.pdf": "PDF",
     "metrics.json": "Numbers",
     "model-card.md": "Model card",
+    "reforms.md": "Checklist",
     "verdict.svg": "Figure",
 }
 """What the index links to, where it is there; not the classifier, whose runtime is not ours to commit."""

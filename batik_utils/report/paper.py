@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
 from batik_utils.models.corruptions import CORRUPTIONS
-from batik_utils.report.build import PAPER_STUDIES, TRIOS
+from batik_utils.report import PAPER_STUDIES
+from batik_utils.report.build import TRIOS
 from batik_utils.report.metrics import read_metrics, scores_of
 from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import Comparison

@@ -277,12 +277,3 @@ def parameters(results: Results, model: str) -> int:
     """All parameters of a model, backbone included."""
     fits = results.select(model, "grouped").items or results.select(model).items
     return Counter(r.parameters for r in fits if not r.missing).most_common(1)[0][0]
-
-
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Places in points (cost, value) of those that none as cheap equals in value, the cheapest first."""
-    front: list[int] = []
-    for place in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
-        if not front or points[place][1] > points[front[-1]][1]:
-            front.append(place)
-    return front
