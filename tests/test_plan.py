@@ -229,6 +229,14 @@ def test_statistics_load_neither_the_engine_nor_opencv():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
+def test_more_training_seeds_leave_the_fits_that_are_done():
+    models = tiny.models()
+    runs = [models["scratch"] | {"runs": RUNS | {"seeds": seeds}} for seeds in (1, 2)]
+    made = [tiny.plan(models=models | {"scratch": scratch}, published=TENTHS) for scratch in runs]
+    one, two = ({(t.slug, t.key) for t in plan.tasks if t.fits[0].protocol == "runs"} for plan in made)
+    assert len(two) == 2 * len(one) and one < two
+
+
 def test_a_model_may_have_pictures_of_its_own_whose_pixels_are_in_its_keys():
     made: list[int] = []
 

@@ -124,8 +124,7 @@ def _tasks(
     }
     if kind.wants_others(model):
         shared["others"] = pictures(image, others=True)[:16]
-    groups = kind.together(pairs, model)
-    for group in groups:
+    for group in kind.together(pairs, model):
         fits, splits = zip(*group, strict=True)
         parameters = shared | {
             "fits": [(f.protocol, f.repeat, f.fold, f.seed) for f in fits],
@@ -134,8 +133,7 @@ def _tasks(
         slug = f"{name}.{fits[0].protocol}"
         if checkpoints:
             slug += f".lr{hyper.learning_rate:g}-d{hyper.dropout:g}"
-        if len(groups) > 1 or part.labels is not None:
-            slug += f".r{fits[0].repeat}f{fits[0].fold}s{fits[0].seed}"
+        slug += f".r{fits[0].repeat}f{fits[0].fold}s{fits[0].seed}"  # however many there are: more seeds redo none
         yield Task(
             model=model,
             fits=fits,
