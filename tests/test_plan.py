@@ -145,7 +145,7 @@ def test_status_says_what_is_done_and_missing_and_why_stale(tmp_path, monkeypatc
 
     longer = tiny.plan(models=tiny.models(epochs=4))
     why = {r["task"]: (r["state"], r["why"]) for r in store.status(longer.tasks)}
-    assert why["tiny.grouped"] == ("stale", "parameters epochs 3 → 4, views 3 → 4")
+    assert why["tiny.grouped.r0f0s0"] == ("stale", "parameters epochs 3 → 4, views 3 → 4")
     assert why["baseline_colour.grouped"][0] == "done"
 
     locked = keys.lock()
@@ -158,7 +158,7 @@ def test_status_says_what_is_done_and_missing_and_why_stale(tmp_path, monkeypatc
         keys, "_file", lambda name: ("edited", old(name)[1]) if name.endswith("heads.py") else old(name)
     )
     why = {r["task"]: (r["state"], r["why"]) for r in store.status(tiny.plan().tasks)}
-    assert why["tiny.grouped"] == ("stale", "code models/heads.py")
+    assert why["tiny.grouped.r0f0s0"] == ("stale", "code models/heads.py")
     assert why["baseline_features.grouped"][0] == "done"
 
 
@@ -220,7 +220,7 @@ def test_two_backbones_with_the_same_weights_share_no_key():
         for name in ("tiny", "unit")
     ]
     found = [{t.slug: t.key for t in plan.tasks if t.features} for plan in both]
-    assert "baseline_features.grouped" in found[0] and found[0].keys() == found[1].keys()
+    assert "baseline_features.grouped.r0f0s0" in found[0] and found[0].keys() == found[1].keys()
     assert all(found[0][slug] != found[1][slug] for slug in found[0])
 
 
