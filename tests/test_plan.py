@@ -146,7 +146,7 @@ def test_status_says_what_is_done_and_missing_and_why_stale(tmp_path, monkeypatc
     longer = tiny.plan(models=tiny.models(epochs=4))
     why = {r["task"]: (r["state"], r["why"]) for r in store.status(longer.tasks)}
     assert why["tiny.grouped.r0f0s0"] == ("stale", "parameters epochs 3 → 4, views 3 → 4")
-    assert why["baseline_colour.grouped"][0] == "done"
+    assert why["baseline_colour.grouped.r0f0s0"][0] == "done"
 
     locked = keys.lock()
     monkeypatch.setattr(keys, "lock", lambda: locked | {"keras": "2.0"})
@@ -159,7 +159,7 @@ def test_status_says_what_is_done_and_missing_and_why_stale(tmp_path, monkeypatc
     )
     why = {r["task"]: (r["state"], r["why"]) for r in store.status(tiny.plan().tasks)}
     assert why["tiny.grouped.r0f0s0"] == ("stale", "code models/heads.py")
-    assert why["baseline_features.grouped"][0] == "done"
+    assert why["baseline_features.grouped.r0f0s0"][0] == "done"
 
 
 def test_other_data_makes_everything_stale(tmp_path):
