@@ -1,7 +1,9 @@
 """The environment is what it says: locked by hash, without index lines, usable by conda."""
 
 import ast
+import asyncio
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -52,14 +54,28 @@ def test_every_direct_dependency_is_in_the_lock(extra):
     assert direct - {"batik-utils"} <= locked
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the parser has no Windows build here")
-def test_conda_can_parse_the_environment():
-    from rattler import MatchSpec
+@pytest.mark.skipif(sys.platform == "win32", reason="the solver has no Windows build here")
+def test_conda_can_solve_the_environment_and_binder_adds_the_project():
+    from rattler import Channel, MatchSpec, VirtualPackage, solve
+    from rattler.exceptions import GatewayError
 
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     specs = [MatchSpec(d) for d in environment["dependencies"] if isinstance(d, str)]
     assert {s.name.normalized for s in specs} == {"python", "pip", "make"}
     assert environment["dependencies"][-1] == {"pip": ["-r requirements.txt"]}
+    # The lock's hashes are checked, so that pip would refuse a project that has none: it comes afterwards.
+    script = ROOT / "postBuild"
+    assert os.access(script, os.X_OK) and re.search(r"pip install --no-deps .*--editable \.$", script.read_text(), re.M)
+    channels = [Channel(name) for name in environment["channels"]]
+    solving = solve(channels, specs, platforms=["linux-64", "noarch"], virtual_packages=VirtualPackage.detect())
+    try:
+        solved = {record.name.normalized: str(record.version) for record in asyncio.run(asyncio.wait_for(solving, 120))}
+    except (GatewayError, TimeoutError):
+        pytest.skip("conda's channel is not within reach: environment.yml was read, and not solved")
+    assert {"python", "pip", "make"} <= {*solved}
+    wanted = re.findall(r"(\d+)\.(\d+)", PROJECT["project"]["requires-python"])
+    first, end = (tuple(map(int, version)) for version in wanted)
+    assert first <= tuple(map(int, solved["python"].split(".")[:2])) < end
 
 
 def test_the_installer_can_be_locked_alone_and_an_old_python_is_told_so(tmp_path):

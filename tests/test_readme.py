@@ -12,7 +12,7 @@ from batik_utils.errors import BatikError
 from batik_utils.report.metrics import read_metrics, scores_of
 from batik_utils.report.pages import MARKS, update_readme
 from batik_utils.study import ROOT
-from batik_utils.study_file import load_study, study_names
+from batik_utils.study_file import load_study
 from batik_utils.wording import NBSP, percent
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -86,14 +86,14 @@ def test_the_workflow_has_no_fault_and_what_it_names_is_there():
     said = "\n".join(step.get("run", "") for step in steps)
     assert set(re.findall(r"\bmake ([a-z]+) STUDY=", said)) == {"report", "app"} <= TARGETS
     assert set(re.findall(r"bin/batik ([a-z]+)", said)) == {"diff"} <= COMMANDS
-    assert jobs["classifier"]["strategy"]["matrix"]["study"] == STUDIES and {*STUDIES} == {*study_names()}
+    assert jobs["classifier"]["strategy"]["matrix"]["study"] == STUDIES
     for place in re.findall(r"(?:^|[ \"])((?:\.ci|reports|studies)/[\w/*.-]+)", said, re.MULTILINE):
         assert list(ROOT.glob(place)), place
 
 
 def test_faults_of_a_workflow_are_found(tmp_path):
     text = WORKFLOW.read_text(encoding="utf-8")
-    for right, wrong in (("needs: report", "needs: nothing"), ("matrix.study", "matrix.studies"), ("$BASE", "${{ x }}")):
+    for right, wrong in ("needs: report", "needs: nothing"), ("matrix.study", "matrix.studies"), ("$BASE", "${{ x }}"):
         text = text.replace(right, wrong)
     (tmp_path / "report.yml").write_text(text, encoding="utf-8")
     faults = "\n".join(workflow_faults(tmp_path / "report.yml"))
