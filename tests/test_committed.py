@@ -44,6 +44,7 @@ def test_a_report_holds_what_is_committed(path):
 STUDIES = MARKS.search((ROOT / "README.md").read_text(encoding="utf-8"))[2].split()
 METRICS = {name: read_metrics(ROOT / "reports" / name / "metrics.json") for name in STUDIES}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+TOLD = ("published", "grouped", "sources")
 THINGS = {"photograph": "picture", "image": "picture", "configuration": "run"}
 TYPED = re.compile(
     r"(?<![\w.,])(\d[\d,]*(?:\.\d+)?) ?(?:(%)|"
@@ -57,8 +58,8 @@ def held(metrics, named):
     data, claims, compared = metrics["data"], metrics["claims"], metrics["comparisons"]
     sizes = {*data["per_motif"].values()}
     tests = {score["n"] for score in metrics["scores"] if score["protocol"] == "published"}
-    scores = [score for score in metrics["scores"] if score["model"] in named]
-    rows = [c for c in compared if {c["a"], c["b"]} & named]
+    scores = [s for (model, protocol), s in scores_of(metrics).items() if model in named and protocol in TOLD]
+    rows = [c for c in compared if {c["a"], c["b"]} & named and c["protocol"] in TOLD]
     found = {
         "picture": {data["images"], min(sizes), max(sizes), *tests, *(data["images"] - n for n in tests)},
         "motif": {len(data["motifs"])},

@@ -70,6 +70,8 @@ def test_every_place_and_target_that_a_page_names_is_there(page):
     assert not {name for name in names if not any((room / name).exists() for room in rooms)}
     assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) <= TARGETS
     assert set(re.findall(r"bin/batik ([a-z]+)", text)) <= COMMANDS
+    for name, value in re.findall(r'^(STUDY|NOTEBOOK) = "(.+?)"', text, re.MULTILINE):
+        assert (ROOT / {"STUDY": f"studies/{value}.yaml", "NOTEBOOK": f"notebooks/{value}.ipynb"}[name]).is_file()
     # No address of a registry, which everybody sets for themselves, and no folder of somebody's machine.
     assert not re.search(r"https?://(?!keepachangelog|semver)|/(work|root|home|Users)/", text)
 
