@@ -35,10 +35,16 @@ def folds(best=0.9):
     display.figure(fig, "fig-folds", "Accuracy on every held-out fold.")
 
 
+def confusion():
+    fig = figures.confusion_matrices({"A": np.array([[3, 1], [0, 4]])}, ["<b>", "C"])
+    display.figure(fig, "fig-confusion", "Confusion.")
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     notebooks = tiny_report.notebooks()
     notebooks[1].cells.append(shown(folds, source="folds()"))
+    notebooks[1].cells.append(shown(confusion))
     wide = tiny_report.pd.DataFrame({f"column {i}": [12345.5] for i in range(7)})
     notebooks[1].cells.append(shown(lambda: display.table(wide, "tbl-wide", "Wide.")))
     page = tmp_path_factory.mktemp("access") / "report.html"
@@ -89,7 +95,7 @@ def test_a_figure_is_taken_along_as_picture_numbers_and_address(tiny, kind):
     with opened(tiny, WIDE, kind) as browser:
         link = "document.querySelector('#fig-folds + .from a.{}')"
         name, url = browser.evaluate(f"const a = {link.format('image')}; return [a.download, a.href];")
-        assert name == "fig-folds.svg" and "<svg" in base64.b64decode(url.partition(",")[2]).decode()
+        assert name == "fig-folds.svg" and 'xmlns="http://www.w3.org/2000/svg"' in unquote(url)
         name, url = browser.evaluate(f"const a = {link.format('data')}; return [a.download, a.href];")
         first = "model,fold,accuracy,interval_low,interval_high\nMobileNetV2,1,0.9,0.4,0.95\n"
         assert name == "fig-folds.csv" and base64.b64decode(unquote(url).partition(",")[2]).decode().startswith(first)
@@ -101,10 +107,31 @@ def test_a_figure_is_taken_along_as_picture_numbers_and_address(tiny, kind):
         assert said.startswith("From the fits of grouped cross-validation; 02-second.ipynb, cell 5.")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_points_at_a_mark_is_told_what_it_is(tiny, kind):
+    pointed = """
+        return [...document.querySelectorAll(figure + " title")].map((title) => {
+          title.parentNode.scrollIntoView({ block: "center" });
+          const { left, top, width, height } = title.parentNode.getBoundingClientRect();
+          const under = document.elementFromPoint(left + width / 2, top + height / 2);
+          return [title.textContent.replaceAll("\u00a0", " "), title.parentNode.contains(under)];
+        });"""
+    scratch = "Scratch CNN: 55.0 % (40.0–95.0 %)"
+    folds = ["Scratch CNN: 50.0 %, 1 fold of 2", "Scratch CNN: 60.0 %, 1 fold of 2", scratch, scratch]
+    cells = [f"A: true {i}, predicted {j}, {n}" for i, j, n in (("<b>", "<b>", 3), ("<b>", "C", 1), ("C", "<b>", 0))]
+    for view in (WIDE, PHONE):
+        with opened(tiny, view, kind) as browser:
+            found = browser.evaluate(pointed, figure="#fig-folds")
+            assert found[0] == ["MobileNetV2: 90.0 %, 2 folds of 2", True]
+            assert found[3:] == [[name, True] for name in folds]
+            found = browser.evaluate(pointed, figure="#fig-confusion")
+            assert found[:3] == [[name, True] for name in cells] and len(found) == 4
+
+
 def test_on_a_phone_contents_are_closed_figures_fit_and_a_table_too_wide_is_scrolled_by_keyboard(tiny):
     state = """
         const box = document.getElementById("tbl-wide").closest(".table-wrap");
-        const images = [...document.querySelectorAll("figure img")].map((image) => image.getBoundingClientRect());
+        const images = [...document.querySelectorAll("figure :is(img, svg)")].map((i) => i.getBoundingClientRect());
         return [document.querySelector("nav details").open, box.tabIndex, box.scrollWidth > box.clientWidth,
           images.every(({ left, right, width }) => left >= 0 && right <= innerWidth && width > 200)];"""
     with opened(tiny, PHONE) as browser:
@@ -124,5 +151,5 @@ def test_alternative_texts_say_what_a_figure_shows_and_follow_its_numbers(tiny):
         assert alt.startswith(f"Mean accuracy over held-out folds, highest first: {first}")
     for page in REPORTS.values():
         text = page.read_text(encoding="utf-8")
-        pairs = re.findall(r'<figure.*?<img [^>]*?alt="([^"]*)".*?<figcaption>(.*?)</figcaption>', text, re.S)
+        pairs = re.findall(r'<figure.*? (?:alt|aria-label)="([^"]*)".*?<figcaption>(.*?)</figcaption>', text, re.S)
         assert pairs and all(alt and alt not in caption for alt, caption in pairs)

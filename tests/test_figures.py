@@ -28,6 +28,13 @@ def _words(fig):
     return " ".join(text.get_text().replace("\n", " ") for ax in fig.axes for text in ax.texts)
 
 
+def named(fig):
+    """What the marks of a figure say on hover, in the order in which they are drawn; and what carries it."""
+    svg = render(fig, "salt", "svg").decode()
+    assert 'id="named-' not in svg
+    return re.findall(r"<(g|use|path)\b[^>]*><title>(.*?)</title>", svg.replace("\u00a0", " "))
+
+
 def test_a_photograph_is_drawn_only_where_photographs_may_be_shown():
     for make in (
         partial(figures.picture_grid, PICTURES, 3, ["one", "two"]),
@@ -81,6 +88,8 @@ def test_every_seed_is_a_dot_even_where_two_are_equal_and_the_median_is_the_tabl
     assert len({*marked(fig, "o")}) == 3 and [x for x, _ in marked(fig, "s")] == [0.8]
     fig = figures.seed_dots({"A": np.array([0.4, 0.2])}, {"A": (0.1, 0.6)}, {}, 0.5)
     assert [x for x, _ in marked(fig, "D")] == [0.2]
+    middle = ("g", "A: 20.0 % (10.0–60.0 %)")
+    assert named(fig) == [("g", "A: 20.0 %, 1 seed of 2"), ("g", "A: 40.0 %, 1 seed of 2"), middle, middle]
 
 
 def test_confusion_shows_whole_counts_as_they_are_and_means_with_a_decimal():
@@ -89,6 +98,12 @@ def test_confusion_shows_whole_counts_as_they_are_and_means_with_a_decimal():
     texts = [[t.get_text() for t in ax.texts] for ax in fig.axes[:2]]
     assert texts == [["3", "1", "0", "4"], ["2.5", "1.5", "0.5", "3.5"]]
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["Bali", "Celup"]
+    cells = named(figures.confusion_matrices({"A": whole, "B": means}, ["Bali", "<b>"]))
+    assert len(cells) == 8 and {part for part, _ in cells} == {"path"}
+    assert [words for _, words in cells][1:6:4] == [
+        "A: true Bali, predicted &lt;b&gt;, 1",
+        "B: true Bali, predicted &lt;b&gt;, 1.5",
+    ]
 
 
 def test_a_crowded_confusion_has_no_noughts_and_a_full_one_no_numbers():
@@ -135,6 +150,10 @@ def test_a_trio_is_named_once_at_its_highest_mark_and_nothing_is_smaller_than_se
     assert [line.get_xydata().tolist() for line in below.lines[1:3]] == [[[0.8, 0.9]], [[0.8, 0.6], [0.5, 0.4]]]
     assert min(text.get_fontsize() for text in fig.findobj(plt.Text) if text.get_text()) >= 7
     assert "One: mean 66.7\u00a0%, from 50.0\u00a0% to 80.0\u00a0%" in fig.alt
+    found = named(fig)
+    assert ("g", "One: 1 trio at 67.5–70.0 %") in found
+    assert ("use", "A, B, C (scratch): 80.0 % here, 60.0 % stated") in found
+    assert ("g", "A, B, C (pretrained): 80.0 % here, 90.0 % stated") in found
     assert not figures.trio_figure(all_trios, stated.head(0)).axes[1].texts
 
 

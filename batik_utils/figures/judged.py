@@ -23,7 +23,7 @@ from batik_utils.figures.style import (
     place_names,
     slant_labels,
 )
-from batik_utils.wording import count, percent
+from batik_utils.wording import Band, count, percent, percent_range
 
 CROWDED, FULL = 8, 24
 """Motifs above which a cell of a confusion matrix has no room for a decimal, and none for a number at all."""
@@ -57,7 +57,9 @@ def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequ
         ax.set_xlabel("Predicted", fontsize=8)
         ax.set_ylabel("True" if ax in axes[:, 0] else "", fontsize=8)
         alt.append(f"{title}: {_told(matrix, share, motifs)}")
-        said += [(title, motifs[i], motifs[j], matrix[i, j]) for i, j in np.ndindex(*matrix.shape)]
+        counted = [(motifs[i], motifs[j], matrix[i, j]) for i, j in np.ndindex(*matrix.shape)]
+        fig.name(ax.collections[0], *(f"{title}: true {i}, predicted {j}, {n:{form}}" for i, j, n in counted))
+        said += [(title, *cell) for cell in counted]
     data = pd.DataFrame(said, columns=["model", "true", "predicted", "images"])
     return fig.describe(" ".join(alt), data, "predictions on images that the fit had not seen")
 
@@ -106,23 +108,28 @@ def trio_figure(accuracies: Mapping[str, pd.Series], stated: pd.DataFrame) -> Dr
     low = np.floor(min(map(min, accuracies.values())) / 0.025) * 0.025
     first, *_ = accuracies
     filled, outlined = {"color": GREY, "alpha": 0.5}, {"color": PALETTE[2], "histtype": "step", "linewidth": 1.4}
+    bins = np.arange(low, 1.0251, 0.025)
     for title, values in accuracies.items():
-        above.hist(values, np.arange(low, 1.0251, 0.025), label=title, **(filled if title == first else outlined))
+        above.hist(values, bins, label=title, **(filled if title == first else outlined))
+    for bar, n, *span in zip(above.patches, np.histogram(accuracies[first], bins)[0], bins, bins[1:], strict=False):
+        fig.name(bar, f"{first}: {count(n, 'trio')} at {percent_range(Band(*span))}")
     above.set_ylabel("Trios")
     below.plot([low, 1], [low, 1], **THIN)
     for arm, mark, colour in (("pretrained", "o", PALETTE[0]), ("scratch", "s", PALETTE[1])):
         rows = stated[stated["arm"] == arm]
-        below.plot(rows["ours"], rows["stated"], mark, color=colour, markersize=5, label=arm)
+        (marks,) = below.plot(rows["ours"], rows["stated"], mark, color=colour, markersize=5, label=arm)
+        seen = zip(rows["trio"], rows["ours"], rows["stated"], strict=True)
+        fig.name(marks, *(f"{trio} ({arm}): {percent(a)} here, {percent(b)} stated" for trio, a, b in seen))
     tops = stated.loc[stated.groupby("trio")["stated"].idxmax()].sort_values("ours")
-    marks = list(zip(tops["ours"].tolist(), tops["stated"].tolist(), tops["trio"].tolist(), strict=True))
-    for ours, _, _ in marks:
+    highest = list(zip(tops["ours"].tolist(), tops["stated"].tolist(), tops["trio"].tolist(), strict=True))
+    for ours, _, _ in highest:
         for ax in (above, below):
             ax.axvline(ours, color=GREY, linewidth=0.6, zorder=0)
     percent_axis(below.yaxis, 0.0, 1.06, label="As others state it")
     percent_axis(below.xaxis, low, 1.0, label=f"Here, on the same three motifs ({first})")
     legend_inside(above, "upper left")
     legend_inside(below, "lower right")
-    place_names(below, marks, list(zip(stated["ours"], stated["stated"], strict=True)))
+    place_names(below, highest, list(zip(stated["ours"], stated["stated"], strict=True)))
     ends = ((title, v.mean(), v.min(), v.max()) for title, v in accuracies.items())
     means = "; ".join(f"{t}: mean {percent(m)}, from {percent(least)} to {percent(most)}" for t, m, least, most in ends)
     data = stated[["trio", "arm", "ours", "stated"]]

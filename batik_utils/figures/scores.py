@@ -25,7 +25,7 @@ from batik_utils.figures.style import (
     score_rows,
 )
 from batik_utils.values import FitResult
-from batik_utils.wording import percent
+from batik_utils.wording import Band, count, percent, percent_range
 
 SPLIT, FOLDS = "the fits of the one fixed split", "the fits of grouped cross-validation"
 
@@ -65,15 +65,18 @@ def _dots(
     middles: Mapping[str, float],
     chance: float,
     label: str,
+    what: str,
 ) -> tuple[Drawing, Axes]:
-    """A row of dots for each model, equal ones in a pile, over their middle (a diamond) and its interval (a bar)."""
+    """A row of dots (a `what` each) for each model, equal ones piled, over their middle and its interval (a bar)."""
     fig, ax = score_rows([*scores], 0.4, 0.6, chance, label)
     for y, (title, values) in enumerate(scores.items()):
         for value, times in zip(*np.unique(np.round(values, 6), return_counts=True), strict=True):
             pile = y - 0.12 + min(0.07, 0.5 / times) * (np.arange(times) - (times - 1) / 2)
-            ax.plot(np.full(times, value), pile, "o", color=PALETTE[0], markersize=2.6, alpha=0.6, mew=0)
-        ax.plot(intervals[title], [y + 0.27, y + 0.27], color=INK, linewidth=1.8)
-        ax.plot(middles[title], y + 0.27, "D", color=INK, markersize=4.5)
+            (dots,) = ax.plot(np.full(times, value), pile, "o", color=PALETTE[0], markersize=2.6, alpha=0.6, mew=0)
+            fig.name(dots, f"{title}: {percent(value)}, {count(times, what)} of {len(values)}")
+        middle = f"{title}: {percent(middles[title])} ({percent_range(Band(*intervals[title]))})"
+        fig.name(ax.plot(intervals[title], [y + 0.27, y + 0.27], color=INK, linewidth=1.8)[0], middle)
+        fig.name(ax.plot(middles[title], y + 0.27, "D", color=INK, markersize=4.5)[0], middle)
     return fig, ax
 
 
@@ -82,7 +85,7 @@ def fold_dots(
 ) -> Drawing:
     """Accuracy of every test fold, {model: [folds × repeats]}, with the corrected interval of the mean under it."""
     means = {title: float(np.mean(values)) for title, values in scores.items()}
-    fig, _ = _dots(scores, intervals, means, chance, "Accuracy on a held-out fold")
+    fig, _ = _dots(scores, intervals, means, chance, "Accuracy on a held-out fold", "fold")
     rows = [(t, i, v, *intervals[t]) for t, values in scores.items() for i, v in enumerate(values, 1)]
     data = pd.DataFrame(rows, columns=["model", "fold", "accuracy", "interval_low", "interval_high"])
     alt = f"Mean accuracy over held-out folds, highest first: {ranked(means)}; chance is {percent(chance)}."
@@ -101,7 +104,7 @@ def seed_dots(
     """
     published = {title: value for title, value in published.items() if title in accuracies}
     middles = {title: float(np.sort(v)[(len(v) - 1) // 2]) for title, v in accuracies.items()}
-    fig, ax = _dots(accuracies, intervals, middles, chance, "Accuracy on the test images")
+    fig, ax = _dots(accuracies, intervals, middles, chance, "Accuracy on the test images", "seed")
     fig.set_figheight(fig.get_figheight() + 0.3)  # for the legend
     claim: dict[str, Any] = {"color": PALETTE[1], "markerfacecolor": "none", "markersize": 6, "linestyle": ""}
     for title, value in published.items():

@@ -7,6 +7,7 @@ from typing import Any, Self
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
@@ -34,11 +35,18 @@ class Drawing(Figure):
     alt: str = ""
     data: pd.DataFrame | None = None
     results: str = ""
+    names: tuple[tuple[str, ...], ...] = ()
+    """What marks say on hover, by the number in their ids."""
 
     def describe(self, alt: str, data: pd.DataFrame, results: str) -> Self:
         """The figure with what it shows in words, its numbers, and the name of the results that they come from."""
         self.alt, self.data, self.results = alt, data, results
         return self
+
+    def name(self, mark: Artist, *names: str) -> None:
+        """Have a mark say on hover what it is: one name for all of it, or one for each part as they are drawn."""
+        mark.set_gid(f"named-{len(self.names)}")
+        self.names += (names,)
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:

@@ -5,9 +5,11 @@ reads that part; numbers and cross-references are its own, so that HTML and PDF 
 """
 
 import base64
+import html
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ _LONG = re.compile(rb"scale\([^)]*\)|[a-z-]+: ?[\d.]+|-?\d+\.\d{2,}")
 # A path has one step on each line, and a letter needs no blanks about it.
 _STEP = re.compile(rb" ?\n([A-Zz]) ?")
 _INDENT = re.compile(rb"\n +")
+# A part of a mark that is drawn, and not only defined.
+_MARK = re.compile(r"<defs>.*?</defs>|<(use|path)\b[^>]*/>", re.S)
 # What counts as a number in a table cell: signs, digits, percent, intervals, ranges, dashes for "none".
 _NUMBER = re.compile(r"(?:[\s\d.,;%×()\[\]+−±–/<>≤≥=~*-]|\b(?:of|to|s|min|ms|nan|n/a)\b)*")
 # What a cell may hold beside words stays as it is; everything else that Markdown might take for a sign is escaped.
@@ -115,7 +119,23 @@ def render(fig: Figure, salt: str, kind: str) -> bytes:
     plt.close(fig)
     if kind == "jpeg":
         return buffer.getvalue()
-    return _INDENT.sub(b"\n", _STEP.sub(rb"\1", _LONG.sub(_rounded, buffer.getvalue())))
+    small = _INDENT.sub(b"\n", _STEP.sub(rb"\1", _LONG.sub(_rounded, buffer.getvalue())))
+    return _named(small.decode(), getattr(fig, "names", ())).encode()
+
+
+def _named(svg: str, names: Sequence[Sequence[str]]) -> str:
+    """An SVG whose marks say on hover what they are, by the ids that Drawing.name gave them."""
+    head, *marks = re.split(r' id="named-(\d+)">', svg)
+    for number, rest in zip(marks[::2], marks[1::2], strict=True):
+        titles = [f"<title>{html.escape(name)}</title>" for name in names[int(number)]]
+        rest = titles[0] + rest if len(titles) == 1 else _MARK.sub(partial(_part, iter(titles)), rest)
+        head += f">{rest}"
+    return head
+
+
+def _part(titles: Iterator[str], found: re.Match[str]) -> str:
+    title = next(titles, "") if found[1] else ""
+    return f"{found[0][:-2]}>{title}</{found[1]}>" if title else found[0]
 
 
 def _rounded(found: re.Match[bytes]) -> bytes:

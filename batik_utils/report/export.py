@@ -138,6 +138,7 @@ class Manuscript:
             # A formula needs a font with a MATH table, which many machines lack.
             font = _data_url("math.woff", (TEMPLATES / "math.woff").read_bytes())
             style += f'@font-face {{ font-family: "Batik Math"; src: url("{font}"); }}\n'
+        page = re.sub(r'<img src="([\w-]+)\.svg" width="(\d+)" alt="([^"]*)">', self._drawn, page)
         urls = {name: _data_url(name, raw) for name, raw in self.files.items()}
         page = re.sub(r'(<img src="|download="[^"]+" href=")([\w-]+\.\w+)"', lambda m: f'{m[1]}{urls[m[2]]}"', page)
         page = page.replace("/* report.css */", style)
@@ -146,6 +147,19 @@ class Manuscript:
             allowed = hashlib.sha256(own[1].encode()).digest() if own else b""
             page = page.replace(f"{part}-src 'none'", f"{part}-src 'sha256-{base64.b64encode(allowed).decode()}'", 1)
         return page
+
+    def _drawn(self, image: re.Match[str]) -> str:
+        """A drawing whose marks have names stands in the page itself: a picture in <img> shows none on hover."""
+        anchor, width, alt = image.groups()
+        head, start, svg = self.files[anchor + ".svg"].decode().partition("<g id")
+        if "<title>" not in svg:
+            return image[0]
+        # Ids become the figure's own, and styles attributes: the page's policy allows no style but the page's.
+        svg = re.sub(r'(?:xlink:)?( id="|href="#|url\(#)', rf"\1{anchor}-", start + svg)
+        svg = re.sub(r' style="([^"]*)"', lambda m: re.sub(r"([\w-]+): ([^;]*)(?:; )?", r' \1="\2"', m[1]), svg)
+        box = re.findall(r'viewBox="[\d. ]+"', head)[0]
+        lines = 'stroke-linejoin="round" stroke-linecap="butt"'
+        return f'<svg role="img" aria-label="{alt}" width="{width}" {box} {lines}>{svg}'
 
     def to_pdf(self) -> bytes:
         """A PDF: A4, tagged, with Typst's own fonts whatever the machine has; no date in it."""
