@@ -1,9 +1,13 @@
 """The notebooks keep the house style: prose before code, cells of fifteen lines, no functions, no outputs."""
 
+import re
+from collections import Counter
+
 import nbformat
 import pytest
-from paper import EVERYTHING, NOTEBOOKS
+from paper import EVERYTHING, NOTEBOOKS, make_analysis
 
+from batik_utils.report import examples
 from batik_utils.study import ROOT
 
 
@@ -51,3 +55,23 @@ def test_what_teaches_does_not_run_in_a_report(notebook):
     teaching = [c for c in code_cells(notebook) if any(word in c.source for word in heavy)]
     assert all("only-notebook" in c.metadata.get("tags", []) for c in teaching)
     assert "notebook" not in EVERYTHING
+
+
+def test_in_jupyter_each_cell_of_the_confusion_opens_its_pictures():
+    (cell,) = (c for path in NOTEBOOKS for c in nbformat.read(path, 4).cells if "examples.walk(" in c.source)
+    names = {"analysis": make_analysis(twins=True), "examples": examples}
+    exec(cell.source, names)
+    analysis, page, oof = names["analysis"], names["page"], names["analysis"].oofs["lite"]
+    cells = dict(re.findall(r"<summary>(\w+, predicted \w+): (\d+) pictures?", page))
+    guesses = (analysis.motifs[guess] for guess in oof.y_prob.argmax(axis=1))
+    pairs = zip((analysis.motifs[true] for true in oof.y_true), guesses, strict=True)
+    assert cells == {f"{true}, predicted {guess}": str(n) for (true, guess), n in Counter(pairs).items()}
+    opened = re.findall(r'<details name="lite"><summary>(.*?)</summary><img (.*?)</details>', page)
+    assert sorted(path for path, _ in opened) == sorted(oof.paths)
+    row, copy = analysis.dataset.paths[0], analysis.dataset.paths[5]
+    near = re.findall(r'alt="\w+: (.*?)"', dict(opened)[row])[1:]
+    assert len(near) == 3 and row not in near and copy not in near, "a copy of it says nothing"
+    assert "nearest" in page and all(f"{motif} " in dict(opened)[row] for motif in analysis.motifs)
+    assert examples.walk(analysis, "lite", most=1).count('<details name="lite"') == len(cells)
+    analysis.clean_features = None
+    assert "nearest" not in examples.walk(analysis, "lite")

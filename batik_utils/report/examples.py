@@ -1,9 +1,15 @@
-"""What figures are made of: the method as boxes, and pictures with their words."""
+"""What figures are made of: the method as boxes, and pictures with their words; in Jupyter, all of them to look at."""
 
+import base64
+import html
+import io
 import textwrap
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
+from batik_utils.errors import BatikError
 from batik_utils.figures import Picture
 from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.report.analysis import MANY, Analysis
@@ -70,3 +76,49 @@ def predicted(analysis: Analysis, fit: FitResult, row: int) -> Picture:
     sign = "=" if guess == true else "≠"
     words = f"true: {analysis.motifs[true]}\n{sign} {analysis.motifs[guess]}, {percent(fit.y_prob[row, guess], 0)}"
     return Picture(analysis.image(fit.paths[row]), fit.paths[row], words, guess == true)
+
+
+def walk(analysis: Analysis, model: str, most: int = 12) -> str:
+    """HTML in which each cell of a model's confusion opens its first pictures, and each picture what is said of it.
+
+    By the mean of the fits, out of fold: the probabilities, and the three pictures nearest by the model's frozen
+    features, where it has such, that are no copies of it.
+    """
+    data, motifs, oof, out = analysis.dataset, analysis.motifs, analysis.oofs[model], []
+    rows, guesses = np.array([data.paths.index(path) for path in oof.paths]), oof.y_prob.argmax(axis=1)
+    near = _nearest(analysis, model)
+    for true, guess in np.ndindex(len(motifs), len(motifs)):
+        held = np.flatnonzero((oof.y_true == true) & (guesses == guess))
+        cell = f"{motifs[true]}, predicted {motifs[guess]}: {count(len(held), 'picture')}"
+        cell += f", the first {most}" if len(held) > most else ""
+        out.append(f"<details><summary>{html.escape(cell)}</summary>" if len(held) else "")
+        for place in held[:most]:
+            order = np.argsort(-oof.y_prob[place], kind="stable")[:5]
+            said = ", ".join(f"{motifs[i]} {percent(oof.y_prob[place, i])}" for i in order)
+            seen = "".join(_thumbnail(analysis, row) for row in near[rows[place]])
+            name, own = html.escape(oof.paths[place]), _thumbnail(analysis, rows[place], 160)
+            beside = f"{own} {html.escape(said)}{'; nearest: ' if seen else ''}{seen}"
+            out.append(f'<details name="{model}"><summary>{name}</summary>{beside}</details>')
+        out.append("</details>" if len(held) else "")
+    return "\n".join(filter(None, out))
+
+
+def _nearest(analysis: Analysis, model: str) -> NDArray[np.int64]:
+    """Each picture's three nearest by cosine, [n, 3], copies of it apart; [n, 0] without frozen features."""
+    try:
+        features = analysis.clean_features(model) if analysis.clean_features else None
+    except BatikError:
+        features = None
+    if features is None:
+        return np.empty((len(analysis.dataset), 0), dtype=np.int64)
+    unit, groups = features / np.linalg.norm(features, axis=1, keepdims=True), analysis.dataset.groups
+    return np.argsort(-np.where(groups[:, None] == groups, -np.inf, unit @ unit.T), axis=1, kind="stable")[:, :3]
+
+
+def _thumbnail(analysis: Analysis, row: int, side: int = 64) -> str:
+    """A picture as an <img> that is told by its motif and path."""
+    image, file = Image.fromarray(analysis.dataset.images[row]), io.BytesIO()
+    image.resize((side, side)).save(file, "jpeg", quality=80)
+    name = html.escape(f"{analysis.motifs[analysis.dataset.labels[row]]}: {analysis.dataset.paths[row]}")
+    url = base64.b64encode(file.getvalue()).decode()
+    return f'<img src="data:image/jpeg;base64,{url}" alt="{name}" title="{name}" width="{side}">'
