@@ -210,7 +210,7 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
             names: dict[str, object] = {}
             for cell in kept(notebook, facts):
                 place = cell.id
-                if cell.cell_type == "markdown":
+                if cell.cell_type == "markdown" or "shown" in cell.metadata.get("tags", []):
                     take(place, cell.source)
                 elif cell.source.startswith("%%say"):
                     take(place, say.filled(cell.source.removeprefix("%%say"), names))
@@ -232,6 +232,15 @@ def _remembering(score):
         return _KNOWN[key]
 
     return known
+
+
+def same_networks(shown, trained) -> None:
+    """A network that a reader sees has the layers of one of build_scratch."""
+    kept = ("units", "filters", "kernel_size", "activation", "rate", "pool_size", "strides", "padding", "scale")
+    for one, other in zip(shown.layers, trained.layers[1:], strict=True):
+        assert type(one) is type(other)
+        assert [one.get_config().get(k) for k in kept] == [other.get_config().get(k) for k in kept]
+    assert shown.count_params() == trained.count_params()
 
 
 def references(words: dict[str, str]) -> tuple[set[str], set[str]]:

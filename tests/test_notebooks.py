@@ -2,12 +2,19 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
-from paper import EVERYTHING, NOTEBOOKS, make_analysis
+from paper import EVERYTHING, LITE, NOTEBOOKS, SCRATCH, make_analysis, same_networks
 
+from batik_utils.models.heads import Head
+from batik_utils.models.scratch import build_scratch
 from batik_utils.report import examples
+from batik_utils.report.execute import load_notebook
 from batik_utils.study import ROOT
 
 
@@ -53,7 +60,7 @@ def test_parameters_are_in_one_tagged_cell_and_in_upper_case(notebook):
 def test_what_teaches_does_not_run_in_a_report(notebook):
     heavy = ("keras.", ".fit(*", "build_scratch")
     teaching = [c for c in code_cells(notebook) if any(word in c.source for word in heavy)]
-    assert all("only-notebook" in c.metadata.get("tags", []) for c in teaching)
+    assert all({"only-notebook", "shown"} & set(c.metadata.get("tags", [])) for c in teaching)
     assert "notebook" not in EVERYTHING
 
 
@@ -75,3 +82,27 @@ def test_in_jupyter_each_cell_of_the_confusion_opens_its_pictures():
     assert examples.walk(analysis, "lite", most=1).count('<details name="lite"') == len(cells)
     analysis.clean_features = None
     assert "nearest" not in examples.walk(analysis, "lite")
+
+
+@pytest.mark.parametrize(("architecture", "hidden"), [("seed_cnn", 128), ("pooled_cnn", 0)])
+def test_the_networks_that_a_report_shows_are_those_that_are_trained_and_in_jupyter_they_are(architecture, hidden):
+    models = {"small": SCRATCH | {"architecture": architecture, "epochs": 1, "dropout": 0.3}}
+    models["lite"] = LITE | {"hidden": hidden, "epochs": 1, "learning_rate": 0.003}
+    analysis = make_analysis(models=models)
+    analysis.dataset = replace(analysis.dataset, images=np.zeros((20, 32, 32, 3), np.uint8))
+    cells = nbformat.read(NOTEBOOKS[2], 4).cells
+    named = {"analysis": analysis, "study": analysis.study, "dataset": analysis.dataset, "np": np, "pd": pd}
+    for cell in cells:
+        if "shown" in cell.metadata.get("tags", []) or cell.id in ("02-networks-which", "02-networks-choice"):
+            exec(cell.source, named)
+    plt.close("all")
+    same_networks(named["network"], build_scratch(architecture, 32, 2, 0.3))
+    weights = Head(3, hidden, 2, 0.5, np.random.default_rng(0)).weights
+    assert [w.shape for w in named["head"].get_weights()] == [w.shape for w in weights.values()]
+    for network, rate in ((named["network"], 0.001), (named["head"], 0.003)):
+        assert (
+            float(network.optimizer.learning_rate) == pytest.approx(rate) and type(network.optimizer).__name__ == "Adam"
+        )
+    shown = [c.source for c in load_notebook(NOTEBOOKS[2], analysis.facts).cells if c.source.startswith("```python")]
+    asked = {"seed_cnn", "pooled_cnn", "written"} & analysis.facts
+    assert asked == {architecture, "written"} and len(shown) == 5 and f"network = {architecture}" in shown[1]

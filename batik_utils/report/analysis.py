@@ -28,7 +28,7 @@ from batik_utils.stats.table import score_table
 from batik_utils.stats.trios import Trios, every_trio, kernel
 from batik_utils.study import Study
 from batik_utils.study_file import Plate, load_plates
-from batik_utils.study_models import RecipeModel
+from batik_utils.study_models import PretrainedModel, RecipeModel, ScratchModel
 from batik_utils.values import Dataset, Results, Split
 from batik_utils.wording import motif_names
 
@@ -86,6 +86,8 @@ class Analysis:
         study, models = self.study, [self.study.models[m] for m in self.models]
         protocols = {r.fit.protocol for r in self.results if not r.missing}
         kind, keras = self.dataset.source.kind, study.published.split == "keras-validation-split"
+        a, b = (study.models[m] for m in study.compare)
+        shown = isinstance(a, PretrainedModel) and isinstance(b, ScratchModel) and b.pixels == "unit" and b.architecture
         holds = {
             "photographs": kind != "drawn",
             "seed": bool(study.seed_study),
@@ -119,6 +121,9 @@ class Analysis:
             "corruptions": study.grouped.corruptions,
             "augmented": study.models[self.shown].augments,
             "many": len(self.motifs) > MANY,
+            "seed_cnn": shown == "seed_cnn",
+            "pooled_cnn": shown == "pooled_cnn",
+            "written": shown in ("seed_cnn", "pooled_cnn"),
         }
         lacks = {f"no{fact}" for fact in ("seed", "seeds", "twins", "told") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}

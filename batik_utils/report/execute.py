@@ -14,6 +14,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 
 from batik_utils.cache import write_text
 from batik_utils.data.obtain import cache_dir
@@ -33,6 +34,7 @@ KERNEL_ENVIRONMENT = {
 def load_notebook(path: Path, keep: Collection[str]) -> NotebookNode:
     """Read a notebook, without cells tagged only-X where X is not in keep; each says where it stood in the file.
 
+    Code tagged "shown" becomes text: what teaches is read in a report, and run in Jupyter alone.
     Raises BatikError where the file is no notebook.
     """
     try:
@@ -43,7 +45,10 @@ def load_notebook(path: Path, keep: Collection[str]) -> NotebookNode:
     for number, cell in enumerate(cells, 1):
         cell.id = f"cell-{number}"  # nbformat draws them at random
         cell.metadata["batik"] = {"notebook": path.name, "cell": number}
-        only = {tag.removeprefix("only-") for tag in cell.metadata.get("tags", []) if tag.startswith("only-")}
+        tags = cell.metadata.get("tags", [])
+        only = {tag.removeprefix("only-") for tag in tags if tag.startswith("only-")}
+        if "shown" in tags:
+            cell = new_markdown_cell(f"```python\n{cell.source}\n```", id=cell.id, metadata=cell.metadata)
         if only <= {*keep}:
             notebook.cells.append(cell)
     return notebook
