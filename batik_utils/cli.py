@@ -174,7 +174,7 @@ def audit(
     from batik_utils.dataset import load_dataset
     from batik_utils.new_study import draft
 
-    chosen = draft("audit", data) if study is None and data else load_study(study or FIRST)
+    data, chosen = draft("audit", data) if study is None and data else (data, load_study(study or FIRST))
     for title, lines in oddities(load_dataset(chosen, data)).items():
         out.print("\n  ".join([f"{title}: {len(lines):,}", *lines]))
 

@@ -115,7 +115,7 @@ def unite(study: Study, dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[
     here = set(group) - (set() if dataset.source.kind == "published" else published)
     joined = DisjointSet(sorted(set(group.values())))
     for source in study.sources:
-        own = [path for path in source.pictures if path.partition("/")[0] in dataset.motifs]
+        own = [path for path in source.pictures if obtain.motif_of(path) in dataset.motifs]
         if wrong := [path for path in own if path not in here | known]:
             raise BatikError(f"The source {source.name!r} names {wrong[0]}, which there is no picture of; correct it.")
         rows = [group[path] for path in own if path in here]
@@ -138,7 +138,7 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
     wrong = []
     for motif in (m for m in study.motifs if counts[m] < 2):
         got = "only one usable image" if counts[motif] else "no usable image"
-        left = [f"{path}: {reason}" for path, reason in skipped if path.startswith(f"{motif}/")]
+        left = [f"{path}: {reason}" for path, reason in skipped if obtain.motif_of(path) == motif]
         why = f" (skipped {left[0]}{f', and {len(left) - 1} more' if left[1:] else ''})" if left else ""
         wrong.append(f"The folder {motif} has {got}{why}; a motif needs at least two.")
     if wrong:

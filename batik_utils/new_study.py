@@ -1,6 +1,8 @@
 """A study of one's own pictures: `batik new` looks at a folder and writes a commented YAML that fits what is there."""
 
 import contextlib
+import csv
+import io
 import json
 import os
 import re
@@ -12,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batik_utils.cache import write_text
-from batik_utils.data.decode import EXTENSIONS
-from batik_utils.data.obtain import LEFT_BEHIND, motifs_apart
+from batik_utils.data.obtain import PARTS, levels, motif_of, motifs_apart, motifs_in, parts
 from batik_utils.errors import BatikError, printable
 from batik_utils.study import ROOT, Grouped, Published, Study
 from batik_utils.study_file import parse_study, study_names
@@ -32,6 +33,7 @@ CURVE = (2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
 # Seconds on one core of a machine of 2024, both cores at work, as measured in the studies of 150 and 300 pictures.
 SCRATCH_SECONDS, FEATURE_SECONDS = 0.012, 0.05
 """One picture in an epoch of a scratch fit at 224 pixels; one version of it through EfficientNet-Lite0 at 448."""
+UNREAD = {".heic", ".heif", ".avif"}  # pictures that cameras write and data/decode.py refuses
 VERSIONS = 5  # a picture as it is, and tampered with in four ways
 REST_SECONDS = 100.0  # heads, notebooks, pages and the classifier
 
@@ -48,10 +50,12 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) or name in {"photographs", "motifs"}:
         raise BatikError(f"A study's name is of small letters, digits and hyphens, such as my-cloth, not {name!r}.")
-    if name in study_names(root):
-        raise BatikError(f"There is a study {name} already: choose another name, or remove studies/{name}.yaml.")
-    sketch = draft(name, data)
-    dataset = load_dataset(sketch, data)
+    split = root / "studies" / "splits" / f"{name}.csv"
+    if name in study_names(root) or split.exists():
+        there = f"studies/{'splits/' * split.exists()}{name}"
+        raise BatikError(f"There is a study {name} already: choose another name, or remove {there}.*")
+    place, sketch = draft(name, data)
+    dataset = load_dataset(sketch, place)
     counts = np.bincount(dataset.labels)
     different = [len(set(dataset.groups[dataset.labels == label])) for label in range(len(dataset.motifs))]
     if few := [f"{m} ({n})" for m, n in zip(dataset.motifs, different, strict=True) if n < LEAST]:
@@ -61,19 +65,31 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
         )
     apart = motifs_apart(dataset.motifs, (), data)
     others = len(apart[1]) if apart else 0
-    values = _protocols(sketch, dataset, min(different)) | _affordable(len(dataset), dataset.facts, others)
+    divided = [folder.name for folder in parts(place)]
+    own = _own_split(dataset) if divided else {}
+    values = _protocols(sketch, dataset, min(different), bool(own)) | _affordable(len(dataset), dataset.facts, others)
     classes = listed(motif_names(dataset.motifs)) if len(counts) <= 6 else f"{len(counts)} classes"
     motifs = [(json.dumps(m, ensure_ascii=False), n) for m, n in zip(dataset.motifs, counts, strict=True)]
     template = Path(__file__).with_name("new_study.yaml.j2").read_text(encoding="utf-8")
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     known = {"name": name, "others": others, "motifs": motifs, "classes": classes}
     text = environment.from_string(template).render(values | known)
+    if own:
+        rows = io.StringIO()
+        csv.writer(rows, lineterminator="\n").writerows([("path", "part"), *own.items()])
+        write_text(split, rows.getvalue())
     write_text(root / "studies" / f"{name}.yaml", text)
     each = f"{counts.min():,}" + (f" to {counts.max():,}" if counts.min() < counts.max() else "")
     left_out = len(dataset.skipped)
     unused = f"; {count(left_out, 'file')} cannot be used (`batik audit` says why)" if left_out else ""
+    found = [f"{len(dataset):,} pictures in {len(counts)} classes of {each}{unused}."]
+    kept = f"kept as the study's own, studies/splits/{name}.csv" if own else "not kept: one of them lacks a class"
+    if divided:
+        found.append(f"{listed(divided)} in {place} are read as one; their split is {kept}.")
+    elif place != data:
+        found.append(f"They lie in {place}.")
     return [
-        f"{len(dataset):,} pictures in {len(counts)} classes of {each}{unused}.",
+        *found,
         f"studies/{name}.yaml is written: {values['folds']} folds, pictures of {values['size']} pixels.",
         f"The report will take about {values['here']} minutes on {count(os.cpu_count() or 1, 'core')}, "
         "estimated from what a picture cost on a core of 2024 (`make plan` counts the fits).",
@@ -81,12 +97,27 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     ]
 
 
-def draft(name: str, data: Path) -> Study:
-    """A study of every folder of pictures in a folder; raises BatikError where there are fewer than two."""
+def draft(name: str, data: Path) -> tuple[Path, Study]:
+    """The folder, at most three below one, that has folders of pictures, and a study of all of them.
+
+    Raises BatikError where there are fewer than two, or several such folders, or one of formats that are not read.
+    """
     if not data.is_dir():
         raise BatikError(f"There is no folder {data}.")
-    folders = sorted(p for p in data.iterdir() if p.is_dir() and p.name[0] != "." and p.name not in LEFT_BEHIND)
-    motifs = [p.name for p in folders if any(f.suffix.lower() in EXTENSIONS for f in p.iterdir())]
+    walked: list[Path] = []
+    for level in levels(data):
+        walked += level
+        if places := [folder for folder in level if len(motifs_in(folder)) > 1]:
+            break
+    if len(places) > 1:
+        raise BatikError(f"Folders of pictures lie in {listed([*map(str, places[:5])])}: give one of these as DATA.")
+    place = places[0] if places else max(walked, key=lambda folder: len(motifs_in(folder, UNREAD)))
+    if unread := sorted({*motifs_in(place, UNREAD)} - {*motifs_in(place)}):
+        raise BatikError(
+            f"All pictures in {listed(unread[:5])} are HEIC or AVIF, which are not read: save them as JPEG first, "
+            "for instance with ImageMagick's `magick mogrify -format jpg FILES` in each folder."
+        )
+    motifs = next(filter(None, map(motifs_in, [place, *walked])), [])
     if odd := [m for m in motifs if printable(m) != m]:
         raise BatikError(f"Names with characters that cannot be shown: {', '.join(odd)}; rename these folders.")
     if len(motifs) < 2:
@@ -96,15 +127,24 @@ def draft(name: str, data: Path) -> Study:
     pretrained = {"kind": "pretrained", "title": "Pretrained", "backbone": "mobilenet_v2", "epochs": 1}
     raw: dict[str, Any] = {"name": name, "title": name, "question": name, "motifs": motifs}
     raw |= {"models": {"scratch": scratch, "pretrained": pretrained}, "compare": ["pretrained", "scratch"]}
-    return parse_study(raw | {"published": {"split": "keras-validation-split"}})
+    return place, parse_study(raw | {"published": {"split": "keras-validation-split"}})
 
 
-def _protocols(sketch: Study, dataset: "Dataset", fewest: int) -> dict[str, Any]:
+def _own_split(dataset: "Dataset") -> dict[str, str]:
+    """{path: part} as pictures lay in train/, valid/, test/; {} where a part lacks a class. Without test, val tests."""
+    own = {path: PARTS[path.partition("/")[0].casefold()] for path in dataset.paths}
+    if "test" not in own.values():
+        own = {path: part.replace("val", "test") for path, part in own.items()}
+    filled = {(part, motif_of(path)) for path, part in own.items()}
+    return own if len(filled) == len({*own.values()}) * len(dataset.motifs) else {}
+
+
+def _protocols(sketch: Study, dataset: "Dataset", fewest: int, own: bool) -> dict[str, Any]:
     """The split, folds and learning curve that these pictures allow, tried with the protocols themselves."""
     from batik_utils.data.split import PROTOCOLS, published_split
 
-    study = None
-    for split in ("keras-validation-split", "stratified-80-10-10"):  # the latter where both are possible
+    study = sketch if own else None
+    for split in () if own else ("keras-validation-split", "stratified-80-10-10"):  # the latter where both are possible
         with contextlib.suppress(BatikError):
             published = Published.model_validate({"split": split, "seeds": 1})
             tried = sketch.model_copy(update={"published": published})
@@ -119,13 +159,14 @@ def _protocols(sketch: Study, dataset: "Dataset", fewest: int) -> dict[str, Any]
         curve = tuple(points[:: -(-len(points) // 5)]) if len(points) > 1 else ()
         study = study.model_copy(update={"grouped": Grouped(folds=folds, curve=curve)})
         try:
-            for protocol in PROTOCOLS.values():
+            for protocol in (protocol for name, protocol in PROTOCOLS.items() if name not in {"runs", "published"}):
                 list(protocol(study, dataset, study.grouped.pretrained))
             break
         except BatikError:
             if folds == 2:
                 raise
-    found = {"split": study.published.split, "folds": folds, "fewest": fewest, "training": training}
+    split = f"listed, files: {sketch.name}" if own else study.published.split
+    found = {"split": split, "folds": folds, "fewest": fewest, "training": training}
     return found | {"curve": list(curve)}
 
 

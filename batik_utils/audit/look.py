@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from batik_utils.cache import digest, digest_file
 from batik_utils.data.decode import open_image
+from batik_utils.data.obtain import motif_of
 
 SIDE = 384  # longest side of the grey picture, pixels: motifs stay legible, a pair is confirmed in milliseconds
 LEAST = 16  # shortest side, pixels: less is stretched
@@ -62,7 +63,7 @@ class Picture:
     @property
     def label(self) -> str:
         """The folder that the picture lies in."""
-        return self.name.rpartition("/")[0]
+        return motif_of(self.name)
 
     @property
     def points(self) -> NDArray[Any]:

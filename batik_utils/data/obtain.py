@@ -1,5 +1,7 @@
 """Where photographs come from (a folder given, data/, ../shared/data/, Kaggle), and which files a study has.
 
+Of a folder that holds training and test pictures apart (train/, valid/, test/), its parts are read as one.
+
 published_files.csv (the 982 files of KAGGLE_DATASET) was made from the data folder's MANIFEST.csv.
 """
 
@@ -8,8 +10,9 @@ import csv
 import io
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -19,9 +22,11 @@ from batik_utils.errors import BatikError, printable
 from batik_utils.network import unreachable
 from batik_utils.study import ROOT
 from batik_utils.study_models import nearest
+from batik_utils.wording import listed
 
 KAGGLE_DATASET = "dionisiusdh/indonesian-batik-motifs"
 KAGGLE_HOST = "https://www.kaggle.com"
+KAGGLE_INPUT = Path("/kaggle/input")  # where a notebook on Kaggle has the data sets that are added to it
 OTHERS = 10  # pictures of each motif that a study does not have
 MODEST = 1_000_000  # bytes; copies of the collection often hold larger files reduced
 KAGGLE_TIMEOUT = 4.0  # seconds after which a knock at its door counts as unanswered (name look-up included)
@@ -44,11 +49,24 @@ class Listed(NamedTuple):
     @property
     def motif(self) -> str:
         """The folder that it lies in."""
-        return self.path.partition("/")[0]
+        return motif_of(self.path)
 
 
+PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
+PARTS |= {"test": "test", "testing": "test"}
+"""Names, in small letters, of folders that part pictures before motifs do; and the part of a listed split."""
 LEFT_BEHIND = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 """What file managers and archives leave among somebody's files, as hidden as names that begin with a point."""
+
+
+def shown(name: str) -> bool:
+    """Whether a file or folder of this name counts at all."""
+    return not name.startswith(".") and name not in LEFT_BEHIND
+
+
+def motif_of(path: str) -> str:
+    """The folder that a picture of this posix path lies in, which is its motif: of train/Kawung/1.jpg, Kawung."""
+    return path.rpartition("/")[0].rpartition("/")[2]
 
 
 def cache_dir() -> Path:
@@ -150,19 +168,18 @@ def _identical(folder: Path, names: Sequence[str]) -> list[Listed]:
 
 
 def motif_files(folder: Path, motif: str) -> tuple[list[Path], list[tuple[str, str]]]:
-    """The regular files of one motif's folder in the lexicographic order that Keras uses, and what is skipped.
+    """The regular files of one motif's folder, or of those in each part, in the lexicographic order that Keras uses.
 
     Skipped are (posix path relative to `folder`, reason) subfolders, links that lead out of `folder` and names that
-    cannot be shown; hidden files and LEFT_BEHIND without a word. Raises BatikError when the motif's folder leads out
-    of `folder`.
+    cannot be shown; what is not `shown` without a word. Raises BatikError when the motif's folder leads out.
     """
-    root, place = folder.resolve(), folder / motif
-    if not place.resolve().is_relative_to(root):
+    root, places = folder.resolve(), [part / motif for part in parts(folder) if (part / motif).is_dir()]
+    places = places or [folder / motif]
+    if not all(place.resolve().is_relative_to(root) for place in places):
         raise BatikError(f"The folder {motif} is a link out of the data folder; put the files themselves there.")
-    shown = (name for name in sorted(os.listdir(place)) if not name.startswith(".") and name not in LEFT_BEHIND)
-    found = {name: _unfit(place / name, root) for name in shown}
-    skipped = [(printable(f"{motif}/{name}"), reason) for name, reason in found.items() if reason]
-    return [place / name for name, reason in found.items() if not reason], skipped
+    found = {place / n: _unfit(place / n, root) for place in places for n in sorted(os.listdir(place)) if shown(n)}
+    skipped = [(printable(path.relative_to(folder).as_posix()), reason) for path, reason in found.items() if reason]
+    return [path for path, reason in found.items() if not reason], skipped
 
 
 def _unfit(path: Path, root: Path) -> str:
@@ -201,7 +218,12 @@ def find_photographs(data: Path | None, motifs: Sequence[str]) -> tuple[Path, st
             return _search(place, motifs, name), name
         except BatikError as error:
             failed[name] = error
-    if lacking := [error for error in failed.values() if not isinstance(error, NoPhotographs)]:
+    lacking = [error for error in failed.values() if not isinstance(error, NoPhotographs)]
+    if not {*motifs} & {path.partition("/")[0] for path in published_files()}:
+        near = next((str(error) for error in lacking if "known are" not in str(error)), "")
+        said = near or f"The pictures of {listed(motifs[:3])} were not found{' …' if motifs[3:] else '.'}"
+        raise BatikError(f"{said} Pictures of your own are named by their folder: DATA=folder.")
+    if lacking:
         raise lacking[0]
     looked = ", ".join(f"{name} ({error})" for name, error in failed.items())
     raise NoPhotographs(
@@ -215,35 +237,56 @@ def _search(base: Path, motifs: Sequence[str], place: str) -> Path:
     if not base.is_dir():
         raise NoPhotographs("there is no such folder")
     best: set[str] = set()
-    level = [base]
-    for _ in range(4):
-        below: list[Path] = []
-        for folder in level:
-            inner = sorted(p for p in _entries(folder) if p.is_dir() and not p.name.startswith("."))
-            if {p.name for p in inner}.issuperset(motifs):
-                return folder
-            pictured = {p.name for p in inner if any(f.suffix.lower() in EXTENSIONS for f in _entries(p))}
-            best = max(best, pictured, key=lambda found: (len(found.intersection(motifs)), len(found)))
-            below += [p for p in inner if not p.is_symlink()]  # links may lead anywhere, or in a circle
-        level = below
+    for folder in chain.from_iterable(levels(base)):
+        inside = [_folders(folder), [p for part in parts(folder) for p in _folders(part)]]
+        if any({p.name for p in inner}.issuperset(motifs) for inner in inside):
+            return folder
+        best = max(best, {*motifs_in(folder)}, key=lambda found: (len(found.intersection(motifs)), len(found)))
     if not best:
         raise NoPhotographs("no folders of pictures in it")
     lacking = [f"{m} is not in the {place}, {nearest(m, best)}" for m in motifs if m not in best]
     raise BatikError(" ".join(lacking))
 
 
+def levels(base: Path) -> Iterator[list[Path]]:
+    """The folders in which motifs' folders are looked for: base, then those one, two and three below it."""
+    level = [base]
+    for _ in range(4):
+        yield level
+        # Links may lead anywhere, or in a circle.
+        level = [p for folder in level for p in _folders(folder) if not p.is_symlink()]
+
+
+def parts(folder: Path) -> list[Path]:
+    """The folders into which one divides its pictures by use (PARTS): one to train with, and others; [] without."""
+    found = [p for p in _folders(folder) if p.name.casefold() in PARTS]
+    return found if len({PARTS[p.name.casefold()] == "train" for p in found}) == 2 else []
+
+
+def motifs_in(folder: Path, suffixes: Set[str] = EXTENSIONS) -> list[str]:
+    """Names of the folders in one, or in its parts, that hold files whose names end so."""
+    inside = [p for place in parts(folder) or [folder] for p in _folders(place)]
+    return sorted({p.name for p in inside if any(f.suffix.lower() in suffixes for f in _entries(p))})
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [p for p in _entries(folder) if p.is_dir()]
+
+
 def _entries(folder: Path) -> list[Path]:
     with contextlib.suppress(OSError):
-        return list(folder.iterdir())
+        return sorted(p for p in folder.iterdir() if shown(p.name))
     return []
 
 
 def _from_kaggle(motifs: Sequence[str]) -> Path:
     home = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub") / "datasets" / KAGGLE_DATASET
-    # Complete downloads in kagglehub's own cache, newest first; finding them needs no network.
-    for version in sorted((int(m.stem) for m in home.glob("*.complete") if m.stem.isdigit()), reverse=True):
+    # What is added to a notebook there, and complete downloads in kagglehub's own cache, newest first: no network.
+    versions = sorted((int(m.stem) for m in home.glob("*.complete") if m.stem.isdigit()), reverse=True)
+    added = KAGGLE_INPUT / KAGGLE_DATASET.partition("/")[2]
+    for place in (added, *(home / "versions" / str(version) for version in versions)):
         with contextlib.suppress(BatikError):
-            return _search(home / "versions" / str(version), motifs, "copy from Kaggle")
+            return _search(place, motifs, "copy from Kaggle")
     if absent := set(motifs).difference(path.partition("/")[0] for path in published_files()):
         raise NoPhotographs(f"it has no {', '.join(sorted(absent))}")
     if silence := unreachable(KAGGLE_HOST, KAGGLE_TIMEOUT):

@@ -124,7 +124,7 @@ def published_split(study: Study, dataset: Dataset) -> Split:
         cut_off = StratifiedShuffleSplit(n_splits=1, test_size=tenth, random_state=0)
         rest, testing = next(cut_off.split(dataset.labels, dataset.labels))
         learning, validating = (rest[part] for part in next(cut_off.split(rest, dataset.labels[rest])))
-    _demand_all(dataset, "", train=learning, validate=validating, test=testing)
+    _demand_all(dataset, "", train=learning, test=testing, **({"validate": validating} if len(validating) else {}))
     return Split("published", 0, 0, _rows(learning), _rows(validating), _rows(testing))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from batik_utils.data.decode import NotAnImage, read_image
+from batik_utils.data.obtain import shown
 from batik_utils.deploy.answers import Classifier
 from batik_utils.deploy.bundle import About, read_bundle
 from batik_utils.deploy.gate import SMALL, copy_of
@@ -72,7 +73,7 @@ def _folders(about: About, folder: Path) -> tuple[dict[str, str], list[str]]:
     if not folder.is_dir():
         raise BatikError(printable(f"{folder} is no folder."))
     motifs = {plain(motif): motif for motif in about.motifs}
-    inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    inside = sorted(path for path in folder.iterdir() if path.is_dir() and shown(path.name))
     matched = {str(path): motifs[plain(path.name)] for path in inside if plain(path.name) in motifs}
     unmatched = [path.name for path in inside if str(path) not in matched]
     if not matched:

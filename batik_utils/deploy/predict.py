@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from batik_utils.data.decode import NotAnImage
-from batik_utils.data.obtain import LEFT_BEHIND
+from batik_utils.data.obtain import shown
 from batik_utils.deploy import CLASSIFIER
 from batik_utils.deploy.answers import Classifier
 from batik_utils.deploy.bundle import About, read_bundle
@@ -41,8 +41,8 @@ def files_of(given: Iterable[str]) -> list[Path]:
         if not os.path.isdir(name):  # Path.is_dir raises for a name that no file can have
             found.append(Path(name))
         for folder, folders, files in os.walk(name):
-            folders[:] = sorted(f for f in folders if f[0] != "." and f not in LEFT_BEHIND)
-            found += [Path(folder) / f for f in sorted(files) if f[0] != "." and f not in LEFT_BEHIND]
+            folders[:] = sorted(filter(shown, folders))
+            found += [Path(folder) / f for f in sorted(filter(shown, files))]
     return found
 
 

@@ -76,7 +76,8 @@ def inputs(study: Study, folder: Path | None, place: str) -> dict[str, str]:
     if folder is not None:
         for motif in study.motifs:
             files, skipped = motif_files(folder, motif)
-            found[f"pictures of {motif}"] = digest_json([place, [[p.name, sha256(p)] for p in files], skipped])
+            held = [[path.relative_to(folder).as_posix(), sha256(path)] for path in files]
+            found[f"pictures of {motif}"] = digest_json([place, held, skipped])
         found["pictures of other motifs"] = digest_json(other_motifs(study.motifs, folder))
         if any(getattr(model, "metric", None) for model in study.models.values()):
             sources = [source.pictures for source in study.sources]

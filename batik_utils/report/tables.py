@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from batik_utils import wording as say
+from batik_utils.data.obtain import motif_of
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import MANY, Analysis
@@ -27,7 +28,7 @@ def data_table(dataset: Dataset) -> pd.DataFrame:
     rows = []
     for label, (motif, name) in enumerate(zip(dataset.motifs, say.motif_names(dataset.motifs), strict=True)):
         here = np.flatnonzero(dataset.labels == label)
-        skipped = sum(path.startswith(f"{motif}/") for path, _ in dataset.skipped)
+        skipped = sum(motif_of(path) == motif for path, _ in dataset.skipped)
         identical = sum(dataset.facts[row]["status"] == "identical" for row in here)
         rows.append((name, len(here), len(np.unique(dataset.groups[here])), skipped, identical))
     table = frame("motif; pictures; distinct; skipped; identical to published", rows)
