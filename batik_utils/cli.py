@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from batik_utils.errors import BatikError, printable
+from batik_utils.network import deaf
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study
 
 app = typer.Typer(
     help="How well can a computer tell batik motifs apart from few photographs?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 out = Console(highlight=False, soft_wrap=True, markup=False)
@@ -43,12 +43,27 @@ def options(
 STATES = ("done", "missing", "stale", "failed")
 FIRST = "bali-betawi-celup"
 
+
+def _folder(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # few shells do so behind DATA=
+
+
+def _scheduler(address: str | None) -> str | None:
+    if address and (why := deaf(address)):
+        raise BatikError(f"No Dask scheduler answers at {address}: {why}.")
+    return address
+
+
 StudyName = Annotated[str, typer.Argument(help="A study's name, or a path to its YAML file.")]
-Data = Annotated[Path | None, typer.Option(help="Folder with one folder of pictures per motif.")]
+Data = Annotated[
+    Path | None, typer.Option(parser=_folder, metavar="FOLDER", help="Folder with one folder of pictures per motif.")
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A field of the study for this run: models.scratch.epochs=10.")
 ]
-DaskAddress = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:port.")]
+DaskAddress = Annotated[
+    str | None, typer.Option(callback=_scheduler, help="Address of a Dask scheduler, tcp://host:port.")
+]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Local processes; as many as there are cores if not given.")]
 Reports = Annotated[Path, typer.Option(help="Where reports go.", show_default="reports/")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
@@ -71,7 +86,8 @@ def report(
     reports: Reports = ROOT / "reports",
 ) -> None:
     """Build a study's report, where anything changed: HTML, PDF and metrics.json."""
-    from batik_utils.report.build import PRIVATE, build_report
+    from batik_utils.deploy import PRIVATE
+    from batik_utils.report.build import build_report
 
     folder = build_report(study, data, settings or (), dask, jobs, reports)
     for place in (folder, folder.parent / PRIVATE / folder.name):
@@ -99,8 +115,7 @@ def page(
     import webbrowser
 
     from batik_utils.app.build import PAGE, make_page
-    from batik_utils.deploy import CLASSIFIER
-    from batik_utils.report.build import PRIVATE
+    from batik_utils.deploy import CLASSIFIER, PRIVATE
 
     chosen = load_study(study)
     private = reports / PRIVATE / chosen.name
@@ -213,9 +228,9 @@ def predict(
     as_csv: AsCsv = False,
 ) -> None:
     """Say which motif each picture shows, with probabilities, or that it does not look like batik."""
+    from batik_utils.deploy import PRIVATE
     from batik_utils.deploy.predict import newest_classifier
     from batik_utils.deploy.predict import predict as answer
-    from batik_utils.report.build import PRIVATE
 
     form, known = _form(as_json, as_csv), model or newest_classifier(ROOT / "reports" / PRIVATE)
     if answer(known, pictures, form, top):
@@ -278,12 +293,14 @@ def export(
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="The study's name: small letters, digits, hyphens.")],
-    data: Annotated[Path, typer.Argument(help="Folder with one folder of pictures per motif.")],
+    data: Annotated[str, typer.Argument(help="Folder with one folder of pictures per motif.")] = "",
 ) -> None:
     """Write a study of your own pictures, and say what it will cost."""
     from batik_utils.new_study import new_study
 
-    for line in new_study(name, data):
+    if not data:  # as "$(DATA)" is where it is forgotten; a path of "" would be the project's own folder
+        raise BatikError("DATA is missing: make new NAME=my-cloth DATA=folder, with one folder of pictures per class.")
+    for line in new_study(name, _folder(data)):
         out.print(line)
 
 

@@ -190,7 +190,7 @@ def test_nbconvert_knows_both_exporters_and_a_notebook_by_itself_may_refer_to_an
 
 
 def test_the_index_links_what_is_there_puts_what_is_drawn_last_and_leaves_out_what_it_cannot_read(tmp_path):
-    for name, source in (("a", "drawn"), ("b", "folder")):
+    for name, source in (("a", "drawn"), ("b", "published"), ("own", "folder")):
         (tmp_path / name).mkdir()
         metrics = build_metrics(make_analysis(source)) | {"title": f"Study <{name}>"}
         (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
@@ -199,6 +199,8 @@ def test_the_index_links_what_is_there_puts_what_is_drawn_last_and_leaves_out_wh
     said = words(page)
     assert said.index("Study &lt;b&gt;") < said.index(LINE) < said.index("Study &lt;a&gt;") < said.index("To cite")
     assert 'href="b/metrics.json"' in page and "report.pdf" not in page
+    own = (tmp_path / "photographs" / "index.html").read_text()
+    assert "&lt;own&gt;" not in page and 'href="../own/metrics.json"' in own and "&lt;b&gt;" not in own
     assert not re.findall(r"<(?:script|img|link)\b|url\(", page)
     for content, problem in (("{", "not JSON"), (json.dumps(metrics | {"version": 1}), "of another version")):
         (tmp_path / "b/metrics.json").write_text(content)

@@ -102,6 +102,8 @@ def test_a_listed_split_is_what_its_file_says_and_leaves_out_what_it_does_not_na
     file.write_text("\n".join(["path,part", *lines]))
     split = published_split(listed, data)
     assert (split.test, split.val) == ((0, 50, 100), (1, 51, 101)) and len(split.train) == 141
+    file.write_text("\n".join(["path,part", *(line for line in lines if not line.endswith("val"))]))
+    assert published_split(listed, data).val == ()
     file.write_text("\n".join(["path,part", *lines[1:]]))
     with pytest.raises(BatikError, match="batik-bali has no image to test"):
         published_split(listed, data)
@@ -160,7 +162,7 @@ def test_sources_are_kept_together_where_a_study_confirms_some():
 def test_too_few_groups_are_an_error_that_names_the_motif():
     groups = np.arange(150)
     groups[50:100] = np.arange(50) % 4 + 1000
-    with pytest.raises(BatikError, match=r"batik-betawi has 4 different images.*5 folds"):
+    with pytest.raises(BatikError, match=r"batik-betawi has 4 different images.*5 folds; set .*folds to 4 or lower\."):
         grouped_splits(study(), dataset(groups=groups), repeats=1)
     chained = np.arange(150)
     chained[:100] = np.tile(np.arange(50) // 9, 2) + 1000  # every bali is also a betawi, in six uneven groups
@@ -183,8 +185,12 @@ def test_learning_curves_are_nested_and_balanced_and_keep_the_folds_test_images(
     assert len({s.train for s in by_k[5].values()}) == 10
     assert found == curve(study(), data, 2)
     few = dataset(per_motif=10)
-    for split in curve(study(curve=(5, 40)), few, 1):  # a motif with fewer gives all it has
+    for split in curve(study(curve=(5, 10)), few, 1):  # a motif with fewer in a fold gives all it has
         assert labels(few, split.train) == dict.fromkeys(range(3), 5 if split.protocol == "curve-5" else 8)
+    with pytest.raises(
+        BatikError, match="for 1,000 pictures of each motif, but batik-bali has 10, and 5 folds train on 8"
+    ):
+        curve(study(curve=(5, 1000)), few, 1)
 
 
 def test_permuted_labels_are_chance_and_copies_share_theirs():

@@ -222,7 +222,7 @@ def find_photographs(data: Path | None, motifs: Sequence[str]) -> tuple[Path, st
     if not {*motifs} & {path.partition("/")[0] for path in published_files()}:
         near = next((str(error) for error in lacking if "known are" not in str(error)), "")
         said = near or f"The pictures of {listed(motifs[:3])} were not found{' …' if motifs[3:] else '.'}"
-        raise BatikError(f"{said} Pictures of your own are named by their folder: DATA=folder.")
+        raise BatikError(f"{said} Pictures of your own are found with DATA=folder.")
     if lacking:
         raise lacking[0]
     looked = ", ".join(f"{name} ({error})" for name, error in failed.items())

@@ -63,9 +63,13 @@ def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
     """The same with only k training images of each motif, for each k of study.grouped.curve; "curve-k".
 
     Test rows are those of the folds of the first often.curve repeats. Which images train is drawn from (repeat, fold)
-    alone and is nested: the 5 are among the 10. A motif with fewer than k gives all it has.
+    alone and is nested: the 5 are among the 10. A motif with fewer than k in a fold gives all it has; BatikError is
+    raised for one that has fewer in all.
     """
-    repeats = min(often.curve, often.repeats)
+    repeats, counts, folds = min(often.curve, often.repeats), np.bincount(dataset.labels), study.grouped.folds
+    if repeats and (k := max(study.grouped.curve, default=0)) > (least := counts.min()):
+        few = f"{dataset.motifs[counts.argmin()]} has {least:,}, and {folds} folds train on {least - least // folds}"
+        raise BatikError(f"grouped.curve asks for {k:,} pictures of each motif, but {few}; set it to no more.")
     for k in study.grouped.curve if repeats else ():
         splits = []
         for split in grouped_splits(study, dataset, repeats):
@@ -139,10 +143,10 @@ def grouped_splits(
     """
     folds = study.grouped.folds
     kept, word = (dataset.groups, "images") if protocol == "grouped" else (dataset.sources, "sources")
-    for label, motif in enumerate(dataset.motifs):
-        if (count := len(np.unique(kept[dataset.labels == label]))) < folds:
-            few = f"{motif} has {count} different {word}, too few for {folds} folds"
-            raise BatikError(f"{few}; set grouped.folds lower.")
+    counts = [len(np.unique(kept[dataset.labels == label])) for label in range(len(dataset.motifs))]
+    if (least := min(counts)) < folds:
+        few = f"{dataset.motifs[counts.index(least)]} has {least} different {word}, too few for {folds:,} folds"
+        raise BatikError(f"{few}; set grouped.folds to {least} or lower.")
     splits = []
     for repeat in range(repeats):
         for fold, (train, test) in enumerate(_folds(tuple(dataset.labels), tuple(kept), folds, repeat)):

@@ -2,3 +2,5 @@
 
 CLASSIFIER = "classifier.tflite"
 """Its name in a folder of reports."""
+PRIVATE = "photographs"
+"""The folder beside the studies' that is never committed: editions with photographs, models, own pictures' index."""

@@ -6,14 +6,14 @@ nothing heavy: whether anything changed is answered before TensorFlow or pandas 
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from batik_utils.cache import atomic, digest, digest_json, json_text, write_json
 from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs, other_motifs
-from batik_utils.deploy import CLASSIFIER
+from batik_utils.deploy import CLASSIFIER, PRIVATE
 from batik_utils.errors import BatikError
 from batik_utils.progress import Stages
 from batik_utils.report import PAPER_STUDIES, freshness, snapshot
@@ -28,14 +28,13 @@ if TYPE_CHECKING:
     from batik_utils.report.analysis import Analysis
     from batik_utils.values import Dataset
 
+T = TypeVar("T")
 TRIOS = "trios.csv"
 PAPER_ABOUT = {
     "title": "How well can a computer tell Indonesian batik motifs apart from 50 photographs each?",
     "subtitle": "And does a pretrained network beat one trained from scratch? Two student projects, repeated",
 }
 SET_FOLDER = "with-settings"
-PRIVATE = "photographs"
-"""The folder beside the studies' that is never committed: editions with photographs, and models."""
 
 
 def build_report(
@@ -75,15 +74,15 @@ def build_report(
         except BatikError as error:  # the report is made all the same
             build.stages.say(f"The paper is not made: {error}")
     # The index, where a study's numbers, a study or the code is not as it was when it was written.
-    stamp, index = cache_dir() / "builds" / "index.json", out / "index.html"
+    stamp, pages = cache_dir() / "builds" / "index.json", (out / "index.html", out / PRIVATE / "index.html")
     numbers = {str(p): sha256(p) for p in (*out.glob("*/metrics.json"), *(ROOT / "studies").glob("*.yaml"))}
     numbers |= part(build.found, ("batik_utils/",))
-    if read_json(stamp) != numbers | {"index": sha256(index)}:
+    if read_json(stamp) != numbers | {"index": [*map(sha256, pages)]}:
         from batik_utils.report.pages import write_index  # it needs pandas and scikit-learn
 
         for line in write_index(out):
             build.stages.say(line)
-        write_json(stamp, numbers | {"index": sha256(index)})
+        write_json(stamp, numbers | {"index": [*map(sha256, pages)]})
     return folder
 
 
@@ -103,7 +102,8 @@ def build_paper(out: Path = ROOT / "reports") -> bool:
     from batik_utils.report.execute import run_notebook
     from batik_utils.report.export import export
 
-    page, pdf = export([run_notebook(path, {"REPORTS": str(out.resolve())}, set(), {})], PAPER_ABOUT, photos=False)
+    runs = _side_by_side(lambda path: run_notebook(path, {"REPORTS": str(out.resolve())}, set(), {}), [path])
+    page, pdf = export(runs, PAPER_ABOUT, photos=False)
     for name, content in (("report.html", page.encode()), ("report.pdf", pdf)):
         with atomic(folder / name) as file:
             file.write_bytes(content)
@@ -291,11 +291,23 @@ class Build:
 
         if missing := [path for path, kept in runs.items() if kept is None]:
             # They only read results, so one need not wait for another.
-            with self.stages("notebooks"), ThreadPoolExecutor(len(missing)) as threads:
-                list(threads.map(run, missing))
+            with self.stages("notebooks"):
+                _side_by_side(run, missing)
         # The last page names one digest of all code and notebooks, which may have changed since a notebook ran.
         texts = (kept["notebook"].replace(kept["code"], code) for kept in runs.values())
         return [nbformat.reads(text, as_version=4) for text in texts]
+
+
+def _side_by_side(run: Callable[[Path], T], notebooks: Sequence[Path]) -> list[T]:
+    """Run notebooks in threads, whose kernels an interrupt ends, too: in sessions of their own they hear of none."""
+    from batik_utils.report.execute import end_kernels
+
+    with ThreadPoolExecutor(len(notebooks)) as threads:
+        try:
+            return list(threads.map(run, notebooks))
+        except KeyboardInterrupt:
+            end_kernels()
+            raise
 
 
 def about(study: Study, dataset: "Dataset", settings: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from batik_utils.cache import write_text
 from batik_utils.data.obtain import cache_dir
 from batik_utils.errors import BatikError
 
+_RUNNING: list[AsyncKernelManager] = []
+_INTERRUPTED = threading.Event()
 KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "agg",
     # Sums on several threads round otherwise; a build that has just done fits would hand down one thread anyway.
@@ -101,6 +104,13 @@ def run_notebook(
     return executed
 
 
+def end_kernels() -> None:
+    """Kill the kernels of all notebooks for good, so that the threads that wait for them end within a second."""
+    _INTERRUPTED.set()
+    for manager in _RUNNING:
+        manager.provisioner.process.kill()  # type: ignore[union-attr]  # which a local kernel has
+
+
 def _manager(folder: Path, environment: Mapping[str, str]) -> type[AsyncKernelManager]:
     """A kernel manager that starts this very Python, whatever kernels the machine has, quiet and repeatable."""
     # A person's own IPython start-up files have no say in a report.
@@ -119,6 +129,9 @@ def _manager(folder: Path, environment: Mapping[str, str]) -> type[AsyncKernelMa
             # What a kernel says to nobody in particular belongs in no terminal; it is read where the kernel dies.
             with (folder / "kernel.log").open("wb") as log:
                 await super().start_kernel(**{**kwargs, "stderr": log})
+            _RUNNING.append(self)
+            if _INTERRUPTED.is_set():
+                end_kernels()
 
     return Manager
 

@@ -12,6 +12,7 @@ import jinja2
 
 from batik_utils import wording as say
 from batik_utils.cache import write_text
+from batik_utils.deploy import PRIVATE
 from batik_utils.errors import BatikError
 from batik_utils.report.metrics import headline, read_metrics, scores_of
 from batik_utils.study import ROOT
@@ -45,7 +46,10 @@ JINJA.filters |= {
 
 
 def write_index(reports: Path) -> list[str]:
-    """Write reports/index.html, photographs first; returns a line for each study that is left out, with the reason."""
+    """Write reports/index.html, photographs first; returns a line for each study that is left out, with the reason.
+
+    Studies of one's own pictures have an index of their own, which is not committed: reports/photographs/index.html.
+    """
     studies, left_out = [], []
     for path in sorted(reports.glob("*/metrics.json")):
         try:
@@ -56,13 +60,12 @@ def write_index(reports: Path) -> list[str]:
         studies.append(_rows(path.parent, metrics))
     studies.sort(key=lambda study: study["data"]["drawn"])
     citation = read_yaml((ROOT / "CITATION.cff").read_bytes(), "CITATION.cff")
-    page = JINJA.get_template("index.html").render(
-        studies=studies, citation=citation, paper=(reports / "paper" / "report.html").is_file()
-    )
-    page += "\n"
-    path = reports / "index.html"
-    if not path.is_file() or path.read_bytes() != page.encode():
-        write_text(path, page)
+    paper = (reports / "paper" / "report.html").is_file()
+    for path, up in (reports / "index.html", ""), (reports / PRIVATE / "index.html", "../"):
+        shown = [study for study in studies if (study["data"]["kind"] == "folder") == bool(up)]
+        page = JINJA.get_template("index.html").render(studies=shown, citation=citation, paper=paper, up=up) + "\n"
+        if (shown or not up) and not (path.is_file() and path.read_bytes() == page.encode()):
+            write_text(path, page)
     return left_out
 
 
