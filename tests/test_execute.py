@@ -1,9 +1,14 @@
 """A notebook runs with its parameters, or says in one message what is wrong with it."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -11,6 +16,17 @@ from batik_utils.errors import BatikError
 from batik_utils.report import execute
 from batik_utils.report.execute import load_notebook
 
+NOTEBOOK_BY_COMMAND = """
+from pathlib import Path
+from batik_utils import cli
+from batik_utils.report import build, execute
+
+@cli.app.command()
+def show(path: Path):
+    build._side_by_side(lambda path: execute.run_notebook(path, {}, (), {}), [path])
+
+cli.main()
+"""
 PARAMETERS = 'STUDY = "bali"\nDATA = ""\nSET = ""'
 
 
@@ -83,3 +99,19 @@ def test_no_notebook(tmp_path):
 def test_a_kernel_that_dies_is_named(saved):
     with pytest.raises(BatikError, match=r"01-try\.ipynb: its kernel died"):
         run_notebook(saved(new_code_cell("import os, sys; print('bye', file=sys.stderr); os._exit(3)")), {})
+
+
+def test_an_interrupt_ends_the_kernels_too_and_shows_no_stack_trace(saved, tmp_path):
+    begun = "import os, pathlib, time\npathlib.Path('kernel').write_text(str(os.getpid()))\ntime.sleep(600)"
+    path = str(saved(new_code_cell(begun)))
+    process = subprocess.Popen(
+        [sys.executable, "-c", NOTEBOOK_BY_COMMAND, "show", path], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while not (tmp_path / "kernel").is_file() and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[1].strip() == "" and process.returncode == 130
+    finally:
+        process.kill()
+    assert not psutil.pid_exists(int((tmp_path / "kernel").read_text()))

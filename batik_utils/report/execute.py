@@ -1,5 +1,6 @@
 """Run a notebook with parameters by papermill, in a kernel of its own; a failure is one clear message."""
 
+import logging
 import re
 import shutil
 import sys
@@ -107,6 +108,7 @@ def run_notebook(
 def end_kernels() -> None:
     """Kill the kernels of all notebooks for good, so that the threads that wait for them end within a second."""
     _INTERRUPTED.set()
+    logging.disable()  # nobody need be told that they died
     for manager in _RUNNING:
         manager.provisioner.process.kill()  # type: ignore[union-attr]  # which a local kernel has
 
