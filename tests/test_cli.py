@@ -63,6 +63,9 @@ def test_it_says_its_version():
         (["export", "minimal", "--to", "model.onnx"], "A Keras file's name ends in .keras, not as model.onnx does."),
         (["predict", "a.jpg", "--csv", "--json"], "Either --json or --csv, not both."),
         (["new", "my-cloth", "no-such-folder"], "There is no folder no-such-folder"),
+        (["new", "my-cloth", ""], "DATA is missing: make new NAME=my-cloth DATA=folder"),
+        # The address is tried before anything else is done.
+        (["run", "no-such-study", "--dask", "tcp://127.0.0.1:1"], "No Dask scheduler answers at tcp://127.0.0.1:1"),
     ],
 )
 def test_a_mistake_is_named_without_a_stack_trace(words, message):
@@ -90,7 +93,8 @@ def test_a_plan_gives_totals_first_then_models_and_protocols(cloth, monkeypatch)
 
 
 def test_an_audit_tells_copies_and_what_is_no_image(cloth, monkeypatch):
-    text = said(monkeypatch, "audit", "--data", str(cloth))
+    monkeypatch.setenv("HOME", str(cloth.parent))
+    text = said(monkeypatch, "audit", "--data", "~/cloth")
     assert "Pairs of near-duplicates: 1\n" in text and "plain/copy.jpg" in text
     assert "published" not in text  # nor were these pictures ever
     assert "Files whose name ends like another format's: 1\n  plain/copy.jpg" in text

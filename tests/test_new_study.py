@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batik_utils.data.split import PROTOCOLS
+from batik_utils.data.split import PROTOCOLS, published_split
 from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
 from batik_utils.new_study import CHOICES, MINUTES, _affordable, new_study
@@ -79,6 +79,35 @@ def test_copies_and_what_is_no_picture_are_not_counted(pictures, tmp_path):
     assert "17 pictures in 2 classes of 8 to 9; 1 file cannot be used" in new_study("cloth", data, tmp_path)[0]
     text = (tmp_path / "studies" / "cloth.yaml").read_text()
     assert "The smallest class has 8 pictures that are no copies" in text
+
+
+@pytest.mark.parametrize("lacking", [False, True])
+def test_parts_are_read_as_one_and_their_split_is_the_studys_own(pictures, tmp_path, monkeypatch, lacking):
+    counts = {"Train/plain": 8, "Train/twill": 8, "valid/plain": 2, "valid/twill": 3, "valid/satin": 0}
+    data = pictures(**{f"archive/{name}": n for name, n in counts.items() if not (lacking and name == "valid/twill")})
+    monkeypatch.setattr("batik_utils.data.split.ROOT", tmp_path)
+    said = new_study("cloth", data, tmp_path)
+    kept = "not kept: one of them lacks a class" if lacking else "kept as the study's own, studies/splits/cloth.csv"
+    assert said[1] == f"Train and valid in {data / 'archive'} are read as one; their split is {kept}."
+    study = load_study(tmp_path / "studies" / "cloth.yaml")
+    dataset = load_dataset(study, data)
+    split = published_split(study, dataset)
+    parts = [{dataset.paths[row].partition("/")[0] for row in rows} for rows in (split.train, split.test)]
+    assert study.motifs == ("plain", "twill") and len(dataset) == (18 if lacking else 21)
+    assert (parts == [{"Train"}, {"valid"}]) == (study.published.split == "listed") != lacking
+
+
+def test_what_is_not_read_is_said_and_no_folder_is_chosen_among_several(pictures, tmp_path):
+    data = pictures(**{"a/plain": 6, "a/twill": 6, "b/plain": 6, "b/twill": 6})
+    with pytest.raises(BatikError, match=r"lie in .*data/a and .*data/b: give one of these as DATA"):
+        new_study("cloth", data, tmp_path)
+    for path in (data / "a").rglob("*.png"):
+        path.rename(path.with_suffix(".HEIC" if path.parent.name == "twill" else ".avif"))
+    with pytest.raises(BatikError, match=r"All pictures in plain and twill are HEIC or AVIF, .* save them as JPEG"):
+        new_study("cloth", data / "a", tmp_path)
+    (data / "b/twill").rename(data / "a/silk")
+    with pytest.raises(BatikError, match="All pictures in plain and twill are HEIC"):
+        new_study("cloth", data / "a", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def project(tmp_path, monkeypatch):
     root.mkdir(parents=True)
     monkeypatch.setattr(obtain, "ROOT", root)
     monkeypatch.setenv("BATIK_OFFLINE", "1")
+    monkeypatch.setattr(obtain, "KAGGLE_INPUT", tmp_path / "kaggle/input")
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kagglehub"))
     return root
 
@@ -58,6 +59,8 @@ def test_places_are_tried_in_their_order_and_named_without_a_path(project, tmp_p
     fill(tmp_path / "kagglehub/datasets/dionisiusdh/indonesian-batik-motifs/versions/2", BALI, CELUP)
     (tmp_path / "kagglehub/datasets/dionisiusdh/indonesian-batik-motifs/2.complete").touch()
     assert find_photographs(None, [BALI, CELUP])[1] == "Kaggle (dionisiusdh/indonesian-batik-motifs)"
+    added = fill(tmp_path / "kaggle/input/indonesian-batik-motifs/Indonesian-batik", BALI, CELUP)
+    assert find_photographs(None, [BALI, CELUP]) == (added, "Kaggle (dionisiusdh/indonesian-batik-motifs)")
     shared = fill(project.parent / "shared/data/indonesian-batik-motifs", BALI, CELUP)
     assert find_photographs(None, [BALI, CELUP]) == (shared, "shared folder")
     fill(project / "data", BALI)
@@ -78,7 +81,9 @@ def test_nothing_found_says_where_was_looked_and_a_mistyped_motif_is_told_the_ne
     both = complaint(None, "batik-bal", "celup")
     assert "mean 'batik-bali'?" in both and "celup is not in the shared folder, did you mean 'batik-celup'?" in both
     fill(project / "data", "cats", "dogs")
-    assert complaint(None, "batik-bal") == "batik-bal is not in the data folder, known are: cats, dogs."
+    assert complaint(None, BALI, "xyzzy").endswith("xyzzy is not in the data folder, known are: cats, dogs.")
+    own = complaint(None, "plain", "twill")
+    assert own == "The pictures of plain and twill were not found. Pictures of your own are found with DATA=folder."
     # A folder that is given never falls through.
     fill(project / "data", BALI, CELUP)
     assert "no such folder" in complaint(tmp_path / "absent", BALI)
@@ -86,6 +91,20 @@ def test_nothing_found_says_where_was_looked_and_a_mistyped_motif_is_told_the_ne
     assert "no folders of pictures" in complaint(project / "data/empty", BALI)
     for motif in ("..", "../batik-bali", "a/b", ""):
         assert "not a folder's name" in complaint(None, motif)
+
+
+def test_parts_of_an_archive_are_one_folder_and_what_a_mac_left_in_it_is_none(project, tmp_path):
+    for part, motif in (("Train", BALI), ("Train", CELUP), ("validation", BALI), ("__MACOSX", BALI), (".git", BALI)):
+        fill(tmp_path / "zip/archive" / part, motif)
+    (tmp_path / "zip/archive/Train" / BALI / "._1.jpg").write_bytes(b"x")
+    folder, _ = find_photographs(tmp_path / "zip", [BALI, CELUP])
+    files = [path for motif in (BALI, CELUP) for path in motif_files(folder, motif)[0]]
+    rows = {row.path: row.motif for row in hash_files(folder, [BALI, CELUP], files)[0]}
+    train, val = f"Train/{BALI}/1.jpg", f"validation/{BALI}/1.jpg"
+    assert rows == {train: BALI, val: BALI, f"Train/{CELUP}/1.jpg": CELUP} and folder.name == "archive"
+    fill(tmp_path / "other/__MACOSX", BALI)
+    fill(tmp_path / "other/motifs", BALI)
+    assert find_photographs(tmp_path / "other", [BALI])[0].name == "motifs"
 
 
 def test_the_search_stops_three_folders_down_and_follows_no_link(project, tmp_path):
