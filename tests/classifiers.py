@@ -57,7 +57,7 @@ def described(
         for i, (image, label) in enumerate(zip(images, labels, strict=True))
     ]
     about = {
-        "format": 4,
+        "format": 5,
         "protocol": "grouped",
         "study": {"name": "small", "title": "A small study"},
         "model": {"name": "small", "title": "Small", "parameters": 1000, "starts": "random"},

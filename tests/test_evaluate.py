@@ -96,7 +96,14 @@ def test_what_is_left_out_and_what_cannot_be_read_is_told(room):
     assert [one["of"] for one in found["copies"]] == ["batik-red/0.png"]
     assert sorted(one["file"].split("/")[-1] for one in found["unread"]) == ["cut.png", "empty.jpg", "page.jpg"]
     _, words, _ = evaluated(room)
-    for said in ("elsewhere", "1 picture left out as copies", "page.jpg: a web page", "of 8 pictures right", "Red"):
+    for said in (
+        "elsewhere",
+        "1 picture left out as copies",
+        "page.jpg: a web page",
+        "of 8 pictures right",
+        "Balanced accuracy",
+        "Red",
+    ):
         assert said in words, words
 
 

@@ -35,11 +35,13 @@ def test_a_pretrained_model_is_given_out_with_all_that_is_measured_of_it(plan, m
     monkeypatch.setattr(make, "find_photographs", lambda data, motifs: [None])
     results = run_plan(plan, executor="serial", progress=False)
     monkeypatch.setattr(make, "recommended", lambda study, results: "tiny")
+    monkeypatch.setattr(make, "uneven", lambda counts: counts.sum() == 24)
     bundle, found = make.make_classifier(plan, results)
     assert json.loads(json.dumps(found)) == found
     about = bundle.about
     assert (about.model.name, about.model.parameters) == (found["model"], found["parameters"]) == ("tiny", 1190)
     assert about.image == plan.study.image and about.accuracy and about.accuracy.images == 24
+    assert about.accuracy.balanced == pytest.approx(about.accuracy.value), "as many of each motif in every fold"
     assert about.gate and about.gate.auroc == pytest.approx(found["gate"]["auroc"], abs=1e-6) and about.sets
     assert found["unseen"].keys() == {"motifs", "images", "auroc", "auroc_confidence"}
     assert (found["unseen"]["motifs"], found["unseen"]["images"]) == (1, 3)
@@ -55,7 +57,7 @@ def test_what_was_trained_on_the_pictures_themselves_has_no_gate(plan, monkeypat
     monkeypatch.setattr(make, "recommended", lambda study, results: "scratch")
     bundle, found = make.make_classifier(plan, results)
     assert (found["model"], found["gate"], found["auroc"], found["unseen"]) == ("scratch", None, None, None)
-    assert bundle.about.gate is None and bundle.about.evidence == "exact"
+    assert bundle.about.gate is None and bundle.about.evidence == "exact" and bundle.about.accuracy.balanced is None
 
 
 def test_with_sources_all_is_set_and_measured_with_whole_sources_on_one_side(plan, monkeypatch):

@@ -53,6 +53,13 @@ def test_the_first_line_names_the_model_and_each_picture_has_one(room):
     assert done.returncode == 0 and done.stderr == ""
 
 
+def test_where_motifs_differ_in_size_accuracy_does_not_stand_alone():
+    accuracy = bundle().about.model_dump()["accuracy"] | {"balanced": 0.52}
+    said = predict.named(changed(accuracy=accuracy).about).replace("\xa0", " ")
+    assert "is right for 33.3 %, and with every motif weighing alike it is 52.0 %, by chance 33.3 %" in said
+    assert "alike" not in predict.named(bundle().about)
+
+
 def test_it_imports_neither_tensorflow_nor_keras_nor_scikit_learn(room):
     code = "import sys\nfrom batik_utils.cli import app\n"
     code += "app(['predict', 'cloth', '--csv', '--model', 'classifier.tflite'], standalone_mode=False)\n"

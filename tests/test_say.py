@@ -52,6 +52,7 @@ def test_each_rule_has_two_sides():
     steps = [Interval(0.03, 0.01, 0.05, 5), Interval(0.0, -0.01, 0.019, 5), Interval(0.0, -0.01, 0.021, 5), None]
     assert [rules.trend(step) for step in steps] == ["rising", "level", "open", "open"]
     assert [rules.fit_gap(v, band) for v in (0.61, 0.6, 0.39)] == ["overfits", "open", "below"]
+    assert rules.uneven([8, 17, 9]) and not rules.uneven([8, 16, 9])
     assert rules.turned_up([1.0, 0.5, 0.56]) and not rules.turned_up([1.0, 0.5, 0.55])
 
 

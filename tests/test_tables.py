@@ -7,8 +7,9 @@ import pytest
 from paper import make_analysis, said
 from results_factory import make_dataset, make_results, make_study
 
-from batik_utils.report import tables
+from batik_utils.report import findings, tables
 from batik_utils.report.analysis import Analysis
+from batik_utils.report.cards import model_card
 from batik_utils.report.metrics import build_metrics
 from batik_utils.stats.calibration import calibrate
 from batik_utils.stats.claims import claims_table
@@ -26,6 +27,24 @@ def analysis():
 def row(frame, model):
     """The row of one model, as {column: text}."""
     return frame.set_index(frame.columns[0]).loc[model].to_dict()
+
+
+def test_where_motifs_differ_in_size_balanced_accuracy_and_its_chance_stand_beside_accuracy():
+    made = make_analysis()
+    assert not {"00-abstract-uneven", "02-uneven"} & {*said(made)} and "balanced" not in tables.published_table(made)
+    sizes = replace(made.dataset, labels=np.repeat([0, 1], [6, 14]))
+    assert "uneven" in Analysis(made.study, sizes, made.results).facts
+    vars(made)["facts"] = made.facts | {"uneven"}
+    words, even = said(made), [percent(value) for value in findings.balanced(made)]
+    assert all(value in words[place] for value in even for place in ("00-abstract-uneven", "02-uneven"))
+    assert all(value.replace(".", ",") in words["00-abstrak-uneven"] for value in even) and len(even) == 2
+    assert all(percent(0.5) in words[place] for place in ("00-abstract-uneven", "02-uneven"))
+    assert "balanced" in words["tbl-published"] and "balanced" in words["tbl-grouped"]
+    metrics = build_metrics(made)
+    assert "Balanced" not in (card := model_card(made.study, "lite", {}, metrics, made.facts))
+    metrics["data"]["per_motif"] = {"alder": 3, "beech": 17}
+    card = model_card(made.study, "lite", {}, metrics, made.facts)
+    assert f"naming the commonest alone is right for {percent(0.85)}" in card and even[0] in card
 
 
 def test_the_published_split(analysis):

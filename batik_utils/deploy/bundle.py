@@ -50,6 +50,7 @@ class Accuracy(Strict):
     high: float
     images: Times
     protocol: Protocol
+    balanced: Share | None = None  # where motifs differ much in size: with each of them weighing alike
 
 
 class Gate(Strict):
@@ -108,7 +109,7 @@ class Training(Strict):
 class About(Strict):
     """classifier.json."""
 
-    format: Literal[4]  # raised when a file of this version can no longer be read by the version before
+    format: Literal[5]  # raised when a file of this version can no longer be read by the version before
     study: Named
     model: Model
     motifs: Annotated[list[str], Field(min_length=2)]  # folder names, in the order of the probabilities

@@ -122,7 +122,9 @@ def _in_words(about: About, found: dict[str, Any]) -> str:
         return "\n".join(map(printable, [*lines, "No picture is left to judge by."]))
     right, gap = found["accuracy"], percent(found["calibration"]["error"])
     interval = f"95 % interval of Wilson {percent_range(Band(right['low'], right['high']))}"
+    even = percent(float(np.mean([one["recall"] for one in found["per_motif"].values()])))
     lines.append(f"{percent(right['value'])} of {count(n, 'picture')} right ({interval}).")
+    lines.append(f"Balanced accuracy, every motif weighing alike: {even}.")
     if about.gate:
         lines.append(f"{found['turned_away']} of them are rejected as unlike its training pictures, and counted here.")
     if about.sets:

@@ -25,7 +25,16 @@ from batik_utils.palette import palette
 from batik_utils.stats.calibration import calibrate, fit_temperature, pooled, scale, whole_runs
 from batik_utils.stats.compare import compare, shared_folds
 from batik_utils.stats.intervals import wilson
-from batik_utils.stats.scores import Labels, Probabilities, grouped_interval, out_of_fold, parameters
+from batik_utils.stats.rules import uneven
+from batik_utils.stats.scores import (
+    Labels,
+    Probabilities,
+    fold_scores,
+    grouped_interval,
+    mean_over_seeds,
+    out_of_fold,
+    parameters,
+)
 from batik_utils.study import Study
 from batik_utils.values import Results
 
@@ -150,9 +159,9 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
             if gate:
                 turned = {"others_turned_away": float((strange > gate.threshold).mean()), "n_others": len(others)}
                 gate = gate.model_copy(update=turned)
-    together = dict(zip(dataset.paths, kept.tolist(), strict=True))
+    together, counts = dict(zip(dataset.paths, kept.tolist(), strict=True)), np.bincount(dataset.labels)
     about = About(
-        format=4,
+        format=5,
         study=Named(name=study.name, title=study.title),
         model=Model(name=name, title=spec.title, parameters=network.count_params(), starts=starts),
         motifs=list(dataset.motifs),
@@ -160,8 +169,8 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
         protocol=protocol,
         temperature=round(temperature, 6),
         evidence="exact" if "evidence" in said else "occlusion",
-        accuracy=_accuracy(shared, name, "grouped"),
-        sources_accuracy=_accuracy(shared, name, "sources"),
+        accuracy=_accuracy(shared, name, "grouped", counts),
+        sources_accuracy=_accuracy(shared, name, "sources", counts),
         gate=gate,
         sets=prediction_sets(results, name, temperature, protocol, dataset.motifs, together),
         training=Training(width=training.shape[1], rows=_rows(plan)),
@@ -203,13 +212,15 @@ def _rows(plan: Plan) -> list[Row]:
     return rows
 
 
-def _accuracy(results: Results, model: str, protocol: Protocol) -> Accuracy | None:
+def _accuracy(results: Results, model: str, protocol: Protocol, counts: NDArray[np.int64]) -> Accuracy | None:
     band = grouped_interval(results, model, protocol=protocol)
     if band is None:
         return None
     value, low, high = (round(v, 6) for v in (band.value, band.low, band.high))
     images = len({path for r in results.select(model, protocol) for path in r.paths})
-    return Accuracy(value=value, low=low, high=high, images=images, protocol=protocol)
+    even = round(float(mean_over_seeds(fold_scores(results, model, protocol, "balanced")).mean()), 6)
+    beside = even if uneven(counts) else None
+    return Accuracy(value=value, low=low, high=high, images=images, protocol=protocol, balanced=beside)
 
 
 def prediction_sets(

@@ -103,6 +103,11 @@ def named(about: About) -> str:
         band = percent_range(Band(measured.low, measured.high))
         whose = "of pictures of other sources" if about.sources_accuracy else "of unseen pictures"
         right = f"{percent(measured.value)} {whose} right in cross-validation (95 % interval {band})"
+        if measured.balanced is not None:
+            rows = [row.motif for row in about.training.rows]
+            most = percent(max(map(rows.count, range(len(about.motifs)))) / len(rows))
+            right += f"; naming the commonest motif is right for {most}, and with every motif weighing alike "
+            right += f"it is {percent(measured.balanced)}, by chance {percent(1 / len(about.motifs))}"
     drawn = ", drawn by a program, not batik" if about.drawn else ""
     return printable(
         f"{about.model.title}, trained on {count(len(about.training.rows), 'picture')}{drawn}; "

@@ -124,6 +124,7 @@ class Analysis:
             "seed_cnn": shown == "seed_cnn",
             "pooled_cnn": shown == "pooled_cnn",
             "written": shown in ("seed_cnn", "pooled_cnn"),
+            "uneven": rules.uneven(np.bincount(self.dataset.labels)),
         }
         lacks = {f"no{fact}" for fact in ("seed", "seeds", "twins", "told") if not holds[fact]}
         always = {"public", kind, "keras-split" if keras else "tenths"}

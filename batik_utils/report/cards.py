@@ -15,6 +15,7 @@ from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.report import freshness
 from batik_utils.report.metrics import scores_of
 from batik_utils.report.pages import JINJA
+from batik_utils.stats.rules import uneven
 from batik_utils.study import ROOT, Study
 from batik_utils.values import Dataset
 from batik_utils.wording import count, listed, motif_names
@@ -43,7 +44,9 @@ def model_card(
     rows = {name: (accuracies.get((model, p)), f1.get((model, p))) for name, p in names.items()}
     data, spec = metrics["data"], study.models[model]
     counts = [f"{name} {n}" for name, n in zip(motif_names(data["motifs"]), data["per_motif"].values(), strict=True)]
+    even = scores_of(metrics, "balanced").get((model, "grouped"))
     told = {"spec": spec, "about": KINDS[spec.kind].describe(spec), "rows": rows, "file": deployed, "data": data}
+    told["even"] = even if uneven(data["per_motif"].values()) else None
     return _filled("model-card.md.j2", study, facts, counts=counts, motifs=motif_names(study.motifs), **told)
 
 

@@ -55,13 +55,21 @@ def seed_range(analysis: Analysis) -> float:
 
 
 def odd_files(analysis: Analysis) -> dict[str, int]:
-    """How many pictures were not stored as RGB, are turned by EXIF, or have a name that contradicts their format."""
+    """How many pictures were not stored as RGB, have 16 bits, are turned by EXIF, or are named as of another format."""
     facts = analysis.dataset.facts
     return {
         "mode": sum(fact["mode"] != "RGB" for fact in facts),
+        "deep": sum(fact["mode"].startswith("I") for fact in facts),
         "turned": sum(fact["orientation"] != 1 for fact in facts),
         "misnamed": sum(not fact["extension_agrees"] for fact in facts),
     }
+
+
+def balanced(analysis: Analysis, protocol: str = "grouped") -> list[float]:
+    """Balanced accuracy (mean recall of the motifs) of the verdict's two models under a protocol; [] without fits."""
+    scores = analysis.scores[(analysis.scores["protocol"] == protocol) & (analysis.scores["metric"] == "balanced")]
+    found = dict(zip(scores["model"], scores["value"], strict=True))
+    return [found[model] for model in analysis.study.compare if {*analysis.study.compare} <= {*found}]
 
 
 def pair_kinds(analysis: Analysis) -> str:

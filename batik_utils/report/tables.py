@@ -18,7 +18,7 @@ from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import Comparison, fold_gap
 from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
-from batik_utils.stats.scores import classification_table, fold_scores, grouped_interval, mean_over_seeds
+from batik_utils.stats.scores import balanced, classification_table, fold_scores, grouped_interval, mean_over_seeds
 from batik_utils.study_models import Augmentation
 from batik_utils.values import Dataset, FitResult
 
@@ -75,10 +75,13 @@ def published_table(analysis: Analysis) -> pd.DataFrame:
     for model, s in analysis.summaries.items():
         place, title = s.seeds.index(s.median.fit.seed), analysis.title(model)
         shares = (say.percent(s.median_accuracy), f"{s.correct[place]} of {s.n_test}", say.percent_range(s))
-        scores = (say.number(s.loss[place], 3), say.number(s.macro_f1[place], 3))
+        even = say.percent(balanced(s.median.y_true, s.median.y_prob))
+        scores = (say.number(s.loss[place], 3), say.number(s.macro_f1[place], 3), even)
         published = say.percent(claims[title]) if title in claims else None
         rows.append((title, published, *shares, say.percent_range(s.interval), *scores))
-    table = frame("model; published; median; right; over seeds; 95 % interval; loss; macro F1", rows)
+    table = frame("model; published; median; right; over seeds; 95 % interval; loss; macro F1; balanced", rows)
+    if "uneven" not in analysis.facts:
+        table = table.drop(columns="balanced")
     if analysis.study.published.seeds == 1:
         table = table.drop(columns="over seeds").rename(columns={"median": "accuracy"})
     return _claimed(table)
@@ -157,8 +160,10 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
     for title, model in {analysis.title(m): m for m in [*analysis.models, *BASELINES]}.items():
         apart = grouped_interval(analysis.shared, model, protocol="sources")
         if apart and (interval := analysis.grouped_intervals.get(title)):
-            rows.append((title, _banded(interval), _banded(apart), apart.n))
-    return frame("model; near-duplicates together; sources together; folds", rows)
+            even = say.percent(mean_over_seeds(fold_scores(analysis.shared, model, "sources", "balanced")).mean())
+            rows.append((title, _banded(interval), _banded(apart), even, apart.n))
+    table = frame("model; near-duplicates together; sources together; balanced; folds", rows)
+    return table if "uneven" in analysis.facts else table.drop(columns="balanced")
 
 
 def large_sources_table(analysis: Analysis) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The rules that decide a word of the report: on which side of a line a number lies; no English beyond the word."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from batik_utils.stats.calibration import Calibration
@@ -11,6 +11,8 @@ ENOUGH_FITS = 0.9
 """Share of the planned fits below which no verdict is given."""
 WORTH_HAVING = 0.02
 """A gain of accuracy that more pictures should bring to be worth having."""
+UNEVEN = 2.0
+"""How many times the pictures of the rarest motif the commonest has where accuracy alone says little."""
 FAR_OFF = 0.03
 """Mean confidence minus accuracy from which probabilities are called too high or too low."""
 
@@ -41,6 +43,11 @@ def trend(step: Interval | None) -> Literal["rising", "level", "open"]:
 def fit_gap(trained: float, tested: Interval) -> Literal["overfits", "open", "below"]:
     """Whether accuracy on training pictures lies above, within or below the interval of that on test pictures."""
     return "overfits" if trained > tested.high else "below" if trained < tested.low else "open"
+
+
+def uneven(counts: Iterable[int]) -> bool:
+    """Whether motifs differ so much in size that balanced accuracy and chance must stand beside accuracy."""
+    return max(counts := [*counts]) > UNEVEN * min(counts)
 
 
 def turned_up(losses: list[float]) -> bool:

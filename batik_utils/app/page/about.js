@@ -28,6 +28,9 @@ export function about(facts) {
       accuracy ? say("about.accuracy.text", {
         ...interval(accuracy), images: number(accuracy.images), chance: percent(commonest(facts)),
       }) : say("about.unknown"),
+      accuracy?.balanced && say("about.balanced.text", {
+        balanced: percent(accuracy.balanced), even: percent(1 / facts.motifs.length),
+      }),
       sources && say("about.sources.text", interval(sources)),
     ]],
     sets && [say("about.sets"), [say("about.sets.text", {
