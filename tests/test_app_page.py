@@ -243,7 +243,7 @@ def test_one_that_crops_sees_and_shows_the_middle_square(one, made, tmp_path):
         shape = one.evaluate("const i = document.querySelector('.preview'); return [i.naturalWidth, i.naturalHeight]")
         assert (shape[0] == shape[1]) is square
         said = one.evaluate("return [...document.querySelectorAll('dd')].map((d) => d.textContent).join()")
-        assert ("largest square in the middle" in said) is square
+        assert ("largest square in the middle" in said) is square is ("each weighing alike it is 40" in said)
 
 
 def test_it_works_by_keyboard_alone(page):
