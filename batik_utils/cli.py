@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import re
 import shutil
+import socket
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from batik_utils.errors import BatikError, printable
-from batik_utils.network import deaf
+from batik_utils.network import short
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study
 
@@ -49,8 +50,13 @@ def _folder(text: str) -> Path:
 
 
 def _scheduler(address: str | None) -> str | None:
-    if address and (why := deaf(address)):
-        raise BatikError(f"No Dask scheduler answers at {address}: {why}.")
+    if address:
+        host, _, port = address.rpartition("://")[2].rstrip("/").rpartition(":")
+        try:  # now, not when all pictures are decoded
+            socket.create_connection((host.strip("[]"), int(port)), 5.0).close()
+        except (OSError, OverflowError, ValueError) as error:
+            why = "it is not tcp://host:port" if isinstance(error, ValueError) else short(error)
+            raise BatikError(f"No Dask scheduler answers at {address}: {why}.") from None
     return address
 
 

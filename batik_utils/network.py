@@ -1,11 +1,9 @@
 """Whether a place on the network is to be asked at all, found out within seconds."""
 
 import os
-import socket
 import ssl
 import threading
 import urllib.error
-import urllib.parse
 import urllib.request
 from functools import cache
 
@@ -18,16 +16,6 @@ def offline() -> str:
 def unreachable(url: str, seconds: float) -> str:
     """Why a URL is not to be asked: no network, or no answer within so many seconds; "" where anything answers."""
     return offline() or _knock(url, seconds)
-
-
-def deaf(address: str, seconds: float = 5.0) -> str:
-    """Why nobody can be asked at host:port or tcp://host:port; "" where somebody listens."""
-    try:
-        place = urllib.parse.urlsplit(address if "://" in address else f"tcp://{address}")
-        socket.create_connection((place.hostname or "", place.port or 0), seconds).close()
-    except (OSError, ValueError) as error:
-        return short(error)
-    return ""
 
 
 def short(error: Exception) -> str:

@@ -82,14 +82,12 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     each = f"{counts.min():,}" + (f" to {counts.max():,}" if counts.min() < counts.max() else "")
     left_out = len(dataset.skipped)
     unused = f"; {count(left_out, 'file')} cannot be used (`batik audit` says why)" if left_out else ""
-    found = [f"{len(dataset):,} pictures in {len(counts)} classes of {each}{unused}."]
     kept = f"kept as the study's own, studies/splits/{name}.csv" if own else "not kept: one of them lacks a class"
-    if divided:
-        found.append(f"{listed(divided)} in {place} are read as one; their split is {kept}.")
-    elif place != data:
-        found.append(f"They lie in {place}.")
+    joined = f"{listed(divided)} in {place} are read as one; their split is {kept}." if divided else ""
+    lie = f"They lie in {place}." if place != data else ""
     return [
-        *found,
+        f"{len(dataset):,} pictures in {len(counts)} classes of {each}{unused}.",
+        *([joined or lie] if joined or lie else []),
         f"studies/{name}.yaml is written: {values['folds']} folds, pictures of {values['size']} pixels.",
         f"The report will take about {values['here']} minutes on {count(os.cpu_count() or 1, 'core')}, "
         "estimated from what a picture cost on a core of 2024 (`make plan` counts the fits).",

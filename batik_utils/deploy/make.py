@@ -26,15 +26,7 @@ from batik_utils.stats.calibration import calibrate, fit_temperature, pooled, sc
 from batik_utils.stats.compare import compare, shared_folds
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.rules import uneven
-from batik_utils.stats.scores import (
-    Labels,
-    Probabilities,
-    fold_scores,
-    grouped_interval,
-    mean_over_seeds,
-    out_of_fold,
-    parameters,
-)
+from batik_utils.stats.scores import Labels, Probabilities, fold_scores, grouped_interval, out_of_fold, parameters
 from batik_utils.study import Study
 from batik_utils.values import Results
 
@@ -218,9 +210,8 @@ def _accuracy(results: Results, model: str, protocol: Protocol, counts: NDArray[
         return None
     value, low, high = (round(v, 6) for v in (band.value, band.low, band.high))
     images = len({path for r in results.select(model, protocol) for path in r.paths})
-    even = round(float(mean_over_seeds(fold_scores(results, model, protocol, "balanced")).mean()), 6)
-    beside = even if uneven(counts) else None
-    return Accuracy(value=value, low=low, high=high, images=images, protocol=protocol, balanced=beside)
+    even = round(fold_scores(results, model, protocol, "balanced")["value"].mean(), 6) if uneven(counts) else None
+    return Accuracy(value=value, low=low, high=high, images=images, protocol=protocol, balanced=even)
 
 
 def prediction_sets(

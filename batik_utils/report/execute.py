@@ -110,7 +110,8 @@ def end_kernels() -> None:
     _INTERRUPTED.set()
     logging.disable()  # nobody need be told that they died
     for manager in _RUNNING:
-        manager.provisioner.process.kill()  # type: ignore[union-attr]  # which a local kernel has
+        if process := getattr(manager.provisioner, "process", None):  # none where the kernel has ended by itself
+            process.kill()
 
 
 def _manager(folder: Path, environment: Mapping[str, str]) -> type[AsyncKernelManager]:

@@ -160,7 +160,7 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
     for title, model in {analysis.title(m): m for m in [*analysis.models, *BASELINES]}.items():
         apart = grouped_interval(analysis.shared, model, protocol="sources")
         if apart and (interval := analysis.grouped_intervals.get(title)):
-            even = say.percent(mean_over_seeds(fold_scores(analysis.shared, model, "sources", "balanced")).mean())
+            even = say.percent(fold_scores(analysis.shared, model, "sources", "balanced")["value"].mean())
             rows.append((title, _banded(interval), _banded(apart), even, apart.n))
     table = frame("model; near-duplicates together; sources together; balanced; folds", rows)
     return table if "uneven" in analysis.facts else table.drop(columns="balanced")
