@@ -274,6 +274,7 @@ def test_a_neighbour_of_another_version_is_left_out_of_the_index_and_said_so(hou
     neighbour = house.root / "reports" / "older" / "metrics.json"
     neighbour.parent.mkdir(parents=True)
     neighbour.write_text('{"version": 1}')
+    house.opened = analysis_of(kind="published")
     house(progress=True)
     said = "Not in index.html: older/metrics.json is of another version; build that report again."
     assert said in capsys.readouterr().err.splitlines()
@@ -332,6 +333,8 @@ def test_the_title_page_credits_the_seed_study():
 
 def test_the_index_is_written_anew_only_where_a_report_beside_it_has_changed(house, monkeypatch):
     house()
+    tracked, own = (house.root / "reports" / name for name in ("index.html", "photographs/index.html"))
+    assert "../bali-betawi-celup/report.html" in own.read_text() and "bali-betawi" not in tracked.read_text()
     written: list[Path] = []
     monkeypatch.setattr("batik_utils.report.pages.write_index", lambda out: written.append(out) or [])
     house()
