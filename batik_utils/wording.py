@@ -19,7 +19,8 @@ _SIGNS = re.compile(r"[\\`*_{}\[\]()<>#|~^$@&\"]|^[-+:=%]|-(?=-)|\.(?=[. ]|$)|'(
 _FORMULA = re.compile(
     r"(?!(?:(?:^|[ \u00a0(]+)[+−-]?[\d.,]+(?:e[+-]?\d+)?[)%;]*|[ \u00a0](?:to|%|points)\)*)+$)[=+@\t\r-]"
 )
-RIGHT_TO_LEFT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+"
+_FROM_RIGHT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+"
+RIGHT_TO_LEFT = re.compile(f"{_FROM_RIGHT}(?:[ _-]{_FROM_RIGHT})*")
 
 
 class Range(Protocol):
@@ -108,7 +109,7 @@ def markdown(value: Any) -> Any:
     """
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    isolated = re.sub(rf"{RIGHT_TO_LEFT}(?:[ _-]{RIGHT_TO_LEFT})*", "\u2068\\g<0>\u2069", value)
+    isolated = RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", value)
     return Markup(_SIGNS.sub(r"\\\g<0>", re.sub(r"[ \t\n]{2,}|[\t\n]", " ", isolated)))
 
 

@@ -16,6 +16,7 @@ from batik_utils.report.display import render
 from batik_utils.wording import drawable
 
 IMAGE = np.full((4, 4, 3), 200, dtype=np.uint8)
+CALIBRATED = ["confidence", "accuracy", "count", "when"]
 PICTURES = [Picture(IMAGE, f"batik-bali/{i}.jpg") for i in range(5)]
 
 
@@ -132,7 +133,8 @@ def test_no_name_is_too_long_or_lacks_letters_no_type_is_below_seven_points_and_
     drawn += [figures.seed_dots({long: np.array([0.5])}, {long: (0.3, 0.7)}, {long: 0.8}, chance=1 / 3)]
     drawn += [figures.ladder([("grouped", long, 0.9, 0.8, 1.0)], 0.5)]
     drawn += [figures.mispairing_figure({long: np.array([0.5, 0.4])}, {long: 0.9}, {})]
-    drawn += [figures.pareto({long: (10, 0.5, 0.4, 0.6), f"{long} 2": (3000, 0.7, 0.6, 0.8)}, 0.5)]
+    curve = pd.DataFrame([(0.5, 0.6, 1, when) for when in ("before", "after")], columns=CALIBRATED)
+    drawn += [figures.reliability_figure({long: curve, f"{long} 2": curve})]
     drawn += [figures.fold_dots({long: np.array([0.5])}, {long: (0.3, 0.7)}, 0.5)]
     for fig in drawn:
         texts = [text.get_text() for text in fig.findobj(plt.Text)]

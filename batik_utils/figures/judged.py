@@ -98,7 +98,7 @@ def reliability_figure(curves: Mapping[str, pd.DataFrame]) -> Drawing:
         percent_axis(ax.xaxis, 0, 1.02, "Confidence")
         percent_axis(ax.yaxis, 0, 1.02)
         ax.set_aspect("equal")
-        ax.set_title(fit_names([title], WIDTH / len(curves) - 0.8, 2)[0], fontsize=8.5)
+        ax.set_title(fit_names([title], 0.6 * WIDTH / len(curves), 2)[0], fontsize=8.5)
         alt.append(f"{title}: {', '.join(said)}")
     axes[0, 0].set_ylabel("Accuracy")
     legend_line(fig, axes[0, 0])

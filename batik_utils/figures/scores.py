@@ -135,7 +135,7 @@ def mispairing_figure(
         ax.axvline(right[title], color=PALETTE[0], linewidth=1.8, label="labels kept with predictions")
         if title in published:
             ax.axvline(published[title], color=PALETTE[1], linewidth=1.8, linestyle="--", label="published report")
-        ax.set_title(fit_names([title], WIDTH / len(shuffles) - 0.8, 2)[0], fontsize=9)
+        ax.set_title(fit_names([title], 0.6 * WIDTH / len(shuffles), 2)[0], fontsize=9)
         percent_axis(ax.xaxis, label="“Accuracy”")
     axes[0, 0].set_ylabel("Share of shuffles")
     legend_line(fig, axes[0, 0])

@@ -1,6 +1,5 @@
 """What all figures share: widths, colours, small habits, and the words and numbers that a figure carries with it."""
 
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -79,10 +78,8 @@ def fit_names(names: Sequence[str], inches: float, lines: int = 1) -> list[str]:
         while len(wrapped) > lines:
             room -= 1
             wrapped = textwrap.wrap(f"{name[: room - room // 2]}…{name[len(name) - room // 2 :]}", letters)
-        # A mark (U+200E) keeps signs and numbers where they are in a line that begins from right to left.
-        out.append(
-            "\n".join(re.sub(f"^.*{RIGHT_TO_LEFT}", "\u200e\\g<0>", line) for line in wrapped).replace("$", r"\$")
-        )
+        # Marks (U+200E) keep signs and numbers in their places beside what is written from right to left.
+        out.append(RIGHT_TO_LEFT.sub("\u200e\\g<0>\u200e", "\n".join(wrapped)).replace("$", r"\$"))
     alike = len({*out}) < len({*names})
     return [f"{i} {name}" for i, name in enumerate(out, 1)] if alike else out
 
