@@ -18,7 +18,7 @@ from batik_utils.data.obtain import PARTS, levels, motif_of, motifs_apart, motif
 from batik_utils.errors import BatikError, printable
 from batik_utils.study import ROOT, Grouped, Published, Study
 from batik_utils.study_file import parse_study, study_names
-from batik_utils.wording import count, listed, motif_names
+from batik_utils.wording import count, drawable, few, listed, motif_names
 
 if TYPE_CHECKING:
     from batik_utils.values import Dataset
@@ -58,10 +58,10 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     dataset = load_dataset(sketch, place)
     counts = np.bincount(dataset.labels)
     different = [len(set(dataset.groups[dataset.labels == label])) for label in range(len(dataset.motifs))]
-    if few := [f"{m} ({n})" for m, n in zip(dataset.motifs, different, strict=True) if n < LEAST]:
+    if scarce := [f"{m} ({n})" for m, n in zip(dataset.motifs, different, strict=True) if n < LEAST]:
         raise BatikError(
-            f"A class needs {LEAST} usable pictures that are no copies of each other; too few are in {', '.join(few)}. "
-            "Add pictures, or move these folders away."
+            f"A class needs {LEAST} usable pictures that are no copies of each other; too few are in "
+            f"{', '.join(scarce)}. Add pictures, or move these folders away."
         )
     apart = motifs_apart(dataset.motifs, (), data)
     others = len(apart[1]) if apart else 0
@@ -85,9 +85,13 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     kept = f"kept as the study's own, studies/splits/{name}.csv" if own else "not kept: one of them lacks a class"
     joined = f"{listed(divided)} in {place} are read as one; their split is {kept}." if divided else ""
     lie = f"They lie in {place}." if place != data else ""
+    names = dict.fromkeys([*dataset.motifs, *(path.partition("/")[2] for path in dataset.paths)])
+    replaced = [f"{name} as {drawable(name)}" for name in names if drawable(name) != name]
+    fonts = "The fonts of PDF and figures lack letters of some names, which show as code points: "
     return [
         f"{len(dataset):,} pictures in {len(counts)} classes of {each}{unused}.",
         *([joined or lie] if joined or lie else []),
+        *([f"{fonts}{listed(few(replaced))}."] if replaced else []),
         f"studies/{name}.yaml is written: {values['folds']} folds, pictures of {values['size']} pixels.",
         f"The report will take about {values['here']} minutes on {count(os.cpu_count() or 1, 'core')}, "
         "estimated from what a picture cost on a core of 2024 (`make plan` counts the fits).",

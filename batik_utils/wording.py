@@ -1,10 +1,26 @@
 """Numbers and names as the report writes them: 86.7 %, +12.3 points, −3.1 to 4.2, p = 0.012, Bali."""
 
+import re
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple, Protocol
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from markupsafe import Markup
 
 NBSP = "\u00a0"
+FEW = 10
+"""Of a list that grows with a reader's files so many are named, and the others counted."""
+# What Markdown might take for a sign: anywhere, as a line's first, of several in a row, as the dot of a list's number.
+# An apostrophe within a word is none.
+_SIGNS = re.compile(r"[\\`*_{}\[\]()<>#|~^$@&\"]|^[-+:=%]|-(?=-)|\.(?=[. ]|$)|'(?!\w)|(?<!\w)'")
+# What a spreadsheet takes for a formula, unless it is a number, or several with "to", brackets, points or per cent.
+_FORMULA = re.compile(
+    r"(?!(?:(?:^|[ \u00a0(]+)[+−-]?[\d.,]+(?:e[+-]?\d+)?[)%;]*|[ \u00a0](?:to|%|points)\)*)+$)[=+@\t\r-]"
+)
+_FROM_RIGHT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+"
+RIGHT_TO_LEFT = re.compile(f"{_FROM_RIGHT}(?:[ _-]{_FROM_RIGHT})*")
 
 
 class Range(Protocol):
@@ -85,9 +101,55 @@ def count(n: int, thing: str) -> str:
     return f"{n:,} {thing if n == 1 else thing + 's'}"
 
 
+def markdown(value: Any) -> Any:
+    """What a placeholder, a caption or a table's cell shows: text as text, whatever signs are in it; all else as it is.
+
+    The one place where names of folders, files and models become Markdown; Markup is Markdown already. What is written
+    from right to left is isolated, so that it does not turn its neighbours round.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    isolated = RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", value)
+    return Markup(_SIGNS.sub(r"\\\g<0>", re.sub(r"[ \t\n]{2,}|[\t\n]", " ", isolated)))
+
+
+@cache
+def _lacking() -> re.Pattern[str]:
+    from matplotlib import get_data_path
+    from matplotlib.ft2font import FT2Font
+
+    files = (Path(get_data_path(), "fonts", "ttf", name) for name in FONTS)
+    known = set.intersection(*({*FT2Font(file).get_charmap()} for file in files)) | {0x2068, 0x2069}
+    return re.compile(f"[^\\n{re.escape(''.join(map(chr, sorted(known))))}]+")
+
+
+FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")
+"""Matplotlib's own: the letters of figures, and in the PDF of what its serif font lacks."""
+
+
+def drawable(text: str) -> str:
+    """Text with code points, as in ‹U+881F 67D3›, for what neither figures nor PDF have a glyph for (FONTS)."""
+    return _lacking().sub(lambda found: f"‹U+{' '.join(f'{ord(c):04X}' for c in found[0])}›", text)
+
+
 def listed(names: Sequence[str]) -> str:
     """ "A", "A and B", "A, B and C"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def few(names: Sequence[str], more: str = "more") -> list[str]:
+    """The names; of more than FEW the first ones, and how many more there are."""
+    return [*names] if len(names) <= FEW else [*names[:FEW], f"{len(names) - FEW:,} {more}"]
+
+
+def harmless(cell: Any) -> Any:
+    """What stands in a CSV: text that a spreadsheet would take for a formula has an apostrophe before it."""
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+
+
+def one_line(text: str) -> str:
+    """The text with one blank for each run of blanks and line breaks, and none at its ends."""
+    return re.sub(r"[ \n]+", " ", text).strip()
 
 
 def upper_first(text: str) -> str:

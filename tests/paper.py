@@ -23,6 +23,7 @@ from batik_utils.stats.mistakes import mispaired_fit
 from batik_utils.stats.scores import METRICS
 from batik_utils.study import ROOT
 from batik_utils.values import Dataset, Pair, Results, Source
+from batik_utils.wording import FEW
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 PER_MOTIF = 10
@@ -188,8 +189,9 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
     def show_pictures(make, anchor, caption, alt=None):
         show_figure([make(photos=photos) for photos in (True, False)], anchor, caption, alt)
 
-    def show_table(frame, anchor, caption, align=None):
-        rows = [" | ".join(map(str, row)) for row in [frame.columns, *frame.itertuples(index=False)]]
+    def show_table(frame, anchor, caption, most=display.ROWS, **options):
+        shown = frame.head(FEW) if len(frame) > most else frame
+        rows = [" | ".join(map(str, row)) for row in [frame.columns, *shown.itertuples(index=False)]]
         take(anchor, caption, "\n".join(rows))
 
     instead = {"figure": show_figure, "pictures": show_pictures, "table": show_table, "use_report_style": lambda: None}

@@ -295,6 +295,18 @@ def test_a_failure_leaves_the_old_report_as_it_was(house, monkeypatch):
         assert contents(house) == {"bali-betawi-celup/report.html": b"old"}
 
 
+def test_a_report_without_a_pdf_is_written_said_in_one_line_and_tried_again(house, monkeypatch):
+    house()
+    monkeypatch.setattr("batik_utils.report.export.export", lambda *a, photos: ("<p>", BatikError("no letters.")))
+    (house.root / "notebooks/01-first.ipynb").unlink()
+    for _ in range(2):
+        with pytest.raises(BatikError, match=r"^The report has pages \(HTML\), but no PDF: no letters\.$"):
+            house()
+        for folder in (house.public, house.private):
+            assert (folder / "report.html").read_text() == "<p>" and not (folder / "report.pdf").exists()
+    assert (house.public / "metrics.json").is_file() and (house.root / "reports" / "index.html").is_file()
+
+
 def test_without_photographs_the_sample_is_made_and_said_so(house, monkeypatch, capsys):
     def find(data, motifs):
         raise NoPhotographs("The photographs were not found.")

@@ -93,9 +93,28 @@ def test_numbers_are_aligned_and_written_for_readers():
     ]
 
 
-def test_only_what_a_cell_may_hold_is_markup():
-    cells = ["**b** *i* `x_|` $a_1$ @fig-x", "<b> [0, 1] a_b | c~d^e"]
-    shown_cells = table({"a": cells})["text/markdown"].splitlines()[-2:]
-    assert shown_cells == [r"| **b** *i* `x_|` $a_1$ @fig-x |", r"| \<b\> \[0, 1\] a\_b \| c\~d\^e |"]
+def test_a_cell_is_text_but_in_columns_that_are_said_to_be_markdown():
+    cells = {"a": ["**b** `x` $a$ @fig-x"], "b_": ["**b**\n`x`"]}
+    shown_cells = table(cells, marked=["b_"])["text/markdown"].splitlines()[-3:]
+    assert [shown_cells[0], shown_cells[2]] == [r"| a | b\_ |", r"| \*\*b\*\* \`x\` \$a\$ \@fig-x | **b** `x` |"]
+
+
+def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay_numbers():
+    numbers = ["-1.5", "+25.3 (+1.2 to +49.3)", "-3e-05", "+12.3 points"]
+    formulas = ["=1+1", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "-x", "+1 (=1)"]
+    csv = table({"=a": numbers + formulas, "b": 1})[MIME]["csv"]
+    read = pd.read_csv(io.StringIO(csv))
+    assert read.columns.tolist() == ["'=a", "b"]
+    assert read["'=a"].tolist() == numbers + [f"'{cell}" for cell in formulas]
+
+
+def test_of_a_table_longer_than_a_page_the_first_ten_rows_are_shown_and_the_csv_has_all():
+    for rows, most, shown_rows in ((45, 45, 45), (46, 45, 10), (11, 10, 10)):
+        data = table({"a": range(rows)}, most=most)
+        assert data[MIME]["text"].count("\n") == 1 + shown_rows and data[MIME]["csv"].count("\n") == 1 + rows
+        assert (f"The first 10 of {rows}" in data[MIME]["caption"]) == (shown_rows < rows)
+
+
+def test_a_table_names_what_does_not_fit_its_columns():
     with pytest.raises(BatikError, match="has 1 columns; align 'lr' does not fit"):
         table({"a": [1]}, align="lr")

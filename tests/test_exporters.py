@@ -1,6 +1,7 @@
 """One document from several notebooks: numbers, references, HTML and PDF that agree, the same bytes each time."""
 
 import contextlib
+import html
 import importlib.metadata
 import json
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 import pypdfium2
 import pytest
 import tiny_report
+import typst
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from paper import make_analysis
@@ -20,7 +22,9 @@ from batik_utils.report import display
 from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
 from batik_utils.report.metrics import build_metrics
 from batik_utils.report.pages import write_index
+from batik_utils.report.say import filled
 from batik_utils.study import ROOT
+from batik_utils.wording import drawable, markdown
 
 LINE = "Procedural sample, not batik photographs"
 ABOUT = {"title": "Two models", "subtitle": "Which is better?", "credit": ["Takes up “A study”", "by A and B"]}
@@ -43,8 +47,8 @@ def pdf_pages(made):
         return [sheet.get_textpage().get_text_range().replace("\ufffe", "") for sheet in document]
 
 
-def words(html):
-    return " ".join(re.sub(r"<[^>]+>", " ", html.replace("&nbsp;", " ").replace("\u00a0", " ")).split())
+def words(page):
+    return " ".join(re.sub(r"<[^>]+>", " ", page.replace("&nbsp;", " ").replace("\u00a0", " ")).split())
 
 
 def of(*cells, photos=False, **about):
@@ -104,7 +108,7 @@ def test_photographs_are_only_where_they_may_be_shown():
 
 def test_the_code_of_figures_and_tables_is_folded_under_them(page, pdf_pages):
     codes = re.findall(r'<details class="code"><summary>Code</summary><pre.*?>(.*?)</pre></details>', page, re.S)
-    sources = ["curve(1 &lt; 2)", "scores()", "photo()", "scores(rows=70)"]
+    sources = ["curve(1 &lt; 2)", "scores()", "photo()", "scores(rows=45)"]
     assert codes == [f'<code class="language-python">{source}</code>' for source in sources]
     assert re.search(r'</figure>\s*<p class="from">.*?</p>\s*<details', page) and "show()" not in page
     assert "photo()" not in "".join(pdf_pages)
@@ -120,31 +124,92 @@ def test_the_pdf_is_tagged_numbered_without_a_date_and_repeats_a_long_tables_hea
     assert (said["Title"], said["Subject"]) == (f"{LINE}: Two models", "Which is better?")
     assert [said["Author"]] == [author["name"] for author in citation["authors"]]
     assert f"{len(pdf_pages)} of {len(pdf_pages)}" in pdf_pages[-1]
-    with_models = [text for text in pdf_pages if "model 1" in text or "model 67" in text]
+    with_models = [text for text in pdf_pages if "model 1" in text or "model 42" in text]
     assert len(with_models) > 1 and all("parameters" in text for text in with_models)
     assert export(tiny_report.notebooks(), DRAWN, photos=False) == made, "the same bytes each time"
 
 
 def test_what_a_cell_shows_is_what_the_page_shows():
-    cells = [["> 0.99", "<script>", "a_b [0, 1) | c", "`x|y`", "--"], ["**b**", "*i*", "$x$", "@tbl-a", "1. one"]]
-    frame = tiny_report.pd.DataFrame(cells, columns=list("vwxyz"))
-    page = of(shown(lambda: display.table(frame, "tbl-a", "[0, 1) as *it* is")))
+    cells = [["> 0.99", "a_b [0, 1) | c", "**b**", "$x$"], ["@tbl-a", "`c`", "*i*", "@tbl-a"]]
+    frame = tiny_report.pd.DataFrame(cells, columns=list("vwxy"))
+    page = of(shown(lambda: display.table(frame, "tbl-a", "[0, 1) as *it* is", marked=["x", "y"])))
     found = re.findall(r"<td.*?>(.*?)</td>", page, re.S)
-    assert found[:5] == ["&gt;\u00a00.99", "&lt;script&gt;", "a_b [0, 1) | c", "<code>x|y</code>", "--"]
-    assert found[5:7] == ["<strong>b</strong>", "<em>i</em>"] and "[0, 1) as <em>it</em> is</caption>" in page
-    assert "<math" in found[7] and 'href="#tbl-a"' in found[8] and found[9] == "1. one"
+    assert found[:3] == ["&gt;\u00a00.99", "a_b [0, 1) | c", "<strong>b</strong>"] and "<math" in found[3]
+    assert found[4:7] == ["@tbl-a", "`c`", "<em>i</em>"] and 'href="#tbl-a"' in found[7]
+    assert "[0, 1) as <em>it</em> is</caption>" in page
     streams = [new_output("stream", name="stdout", text="said\n"), new_output("stream", name="stderr", text="noise\n")]
     page = of(new_code_cell("x", outputs=streams))
     assert "<code>said</code>" in page and "noise" not in page
 
 
-@pytest.mark.parametrize(("rows", "box"), [(12, "table-wrap tied"), (30, "table-wrap tied high"), (70, "tied tall")])
+@pytest.mark.parametrize(("rows", "box"), [(12, "table-wrap tied"), (30, "table-wrap tied high")])
 def test_ranges_paths_and_words_of_commands_are_not_broken_and_long_tables_are_scrolled(rows, box):
     cells = [["batik-bali/1.jpg", "80.0\u00a0% (70.0–90.0\u00a0%)", "`make report STUDY=a-b --flag`"]] * rows
-    page = of(shown(lambda: display.table(tiny_report.pd.DataFrame(cells, columns=list("vwx")), "tbl-a", "A")))
+    frame = tiny_report.pd.DataFrame(cells, columns=list("vwx"))
+    page = of(shown(lambda: display.table(frame, "tbl-a", "A", marked=["x"])))
     for whole in ("batik-bali/1.jpg", "(70.0–90.0\u00a0%)", "STUDY=a-b", "--flag"):
         assert f'<span class="whole">{whole}</span>' in page
     assert f'{box}"' in page
+
+
+NAMES = [
+    *("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "IMG_@batik_0.jpg", "$x$", "*x* _y_", "[a](b)", "<b>x</b>", "`c`", "a|b"),
+    *(
+        "- x",
+        "1. x",
+        "+ x",
+        "= x",
+        "/ x",
+        "// x",
+        "#let x",
+        "=1+1",
+        "@x",
+        "::: x",
+        "# x",
+        "...",
+        "&amp;",
+        "x\\",
+        "i. x",
+    ),
+    *(
+        "(a) x",
+        "%x",
+        "^a^ H~2~O",
+        "***",
+        "https://a.b//c",
+        "蠟染",
+        "ꦧꦠꦶꦏ꧀",
+        "ᬩᬢᬶᬓ᭄ 2",
+        "பாடிக்",
+        "ไทย",
+        "👍🏽",
+        "שלום",
+        "مرحبا",
+    ),
+]
+"""Names that a folder or a file may have: every sign of Markdown, Typst, HTML, TeX and CSV, and many scripts."""
+
+
+def test_names_are_text_in_sentences_tables_captions_and_title_and_what_the_pdf_lacks_is_code_points():
+    frame = tiny_report.pd.DataFrame({"name": NAMES})
+    cells = [shown(lambda name=name: display.text(filled("{{ n }}\n\nSo {{ n }}.", {"n": name}))) for name in NAMES]
+    cells += [shown(lambda: display.table(frame, "tbl-names", " and ".join(map(markdown, NAMES))))]
+    notebook = new_notebook(cells=cells, metadata={"batik": {"name": "01-try.ipynb"}})
+    page, printed = export([notebook], {"title": f"T {NAMES[0]} 蠟"}, photos=False)
+    with contextlib.closing(pypdfium2.PdfDocument(printed)) as document:
+        text = "".join(sheet.get_textpage().get_text_range() for sheet in document).replace("\ufffe", "")
+    for said, name_as in ((html.unescape(re.sub("<[^>]+>", "", page)), str), (text, drawable)):
+        squeezed = re.sub(r"[\s\u200b\u2068\u2069]", "", said)
+        assert not [n for n in NAMES if squeezed.count(re.sub(r"\s", "", name_as(n))) < 4]
+    assert "‹U+881F 67D3›" in text and "蠟染" not in text and "‹" not in page
+    assert 'href="b"' not in page and "<b>x" not in page
+
+
+def test_where_there_can_be_no_pdf_there_is_the_page_and_one_line_that_says_why(monkeypatch):
+    compile_ = typst.compile
+    monkeypatch.setattr(typst, "compile", lambda *given, **options: compile_(b"#nothing"))
+    page, error = export([new_notebook(cells=[prose("# Here")])], ABOUT, photos=False)
+    assert "Here</h2>" in page and str(error) == "Typst could not set the report: unknown variable: nothing."
 
 
 def test_a_number_and_its_per_cent_stay_in_one_line():
@@ -183,9 +248,9 @@ def test_nbconvert_knows_both_exporters_and_a_notebook_by_itself_may_refer_to_an
         assert importlib.metadata.EntryPoint(name, value, "nbconvert.exporters").load() is kind
     pictures = shown(lambda: display.pictures(photograph, "fig-a", "One."))
     alone = new_notebook(cells=[prose("# 2 · Results", "only-notebook"), prose("As @sec-audit says."), pictures])
-    html, _ = BatikHTMLExporter().from_notebook_node(alone)
-    assert "<title>2 · Results</title>" in html and "As <code>sec-audit</code> says." in html
-    assert "image/jpeg" not in html and "image/jpeg" in BatikHTMLExporter(photos=True).from_notebook_node(alone)[0]
+    page, _ = BatikHTMLExporter().from_notebook_node(alone)
+    assert "<title>2 · Results</title>" in page and "As <code>sec-audit</code> says." in page
+    assert "image/jpeg" not in page and "image/jpeg" in BatikHTMLExporter(photos=True).from_notebook_node(alone)[0]
     assert BatikPDFExporter().from_notebook_node(alone)[0].startswith(b"%PDF")
 
 

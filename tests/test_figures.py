@@ -10,11 +10,13 @@ import pytest
 
 from batik_utils import figures
 from batik_utils.figures import Picture
-from batik_utils.figures.style import motif_styles
+from batik_utils.figures.style import fit_names, motif_styles
 from batik_utils.palette import palette
 from batik_utils.report.display import render
+from batik_utils.wording import drawable
 
 IMAGE = np.full((4, 4, 3), 200, dtype=np.uint8)
+CALIBRATED = ["confidence", "accuracy", "count", "when"]
 PICTURES = [Picture(IMAGE, f"batik-bali/{i}.jpg") for i in range(5)]
 
 
@@ -118,8 +120,10 @@ def test_of_many_motifs_each_has_a_look_of_its_own():
         assert len({(*style["color"], style["marker"]) for style in styles}) == motifs
 
 
-def test_no_type_is_smaller_than_seven_points_and_no_figure_wider_than_the_print():
-    long = "Sumatera Utara Boraspati ni Tano"
+@pytest.mark.parametrize(
+    "long", ["Sumatera Utara Boraspati ni Tano, Parang Rusak Barong Solo", "$x$ 蠟染 ꦧꦠꦶꦏ꧀ ไทย 👍🏽שלום $"]
+)
+def test_no_name_is_too_long_or_lacks_letters_no_type_is_below_seven_points_and_no_figure_wider_than_the_print(long):
     tiles = [Picture(IMAGE, f"batik-{long}/{i}.jpg", f"true: {long}\n≠ {long}, 90 %") for i in range(7)]
     runs = pd.DataFrame({"run": [long], "arm": ["scratch"], "reported": [0.5], "ours": [(0.4, 0.5)]})
     drawn = [figures.picture_grid(tiles, 6, [long], photos=photos) for photos in (True, False)]
@@ -128,10 +132,42 @@ def test_no_type_is_smaller_than_seven_points_and_no_figure_wider_than_the_print
     drawn += [figures.runs_figure(runs, {"scratch": np.array([0.5, 0.6])}, 0.5)]
     drawn += [figures.seed_dots({long: np.array([0.5])}, {long: (0.3, 0.7)}, {long: 0.8}, chance=1 / 3)]
     drawn += [figures.ladder([("grouped", long, 0.9, 0.8, 1.0)], 0.5)]
-    drawn += [figures.mispairing_figure({"A": np.array([0.5, 0.4])}, {"A": 0.9}, {})]
+    drawn += [figures.mispairing_figure({long: np.array([0.5, 0.4])}, {long: 0.9}, {})]
+    curve = pd.DataFrame([(0.5, 0.6, 1, when) for when in ("before", "after")], columns=CALIBRATED)
+    drawn += [figures.reliability_figure({long: curve, f"{long} 2": curve})]
+    drawn += [figures.fold_dots({long: np.array([0.5])}, {long: (0.3, 0.7)}, 0.5)]
     for fig in drawn:
+        texts = [text.get_text() for text in fig.findobj(plt.Text)]
+        assert not any(drawable(text) != text or "$" in text.replace(r"\$", "") for text in texts)
         assert min(text.get_fontsize() for text in fig.findobj(plt.Text) if text.get_text()) >= 7
         assert float(re.search(rb'width="([\d.]+)pt"', render(fig, "salt", "svg"))[1]) <= 16 / 2.54 * 72
+
+
+def test_names_fit_their_lines_stay_different_and_keep_both_ends():
+    long = [f"{word} the same for a long while and {word}" for word in ("one", "two")]
+    assert fit_names(["Bali", "Sekar Jagad"], 0.5) == ["Bali", "Seka…gad"]
+    assert fit_names(long, 1.5) == ["one the same…hile and one", "two the same…hile and two"]
+    assert fit_names(long, 0.6, 2)[0].split("\n")[0].startswith("one") and fit_names(long, 0.6, 2)[0].endswith("one")
+    alike = fit_names([f"the same {i} for a long while" for i in range(3)], 0.6)
+    assert len({*alike}) == 3 and alike[0].startswith("1 ")
+
+
+@pytest.mark.parametrize("motifs", [2, 40])
+@pytest.mark.parametrize("sizes", [[(96, 96)], [(4000, 3000), (3000, 4000)], [(28 * i, 40 * i) for i in range(1, 140)]])
+def test_sizes_of_files_are_shown_whether_all_are_one_size_or_many(motifs, sizes):
+    rows = [(f"motif {i}", *size) for i in range(motifs) for size in sizes for _ in range(2)]
+    fig = figures.file_sizes(pd.DataFrame(rows, columns=["motif", "width", "height"]))
+    render(fig, "salt", "svg")
+    ax, legend = fig.axes[0], [*fig.legends, fig.axes[0].get_legend()][0]
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == [f"motif {i}" for i in range(motifs)]
+    if len(sizes) < 8:
+        bars = sum(bar.get_width() for bar in ax.patches)
+        assert [t.get_text() for t in ax.get_yticklabels()] == [f"{w:,} × {h:,}" for w, h in sorted(sizes)]
+        assert bars == len(rows)
+    else:
+        inside = [t for t, x in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True) if 28 <= x <= 3892]
+        assert len(ax.lines) == motifs and len(inside) > 2
 
 
 def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():

@@ -72,6 +72,15 @@ def test_the_recipe_has_a_metric_where_the_published_pictures_of_other_motifs_ar
     assert load_study(tmp_path / "studies" / "cloth.yaml").models["recipe"].metric.scale == 10
 
 
+def test_it_says_beforehand_which_names_show_as_code_points(pictures, tmp_path):
+    data = pictures(**{"plain": 6, "蠟染": 6})
+    assert new_study("cloth", data, tmp_path)[1].endswith("show as code points: 蠟染 as ‹U+881F 67D3›.")
+    for i in range(6):
+        (data / "plain" / f"{i}.png").rename(data / "plain" / f"ไ{i}.png")
+        (data / "蠟染" / f"{i}.png").rename(data / "蠟染" / f"ไ{i} 2.png")
+    assert "ไ0.png as ‹U+0E44›0.png" in (said := new_study("cloth-2", data, tmp_path)[1]) and "and 3 more" in said
+
+
 def test_copies_and_what_is_no_picture_are_not_counted(pictures, tmp_path):
     data = pictures(plain=8, twill=8)
     (data / "plain" / "copy.png").write_bytes((data / "plain" / "0.png").read_bytes())

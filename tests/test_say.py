@@ -23,11 +23,18 @@ def test_numbers_are_written_as_everywhere_and_blank_lines_part_paragraphs():
     assert filled("{% filter indonesian %}{{ a | reached }}, 1,200{% endfilter %}", {"a": share}).startswith("77,4")
 
 
-@pytest.mark.parametrize("name", ["a*b*", "$x$", "IMG_@batik_0", "[a](b)", "`c`", "<b>", "#1", "a|b", "~x~", "^x^"])
-def test_what_comes_from_a_disk_is_text_whatever_signs_are_in_it(name):
-    shown = filled("{{ name }}", {"name": name})
-    assert shown.replace("\\", "") == name and shown != name
-    assert filled("{{ name | safe }}", {"name": name}) == name
+def test_what_comes_from_a_disk_is_text_and_what_is_markdown_says_so():
+    assert filled("{{ n }}, {{ n | safe }}, {{ [n, n] | listed }}", {"n": "*"}) == r"\*, *, \* and \*"
+    names = ["a to b", "7 points", "v1.2", "1,2"]
+    assert filled(
+        "{% filter indonesian %}{{ n | terdaftar }}: {{ 0.5 | points }}{% endfilter %}", {"n": names[:3]}
+    ) == ("a to b, 7 points, dan v1.2: 50,0\u00a0poin")
+
+
+def test_of_a_list_that_grows_with_files_ten_are_named_and_the_others_counted():
+    names = [f"n{i}" for i in range(13)]
+    assert filled("{{ n | few | listed }}", {"n": names}) == f"{', '.join(names[:10])} and 3 more"
+    assert filled("{{ n | few | length }}", {"n": names[:10]}) == "10"
 
 
 def test_a_name_that_is_not_there_is_an_error_that_names_it():

@@ -44,7 +44,7 @@ def scores(anchor="tbl-scores", caption="Scores of two models.", rows=2):
     frame = pd.DataFrame({"model": names[:rows], "parameters": [11169347, 2422339] + [1] * (rows - 2)})
     frame["accuracy"] = np.linspace(0.5, 0.9, rows)
     frame["remark"] = "over the limit, see @fig-curve"
-    display.table(frame, anchor, caption)
+    display.table(frame, anchor, caption, marked=["model", "remark"])
 
 
 def notebooks():
@@ -61,7 +61,7 @@ def notebooks():
         prose("# Results\n\n$\\hat p \\le 1$\n\n| a | b |\n|---|--:|\n| x | 2 |\n\n: Typed by hand {#tbl-typed}"),
         shown(lambda: display.pictures(photograph, "fig-photo", "One picture."), source="photo()"),
         prose("Something stands for the photographs.", "only-public"),
-        shown(lambda: scores("tbl-long", "Many rows.", rows=70), source="scores(rows=70)"),
+        shown(lambda: scores("tbl-long", "Many rows.", rows=45), source="scores(rows=45)"),
     ]
     return [
         new_notebook(cells=first, metadata={"batik": {"name": "01-first.ipynb"}}),

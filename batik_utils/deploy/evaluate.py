@@ -20,7 +20,7 @@ from batik_utils.progress import Progress
 from batik_utils.stats.calibration import quality
 from batik_utils.stats.intervals import wilson
 from batik_utils.stats.scores import classification_table, confusion
-from batik_utils.wording import Band, count, listed, motif_names, percent, percent_range
+from batik_utils.wording import Band, count, harmless, listed, motif_names, percent, percent_range
 
 
 def evaluate(model: Path, folder: Path, form: Form) -> int:
@@ -48,7 +48,8 @@ def evaluate(model: Path, folder: Path, form: Form) -> int:
     if form == "csv":
         gate = ["looks_like_batik"] * bool(about.gate)
         columns = ["file", "motif", "answer", "right", *gate, "one_of", "copy_of", "error", *about.motifs]
-        sys.stdout.write(pd.DataFrame([_cells(row) for row in rows]).reindex(columns=columns).to_csv(index=False))
+        table = pd.DataFrame([_cells(row) for row in rows]).reindex(columns=columns).rename(columns=harmless)
+        sys.stdout.write(table.map(harmless).to_csv(index=False))
     else:
         print(json.dumps(found) if form == "json" else _in_words(about, found))
     return len(found["unread"])

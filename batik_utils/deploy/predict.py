@@ -16,7 +16,7 @@ from batik_utils.deploy.answers import Classifier
 from batik_utils.deploy.bundle import About, read_bundle
 from batik_utils.errors import BatikError, printable
 from batik_utils.progress import Progress
-from batik_utils.wording import Band, count, listed, motif_names, percent, percent_range
+from batik_utils.wording import Band, count, harmless, listed, motif_names, percent, percent_range
 
 Form = Literal["words", "csv", "json"]
 _YES_NO: dict[Any, str] = {True: "yes", False: "no"}
@@ -72,7 +72,7 @@ def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> i
         else:
             (out if form == "words" else sys.stderr).write(f"{named(about)}.\n")
         if form == "csv":
-            table.writeheader()
+            table.writerow({name: harmless(name) for name in columns})
         bar.stage("Looking", len(files), "pictures")
         for path in bar.watch(files):
             found: dict[str, Any] = {"file": str(path)}
@@ -84,7 +84,8 @@ def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> i
             shares = found.get("probabilities", {})
             if form == "csv":
                 looks, one_of = _YES_NO.get(found.get("looks_like_batik"), ""), "|".join(found.get("one_of", ()))
-                table.writerow(shares | found | {"one_of": one_of, "looks_like_batik": looks})
+                row = shares | found | {"one_of": one_of, "looks_like_batik": looks}
+                table.writerow({name: harmless(cell) for name, cell in row.items()})
             elif form == "json":
                 best = {"probabilities": dict(islice(shares.items(), top))} if shares else {}
                 out.write(json.dumps(found | best) + "\n")

@@ -1,6 +1,5 @@
 """Figures of what predictions are worth: confusion, calibration, and what the choice of three motifs does."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,17 +10,20 @@ from numpy.typing import NDArray
 
 from batik_utils.figures.style import (
     GREY,
+    LETTER,
+    MOST,
     PALETTE,
     SMALL,
     THIN,
     WIDTH,
     Drawing,
+    fit_names,
     legend_inside,
     legend_line,
+    motif_ticks,
     new,
     percent_axis,
     place_names,
-    slant_labels,
 )
 from batik_utils.wording import Band, count, percent, percent_range
 
@@ -34,11 +36,14 @@ def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequ
 
     Of many motifs counts are rounded, and noughts left out; of very many there is only the shade.
     """
-    columns = min(3, len(matrices))
-    rows, most = -(-len(matrices) // columns), 2.6 if len(motifs) <= CROWDED else 4.6 if len(motifs) <= FULL else 6.0
-    fig, axes = new(rows, columns, height=rows * min(WIDTH / columns, most) + 0.2, squeeze=False)
+    columns, step = min(3, len(matrices)), -(-len(motifs) // MOST)
+    rows, most = -(-len(matrices) // columns), 2.3 if len(motifs) <= CROWDED else 4.3 if len(motifs) <= FULL else 5.4
+    names, places = fit_names(motifs, 1.2), [place + 0.5 for place in range(len(motifs))]
+    side = min((WIDTH - 0.4 - LETTER * max(map(len, names))) / columns, most)
+    fig, axes = new(rows, columns, squeeze=False)
     for ax in axes.flat[len(matrices) :]:
         ax.remove()
+    under = 0.0
     alt, said = [], []
     for ax, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
         share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12)
@@ -48,18 +53,20 @@ def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequ
         if len(motifs) > CROWDED:
             cells = np.where((whole > 0) & (len(motifs) <= FULL), whole.astype(str), "")
             options = {"annot": cells, "fmt": "", "annot_kws": {"fontsize": SMALL}}
-        options |= {"xticklabels": motifs, "yticklabels": motifs, "cmap": "Blues", "linewidths": 0.5}
+        options |= {"xticklabels": False, "yticklabels": False, "cmap": "Blues", "linewidths": 0.5}
         sns.heatmap(share, ax=ax, vmin=0, vmax=1, cbar=False, square=True, **options)
-        ax.set_title(textwrap.fill(title, 22), fontsize=8, loc="center")
-        ax.tick_params(labelsize=SMALL, length=0)
-        slant_labels(ax)
-        ax.tick_params(axis="y", rotation=0)
+        ax.set_title(fit_names([title], 0.75 * side, 3)[0], fontsize=8, loc="center")
+        under = motif_ticks(ax, motifs, places, side)
+        if first := ax in axes[:, 0]:
+            ax.set_yticks(places[::step], names[::step], fontsize=SMALL)
+        ax.tick_params(length=0)
         ax.set_xlabel("Predicted", fontsize=8)
-        ax.set_ylabel("True" if ax in axes[:, 0] else "", fontsize=8)
+        ax.set_ylabel("True" if first else "", fontsize=8)
         alt.append(f"{title}: {_told(matrix, share, motifs)}")
         counted = [(motifs[i], motifs[j], matrix[i, j]) for i, j in np.ndindex(*matrix.shape)]
         fig.name(ax.collections[0], *(f"{title}: true {i}, predicted {j}, {n:{form}}" for i, j, n in counted))
         said += [(title, *cell) for cell in counted]
+    fig.set_figheight(rows * (side + under + 0.6))
     data = pd.DataFrame(said, columns=["model", "true", "predicted", "images"])
     return fig.describe(" ".join(alt), data, "predictions on images that the fit had not seen")
 
@@ -91,7 +98,7 @@ def reliability_figure(curves: Mapping[str, pd.DataFrame]) -> Drawing:
         percent_axis(ax.xaxis, 0, 1.02, "Confidence")
         percent_axis(ax.yaxis, 0, 1.02)
         ax.set_aspect("equal")
-        ax.set_title(title, fontsize=8.5)
+        ax.set_title(fit_names([title], 0.6 * WIDTH / len(curves), 2)[0], fontsize=8.5)
         alt.append(f"{title}: {', '.join(said)}")
     axes[0, 0].set_ylabel("Accuracy")
     legend_line(fig, axes[0, 0])

@@ -1,36 +1,40 @@
 """Figures of a study's pictures, or of their palettes in their place, of their files and colours, and of its method."""
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from batik_utils.figures.style import (
     GREY,
     HEIGHT,
     INK,
+    LETTER,
+    LINE,
+    MOST,
     PALETTE,
     SMALL,
     WIDTH,
     Drawing,
+    fit_names,
     legend_inside,
     motif_styles,
+    motif_ticks,
     new,
-    slant_labels,
 )
 from batik_utils.palette import palette
 from batik_utils.wording import count
 
-LETTER, LINE = 0.06, 0.12
-"""Inches of the smallest type: of a letter (rather too many), and of a line."""
+KINDS_OF_SIZE = 8
+"""Sizes of files of which each is a bar; of more, each file is a point."""
 
 
 @dataclass
@@ -60,9 +64,9 @@ def picture_grid(
     as their colours' shares, and nothing else of the picture.
     """
     rows, tile = math.ceil(len(pictures) / columns), WIDTH / columns
-    letters = int(tile / LETTER)
-    parts = [[textwrap.fill(line, letters) for line in picture.title.split("\n")] for picture in pictures]
-    titles = ["\n".join(part) for part in parts]
+    titles = [
+        "\n".join(fit_names([line], tile - 0.1, 2)[0] for line in picture.title.split("\n")) for picture in pictures
+    ]
     lines = max([lines, *(title.count("\n") + 1 for title in titles)])
     height = rows * (tile * (1 if photos else 0.66) + 0.14 * (lines + (not photos)))
     fig, axes = new(rows, columns, height=min(height, HEIGHT), squeeze=False)
@@ -70,10 +74,10 @@ def picture_grid(
     for ax in axes.flat[len(pictures) :]:
         ax.remove()
     for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
-        _draw(ax, picture, photos, letters)
+        _draw(ax, picture, photos, tile)
         ax.set_title(title, fontsize=SMALL, fontweight="normal", loc="center", color=INK, pad=3)
-    for ax, name in zip(axes[:, 0], row_names, strict=False):
-        ax.set_ylabel(name, fontsize=8, color=INK)
+    for ax, name in zip(axes[:, 0], fit_names(row_names, tile * (0.9 if photos else 0.6), 2), strict=False):
+        ax.set_ylabel(name, fontsize=SMALL, color=INK)
     rated = [picture.good for picture in pictures if picture.good is not None]
     alt = [f"{count(len(pictures), 'picture')}{'' if photos else ', each as a tile of its own five colours'}"]
     alt += [f"one row each for {', '.join(row_names)}"] if row_names else []
@@ -88,8 +92,8 @@ def pair_grid(pairs: Sequence[tuple[Picture, Picture]], pairs_per_row: int = 3, 
     return picture_grid([picture for pair in pairs for picture in pair], 2 * pairs_per_row, lines=2, photos=photos)
 
 
-def _draw(ax: Axes, picture: Picture, photos: bool, letters: int) -> None:
-    """One tile, under which so many letters fit in a line."""
+def _draw(ax: Axes, picture: Picture, photos: bool, inches: float) -> None:
+    """One tile, so many inches wide."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     if photos:
@@ -101,27 +105,41 @@ def _draw(ax: Axes, picture: Picture, photos: bool, letters: int) -> None:
             ax.bar(0.5, share, 1, top, color=colour, linewidth=0)
             top += share
         if picture.name not in picture.title:
-            name = picture.name if len(picture.name) <= letters else "…" + picture.name[1 - letters :]
-            ax.set_xlabel(name, fontsize=SMALL, color=INK, labelpad=2)
+            ax.set_xlabel(fit_names([picture.name], inches)[0], fontsize=SMALL, color=INK, labelpad=2)
     colour = {None: "#CCCCCC", True: PALETTE[0], False: PALETTE[1]}[picture.good]
     for spine in ax.spines.values():
         spine.set(visible=True, color=colour, linewidth=0.6 if picture.good is None else 2.0)
 
 
 def file_sizes(facts: pd.DataFrame) -> Drawing:
-    """Width against height of every file, pixels; facts: columns motif, width, height."""
-    fig, ax = new(height=3.6)
+    """Width against height of the files, pixels: a point each, or a bar for each of a few sizes.
+
+    facts: columns motif, width, height.
+    """
     motifs = facts["motif"].unique().tolist()
-    for motif, style in zip(motifs, motif_styles(motifs), strict=True):
-        rows = facts[facts["motif"] == motif]
-        ax.plot(rows["width"], rows["height"], ls="", label=motif, markersize=3.5, alpha=0.7, mew=0, **style)
-    ax.set(xscale="log", yscale="log", xlabel="Width (pixels)", ylabel="Height (pixels)")
-    ticks = [t for t in (100, 200, 500, 1000, 2000, 5000) if t <= 1.2 * facts[["width", "height"]].to_numpy().max()]
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_ticks(ticks, [str(t) for t in ticks])
-    ax.minorticks_off()
-    ax.set_aspect("equal", adjustable="datalim")  # the page's width gives the legend its room
-    legend_inside(ax)
+    looks = dict(zip(motifs, motif_styles(motifs), strict=True))
+    counts = facts.value_counts(["width", "height", "motif"]).unstack(fill_value=0)[motifs].sort_index()
+    if len(counts) <= KINDS_OF_SIZE:
+        fig, ax = new(
+            height=max(0.3 * len(counts) + 0.9, 0.13 * min(len(motifs), MOST) / (1 + (len(motifs) > 24)) + 0.4)
+        )
+        counts.plot.barh(stacked=True, ax=ax, color=[looks[m]["color"] for m in motifs], legend=False, width=0.7)
+        ax.set_yticks(range(len(counts)), [f"{width:,} × {height:,}" for width, height in counts.index])
+        ax.set(xlabel="Files", ylabel="Pixels")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    else:
+        fig, ax = new(height=3.6)
+        for motif, style in looks.items():
+            rows = facts[facts["motif"] == motif]
+            ax.plot(rows["width"], rows["height"], ls="", label=motif, markersize=3.5, alpha=0.7, mew=0, **style)
+        scale = {side: "log" if facts[side].max() > 5 * facts[side].min() else "linear" for side in ("width", "height")}
+        ax.set(xlabel="Width (pixels)", ylabel="Height (pixels)", xscale=scale["width"], yscale=scale["height"])
+        for axis in (ax.xaxis, ax.yaxis):
+            if axis.get_scale() == "log":
+                axis.set_major_locator(LogLocator(subs=(1, 3)))
+                axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter("{x:,.0f}")
+    legend_inside(ax, "beside" if len(counts) <= KINDS_OF_SIZE else "best")
     middle = facts.groupby("motif", sort=False)[["width", "height"]].median().prod(axis=1) ** 0.5
     low, high = facts[["width", "height"]].min(), facts[["width", "height"]].max()
     ends = (f"{what}s from {low[what]:,} to {high[what]:,}" for what in ("width", "height"))
@@ -134,7 +152,8 @@ def file_sizes(facts: pd.DataFrame) -> Drawing:
 
 def motif_colours(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs: Sequence[str]) -> Drawing:
     """Distribution of hue-free lightness and of saturation per motif, each image one value; images is [n, h, w, 3]."""
-    fig, axes = new(1, 2, height=2.5)
+    shape, wide = ((1, 2), WIDTH / 2) if len(motifs) <= 12 else ((2, 1), WIDTH)
+    fig, axes = new(*shape)
     pixels = images.reshape(len(images), -1, 3)[:, ::7].astype(np.float64) / 255
     values = {
         "Mean lightness": pixels.mean(axis=(1, 2)),
@@ -147,9 +166,9 @@ def motif_colours(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs: 
             body.set(facecolor=style["color"], alpha=0.5)
         for key in ("cbars", "cmins", "cmaxes", "cmedians"):
             parts[key].set(color="#444444", linewidth=0.9)
-        ax.set_xticks(range(1, len(motifs) + 1), motifs, fontsize=SMALL)
+        under = motif_ticks(ax, motifs, range(1, len(motifs) + 1), wide - 0.6)
         ax.set_ylabel(what)
-        slant_labels(ax)
+        fig.set_figheight(shape[0] * (1.9 + under))
         middle = [float(np.median(each[labels == i])) for i in range(len(motifs))]
         low, high = int(np.argmin(middle)), int(np.argmax(middle))
         least, most = (f"{motifs[i]} ({middle[i]:.2f})" for i in (low, high))
@@ -162,11 +181,9 @@ def method_flow(bands: Sequence[Mapping[str, str]], results: str = "the study's 
     """Bands of headings with texts, {heading: text}, each in a box, an arrow to the next; results: their origin."""
     left, gap = 1.9, 0.2
     style: dict[str, Any] = {"color": INK, "size": SMALL, "va": "top", "linespacing": 1.15}
-    heads, texts = int((left - 0.1) / LETTER) - 2, int((WIDTH - left - 0.1) / LETTER)  # bold letters are wider
-    boxes = [
-        [(textwrap.fill(heading, heads), textwrap.fill(text, texts)) for heading, text in band.items()]
-        for band in bands
-    ]
+    heads, texts = left - 0.1 - 2 * LETTER, WIDTH - left - 0.1  # bold letters are wider
+    whole = partial(fit_names, lines=99)
+    boxes = [[(whole([name], heads)[0], whole([text], texts)[0]) for name, text in band.items()] for band in bands]
     lines = [[1 + max(text.count("\n") for text in row) for row in box] for box in boxes]
     ends = np.cumsum([LINE * (sum(counts) + 1) + gap for counts in lines])
     fig, ax = new(height=ends[-1] - gap + 0.04)

@@ -15,8 +15,10 @@ from batik_utils.figures.style import (
     PALETTE,
     SMALL,
     THIN,
+    WIDTH,
     Drawing,
     colours,
+    fit_names,
     legend_inside,
     legend_line,
     new,
@@ -133,7 +135,7 @@ def mispairing_figure(
         ax.axvline(right[title], color=PALETTE[0], linewidth=1.8, label="labels kept with predictions")
         if title in published:
             ax.axvline(published[title], color=PALETTE[1], linewidth=1.8, linestyle="--", label="published report")
-        ax.set_title(title, fontsize=9)
+        ax.set_title(fit_names([title], 0.6 * WIDTH / len(shuffles), 2)[0], fontsize=9)
         percent_axis(ax.xaxis, label="“Accuracy”")
     axes[0, 0].set_ylabel("Share of shuffles")
     legend_line(fig, axes[0, 0])
@@ -162,7 +164,7 @@ def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], c
         left.plot(ours, np.full(len(ours), y), "o", color=GREY, markersize=3, alpha=0.8)
         face = hues[run["arm"]] if y in best.values() else "white"
         left.plot(run["reported"], y, "D", color=hues[run["arm"]], markersize=4.5, markerfacecolor=face)
-    left.set_yticks(range(len(runs)), runs["run"].tolist(), fontsize=SMALL)
+    left.set_yticks(range(len(runs)), fit_names(runs["run"].tolist(), 1.8), fontsize=SMALL)
     left.set_ylim(len(runs) - 0.4, -0.6)
     percent_axis(left.xaxis, 0, 1.02, "Accuracy on the test images")
     told = []
@@ -192,13 +194,13 @@ def ladder(rungs: Sequence[tuple[str, str, float, float, float]], chance: float)
     each = {protocol: [r for r in rungs if r[0] == protocol] for protocol in protocols}
     most = max(map(len, each.values()))
     fig, ax = score_rows(protocols, 0.14 * most + 0.06, 0.45, chance, "Accuracy", high=1.3)
-    hue, step = colours(models), 0.8 / most
+    hue, step, names = colours(models), 0.8 / most, dict(zip(models, fit_names(models, 1.2), strict=True))
     for row, (_, shown) in enumerate(each.items()):
         for place, (_, model, value, low, high) in enumerate(shown):
             y = row + step * (place - (len(shown) - 1) / 2)
             ax.plot([low, high], [y, y], color=hue[model], linewidth=1.8)
             ax.plot(value, y, "D", color=hue[model], markersize=4.5)
-            words = f"{model} {percent(value)}"
+            words = f"{names[model]} {percent(value)}"
             ax.annotate(words, (high, y), (5, 0), textcoords="offset points", va="center", fontsize=SMALL)
     ax.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     told = "; ".join(f"{protocol}: {model} {percent(value)}" for protocol, model, value, _, _ in rungs)

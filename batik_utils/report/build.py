@@ -51,7 +51,8 @@ def build_report(
     out/STUDY gets the edition without photographs, out/photographs/STUDY (where there are any) the one with them,
     and out gets index.html; files appear only when all of them were made. Where no photographs can be found, the
     procedural sample's report is made instead, and one line says so. With settings all of it goes below
-    out/photographs/with-settings/, and the report names them. Raises BatikError with one clear message.
+    out/photographs/with-settings/, and the report names them. Raises BatikError with one clear message, where no PDF
+    can be set when all else is written.
     """
     build = Build(study, data, settings, out, Stages(progress))
     out = build.out
@@ -83,6 +84,8 @@ def build_report(
         for line in write_index(out):
             build.stages.say(line)
         write_json(stamp, numbers | {"index": [*map(sha256, pages)]})
+    if build.lacks:
+        raise BatikError(build.lacks)
     return folder
 
 
@@ -104,6 +107,8 @@ def build_paper(out: Path = ROOT / "reports") -> bool:
 
     runs = _side_by_side(lambda path: run_notebook(path, {"REPORTS": str(out.resolve())}, set(), {}), [path])
     page, pdf = export(runs, PAPER_ABOUT, photos=False)
+    if isinstance(pdf, BatikError):
+        raise pdf
     for name, content in (("report.html", page.encode()), ("report.pdf", pdf)):
         with atomic(folder / name) as file:
             file.write_bytes(content)
@@ -135,6 +140,8 @@ class Build:
                 self.study, chosen, data = load_study("sample", settings), "sample", None
         self.data = data.resolve() if data else None
         self.parameters = {"STUDY": chosen, "DATA": str(self.data or ""), "SET": self.settings}
+        self.lacks = ""
+        """What the report that was made is without, in one line."""
         self.found = freshness.inputs(self.study, *self.photographs)
         self.kept = snapshot.Kept(cache_dir() / "builds" / self.study.name)
         where = digest(str(self.out.resolve()).encode())[:8]
@@ -183,10 +190,16 @@ class Build:
             if data.get("text/plain", "").startswith("Figure fig-folds:"):  # for a README or a slide
                 files[f"{name}/verdict.svg"] = "".join(data["image/svg+xml"]).encode()
         title_page = about(self.study, analysis.dataset, self.settings)
+        without = set()
         with self.stages("pages"):
             for place in (name,) if title_page["drawn"] else (name, private):
                 page, pdf = export(runs, title_page, photos=place == private)
-                files |= {f"{place}/report.html": page.encode(), f"{place}/report.pdf": pdf}
+                files[f"{place}/report.html"] = page.encode()
+                if isinstance(pdf, bytes):
+                    files[f"{place}/report.pdf"] = pdf
+                else:
+                    self.lacks = f"The report has pages (HTML), but no PDF: {pdf}"
+                    without.add(f"{place}/report.pdf")
         classifier = self.kept.read("classifier", made)
         if classifier and analysis.deployed:
             card = model_card(self.study, analysis.deployed["model"], analysis.deployed, metrics, analysis.facts)
@@ -196,11 +209,11 @@ class Build:
                 together.enter_context(atomic(self.out / file)).write_bytes(content)
         # An older classifier, with its card and its page, would not be this report's; nor would other trios.
         pages = (f"{private}/{CLASSIFIER}", f"{name}/model-card.md", f"{name}/{PAGE}") if classifier is None else ()
-        for stale in {*pages, f"{name}/{TRIOS}"} - {*files}:
+        for stale in {*pages, *without, f"{name}/{TRIOS}"} - {*files}:
             (self.out / stale).unlink(missing_ok=True)
         self.look()
         # What failed is tried again the next time.
-        complete = classifier is not None and not analysis.results.missing
+        complete = classifier is not None and not analysis.results.missing and not self.lacks
         outputs = {f"{self.out.name}/{file}": sha256(self.out / file) for file in files}
         write_json(self.stamp_file, part(self.found, but=FACES) | outputs if complete else {})
 

@@ -14,11 +14,11 @@ from batik_utils.errors import BatikError
 from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.report import freshness
 from batik_utils.report.metrics import scores_of
-from batik_utils.report.pages import JINJA
+from batik_utils.report.say import JINJA
 from batik_utils.stats.rules import uneven
 from batik_utils.study import ROOT, Study
 from batik_utils.values import Dataset
-from batik_utils.wording import count, listed, motif_names
+from batik_utils.wording import count, listed, markdown, motif_names
 
 FACTS = ("published", "folder", "drawn", "seed", "claims", "sources", "corruptions")
 """What a template may ask: where the pictures are from (one of the first three), and what the study has."""
@@ -62,7 +62,7 @@ def _filled(template: str, study: Study, facts: Collection[str], **values: Any) 
 
 
 def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
-    """(what, value) for the last page: hashes of data, study, code, lock and weights; versions; seeds.
+    """(what, value as Markdown) for the last page: hashes of data, study, code, lock and weights; versions; seeds.
 
     Nothing of the machine, the day or the commit is in it: the same inputs give the same rows.
     """
@@ -82,7 +82,7 @@ def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
     for name in ("tensorflow", "tensorflow-cpu", *PACKAGES):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions.append(f"{name.removesuffix('-cpu')} {importlib.metadata.version(name)}")
-    repeated = "; ".join(f"{words} of {listed(titles)}" for words, titles in often.items())
+    repeated = "; ".join(f"{words} of {markdown(listed(titles))}" for words, titles in often.items())
     return [
         ("Data", f"{len(dataset)} images, {len(dataset.motifs)} motifs; sha256 `{dataset.fingerprint}`"),
         ("Study", f"{study.name}; sha256 `{digest(study.model_dump_json().encode())}`"),

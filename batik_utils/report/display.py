@@ -8,7 +8,7 @@ import base64
 import html
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from matplotlib.image import AxesImage, BboxImage, FigureImage
 from batik_utils.errors import BatikError
 from batik_utils.figures.style import Drawing
 from batik_utils.report import MIME, RASTER_DPI
+from batik_utils.wording import FEW, harmless, markdown, one_line
 
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}
 """Colour as fine as lightness, for the sake of the lettering; a quarter of the same picture's bytes in PNG."""
@@ -36,8 +37,8 @@ _INDENT = re.compile(rb"\n +")
 _MARK = re.compile(r"<defs>.*?</defs>|<(use|path)\b[^>]*/>", re.S)
 # What counts as a number in a table cell: signs, digits, percent, intervals, ranges, dashes for "none".
 _NUMBER = re.compile(r"(?:[\s\d.,;%×()\[\]+−±–/<>≤≥=~*-]|\b(?:of|to|s|min|ms|nan|n/a)\b)*")
-# What a cell may hold beside words stays as it is; everything else that Markdown might take for a sign is escaped.
-_MARKUP = re.compile(r"(`[^`]+`|\$[^$\s][^$]*\$)|([\\|<>\[\]{}~^#_&]|-(?=-))")
+ROWS = 45
+"""What a page holds of a table: of a longer one the first ten rows are shown, and all of it is in its CSV."""
 _RULES = {"l": ":--", "r": "--:", "c": ":-:"}
 
 
@@ -56,24 +57,36 @@ def text(paragraphs: str | Sequence[str]) -> None:
         _show({"text/markdown": joined}, kind="text")
 
 
-def table(frame: pd.DataFrame, anchor: str = "", caption: str = "", align: str | None = None) -> None:
+def table(
+    frame: pd.DataFrame,
+    anchor: str = "",
+    caption: str = "",
+    align: str | None = None,
+    most: int = ROWS,
+    marked: Collection[str] = (),
+) -> None:
     """Show a data frame with its caption; the index is not shown (reset it where it says something).
 
-    anchor "tbl-..." is what @tbl-... refers to. Cells may hold **bold**, *italic*, `code`, $math$ and @references.
-    align has one of "l", "r", "c" per column; by default columns of numbers are right-aligned.
+    anchor "tbl-..." is what @tbl-... refers to. Cells are text, but for those of the columns `marked`, which are
+    Markdown: **bold**, `code`, $math$, @references. align has one of "l", "r", "c" per column; by default columns of
+    numbers are right-aligned. Of more rows than `most` ten are shown: the caption says so, and the CSV has all.
     Raises BatikError for a missing anchor or caption, or where align does not fit the columns.
     """
     _check("table", "tbl", anchor, caption)
-    columns = [[format_cell(value) for value in frame[name]] for name in frame.columns]
+    text = frame.map(format_cell).set_axis(frame.columns.map(str), axis=1)
     if align is None:
+        columns = [text[name].tolist() for name in text]
         numbers = (any(map(str.isdigit, "".join(c))) and all(map(_NUMBER.fullmatch, c)) for c in columns)
         align = "".join("r" if right else "l" for right in numbers)
-    if len(align) != len(columns) or set(align) - set("lrc"):
-        raise BatikError(f"The table {anchor!r} has {len(columns)} columns; align {align!r} does not fit them.")
-    cells = [[re.sub(r"[ \n]+", " ", c) for c in row] for row in (map(str, frame.columns), *zip(*columns, strict=True))]
-    head, *rows = [[_MARKUP.sub(lambda m: m[1] or "\\" + m[2], c) for c in row] for row in cells]
-    body = "\n".join(f"| {' | '.join(row)} |" for row in [head, [_RULES[a] for a in align], *rows])
-    part = {"anchor": anchor, "caption": caption, "text": body, "csv": _csv(pd.DataFrame(cells[1:], columns=cells[0]))}
+    if len(align) != len(text.columns) or set(align) - set("lrc"):
+        raise BatikError(f"The table {anchor!r} has {len(text.columns)} columns; align {align!r} does not fit them.")
+    part = {"anchor": anchor, "csv": _csv(text)}
+    if len(text) > most:
+        caption += f" The first {FEW} of {len(text):,}; the CSV beside the table in the HTML edition has all."
+        text = text.head(FEW)
+    cells = [map(one_line if name in marked else markdown, text[name]) for name in text]
+    lines = [map(markdown, text.columns), (_RULES[a] for a in align), *zip(*cells, strict=True)]
+    part |= {"caption": caption, "text": (body := "\n".join(f"| {' | '.join(line)} |" for line in lines))}
     _show({"text/markdown": f"{caption}\n\n{body}"}, kind="table", **part)
 
 
@@ -165,7 +178,9 @@ def _told(fig: Figure) -> dict[str, str]:
 
 
 def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    """Numbers and text, none of which a spreadsheet takes for a formula."""
+    plain = [harmless(str(name)) for name in frame.columns]
+    return frame.map(harmless).to_csv(index=False, header=plain, float_format="%.6g", lineterminator="\n")
 
 
 def _drawing(fig: Figure, anchor: str) -> str:

@@ -14,7 +14,10 @@ from batik_utils.figures import Picture
 from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.values import FitResult
-from batik_utils.wording import count, percent
+from batik_utils.wording import count, drawable, few, percent
+
+SPREAD = 42
+"""Motifs of which a figure shows a picture each."""
 
 
 def method(analysis: Analysis) -> list[dict[str, str]]:
@@ -29,7 +32,7 @@ def method(analysis: Analysis) -> list[dict[str, str]]:
         "One split": f"{len(analysis.split.train)} train, {len(analysis.split.test)} test",
         "Grouped cross-validation": f"{study.grouped.folds} folds; a group is never on both sides",
     }
-    motifs = textwrap.shorten(", ".join(analysis.motifs), 200, placeholder=" …")
+    motifs = textwrap.shorten(drawable(", ".join(few(analysis.motifs))), 300, placeholder=" …")
     return [
         {f"{len(data):,} pictures": f"{len(analysis.motifs)} motifs: {motifs}"},
         {"Audit for near-duplicates": f"{len(np.unique(data.groups)):,} groups; copies of one picture share one"},
@@ -44,10 +47,13 @@ def method(analysis: Analysis) -> list[dict[str, str]]:
 
 
 def spread(analysis: Analysis) -> tuple[list[Picture], list[str]]:
-    """Six pictures of each motif, evenly spread over its files, and the rows' names; of many motifs one each."""
+    """Six pictures of each motif, evenly spread over its files, and the rows' names; of many motifs one of each.
+
+    There are no more than a page holds: SPREAD motifs.
+    """
     each, rows = (6, analysis.motifs) if len(analysis.motifs) <= MANY else (1, [])
     chosen = []
-    for label, motif in enumerate(analysis.motifs):
+    for label, motif in enumerate(analysis.motifs[:SPREAD]):
         own = np.flatnonzero(analysis.dataset.labels == label)
         for row in own[np.linspace(0, len(own) - 1, each).astype(int)]:
             chosen.append(Picture(analysis.dataset.images[row], analysis.dataset.paths[row], "" if rows else motif))

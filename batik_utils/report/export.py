@@ -24,6 +24,7 @@ from traitlets import Bool
 
 from batik_utils.errors import BatikError
 from batik_utils.report import MIME, RASTER_DPI
+from batik_utils.wording import FONTS, drawable, one_line
 
 TEMPLATES = Path(__file__).parent / "templates"
 TEXT_WIDTH, TEXT_HEIGHT = 16.0, 20.5
@@ -90,7 +91,7 @@ class Manuscript:
             elif kind == "figure":
                 yield self._picture(data, part)
             elif kind == "table":
-                caption = f'{_one_line(part["caption"])} {{#{part["anchor"]} csv="{self._csv(part)}"}}'
+                caption = f'{one_line(part["caption"])} {{#{part["anchor"]} csv="{self._csv(part)}"}}'
                 yield f"{part['text']}\n\n: {caption}"
             elif (image := any(sort.startswith("image/") for sort in data)) or "<table" in data.get("text/html", ""):
                 what = "figure" if image else "table"
@@ -162,32 +163,40 @@ class Manuscript:
         return f'<svg role="img" aria-label="{alt}" width="{width}" {box} {lines}>{svg}'
 
     def to_pdf(self) -> bytes:
-        """A PDF: A4, tagged, with Typst's own fonts whatever the machine has; no date in it."""
+        """A PDF: A4, tagged, with Typst's own fonts and FONTS whatever the machine has; no date in it.
+
+        What these lack is shown as code points. Raises BatikError, one line, where Typst cannot set it.
+        """
         import typst
+        from matplotlib import get_data_path
 
         source = self._pandoc("typst-citations-smart", partial(json.dumps, ensure_ascii=False))
+        fonts = {font: Path(get_data_path(), "fonts", "ttf", font).read_bytes() for font in FONTS}
         with tempfile.TemporaryDirectory(prefix="batik-") as name:
-            for file, raw in {"main.typ": source.encode(), **self.files}.items():
+            for file, raw in {"main.typ": source.encode(), **self.files, **fonts}.items():
                 (Path(name) / file).write_bytes(raw)
             try:
                 standard: Any = "ua-1"  # accessible; Typst's Python stubs do not know it yet
-                return typst.compile(f"{name}/main.typ", root=name, ignore_system_fonts=True, pdf_standards=standard)
+                options: Any = {"root": name, "ignore_system_fonts": True, "font_paths": [name]}
+                return typst.compile(f"{name}/main.typ", pdf_standards=standard, **options)
             except typst.TypstError as error:
-                raise BatikError(f"Typst could not set the report: {error.message}\n{error.diagnostic}") from None
+                raise BatikError(f"Typst could not set the report: {one_line(error.message)[:300]}.") from None
 
     def _pandoc(self, target: str, quote: Callable[[str], str], *options: str) -> str:
         """The text by the pandoc that comes with pypandoc-binary, numbered and checked by report.lua."""
         import pypandoc
 
-        values = [(key, self.about[key]) for key in ("title", "subtitle", "header") if self.about[key]]
-        values += [("credit", line) for line in self.about["credit"]]
+        # A reader's browser has letters that the PDF's fonts lack.
+        shown = str if target == "html5" else drawable
+        values = [(key, shown(self.about[key])) for key in ("title", "subtitle", "header") if self.about[key]]
+        values += [("credit", shown(line)) for line in self.about["credit"]]
         template = f"--template={TEMPLATES}/report.{'html' if target == 'html5' else 'typ'}"
         command = [pypandoc.get_pandoc_path(), f"--defaults={TEMPLATES}/pandoc.yaml", f"--to={target}", template]
         command += [*options, *(f"--variable={key}={quote(value)}" for key, value in values)]
-        command += [f"--metadata=caption-prefix={self.about['header']}", *["--metadata=alone"] * self.alone]
+        command += [f"--metadata=caption-prefix={shown(self.about['header'])}", *["--metadata=alone"] * self.alone]
         parts = {kind: "\n\n".join(cells) for kind, cells in self.cells.items() if cells}
         text = "\n\n".join(_fenced(kind, part) if kind else part for kind, part in parts.items())
-        done = subprocess.run(command, input=text.encode(), capture_output=True)
+        done = subprocess.run(command, input=shown(text).encode(), capture_output=True)
         said = done.stderr.decode(errors="replace").strip()
         if done.returncode == 0 and not said:
             return done.stdout.decode()
@@ -199,8 +208,10 @@ class Manuscript:
         raise BatikError(problem["text"] + (f" (did you mean {near[0]!r}?)." if near else "."))
 
 
-def export(notebooks: list[NotebookNode], about: dict[str, Any], photos: bool) -> tuple[str, bytes]:
+def export(notebooks: list[NotebookNode], about: dict[str, Any], photos: bool) -> tuple[str, bytes | BatikError]:
     """Executed notebooks as one report: (HTML page, PDF), the same bytes each time; neither loads anything.
+
+    Where there can be no PDF, the error that says why stands in its place.
 
     about has title, subtitle, header (a line in the title, the running head and every caption), credit (lines) and
     drawn (whether the pictures are drawn, so that nothing has to stand for them). Without photos the report shows
@@ -210,7 +221,11 @@ def export(notebooks: list[NotebookNode], about: dict[str, Any], photos: bool) -
     manuscript = Manuscript(about, photos)
     for notebook in notebooks:
         manuscript.add(notebook, notebook.metadata.get("batik", {}).get("name", ""))
-    return manuscript.to_html(), manuscript.to_pdf()
+    page = manuscript.to_html()
+    try:
+        return page, manuscript.to_pdf()
+    except BatikError as error:
+        return page, error
 
 
 class BatikHTMLExporter(Exporter):
@@ -244,7 +259,7 @@ def _data_url(name: str, raw: bytes) -> str:
 def _fenced(kind: str, body: str, anchor: str = "", **attributes: str) -> str:
     """A pandoc div of one class; the fence is longer than any fence in the body."""
     fence = ":" * (1 + max((len(m) for m in re.findall(r"^\s*(:{3,})", body, re.M)), default=2))
-    values = {k: re.sub(r'[\\"]', r"\\\g<0>", _one_line(v)) for k, v in attributes.items()}
+    values = {k: re.sub(r'[\\"]', r"\\\g<0>", one_line(v)).replace("&", "&amp;") for k, v in attributes.items()}
     pairs = "".join(f' {k}="{v}"' for k, v in values.items())
     return f"{fence} {{{'#' + anchor + ' ' if anchor else ''}.{kind}{pairs}}}\n{body}\n{fence}"
 
@@ -252,7 +267,3 @@ def _fenced(kind: str, body: str, anchor: str = "", **attributes: str) -> str:
 def _code(text: str) -> str:
     fence = "`" * (1 + max((len(m) for m in re.findall(r"`{3,}", text)), default=2))
     return f"{fence}\n{text.rstrip()}\n{fence}"
-
-
-def _one_line(text: str) -> str:
-    return re.sub(r"[ \n]+", " ", text).strip()

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from batik_utils import wording as say
 from batik_utils.cache import write_text
 from batik_utils.deploy import PRIVATE
 from batik_utils.errors import BatikError
 from batik_utils.report.metrics import headline, read_metrics, scores_of
+from batik_utils.report.say import JINJA
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study, read_yaml, study_names
+from batik_utils.wording import NBSP
 
 FILES = {
     "report.html": "Read the report",
@@ -28,21 +27,6 @@ FILES = {
 }
 """What the index links to, where it is there; not the classifier, whose runtime is not ours to commit."""
 MARKS = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
-
-
-JINJA = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=jinja2.select_autoescape(["html"], default_for_string=False),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-JINJA.filters |= {
-    **{"listed": say.listed, "percent": say.percent, "number": say.count, "motif_names": say.motif_names},
-    **{"signed_points": say.signed_points, "points": lambda ends: say.points_range(say.Band(*ends))},
-    "band": lambda ends: say.percent_range(say.Band(*ends)),
-    "scores": lambda pairs: ", ".join(f"{name} {say.percent(value)}" for name, value in pairs),
-}
 
 
 def write_index(reports: Path) -> list[str]:
@@ -60,10 +44,10 @@ def write_index(reports: Path) -> list[str]:
         studies.append(_rows(path.parent, metrics))
     studies.sort(key=lambda study: study["data"]["drawn"])
     citation = read_yaml((ROOT / "CITATION.cff").read_bytes(), "CITATION.cff")
-    paper = (reports / "paper" / "report.html").is_file()
+    paper, template = (reports / "paper" / "report.html").is_file(), JINJA.overlay(autoescape=True, finalize=None)
     for path, up in (reports / "index.html", ""), (reports / PRIVATE / "index.html", "../"):
         shown = [study for study in studies if (study["data"]["kind"] == "folder") == bool(up)]
-        page = JINJA.get_template("index.html").render(studies=shown, citation=citation, paper=paper, up=up) + "\n"
+        page = template.get_template("index.html").render(studies=shown, citation=citation, paper=paper, up=up) + "\n"
         if (shown or not up) and not (path.is_file() and path.read_bytes() == page.encode()):
             write_text(path, page)
     return left_out
@@ -96,7 +80,7 @@ def update_readme(path: Path = ROOT / "README.md", reports: Path = ROOT / "repor
 def readme_table(reports: Path, studies: Sequence[str]) -> str:
     """A Markdown table, a row for each model of a study's verdict: accuracy with copies together, by source, files."""
     rows = [_rows(reports / name, read_metrics(reports / name / "metrics.json")) for name in studies]
-    return JINJA.get_template("readme.md.j2").render(reports=reports.name, studies=rows).replace(say.NBSP, " ")
+    return JINJA.get_template("readme.md.j2").render(reports=reports.name, studies=rows).replace(NBSP, " ")
 
 
 if __name__ == "__main__":

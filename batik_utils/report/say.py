@@ -1,11 +1,13 @@
 """`%%say`: the report's prose, Markdown that stands in a notebook's cell and in which Jinja fills in the numbers.
 
 A name in it is one of the notebook's own; one that is not there is an error. Text that comes from somebody's disk or
-study (names of folders, files, models) is escaped where it enters; `| safe` marks what is Markdown already.
+study (names of folders, files, models) is escaped where it enters; `| safe` marks what is Markdown already. Model card,
+checklist and the README's table are filled in alike.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import IPython
@@ -18,13 +20,10 @@ from batik_utils.report.display import text
 from batik_utils.stats.compare import Comparison
 from batik_utils.stats.intervals import Interval
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#|~^$@])")
-"""What Markdown might take for a sign."""
 
-
-def escaped(value: Any) -> Any:
-    """What a placeholder shows: text as text, whatever signs are in it; all else as it is."""
-    return _SPECIAL.sub(r"\\\1", value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def of_numbers(words: Callable[..., str]) -> Callable[..., Markup]:
+    """A filter whose words are of numbers, and so are Markdown already."""
+    return lambda *given, **options: Markup(words(*given, **options))
 
 
 def percent_range(band: wording.Range | Mapping[str, float]) -> str:
@@ -32,21 +31,21 @@ def percent_range(band: wording.Range | Mapping[str, float]) -> str:
     return wording.percent_range(wording.Band(band["low"], band["high"]) if isinstance(band, Mapping) else band)
 
 
-def reached(interval: Interval) -> Markup:
+def reached(interval: Interval) -> str:
     """A share with its interval, as "77.4 % (71.0–83.8 %)"."""
-    return Markup(f"{wording.percent(interval.value)} ({wording.percent_range(interval)})")
+    return f"{wording.percent(interval.value)} ({wording.percent_range(interval)})"
 
 
-def gap(c: Comparison) -> Markup:
+def gap(c: Comparison) -> str:
     """A difference with its interval and p, as "+12.3 points (+1.2 to +23.4 points; p = 0.03)"."""
     holm = "" if c.p_adjusted is None else ", Holm"
     difference = wording.signed_points(c.difference.value)
-    return Markup(f"{difference} ({wording.points_range(c.difference)}; {wording.p_value(c.p)}{holm})")
+    return f"{difference} ({wording.points_range(c.difference)}; {wording.p_value(c.p)}{holm})"
 
 
-def points_interval(interval: Interval) -> Markup:
+def points_interval(interval: Interval) -> str:
     """A difference with its interval, as "+12.3 points (+1.2 to +23.4 points)"."""
-    return Markup(f"{wording.signed_points(interval.value)} ({wording.points_range(interval)})")
+    return f"{wording.signed_points(interval.value)} ({wording.points_range(interval)})"
 
 
 def width(interval: Interval) -> str:
@@ -56,8 +55,8 @@ def width(interval: Interval) -> str:
 
 def indonesian(markdown: str) -> Markup:
     """Numbers with a comma for the decimals and a point for the thousands, and *poin* for points."""
-    swapped = re.sub(r"(?<=\d)[.,](?=\d)", lambda found: {".": ",", ",": "."}[found[0]], markdown)
-    return Markup(re.sub(r"(?<=\d)( |\u00a0)points", r"\1poin", swapped).replace(" to ", " sampai "))
+    swapped = re.sub(r"(?<![\w.])\d[\d.,]*\d", lambda found: found[0].translate({44: ".", 46: ","}), markdown)
+    return Markup(re.sub(r"(?<=\d) to (?=[+−\d])", " sampai ", re.sub(r"(?<=\d\u00a0)points", "poin", swapped)))
 
 
 def terdaftar(names: list[str]) -> str:
@@ -67,20 +66,26 @@ def terdaftar(names: list[str]) -> str:
 
 
 JINJA = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-    finalize=escaped,
+    finalize=wording.markdown,
     comment_start_string="{%-#",  # as {#sec-x} is a heading's anchor
     comment_end_string="#-%}",
 )
+NUMBERS: dict[str, Callable[..., str]] = {
+    **{"percent": wording.percent, "percent_range": percent_range, "points": wording.points, "width": width},
+    **{"points_range": wording.points_range, "number": wording.count, "p_value": wording.p_value},
+    **{"decimal": wording.number, "of_images": wording.of_images, "probability": wording.probability},
+    **{"reached": reached, "gap": gap, "points_interval": points_interval, "signed_points": wording.signed_points},
+    "band": lambda ends: wording.percent_range(wording.Band(*ends)),
+    "points_band": lambda ends: wording.points_range(wording.Band(*ends)),
+}
+JINJA.filters |= {name: of_numbers(words) for name, words in NUMBERS.items()}
 JINJA.filters |= {
-    **{"percent": wording.percent, "percent_range": percent_range, "points": wording.points},
-    **{"points_range": wording.points_range, "number": wording.count, "listed": wording.listed},
-    **{"p_value": wording.p_value, "decimal": wording.number, "upper_first": wording.upper_first},
-    **{"of_images": wording.of_images},
-    **{"reached": reached, "gap": gap, "points_interval": points_interval, "width": width},
-    **{"indonesian": indonesian, "terdaftar": terdaftar, "safe": Markup, "probability": wording.probability},
+    **{"listed": wording.listed, "few": wording.few, "upper_first": wording.upper_first, "safe": Markup},
+    **{"indonesian": indonesian, "terdaftar": terdaftar, "motif_names": wording.motif_names},
 }
 
 

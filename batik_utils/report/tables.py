@@ -91,7 +91,7 @@ def report_table(fit: FitResult, motifs: Sequence[str]) -> pd.DataFrame:
     """The classification report of one fit, with its macro average."""
     found = classification_table(fit.y_true, fit.y_prob.argmax(axis=1), motifs)
     scores = ["precision", "recall", "F1"]
-    mean = {"motif": "*macro average*", **found[scores].mean(), "support": int(found["support"].sum())}
+    mean = {"motif": "macro average", **found[scores].mean(), "support": int(found["support"].sum())}
     out = pd.concat([found.reset_index(), pd.DataFrame([mean])], ignore_index=True)
     return out.assign(**{name: out[name].map(partial(say.number, decimals=2)) for name in scores})
 
@@ -115,7 +115,7 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
         value = say.of_images(r.value, r.n) if r.metric == "ten_images" and r.n else show(r.value)
         shown = f"about {value} (read off)" if r.read_off else value
         grouped = "–" if r.grouped is None else show(r.grouped.value)
-        out.append((r.what, shown, ours, grouped, f"**{r.verdict}**", r.reason))
+        out.append((r.what, shown, ours, grouped, r.verdict, r.reason))
     return frame("claim; published; ours, same split; ours, grouped; verdict; why", out)
 
 
@@ -200,9 +200,9 @@ def _banded(band: Interval | None) -> str:
     return "–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})"
 
 
-def pairs_frame(dataset: Dataset, most: int = 12) -> pd.DataFrame:
-    """The first confirmed pairs of copies, with their evidence."""
-    rows = [(p.a, p.b, p.kind, "differ" if p.labels_differ else "same", p.reason) for p in dataset.pairs[:most]]
+def pairs_frame(dataset: Dataset) -> pd.DataFrame:
+    """The confirmed pairs of copies, with their evidence."""
+    rows = [(p.a, p.b, p.kind, "differ" if p.labels_differ else "same", p.reason) for p in dataset.pairs]
     return frame("a; b; kind; labels; evidence", rows)
 
 

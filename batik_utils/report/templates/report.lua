@@ -17,8 +17,9 @@ local NUMBER_CELL = 22 -- characters: the same for numbers and their intervals
 local LONG_CELL = 48 -- characters: a column of sentences, which gets room on a narrow screen
 local LONG_TABLE = 20 -- lines, as far as they can be told beforehand: a longer table may break over pages
 local PAGE, SENTENCE = 100, 22 -- characters of the page's column, and of one of sentences in it, about
-local HIGH, TALL = 20, 60 -- rows from which on a table of the page is scrolled under its head: on a phone, anywhere
+local HIGH = 20 -- rows from which on a table of the page is scrolled under its head on a phone
 local LINE = 44 -- characters that a column of sentences holds in a line, about
+local BREAK = 24 -- characters: the print breaks a word that is longer, such as a file's name
 
 local function fail(text, id, known)
   local names = pandoc.List {}
@@ -196,7 +197,7 @@ local function grid(t)
       local text = stringify(cells[i].contents)
       column.longest = math.max(column.longest, utf8.len(text))
       if place > #t.head.rows then column.body = math.max(column.body, utf8.len(text)) end
-      for word in text:gmatch '[^ ]+' do column.word = math.max(column.word, utf8.len(word)) end
+      for word in text:gmatch '[^ ]+' do column.word = math.max(column.word, math.min(utf8.len(word), BREAK)) end
     end
     columns[i] = column
   end
@@ -233,7 +234,7 @@ local function page_table(t)
   t.caption = caption(t.caption.long, t.identifier)
   local classes = pandoc.List { 'table-wrap' }
   if tied and width <= PAGE then classes:insert 'tied' end
-  if #rows > HIGH then classes:insert(#rows > TALL and 'tall' or 'high') end
+  if #rows > HIGH then classes:insert 'high' end
   local box = scrolled({ t }, t.identifier, classes)
   local csv = t.attributes.csv or ''
   t.attributes = {}
@@ -310,6 +311,24 @@ local dress = {
   end,
 }
 
+-- Last, for the print: what Typst would take for a sign (a list, a dash, an ellipsis, a quote) is text, and may be broken
+-- where it is long.
+local literal = {
+  Str = function(str)
+    local text, run = str.text, 0
+    if utf8.len(text) > BREAK then
+      text = text:gsub(utf8.charpattern, function(letter)
+        run = (run >= BREAK - 4 or letter:match '[/_.-]') and 0 or run + 1
+        return run == 0 and letter .. '\u{200b}' or nil
+      end)
+    end
+    if text:match '^[-+/=]' or text:match '^%d+[.)]' or text:match '%-[-?]' or text:match '%.%.' or text:match '["\']' then
+      return typst('#' .. quoted(text) .. ';')
+    end
+    return Str(text)
+  end,
+}
+
 function Pandoc(doc)
   alone = doc.meta.alone ~= nil
   prefix = stringify(doc.meta['caption-prefix'] or ''):gsub('[. ]+$', '')
@@ -324,6 +343,10 @@ function Pandoc(doc)
   doc.blocks = doc.blocks:walk(dress)
   if html then -- the page's title is its heading of the first level
     doc.blocks = doc.blocks:walk { Header = function(h) h.level = h.level + 1 return h end }
+  end
+  if not html then
+    doc.blocks = doc.blocks:walk(literal)
+    for kind, blocks in pairs(front) do front[kind] = blocks:walk(literal) end
   end
   for kind, blocks in pairs(front) do doc.meta[kind] = pandoc.MetaBlocks(blocks) end
   return doc
