@@ -1,4 +1,4 @@
-"""Tests between two models, across folds (corrected t, Bayesian) and on one split."""
+"""Tests between two models, across folds (corrected t) and on one split."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +10,12 @@ from sklearn.metrics import confusion_matrix
 from statsmodels.stats.contingency_tables import mcnemar
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.intervals import LEVEL, Interval, corrected_error, corrected_test, holm
+from batik_utils.stats.intervals import LEVEL, Interval, corrected_test, holm
 from batik_utils.stats.scores import fold_scores, published_summary, whole_repeats
 from batik_utils.values import FitResult, Results
 
-ROPE = 0.02
-"""Half-width of the region of practical equivalence: two models within two points of accuracy are the same."""
-SAME_FROM = 0.95
-"""Posterior probability from which two models are called practically the same."""
+SAME = 0.02
+"""Two models are the same where the whole interval of their difference lies within so much accuracy of nought."""
 POWER = 0.8
 """How often a difference is found that the design can tell."""
 
@@ -28,29 +26,17 @@ class Comparison:
 
     a: str
     b: str
-    metric: str
     primary: bool
     """Whether it was planned beforehand (study.planned): then p_value counts as it is."""
     folds: int
     repeats: int
     """Repeats that both models completed; others are left out."""
-    seeds_a: int
-    seeds_b: int
-    """Training seeds averaged within each fold (the fewest of any fold)."""
     mean_a: float
     mean_b: float
     difference: Interval
     """Nadeau-Bengio."""
-    error: float
-    """Standard error of the difference, as the corrected test has it."""
     p_value: float
     """Two-sided, of the Nadeau-Bengio corrected paired t test."""
-    p_a_better: float
-    p_same: float
-    p_b_better: float
-    """Posterior probabilities (Bayesian correlated t test) that A is better by more than the rope, that the two are
-    within it, that B is better; they sum to 1."""
-    rope: float
     p_adjusted: float | None = None
     """Holm's, over the family of all comparisons that are not primary; None of a primary or a lone one."""
 
@@ -66,16 +52,16 @@ class Comparison:
 
     @property
     def word(self) -> Literal["better", "worse", "same", "open"]:
-        """What A is: "same" as B (practically), else "open" where nothing is declared, "better" or "worse"."""
-        if self.p_same >= SAME_FROM or not self.declared:
-            return "same" if self.p_same >= SAME_FROM else "open"
-        return "better" if self.difference.value > 0 else "worse"
+        """What A is: "same" as B (within SAME), else "open" where nothing is declared, "better" or "worse"."""
+        if self.difference.low >= -SAME and self.difference.high <= SAME:
+            return "same"
+        return "open" if not self.declared else "better" if self.difference.value > 0 else "worse"
 
     @property
     def detectable(self) -> float:
         """The smallest true difference (fraction) that the corrected test finds with POWER, before Holm; at most 1."""
-        edges = stats.t.ppf([(1 + LEVEL) / 2, POWER], self.folds * self.repeats - 1)
-        return min(1.0, float(edges.sum()) * self.error)
+        edge, power = stats.t.ppf([(1 + LEVEL) / 2, POWER], self.folds * self.repeats - 1)
+        return min(1.0, float(1 + power / edge) * (self.difference.high - self.difference.low) / 2)
 
 
 def fold_gap(x: pd.DataFrame, y: pd.DataFrame) -> Interval | None:
@@ -109,11 +95,8 @@ def shared_folds(results: Results, a: str, b: str) -> Results:
 def compare(results: Results, a: str, b: str, protocol: str = "grouped", primary: bool = False) -> Comparison | None:
     """Compare two models' accuracy across the folds of a protocol; None where no repeat was completed by both.
 
-    Each fold's accuracy is the mean over its training seeds. The decision rule is the corrected test (declared); the
-    posterior of the Bayesian correlated t test, which is Student's t around the difference with the corrected test's
-    error, is reported beside it. Raises BatikError where the same fold held different images.
-    Sources: C. Nadeau and Y. Bengio (2003), for the test; G. Corani and A. Benavoli, Machine Learning 100 (2015)
-    285-304, and A. Benavoli et al., Journal of Machine Learning Research 18 (2017) 77, for the posterior.
+    Each fold's accuracy is the mean over its training seeds. Raises BatikError where the same fold held different
+    images.
     """
     held: dict[tuple[int, int], set[str]] = {}
     for r in (*results.select(a, protocol), *results.select(b, protocol)):
@@ -121,33 +104,13 @@ def compare(results: Results, a: str, b: str, protocol: str = "grouped", primary
         if held.setdefault((r.fit.repeat, r.fit.fold), images) != images:
             where = f"Repeat {r.fit.repeat}, fold {r.fit.fold} of {protocol}"
             raise BatikError(f"{where} holds different images for {a} and {b}; run the study again.")
-    tables = [fold_scores(results, m, protocol) for m in (a, b)]
-    both = whole_repeats(*tables)
+    both = whole_repeats(*(fold_scores(results, m, protocol) for m in (a, b)))
     if both.empty:
         return None
     difference, p_value = _tested(both)
-    error, believed = corrected_error(both[0] - both[1], ratio=both["ratio"].mean()), stats.t(len(both) - 1)
-    if error < 1e-12:  # every fold differs alike: the interval is Newcombe's
-        error, believed = (difference.high - difference.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2)), stats.norm
-    better_a, better_b = (float(believed.sf((ROPE - sign * difference.value) / error)) for sign in (1, -1))
     repeats = len(both.index.unique(level="repeat"))
-    seeds = [int(t.groupby(["repeat", "fold"])["seed"].nunique().loc[both.index].min()) for t in tables]
-    return Comparison(
-        *(a, b, "accuracy", primary),
-        folds=len(both) // repeats,
-        repeats=repeats,
-        seeds_a=seeds[0],
-        seeds_b=seeds[1],
-        mean_a=float(both[0].mean()),
-        mean_b=float(both[1].mean()),
-        difference=difference,
-        error=error,
-        p_value=p_value,
-        p_a_better=better_a,
-        p_same=1 - better_a - better_b,
-        p_b_better=better_b,
-        rope=ROPE,
-    )
+    means = float(both[0].mean()), float(both[1].mean())
+    return Comparison(a, b, primary, len(both) // repeats, repeats, *means, difference, p_value)
 
 
 def compare_family(
@@ -172,8 +135,6 @@ class McNemar:
 
     a: str
     b: str
-    seed_a: int
-    seed_b: int
     both: int
     only_a: int
     only_b: int
@@ -210,7 +171,7 @@ def mcnemar_fits(a: FitResult, b: FitResult) -> McNemar:
     table = confusion_matrix(list(right_a.values()), [right_b[path] for path in right_a], labels=[True, False])
     counts: tuple[int, int, int, int] = tuple(table.ravel().tolist())
     p = float(mcnemar(table, exact=True).pvalue)
-    return McNemar(a.fit.model, b.fit.model, a.fit.seed, b.fit.seed, *counts, p)
+    return McNemar(a.fit.model, b.fit.model, *counts, p)
 
 
 def published_family(results: Results, a: str, others: Sequence[str]) -> list[McNemar]:

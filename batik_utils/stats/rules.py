@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.compare import Comparison
 from batik_utils.stats.intervals import Interval
 
@@ -11,8 +10,6 @@ ENOUGH_FITS = 0.9
 """Share of the planned fits below which no verdict is given."""
 WORTH_HAVING = 0.02
 """A gain of accuracy that more pictures should bring to be worth having."""
-FAR_OFF = 0.03
-"""Mean confidence minus accuracy from which probabilities are called too high or too low."""
 
 Word = Literal["better", "worse", "same", "open", "too few fits"]
 
@@ -46,12 +43,6 @@ def fit_gap(trained: float, tested: Interval) -> Literal["overfits", "open", "be
 def turned_up(losses: list[float]) -> bool:
     """Whether a loss per epoch ends more than a tenth above its minimum."""
     return losses[-1] > 1.1 * min(losses)
-
-
-def confidence(found: Calibration) -> Literal["over", "under", "right"]:
-    """Whether mean confidence is above, below or near the accuracy, before any temperature."""
-    gap = found.before.confidence - found.before.accuracy
-    return "right" if abs(gap) < FAR_OFF else "over" if gap > 0 else "under"
 
 
 class Against(NamedTuple):
