@@ -89,12 +89,7 @@ def paper(reports: Reports = ROOT / "reports") -> None:
 
 
 @app.command("app")
-def page(
-    study: StudyName = FIRST,
-    data: Data = None,
-    photographs: Annotated[bool, typer.Option(help="Show training pictures, in reports/photographs/.")] = False,
-    reports: Reports = ROOT / "reports",
-) -> None:
+def page(study: StudyName = FIRST, reports: Reports = ROOT / "reports") -> None:
     """Build a study's classifier as one HTML file that opens anywhere, and open it."""
     import webbrowser
 
@@ -103,9 +98,8 @@ def page(
     from batik_utils.report.build import PRIVATE
 
     chosen = load_study(study)
-    private = reports / PRIVATE / chosen.name
-    path = (private if photographs else reports / chosen.name) / PAGE
-    make_page(chosen, private / CLASSIFIER, path, data, photographs)
+    path = reports / chosen.name / PAGE
+    make_page(chosen, reports / PRIVATE / chosen.name / CLASSIFIER, path)
     out.print(str(path))
     if sys.stdout.isatty():
         webbrowser.open(path.resolve().as_uri())

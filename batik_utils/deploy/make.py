@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from batik_utils import backend
 from batik_utils.cache import digest, rounded
+from batik_utils.data import palette
 from batik_utils.data.obtain import find_photographs
 from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances, members
@@ -21,7 +22,6 @@ from batik_utils.deploy.bundle import About, Accuracy, Bundle, Measured, Model, 
 from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, final_weights
 from batik_utils.models.kinds import KINDS
-from batik_utils.palette import palette
 from batik_utils.stats.calibration import calibrate, fit_temperature, pooled, scale, whole_runs
 from batik_utils.stats.compare import compare, shared_folds
 from batik_utils.stats.intervals import wilson

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 from numpy.typing import NDArray
 
+from batik_utils.data import palette
 from batik_utils.figures.style import (
     GREY,
     HEIGHT,
@@ -26,7 +27,6 @@ from batik_utils.figures.style import (
     new,
     slant_labels,
 )
-from batik_utils.palette import palette
 from batik_utils.wording import count
 
 LETTER, LINE = 0.06, 0.12

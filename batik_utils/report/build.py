@@ -249,7 +249,7 @@ class Build:
         """
         from batik_utils.deploy.make import make_classifier
 
-        rooms = (f"batik_utils/{room}" for room in ("deploy", "stats", "models", "data", "experiment", "palette"))
+        rooms = (f"batik_utils/{room}" for room in ("deploy", "stats", "models", "data", "experiment"))
         made_of = part(self.found, (*rooms, "study", "requirements.txt", "installed packages"), FACES)
         fits = sorted((r.fit.name, r.missing, digest(r.y_prob.tobytes())) for r in analysis.results)
         key = digest_json([made_of, fits, sorted(task.key for task in plan.tasks)])
