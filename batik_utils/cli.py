@@ -236,9 +236,9 @@ def diff(
     b: Annotated[Path, typer.Argument(help="Another, such as a newer one.")],
 ) -> None:
     """Say what changed between two reports' metrics.json; exits with 1 where anything did."""
-    from batik_utils.report.diff import changes, read
+    from batik_utils.report.metrics import changes, read_report
 
-    lines = changes(read(a), read(b))
+    lines = changes(read_report(a), read_report(b))
     out.print("\n".join(lines or ["Nothing has changed."]))
     if lines:
         raise typer.Exit(1)

@@ -2,19 +2,9 @@
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 NBSP = "\u00a0"
-
-
-class Range(Protocol):
-    """Anything with a low and a high end, as fractions."""
-
-    @property
-    def low(self) -> float: ...
-
-    @property
-    def high(self) -> float: ...
 
 
 class Band(NamedTuple):
@@ -44,8 +34,8 @@ def percent(value: float, decimals: int = 1) -> str:
     return f"{hundredths(value, decimals)}{NBSP}%"
 
 
-def percent_range(band: Range) -> str:
-    """Two ends as "62.7–90.5 %", or "−3.0 to 4.0 %" where one is negative."""
+def percent_range(band: Any) -> str:
+    """What has a low and a high end, as "62.7–90.5 %", or "−3.0 to 4.0 %" where one is negative."""
     return f"{hundredths(band.low)}{' to ' if band.low < 0 else '–'}{percent(band.high)}"
 
 
@@ -59,8 +49,8 @@ def signed_points(value: float) -> str:
     return f"{hundredths(value, sign=True)}{NBSP}points"
 
 
-def points_range(band: Range) -> str:
-    """Two ends of a difference as "−3.1 to +4.2 points"."""
+def points_range(band: Any) -> str:
+    """What has the ends of a difference, as "−3.1 to +4.2 points"."""
     return f"{hundredths(band.low, sign=True)} to {signed_points(band.high)}"
 
 

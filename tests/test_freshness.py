@@ -11,8 +11,8 @@ from results_factory import make_dataset, make_study
 from batik_utils.errors import BatikError
 from batik_utils.models.kinds import KINDS
 from batik_utils.report import freshness
-from batik_utils.report.cards import provenance
 from batik_utils.report.freshness import FACES, FIGURES, PAGES, inputs
+from batik_utils.report.pages import provenance
 
 NOTEBOOK = '{"cells": [{"cell_type": "code", "source": ["%s"], "metadata": {}, "outputs": [%s]}]}'
 

@@ -12,7 +12,7 @@ from results_factory import make_dataset, make_results, make_study
 
 from batik_utils.cache import write_kept
 from batik_utils.errors import BatikError
-from batik_utils.report import snapshot
+from batik_utils.report import freshness as snapshot
 from batik_utils.report.analysis import Analysis, open_analysis
 
 
@@ -74,7 +74,7 @@ def test_what_is_kept_is_checked_and_the_oldest_goes(tmp_path):
 
 
 def test_opening_an_analysis_needs_no_tensorflow():
-    code = "import sys, test_build, batik_utils.report.snapshot as snapshot\n"
+    code = "import sys, test_build, batik_utils.report.freshness as snapshot\n"
     code += "snapshot.dump(test_build.whole()); print(*sys.modules)"
     path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])}
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | path, capture_output=True, text=True)

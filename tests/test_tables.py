@@ -7,7 +7,7 @@ import pytest
 from paper import make_analysis, said
 from results_factory import make_dataset, make_results, make_study
 
-from batik_utils.report import tables
+from batik_utils.report import findings, tables
 from batik_utils.report.analysis import Analysis
 from batik_utils.report.metrics import build_metrics
 from batik_utils.stats.calibration import calibrate
@@ -45,7 +45,7 @@ def test_mcnemar(analysis):
 def test_calibration_and_corruptions(analysis):
     lite = row(tables.calibration_table(analysis, [calibrate(analysis.results, "lite")]), "Lite")
     assert lite["confidence"] == "80.0\u00a0%" and "→" in lite["loss"]
-    frame = tables.corruption_frame(analysis)
+    frame = analysis.corrupted(analysis.models)
     assert frame[frame["label"] == "Lite"]["corruption"].tolist() == ["none", "blur", "border", "greyscale", "patches"]
 
 
@@ -128,12 +128,14 @@ def test_a_second_planned_pair_is_primary_too_and_has_its_verdict():
 
 
 def test_what_a_corruption_costs_and_another_step_gains_is_paired_by_fold(unequal):
-    scores, drops = tables.corruption_scores(unequal)["EfficientNet-Lite2"]
-    assert drops["blur"].value == pytest.approx(scores["none"].value - scores["blur"].value)
-    assert scores["none"] == unequal.grouped_intervals["EfficientNet-Lite2"] and drops["blur"].low > 0
-    means, step = tables.curve_steps(unequal)["EfficientNet-Lite2"]
-    assert list(means) == [5, 10, 20] and step.value == pytest.approx(means[20] - means[10])
-    assert step.low < 0 < step.high and means[10] - means[5] > 0.2
+    whole, blurred = unequal.corrupted(["efficientnet_lite2"])["accuracy"]
+    worst, drop = findings.worst_corruptions(unequal)["EfficientNet-Lite2"]
+    assert worst == "blurred" and drop.value == pytest.approx(whole - blurred) and drop.low > 0
+    assert whole == pytest.approx(unequal.grouped_intervals["EfficientNet-Lite2"].value)
+    few, some, many = unequal.curve().query("label == 'EfficientNet-Lite2'")["mean"]
+    curve = findings.curves(unequal)["EfficientNet-Lite2"]
+    assert (curve["fewest"], curve["most"], curve["first"], curve["last"]) == (5, 20, few, many) and some - few > 0.2
+    assert curve["step"].value == pytest.approx(many - some) and curve["step"].low < 0 < curve["step"].high
 
 
 def test_runs_are_counted_in_images(analysis):

@@ -1,4 +1,4 @@
-"""Pictures: obtained, decoded, split; and their few colours, all that may be shown of one that may not be shown itself."""
+"""Pictures obtained, decoded and split; and their few colours, which may be shown where a photograph may not."""
 
 from collections import Counter
 

@@ -27,7 +27,7 @@ def escaped(value: Any) -> Any:
     return _SPECIAL.sub(r"\\\1", value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def percent_range(band: wording.Range | Mapping[str, float]) -> str:
+def percent_range(band: Any) -> str:
     """As wording.percent_range, of what has a low and a high end as attributes or, as in metrics.json, as keys."""
     return wording.percent_range(wording.Band(band["low"], band["high"]) if isinstance(band, Mapping) else band)
 

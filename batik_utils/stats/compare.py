@@ -1,8 +1,11 @@
-"""Tests between two models, across folds (corrected t) and on one split."""
+"""Tests between two models, across folds (corrected t) and on one split; and the rules that decide the report's words.
 
-from collections.abc import Collection, Iterable, Sequence
+A rule says on which side of a line a number lies.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pandas as pd
 from scipy import stats
@@ -18,6 +21,12 @@ SAME = 0.02
 """Two models are the same where the whole interval of their difference lies within so much accuracy of nought."""
 POWER = 0.8
 """How often a difference is found that the design can tell."""
+ENOUGH_FITS = 0.9
+"""Share of the planned fits below which no verdict is given."""
+WORTH_HAVING = 0.02
+"""A gain of accuracy that more pictures should bring to be worth having."""
+
+Word = Literal["better", "worse", "same", "open", "too few fits"]
 
 
 @dataclass(frozen=True)
@@ -184,3 +193,49 @@ def published_family(results: Results, a: str, others: Sequence[str]) -> list[Mc
     tests = [mcnemar_fits(ours.median, summary.median) for summary in theirs if ours]
     adjusted = holm([test.p_value for test in tests])
     return [replace(test, p_adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
+
+
+def verdict(comparison: Comparison | None, got: int, planned: int) -> Word:
+    """What A is against B, from got of planned fits of both."""
+    if comparison is None or got < ENOUGH_FITS * planned:
+        return "too few fits"
+    return comparison.word
+
+
+def side(interval: Interval | None, line: float) -> Literal["above", "below", "open"]:
+    """Where an interval lies: wholly above a line, wholly below it, or neither (or there is none)."""
+    if interval is None:
+        return "open"
+    return "above" if interval.low > line else "below" if interval.high < line else "open"
+
+
+def trend(step: Interval | None) -> Literal["rising", "level", "open"]:
+    """Whether a learning curve still rises, by the gain of its last step."""
+    if step is None:
+        return "open"
+    return "rising" if step.low > 0 else "level" if step.high < WORTH_HAVING else "open"
+
+
+def fit_gap(trained: float, tested: Interval) -> Literal["overfits", "open", "below"]:
+    """Whether accuracy on training pictures lies above, within or below the interval of that on test pictures."""
+    return "overfits" if trained > tested.high else "below" if trained < tested.low else "open"
+
+
+def turned_up(losses: list[float]) -> bool:
+    """Whether a loss per epoch ends more than a tenth above its minimum."""
+    return losses[-1] > 1.1 * min(losses)
+
+
+class Against(NamedTuple):
+    """What a model is declared better than, of what nothing is declared, and what it is worse than."""
+
+    better: list[str]
+    open: list[str]
+    worse: list[str]
+
+
+def sorted_out(against: Mapping[str, Comparison]) -> Against:
+    """Names of what A is compared with, {name: comparison}, by what is declared."""
+    said = {n: c for n, c in against.items() if c.declared}
+    better = [n for n, c in said.items() if c.difference.value > 0]
+    return Against(better, [n for n in against if n not in said], [n for n in said if n not in better])

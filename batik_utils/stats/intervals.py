@@ -28,9 +28,6 @@ class Interval:
     method: str = ""
     """By which it is made, such as "wilson"."""
 
-    def __contains__(self, other: float) -> bool:
-        return self.low <= other <= self.high
-
 
 def wilson(correct: float, n: int) -> Interval:
     """Wilson's score interval of a proportion, here correct images out of n (a mean over seeds need not be whole).
