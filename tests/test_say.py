@@ -59,4 +59,4 @@ def test_what_is_declared_sorts_what_a_model_is_set_against():
         return SimpleNamespace(declared=declared, difference=Interval(value, 0, 0, 1))
 
     found = rules.sorted_out({"x": against(0.1, True), "y": against(0.1, False), "z": against(-0.1, True)})
-    assert found == (["x"], ["y"], ["z"])
+    assert found == {"better": ["x"], "open": ["y"], "worse": ["z"]}

@@ -62,7 +62,7 @@ def bundle(evidence=True):
         "study": {"name": "tiny", "title": "Tiny <b>cloth</b>"},
         "image": {"size": SIZE, "resize": "bilinear", "fit": "stretch" if evidence else "crop"},
         "evidence": "exact" if evidence else "occlusion",
-        "sources_accuracy": ACCURACY | {"value": 0.5, "protocol": "sources"},
+        "sources_accuracy": ACCURACY | {"value": 0.5},
         "gate": {
             "neighbours": 2, "threshold": 0.05, "auroc": 0.99, "ordinary_turned_away": 0.97, "own_turned_away": 0.05,
             "n_ordinary": 30, "n_own": 20,

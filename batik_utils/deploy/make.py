@@ -18,7 +18,7 @@ from batik_utils.data import palette
 from batik_utils.data.obtain import find_photographs
 from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances, members
-from batik_utils.deploy.bundle import About, Accuracy, Bundle, Measured, Model, Named, Protocol, Row, Sets, Training
+from batik_utils.deploy.bundle import About, Bundle, Measured, Model, Named, Protocol, Row, Sets, Training
 from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, final_weights
 from batik_utils.models.kinds import KINDS
@@ -138,21 +138,19 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
         if dataset.source.kind == "published":
             others = gates.other_motifs(study, image, find_photographs(data, study.motifs)[0])
         if others:
-            sure = scale(pooled(fits)[1], temperature).max(axis=1) if fits else None
             asked = ask_litert(model, np.stack([picture for _, picture in others]))
             strange = distances(asked["features"], training, gates.NEIGHBOURS)
             unseen = {
                 "motifs": len({motif for motif, _ in others}),
                 "images": len(others),
                 "auroc": gates.auroc(own, strange),
-                "auroc_confidence": None if sure is None else gates.auroc(-sure, -asked["probabilities"].max(axis=1)),
             }
             if gate:
                 turned = {"others_turned_away": float((strange > gate.threshold).mean()), "n_others": len(others)}
                 gate = gate.model_copy(update=turned)
     together = dict(zip(dataset.paths, kept.tolist(), strict=True))
     about = About(
-        format=4,
+        format=5,
         study=Named(name=study.name, title=study.title),
         model=Model(name=name, title=spec.title, parameters=network.count_params(), starts=starts),
         motifs=list(dataset.motifs),
@@ -203,13 +201,13 @@ def _rows(plan: Plan) -> list[Row]:
     return rows
 
 
-def _accuracy(results: Results, model: str, protocol: Protocol) -> Accuracy | None:
+def _accuracy(results: Results, model: str, protocol: Protocol) -> Measured | None:
     band = grouped_interval(results, model, protocol=protocol)
     if band is None:
         return None
     value, low, high = (round(v, 6) for v in (band.value, band.low, band.high))
     images = len({path for r in results.select(model, protocol) for path in r.paths})
-    return Accuracy(value=value, low=low, high=high, images=images, protocol=protocol)
+    return Measured(value=value, low=low, high=high, n=images)
 
 
 def prediction_sets(

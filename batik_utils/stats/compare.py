@@ -5,7 +5,7 @@ A rule says on which side of a line a number lies.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import pandas as pd
 from scipy import stats
@@ -226,16 +226,9 @@ def turned_up(losses: list[float]) -> bool:
     return losses[-1] > 1.1 * min(losses)
 
 
-class Against(NamedTuple):
-    """What a model is declared better than, of what nothing is declared, and what it is worse than."""
-
-    better: list[str]
-    open: list[str]
-    worse: list[str]
-
-
-def sorted_out(against: Mapping[str, Comparison]) -> Against:
-    """Names of what A is compared with, {name: comparison}, by what is declared."""
+def sorted_out(against: Mapping[str, Comparison]) -> dict[str, list[str]]:
+    """Names of what A is compared with, {name: comparison}, by what A is declared: "better", "worse", or "open"."""
     said = {n: c for n, c in against.items() if c.declared}
     better = [n for n, c in said.items() if c.difference.value > 0]
-    return Against(better, [n for n in against if n not in said], [n for n in said if n not in better])
+    worse, undecided = [n for n in said if n not in better], [n for n in against if n not in said]
+    return {"better": better, "open": undecided, "worse": worse}
