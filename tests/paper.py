@@ -16,7 +16,7 @@ from results_factory import HYPER, make_dataset, make_fit, make_results, make_st
 from batik_utils import figures
 from batik_utils.models.baselines import BASELINES
 from batik_utils.report import analysis as room
-from batik_utils.report import display, findings, say
+from batik_utils.report import display, examples, say
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import claims as stats_claims
 from batik_utils.stats.mistakes import mispaired_fit
@@ -201,7 +201,7 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
         patches.enter_context(mock.patch.dict(METRICS, {name: _remembering(score) for name, score in METRICS.items()}))
         for who in (room, stats_claims):
             patches.enter_context(mock.patch.object(who, "mispaired_fit", partial(mispaired_fit, shuffles=50)))
-        patches.enter_context(mock.patch.object(findings, "augmented", lambda analysis: findings.spread(analysis)[0]))
+        patches.enter_context(mock.patch.object(examples, "augmented", lambda analysis: examples.spread(analysis)[0]))
         if not draw:
             for name, function in list(vars(figures).items()):
                 if isfunction(function):

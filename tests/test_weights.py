@@ -15,7 +15,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from batik_utils.data import obtain
+from batik_utils import network
 from batik_utils.errors import BatikError
 from batik_utils.models import weights
 from batik_utils.models.pth import read_pth
@@ -100,7 +100,7 @@ def test_a_place_that_does_not_answer_is_given_up_at_once(monkeypatch):
     monkeypatch.delenv("BATIK_OFFLINE", raising=False)
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: hang.wait())
     try:
-        assert obtain.unreachable("https://example.invalid/never", 0.05) == "no answer within 0.05 s"
+        assert network.unreachable("https://example.invalid/never", 0.05) == "no answer within 0.05 s"
     finally:
         hang.set()
 

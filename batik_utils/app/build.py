@@ -24,9 +24,10 @@ from markupsafe import Markup
 from PIL import Image
 
 from batik_utils.cache import digest_file, digest_json, digest_source, write_bytes
-from batik_utils.data.obtain import cache_dir, offline, short
+from batik_utils.data.obtain import cache_dir
 from batik_utils.deploy.bundle import Bundle, read_bundle
 from batik_utils.errors import BatikError
+from batik_utils.network import offline, short
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.study import Study
 from batik_utils.study_file import PLATES, load_plates

@@ -19,8 +19,8 @@ from pathlib import Path
 import yaml
 
 from batik_utils.cache import digest_file, write_bytes
-from batik_utils.data.obtain import offline, short, unreachable
 from batik_utils.errors import BatikError
+from batik_utils.network import offline, short, unreachable
 from batik_utils.study import ROOT, Strict
 from batik_utils.study_models import nearest
 
