@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from results_factory import make_fit, make_results, paths_and_labels
+from results_factory import make_results
 from scipy import stats
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.compare import compare, compare_family, fold_gap, mcnemar_fits, published_family, shared_folds
+from batik_utils.stats.compare import compare, compare_family, fold_gap, shared_folds
 from batik_utils.stats.intervals import Interval, corrected_test, nadeau_bengio, wilson
 from batik_utils.stats.scores import fold_scores, whole_repeats
 from batik_utils.values import Results
@@ -90,19 +90,6 @@ def test_a_repeat_that_lacks_a_fold_is_left_out_and_folds_of_different_images_ar
         compare(Results((*items, replace(last, paths=tuple(f"x{p}" for p in last.paths)))), "a", "b")
 
 
-def test_mcnemar_counts_images_by_path_and_is_exact():
-    paths, labels = paths_and_labels(10)
-    right_a, right_b = np.arange(30) < 24, (np.arange(30) >= 8) & (np.arange(30) < 24)
-    a = make_fit("a", right_a, labels, paths)
-    order = np.random.default_rng(0).permutation(30)
-    found = mcnemar_fits(a, make_fit("b", right_b[order], labels[order], [paths[i] for i in order]))
-    assert (found.both, found.only_a, found.only_b, found.neither, found.n) == (16, 8, 0, 6, 30)
-    assert found.p_value == pytest.approx(2 * 0.5**8)
-    assert mcnemar_fits(a, a).p_value == 1
-    with pytest.raises(BatikError, match="different images"):
-        mcnemar_fits(a, make_fit("b", [True], [0], ["y.jpg"]))
-
-
 def test_holm_multiplies_the_smallest_p_of_a_family_by_the_number_of_its_tests():
     results = make_results({"a": 0.9, "b": 0.8, "c": 0.78}, repeats=2, seeds=2)
     found = compare_family(results, [("a", "b"), ("a", "c"), ("b", "c"), ("a", "b"), ("a", "none")])
@@ -145,16 +132,6 @@ def test_a_difference_that_the_design_can_tell_is_found_four_times_in_five():
     assert declared / 2000 == pytest.approx(0.8, abs=0.03)
     wide = replace(found, difference=Interval(0.0, -1.0, 1.0, scores))
     assert wide.detectable == 1, "nothing that could be is large enough"
-
-
-def test_mcnemars_tests_are_of_median_fits_and_a_family_too():
-    results = make_results({}, published={"a": (27, 28, 29), "b": (12, 15, 10, 11), "c": (20, 21, 22)})
-    found = published_family(results, "a", ["b", "c", "none"])
-    assert [(t.b, t.n, t.both + t.only_a, t.both + t.only_b) for t in found] == [("b", 30, 28, 11), ("c", 30, 28, 21)]
-    assert min(t.p for t in found) == pytest.approx(2 * min(t.p_value for t in found))
-    assert max(t.p for t in found) == pytest.approx(max(max(t.p_value, 2 * found[0].p_value) for t in found))
-    assert published_family(results, "a", ["b"])[0].p_adjusted is None
-    assert published_family(results, "none", ["b"]) == []
 
 
 def test_truly_trained_copies_with_other_seeds_are_not_declared_different():

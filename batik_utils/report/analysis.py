@@ -20,7 +20,7 @@ from batik_utils.models.kinds import repetition
 from batik_utils.report import PAPER_STUDIES
 from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import SHUFFLED, ClaimRow, claims_table
-from batik_utils.stats.compare import Comparison, McNemar, Word, compare_family, published_family, shared_folds, verdict
+from batik_utils.stats.compare import Comparison, Word, compare_family, shared_folds, verdict
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, mispaired_fit
 from batik_utils.stats.table import Told, score_table
@@ -243,11 +243,6 @@ class Analysis(Told):
     def head(self) -> Comparison | None:
         """The comparison of the verdict."""
         return self.comparison(self.pretrained, self.scratch)
-
-    @cached_property
-    def published_comparisons(self) -> list[McNemar]:
-        """The verdict's pretrained model against every other on the published split, Holm-corrected."""
-        return published_family(self.results, self.pretrained, [m for m in self.models if m != self.pretrained])
 
     @cached_property
     def head_by_source(self) -> Comparison | None:

@@ -1,7 +1,7 @@
 """metrics.json: a study's numbers as records, of which index, README and cards are made; and `batik diff`."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +13,7 @@ from batik_utils import wording as say
 from batik_utils.cache import rounded
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
-from batik_utils.stats.compare import Comparison, McNemar
+from batik_utils.stats.compare import Comparison
 from batik_utils.stats.table import Score
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class MetricsFile(BaseModel):
     and planned, and detectable, the smallest true difference that the design finds with 80 % power."""
     comparisons: list[dict[str, Any]]
     """a against b under a protocol, differences a - b: difference, low, high, p, p_holm (over the protocol's
-    comparisons that are not primary, of several), word, and the rest of stats.compare.Comparison or McNemar."""
+    comparisons that are not primary, of several), word, and the rest of stats.compare.Comparison."""
     claims: list[dict[str, Any]]
     """stats.claims.ClaimRow."""
     classifier: dict[str, Any] | None
@@ -72,6 +72,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
     (a, b), (got, planned) = study.compare, analysis.counted(study.compare)
     counts = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist()
     head, fitted = analysis.head, set(scores["model"])
+    tested = {"grouped": analysis.comparisons, "sources": analysis.comparisons_by_source}
     raw = {
         "version": VERSION,
         "study": study.name,
@@ -101,7 +102,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
         "scores": scores.astype(object).where(scores.notna(), None).to_dict("records"),
         "verdict": {"a": a, "b": b, "word": analysis.word, "got": got, "planned": planned}
         | {"detectable": head and head.detectable},
-        "comparisons": list(_comparisons(analysis)),
+        "comparisons": [_compared(c, protocol) for protocol, family in tested.items() for c in family],
         "claims": [row.model_dump(mode="json") for row in analysis.claims],
         "classifier": analysis.deployed,
         "trios": trio_numbers(analysis),
@@ -116,20 +117,10 @@ def _histories(analysis: "Analysis", model: str) -> list[dict[str, list[float]]]
     return [{name: list(values) for name, values in fit.history.items()} for fit in fits if fit.history]
 
 
-def _comparisons(analysis: "Analysis") -> Iterator[dict[str, Any]]:
-    for protocol, family in (("grouped", analysis.comparisons), ("sources", analysis.comparisons_by_source)):
-        for c in family:
-            ends = {"difference": c.difference.value, "low": c.difference.low, "high": c.difference.high}
-            yield _compared(c, protocol, **ends)
-    for test in analysis.published_comparisons:
-        gap = (test.only_a - test.only_b) / test.n
-        yield _compared(test, "published", primary=False, difference=gap, low=None, high=None, folds=None)
-
-
-def _compared(test: Comparison | McNemar, protocol: str, **more: Any) -> dict[str, Any]:
-    plain = asdict(test)
-    p = {"p": plain.pop("p_value"), "p_holm": plain.pop("p_adjusted")}
-    return plain | p | {"protocol": protocol, "word": test.word} | more
+def _compared(c: Comparison, protocol: str) -> dict[str, Any]:
+    ends = {"difference": c.difference.value, "low": c.difference.low, "high": c.difference.high}
+    plain = {name: value for name, value in asdict(c).items() if name not in ("p_value", "p_adjusted")}
+    return plain | ends | {"p": c.p_value, "p_holm": c.p_adjusted, "protocol": protocol, "word": c.word}
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

@@ -93,13 +93,6 @@ def report_table(fit: FitResult, motifs: Sequence[str]) -> pd.DataFrame:
     return out.assign(**{name: out[name].map(partial(say.number, decimals=2)) for name in scores})
 
 
-def mcnemar_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per pair of models on the published split: images that only one median fit got right, exact p."""
-    tests = analysis.published_comparisons
-    rows = [(analysis.title(t.a), analysis.title(t.b), t.only_a, t.only_b, _p(t.p)) for t in tests]
-    return frame(f"A; B; only A right; only B right; {'p (Holm)' if len(rows) > 1 else 'p'}", rows)
-
-
 def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     """The claims table as short text."""
     out = []

@@ -1,21 +1,19 @@
-"""Tests between two models, across folds (corrected t) and on one split; and the rules that decide the report's words.
+"""Tests between two models across folds, and the rules that decide the report's words.
 
 A rule says on which side of a line a number lies.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
 from scipy import stats
-from sklearn.metrics import confusion_matrix
-from statsmodels.stats.contingency_tables import mcnemar
 
 from batik_utils.errors import BatikError
 from batik_utils.stats.intervals import LEVEL, Interval, corrected_test, holm
-from batik_utils.stats.scores import fold_scores, published_summary, whole_repeats
-from batik_utils.values import FitResult, Results
+from batik_utils.stats.scores import fold_scores, whole_repeats
+from batik_utils.values import Results
 
 SAME = 0.02
 """Two models are the same where the whole interval of their difference lies within so much accuracy of nought."""
@@ -136,63 +134,6 @@ def compare_family(
     found = [c for pair in dict.fromkeys(pairs) if (c := compare(results, *pair, protocol, pair in primary))]
     adjusted = iter(holm([c.p_value for c in found if not c.primary]))
     return tuple(c if c.primary else replace(c, p_adjusted=next(adjusted)) for c in found)
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Two fits on the same test images: how often which was right, and the exact test of the discordant ones."""
-
-    a: str
-    b: str
-    both: int
-    only_a: int
-    only_b: int
-    neither: int
-    p_value: float
-    """Two-sided and exact (binomial); 1 where no image sets the two apart."""
-    p_adjusted: float | None = None
-    """Holm's, over the pairs of models of one split; None where there is but one."""
-
-    @property
-    def p(self) -> float:
-        """The p that counts: Holm's where there is one."""
-        return self.p_value if self.p_adjusted is None else self.p_adjusted
-
-    @property
-    def n(self) -> int:
-        """Test images."""
-        return self.both + self.only_a + self.only_b + self.neither
-
-    @property
-    def word(self) -> str:
-        """What A is: "better" or "worse" than B, or "open" where the test does not tell them apart."""
-        return "open" if self.p >= 1 - LEVEL else "better" if self.only_a > self.only_b else "worse"
-
-
-def mcnemar_fits(a: FitResult, b: FitResult) -> McNemar:
-    """McNemar's exact test between two fits; raises BatikError where they tested different images.
-
-    Source: Q. McNemar, Psychometrika 12 (1947) 153-157.
-    """
-    right_a, right_b = (dict(zip(r.paths, r.y_prob.argmax(axis=1) == r.y_true, strict=True)) for r in (a, b))
-    if right_a.keys() != right_b.keys():
-        raise BatikError(f"{a.fit.name} and {b.fit.name} tested different images and cannot be paired.")
-    table = confusion_matrix(list(right_a.values()), [right_b[path] for path in right_a], labels=[True, False])
-    counts: tuple[int, int, int, int] = tuple(table.ravel().tolist())
-    p = float(mcnemar(table, exact=True).pvalue)
-    return McNemar(a.fit.model, b.fit.model, *counts, p)
-
-
-def published_family(results: Results, a: str, others: Sequence[str]) -> list[McNemar]:
-    """A's fit of median accuracy on the published split against that of each of the others; Holm's p where several.
-
-    Models without fits there are left out.
-    """
-    ours = published_summary(results, a)
-    theirs = [found for b in others if (found := published_summary(results, b))] if ours else []
-    tests = [mcnemar_fits(ours.median, summary.median) for summary in theirs if ours]
-    adjusted = holm([test.p_value for test in tests])
-    return [replace(test, p_adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
 
 
 def verdict(comparison: Comparison | None, got: int, planned: int) -> Word:
