@@ -109,18 +109,6 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     return frame("claim; published; ours, same split; ours, grouped; verdict; why", out)
 
 
-def runs_table(rows: Sequence[ClaimRow]) -> pd.DataFrame:
-    """One row per run of a seed study: reported, ours over training seeds, in images; the verdict."""
-    out = []
-    for row in rows:
-        images, ours = row.n or 1, row.published.values if row.published else ()
-        mean = say.of_images(float(np.mean(ours)), images) if ours else "–"
-        ends = f"{round(min(ours) * images)}–{round(max(ours) * images)}" if len(ours) > 1 else "–"
-        reported = say.of_images(round(row.value * images) / images, images)
-        out.append((row.what, reported, mean, ends, len(ours), row.verdict))
-    return frame("run; reported; ours; over seeds; seeds; verdict", out)
-
-
 def _shown_as(row: ClaimRow) -> Callable[[float], str]:
     if row.metric.endswith("images") and row.metric != "ten_images":
         return partial(say.number, decimals=0)
