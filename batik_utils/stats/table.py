@@ -121,8 +121,12 @@ class Told:
     unpretrained: set[str]
 
     @cached_property
-    def _accuracies(self) -> dict[tuple[str, str], Any]:
-        return {(s.model, s.protocol): s for s in self.scores[self.scores["metric"] == "accuracy"].itertuples()}
+    def _accuracies(self) -> dict[tuple[str, str], Interval]:
+        found = {}
+        for s in self.scores[self.scores["metric"] == "accuracy"].itertuples():
+            low, high = (s.value if pd.isna(end) else end for end in (s.low, s.high))
+            found[s.model, s.protocol] = Interval(s.value, max(0.0, low), min(1.0, high), s.n)
+        return found
 
     def title(self, model: str) -> str:
         """The name that readers see, of a model or a baseline."""
@@ -130,10 +134,7 @@ class Told:
 
     def score(self, model: str, protocol: str = "grouped") -> Interval | None:
         """An accuracy with its interval; None where the study has none, and no width where it has no interval."""
-        if (row := self._accuracies.get((model, protocol))) is None:
-            return None
-        low, high = (row.value if pd.isna(end) else end for end in (row.low, row.high))
-        return Interval(row.value, max(0.0, low), min(1.0, high), row.n)
+        return self._accuracies.get((model, protocol))
 
     @cached_property
     def seed_runs(self) -> list[ClaimRow]:
