@@ -53,12 +53,6 @@ class Reported(Told):
         models, rows = self.metrics["models"], self.metrics["comparisons"]
         return [_compared(c) for c in rows if c["protocol"] == "grouped" and models[c["b"]]["variant_of"] == c["a"]]
 
-    @property
-    def trio_range(self) -> tuple[float, float]:
-        """Accuracy on the hardest and the easiest trio by the first recipe, 0-1."""
-        first = next(iter(self.metrics["trios"]["accuracy"].values()))
-        return first["min"], first["max"]
-
     def training(self) -> dict[str, list[Any]]:
         """{title: fits with a history} of the verdict's models, for draw.training_curves."""
         histories = self.metrics["history"].items()
