@@ -81,7 +81,7 @@ def published_table(analysis: Analysis) -> pd.DataFrame:
     table = frame("model; published; median; right; over seeds; 95 % interval; loss; macro F1", rows)
     if analysis.study.published.seeds == 1:
         table = table.drop(columns="over seeds").rename(columns={"median": "accuracy"})
-    return _claimed(table)
+    return table if table["published"].notna().any() else table.drop(columns="published")
 
 
 def report_table(fit: FitResult, motifs: Sequence[str]) -> pd.DataFrame:
@@ -256,14 +256,6 @@ def ten_images(result: FitResult) -> list[int]:
 def frame(columns: str, rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
     """Rows under columns whose names stand in one text, "a; b; c"."""
     return pd.DataFrame(list(rows), columns=columns.split("; "))
-
-
-def _claimed(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table; without its second column, of the seed study's numbers, where there are none: then all are ours."""
-    name = frame.columns[1]
-    if frame[name].notna().any():
-        return frame
-    return frame.drop(columns=name).rename(columns=lambda column: column.removeprefix("ours, "))
 
 
 def _p(value: float) -> str:
