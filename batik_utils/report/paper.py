@@ -38,7 +38,8 @@ class Reported(Told):
         """Accuracy of always guessing the commonest motif, 0-1."""
         self.sources = [SourceRow(**row) for row in self.data["sources"]]
         self.scores = pd.DataFrame(metrics["scores"])
-        self.claims = [ClaimRow.model_validate_json(json.dumps(row)) for row in metrics["claims"]]
+        known = [{name: row[name] for name in ClaimRow.model_fields if name in row} for row in metrics["claims"]]
+        self.claims = [ClaimRow.model_validate_json(json.dumps(row)) for row in known]
         self.titles = {name: model["title"] for name, model in metrics["models"].items()}
         self.pairs = list(dict.fromkeys(m for c in self.planned() for m in (c.a, c.b)))
         self.unpretrained = {name for name, model in metrics["models"].items() if model["kind"] == "scratch"}
