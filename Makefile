@@ -42,7 +42,7 @@ paper: $(READY) ## Make the paper anew from the studies' numbers: reports/paper/
 	@$(BIN)/batik paper
 
 app: $(READY) ## Build a study's classifier as one HTML file, and open it: STUDY=…
-	@$(BIN)/batik app "$(STUDY)" $(if $(DATA),--data "$(DATA)")
+	@$(BIN)/batik app "$(STUDY)"
 
 plan: $(READY) ## Count the fits that are done, missing or stale, and say why: STUDY=…
 	@$(BIN)/batik plan "$(STUDY)" $(WITH)

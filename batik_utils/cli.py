@@ -111,12 +111,7 @@ def paper(reports: Reports = ROOT / "reports") -> None:
 
 
 @app.command("app")
-def page(
-    study: StudyName = FIRST,
-    data: Data = None,
-    photographs: Annotated[bool, typer.Option(help="Show training pictures, in reports/photographs/.")] = False,
-    reports: Reports = ROOT / "reports",
-) -> None:
+def page(study: StudyName = FIRST, reports: Reports = ROOT / "reports") -> None:
     """Build a study's classifier as one HTML file that opens anywhere, and open it."""
     import webbrowser
 
@@ -124,9 +119,8 @@ def page(
     from batik_utils.deploy import CLASSIFIER, PRIVATE
 
     chosen = load_study(study)
-    private = reports / PRIVATE / chosen.name
-    path = (private if photographs else reports / chosen.name) / PAGE
-    make_page(chosen, private / CLASSIFIER, path, data, photographs)
+    path = reports / chosen.name / PAGE
+    make_page(chosen, reports / PRIVATE / chosen.name / CLASSIFIER, path)
     out.print(str(path))
     if sys.stdout.isatty():
         webbrowser.open(path.resolve().as_uri())
@@ -263,9 +257,9 @@ def diff(
     b: Annotated[Path, typer.Argument(help="Another, such as a newer one.")],
 ) -> None:
     """Say what changed between two reports' metrics.json; exits with 1 where anything did."""
-    from batik_utils.report.diff import changes, read
+    from batik_utils.report.metrics import changes, read_report
 
-    lines = changes(read(a), read(b))
+    lines = changes(read_report(a), read_report(b))
     out.print("\n".join(lines or ["Nothing has changed."]))
     if lines:
         raise typer.Exit(1)

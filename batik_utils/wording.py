@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -21,16 +21,6 @@ _FORMULA = re.compile(
 )
 _FROM_RIGHT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+"
 RIGHT_TO_LEFT = re.compile(f"{_FROM_RIGHT}(?:[ _-]{_FROM_RIGHT})*")
-
-
-class Range(Protocol):
-    """Anything with a low and a high end, as fractions."""
-
-    @property
-    def low(self) -> float: ...
-
-    @property
-    def high(self) -> float: ...
 
 
 class Band(NamedTuple):
@@ -60,8 +50,8 @@ def percent(value: float, decimals: int = 1) -> str:
     return f"{hundredths(value, decimals)}{NBSP}%"
 
 
-def percent_range(band: Range) -> str:
-    """Two ends as "62.7–90.5 %", or "−3.0 to 4.0 %" where one is negative."""
+def percent_range(band: Any) -> str:
+    """What has a low and a high end, as "62.7–90.5 %", or "−3.0 to 4.0 %" where one is negative."""
     return f"{hundredths(band.low)}{' to ' if band.low < 0 else '–'}{percent(band.high)}"
 
 
@@ -75,8 +65,8 @@ def signed_points(value: float) -> str:
     return f"{hundredths(value, sign=True)}{NBSP}points"
 
 
-def points_range(band: Range) -> str:
-    """Two ends of a difference as "−3.1 to +4.2 points"."""
+def points_range(band: Any) -> str:
+    """What has the ends of a difference, as "−3.1 to +4.2 points"."""
     return f"{hundredths(band.low, sign=True)} to {signed_points(band.high)}"
 
 

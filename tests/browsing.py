@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from batik_utils.app.node import node, packages
+from batik_utils.app.build import node, packages
 from batik_utils.errors import BatikError
 
 FOLDER = Path(__file__).with_name("browser")

@@ -11,7 +11,7 @@ from batik_utils.deploy.bundle import About, Bundle
 SIZE, MOTIFS = 32, ("batik-red", "batik-blue", "batik-grey")
 TEMPERATURE = 1.5
 HELD = {"value": 0.91, "low": 0.8, "high": 0.97, "n": 96}
-ACCURACY = {"value": 0.9, "low": 0.8, "high": 0.95, "images": 96}
+ACCURACY = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 96}
 
 
 def network(seed: int = 0, hidden: int = 0, classes: int = 3) -> Any:
@@ -65,7 +65,7 @@ def described(
         "image": {"size": images.shape[1], "resize": "bilinear", "fit": "stretch"},
         "temperature": TEMPERATURE,
         "evidence": "exact",
-        "accuracy": ACCURACY | {"protocol": "grouped"},
+        "accuracy": ACCURACY,
         "sources_accuracy": None,
         "gate": {
             "neighbours": 3, "threshold": 2.0, "auroc": 0.99, "ordinary_turned_away": 0.9, "own_turned_away": 0.02,

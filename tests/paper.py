@@ -65,7 +65,7 @@ DEPLOYED = {
         "neighbours": 5, "threshold": 0.57, "auroc": 0.988, "ordinary_turned_away": 0.85, "own_turned_away": 0.027,
         "n_ordinary": 100, "n_own": 75, "others_turned_away": 0.1, "n_others": 20,
     },
-    "unseen": {"motifs": 2, "images": 20, "auroc": 0.6, "auroc_confidence": 0.55},
+    "unseen": {"motifs": 2, "images": 20, "auroc": 0.6},
     "sets": {"coverage": 0.9, "threshold": 0.5, "measured": HELD, "per_motif": {"alder": HELD}, "mean_size": 1.2},
     "protocol": "sources",
     "calibration": {"error": 0.05, "n": 20},

@@ -7,11 +7,10 @@ import re
 
 import pytest
 from browsing import browse, had, html_faults
-from tiny_classifier import NEVER, bundle, cloth, write_page
+from tiny_classifier import NEVER, bundle, write_page
 
 from batik_utils.app import build
-from batik_utils.app.build import FOLDER, PARTS, SCRIPTS, build_page
-from batik_utils.app.node import packages
+from batik_utils.app.build import FOLDER, PARTS, SCRIPTS, build_page, packages
 from batik_utils.errors import BatikError
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study
@@ -82,13 +81,6 @@ def test_motifs_are_told_of_in_both_languages_where_a_plate_is_known(made):
     assert set(bali["short"]) == {"en", "id"} and any("Kerlogue (2004)" in source for source in bali["sources"])
 
 
-def test_training_pictures_are_in_the_page_only_where_wished(made):
-    assert b"data:image/webp" not in made[0].read_bytes()
-    pictures = [cloth((9, 9, 9), seed=row) for row in range(len(made[1].training))]
-    rows = json.loads(block(build_page(made[1], pictures=pictures).decode(), "facts"))["training"]["rows"]
-    assert all(row["picture"].startswith("data:image/webp;base64,") for row in rows)
-
-
 def test_a_report_renews_the_page_when_a_part_of_it_has_changed(tmp_path, monkeypatch):
     study, model, page = load_study("minimal"), tmp_path / "classifier.tflite", tmp_path / "out" / "classifier.html"
     assert not build.renew_page(study, model, page) and not page.exists()
@@ -102,12 +94,6 @@ def test_a_report_renews_the_page_when_a_part_of_it_has_changed(tmp_path, monkey
     monkeypatch.setattr(build, "place_of", lambda folder: tmp_path / "nothing")
     page.unlink()
     assert not build.renew_page(study, model, page), "no runtime is fetched for a report"
-
-
-def test_strange_pictures_are_not_passed_off_as_those_it_learnt_from(made, tmp_path):
-    (tmp_path / "classifier.tflite").write_bytes(made[1].to_bytes())
-    with pytest.raises(BatikError, match="not the pictures that the classifier of minimal learnt from"):
-        build.make_page(load_study("minimal"), tmp_path / "classifier.tflite", tmp_path / "page.html", photographs=True)
 
 
 @pytest.mark.parametrize("folder", LOCKS, ids=lambda folder: folder.name)

@@ -27,7 +27,7 @@ from batik_utils.values import Results
 
 CODE = {
     "figures/scores.py": "x = 1", "figures/pictures.py": "x = 1", "report/display.py": "x = 1",
-    "deploy/make.py": "x = 1", "palette.py": "x = 1", "app/build.py": "x = 1",
+    "deploy/make.py": "x = 1", "data/__init__.py": "x = 1", "app/build.py": "x = 1",
     "stats/scores.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
 }  # fmt: skip
 PUBLIC = ["metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
@@ -174,7 +174,7 @@ ALL = "open 01 02 with without"
         ("the index deleted", lambda house: (house.root / "reports/index.html").unlink(), ""),
         ("the index edited", lambda house: (house.root / "reports/index.html").write_text("hand-made"), ""),
         ("a classifier deleted", lambda house: (house.private / "classifier.tflite").unlink(), "with without"),
-        ("the palettes, which it holds", edit("batik_utils/palette.py", "x = 2"), "model " + ALL),
+        ("the palettes, which it holds", edit("batik_utils/data/__init__.py", "x = 2"), "model " + ALL),
         ("the classifier's page", edit("batik_utils/app/build.py", "x = 2"), ""),
         ("how a classifier is made", edit("batik_utils/deploy/make.py", "x = 2"), "model " + ALL),
         ("a damaged run", lambda h: next(h.root.glob("cache/builds/*/run-01*")).write_text("?"), "01 with without"),

@@ -11,8 +11,8 @@ from results_factory import make_results, make_study
 
 from batik_utils.deploy.make import recommended
 from batik_utils.errors import BatikError
-from batik_utils.report.cards import COLLECTION, checklist, model_card
 from batik_utils.report.metrics import build_metrics, scores_of
+from batik_utils.report.pages import COLLECTION, checklist, model_card
 from batik_utils.values import Results
 
 FORBIDDEN = {

@@ -9,8 +9,7 @@ from paper import make_analysis
 from typer.testing import CliRunner
 
 from batik_utils.cli import app
-from batik_utils.report.diff import changes
-from batik_utils.report.metrics import build_metrics, headline, scores_of
+from batik_utils.report.metrics import build_metrics, changes, headline, scores_of
 from batik_utils.wording import NBSP
 
 BASE = build_metrics(make_analysis("published", True, claims=True))

@@ -43,7 +43,7 @@ def test_a_pretrained_model_is_given_out_with_all_that_is_measured_of_it(plan, m
     assert about.image == plan.study.image and about.accuracy and about.accuracy.images == 24
     assert about.accuracy.balanced == pytest.approx(about.accuracy.value), "as many of each motif in every fold"
     assert about.gate and about.gate.auroc == pytest.approx(found["gate"]["auroc"], abs=1e-6) and about.sets
-    assert found["unseen"].keys() == {"motifs", "images", "auroc", "auroc_confidence"}
+    assert found["unseen"].keys() == {"motifs", "images", "auroc"}
     assert (found["unseen"]["motifs"], found["unseen"]["images"]) == (1, 3)
     assert found["agreement"] >= 0.99 and found["compared"] == 24 and found["bytes"] == len(bundle.model)
     answer = Classifier(bundle).ask(plan.dataset.images[0])

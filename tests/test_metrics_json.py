@@ -82,9 +82,6 @@ def test_one_comparison_is_the_verdicts_and_each_says_what_it_declares(one):
     others = [c for c in one["comparisons"] if c["protocol"] == "grouped" and c is not head]
     assert others and (len(others) == 1 or all(c["p_holm"] >= c["p"] for c in others))
     assert head["difference"] == pytest.approx(head["mean_a"] - head["mean_b"], abs=2e-6)
-    split = [c for c in one["comparisons"] if c["protocol"] == "published" and c["b"] == "scratch"]
-    assert [c["difference"] for c in split] == [round((c["only_a"] - c["only_b"]) / 30, 6) for c in split]
-    assert {c["protocol"] for c in one["comparisons"]} >= {"grouped", "published"}
 
 
 def test_no_number_has_more_than_six_decimals_and_no_text_a_special_space(one):

@@ -8,9 +8,8 @@ import yaml
 from paper import make_analysis, said
 
 from batik_utils import wording as say
-from batik_utils.report.cards import model_card
 from batik_utils.report.metrics import build_metrics, headline, read_metrics, scores_of
-from batik_utils.report.pages import readme_table, write_index
+from batik_utils.report.pages import model_card, readme_table, write_index
 from batik_utils.study import ROOT
 
 NAME = "bali-betawi-celup"

@@ -225,7 +225,9 @@ def test_two_backbones_with_the_same_weights_share_no_key():
 
 
 def test_statistics_load_neither_the_engine_nor_opencv():
-    code = "import sys, batik_utils.stats.luck as s; print({'cv2', 'keras', 'batik_utils.experiment'} & {*sys.modules})"
+    code = (
+        "import sys, batik_utils.stats.claims as s; print({'cv2', 'keras', 'batik_utils.experiment'} & {*sys.modules})"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 

@@ -7,8 +7,7 @@ from results_factory import make_results
 
 from batik_utils.errors import BatikError
 from batik_utils.report.say import filled
-from batik_utils.stats import rules
-from batik_utils.stats.compare import compare
+from batik_utils.stats import compare as rules
 from batik_utils.stats.intervals import Interval
 
 
@@ -46,7 +45,7 @@ def test_a_name_that_is_not_there_is_an_error_that_names_it():
 
 
 def test_a_verdict_needs_nine_tenths_of_the_planned_fits():
-    c = compare(make_results({"a": 0.9, "b": 0.5}), "a", "b")
+    c = rules.compare(make_results({"a": 0.9, "b": 0.5}), "a", "b")
     assert (
         rules.verdict(c, 9, 10) == "better" and rules.verdict(c, 8, 10) == rules.verdict(None, 10, 10) == "too few fits"
     )
@@ -68,4 +67,4 @@ def test_what_is_declared_sorts_what_a_model_is_set_against():
         return SimpleNamespace(declared=declared, difference=Interval(value, 0, 0, 1))
 
     found = rules.sorted_out({"x": against(0.1, True), "y": against(0.1, False), "z": against(-0.1, True)})
-    assert found == (["x"], ["y"], ["z"])
+    assert found == {"better": ["x"], "open": ["y"], "worse": ["z"]}

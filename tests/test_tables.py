@@ -9,8 +9,8 @@ from results_factory import make_dataset, make_results, make_study
 
 from batik_utils.report import findings, tables
 from batik_utils.report.analysis import Analysis
-from batik_utils.report.cards import model_card
 from batik_utils.report.metrics import build_metrics
+from batik_utils.report.pages import model_card
 from batik_utils.stats.calibration import calibrate
 from batik_utils.stats.claims import claims_table
 from batik_utils.stats.scores import grouped_interval
@@ -54,9 +54,7 @@ def test_the_published_split(analysis):
     assert "published" not in tables.published_table(make_analysis())
 
 
-def test_mcnemar(analysis):
-    lite = row(tables.mcnemar_table(analysis), "Lite")
-    assert lite["B"] == "Small CNN" and (lite["only A right"], lite["only B right"], lite["p"]) == (1, 0, "1.000")
+def test_one_seed_has_an_accuracy_and_no_range():
     once = make_analysis(published={"split": "keras-validation-split", "seeds": 1})
     assert "accuracy" in (published := tables.published_table(once)) and "over seeds" not in published
 
@@ -64,7 +62,7 @@ def test_mcnemar(analysis):
 def test_calibration_and_corruptions(analysis):
     lite = row(tables.calibration_table(analysis, [calibrate(analysis.results, "lite")]), "Lite")
     assert lite["confidence"] == "80.0\u00a0%" and "→" in lite["loss"]
-    frame = tables.corruption_frame(analysis)
+    frame = analysis.corrupted(analysis.models)
     assert frame[frame["label"] == "Lite"]["corruption"].tolist() == ["none", "blur", "border", "greyscale", "patches"]
 
 
@@ -158,15 +156,11 @@ def test_a_second_planned_pair_is_primary_too_and_has_its_verdict():
 
 
 def test_what_a_corruption_costs_and_another_step_gains_is_paired_by_fold(unequal):
-    scores, drops = tables.corruption_scores(unequal)["EfficientNet-Lite2"]
-    assert drops["blur"].value == pytest.approx(scores["none"].value - scores["blur"].value)
-    assert scores["none"] == unequal.grouped_intervals["EfficientNet-Lite2"] and drops["blur"].low > 0
-    means, step = tables.curve_steps(unequal)["EfficientNet-Lite2"]
-    assert list(means) == [5, 10, 20] and step.value == pytest.approx(means[20] - means[10])
-    assert step.low < 0 < step.high and means[10] - means[5] > 0.2
-
-
-def test_runs_are_counted_in_images(analysis):
-    first, second = tables.runs_table(analysis.seed_runs).to_dict("records")[-2:]
-    assert (first["reported"], first["ours"], first["seeds"]) == ("2 of 4", "4 of 4", 1)
-    assert (second["reported"], second["verdict"]) == ("3 of 4", analysis.seed_runs[-1].verdict)
+    whole, blurred = unequal.corrupted(["efficientnet_lite2"])["accuracy"]
+    worst, drop = findings.worst_corruptions(unequal)["EfficientNet-Lite2"]
+    assert worst == "blurred" and drop.value == pytest.approx(whole - blurred) and drop.low > 0
+    assert whole == pytest.approx(unequal.grouped_intervals["EfficientNet-Lite2"].value)
+    few, some, many = unequal.curve().query("label == 'EfficientNet-Lite2'")["mean"]
+    curve = findings.curves(unequal)["EfficientNet-Lite2"]
+    assert (curve["fewest"], curve["most"], curve["first"], curve["last"]) == (5, 20, few, many) and some - few > 0.2
+    assert curve["step"].value == pytest.approx(many - some) and curve["step"].low < 0 < curve["step"].high

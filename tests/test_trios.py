@@ -11,7 +11,7 @@ from sklearn.linear_model import RidgeClassifier
 
 from batik_utils.cache import write_text
 from batik_utils.errors import BatikError
-from batik_utils.report import trio_tables as report
+from batik_utils.report import findings as report
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import trios
 from batik_utils.study import ROOT
@@ -71,7 +71,7 @@ def test_a_motifs_mean_is_over_the_trios_that_hold_it():
 
 def test_a_line_needs_three_points_that_differ():
     found = trios.line([0.5, 0.7, 0.9], [0.4, 0.6, 0.8])
-    assert found == pytest.approx((1.0, -0.1, 1.0, 3))
+    assert found == pytest.approx({"slope": 1.0, "intercept": -0.1, "r": 1.0, "n": 3})
     assert trios.line([0.5, 0.7], [0.4, 0.6]) is None and trios.line([0.5, 0.5, 0.5], [0.1, 0.2, 0.3]) is None
 
 
@@ -103,9 +103,9 @@ def test_a_study_that_asks_for_trios_has_them_in_a_csv_in_metrics_and_beside_wha
     where = frame.set_index(["a", "b", "c"]).loc["batik-bali", "batik-kawung", "batik-sogan"]
     assert (stated["trio"], stated["stated"], stated["rank"]) == ("Sogan, Bali, Kawung", 0.57, where["rank"])
     assert stated["ours"] == pytest.approx(where[a]) and numbers["regression"] == {"scratch": None}
-    assert report.published_table(analysis)["place"].tolist() == [f"{where['rank']:.0f} of 4"]
-    assert sorted(report.motif_table(analysis)["motif"]) == analysis.motifs and "trios" in analysis.facts
-    assert len(report.pair_table(analysis)) == 6
+    assert report.trio_table(analysis)["place"].tolist() == [f"{where['rank']:.0f} of 4"]
+    assert sorted(report.trio_motifs(analysis)["motif"]) == analysis.motifs and "trios" in analysis.facts
+    assert len(report.trio_pairs(analysis)) == 6
 
 
 def test_every_row_of_ours_names_three_motifs_of_the_study_that_has_it():

@@ -62,8 +62,8 @@ def bundle(evidence=True):
         "study": {"name": "tiny", "title": "Tiny <b>cloth</b>"},
         "image": {"size": SIZE, "resize": "bilinear", "fit": "stretch" if evidence else "crop"},
         "evidence": "exact" if evidence else "occlusion",
-        "accuracy": ACCURACY | {"protocol": "grouped", "balanced": None if evidence else 0.4},
-        "sources_accuracy": ACCURACY | {"value": 0.5, "protocol": "sources"},
+        "accuracy": ACCURACY | {"balanced": None if evidence else 0.4},
+        "sources_accuracy": ACCURACY | {"value": 0.5},
         "gate": {
             "neighbours": 2, "threshold": 0.05, "auroc": 0.99, "ordinary_turned_away": 0.97, "own_turned_away": 0.05,
             "n_ordinary": 30, "n_own": 20,

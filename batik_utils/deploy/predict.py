@@ -37,17 +37,14 @@ def files_of(given: Iterable[str]) -> list[Path]:
     A folder's are in lexicographic order, without hidden ones; links to folders are not followed.
     """
     found: list[Path] = []
-    for name in (one for n in given for one in (map(_line, sys.stdin) if n == "-" else [n]) if one):
+    lines = (line.rstrip("\r\n") for line in sys.stdin)  # a list may come from Windows
+    for name in (one for n in given for one in (lines if n == "-" else [n]) if one):
         if not os.path.isdir(name):  # Path.is_dir raises for a name that no file can have
             found.append(Path(name))
         for folder, folders, files in os.walk(name):
             folders[:] = sorted(filter(shown, folders))
             found += [Path(folder) / f for f in sorted(filter(shown, files))]
     return found
-
-
-def _line(line: str) -> str:
-    return line.rstrip("\r\n")  # a list may come from Windows
 
 
 def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> int:

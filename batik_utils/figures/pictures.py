@@ -13,6 +13,7 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
+from batik_utils.data import palette
 from batik_utils.figures.style import (
     GREY,
     HEIGHT,
@@ -30,7 +31,6 @@ from batik_utils.figures.style import (
     motif_ticks,
     new,
 )
-from batik_utils.palette import palette
 from batik_utils.wording import count
 
 KINDS_OF_SIZE = 8

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,14 +18,12 @@ from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import repetition
 from batik_utils.report import PAPER_STUDIES
-from batik_utils.stats import rules
 from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import SHUFFLED, ClaimRow, claims_table
-from batik_utils.stats.compare import Comparison, McNemar, compare_family, published_family, shared_folds
+from batik_utils.stats.compare import Comparison, Word, compare_family, shared_folds, uneven, verdict
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.luck import seed_runs
 from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, mispaired_fit
-from batik_utils.stats.table import score_table
+from batik_utils.stats.table import Told, score_table
 from batik_utils.stats.trios import Trios, every_trio, kernel
 from batik_utils.study import Study
 from batik_utils.study_file import Plate, load_plates
@@ -44,15 +43,13 @@ class Judged(NamedTuple):
 
     title: str
     parameters: int
-    published: Interval | None
-    """Of the seed of median accuracy on the one split; Wilson's."""
     grouped: Interval | None
     """On the folds that both models of the verdict have."""
     sources: Interval | None
 
 
 @dataclass(eq=False)
-class Analysis:
+class Analysis(Told):
     """One study's data and results, with everything the notebooks derive from them."""
 
     study: Study
@@ -69,23 +66,22 @@ class Analysis:
         fitted = {r.fit.model for r in self.results if not r.missing}
         self.models = [name for name in self.study.models if name in fitted]
         self.motifs = motif_names(self.study.motifs)
+        self.titles = {name: spec.title for name, spec in (BASELINES | self.study.models).items()}
         self.pretrained, self.scratch = self.study.compare
+        self.pairs = [m for m in dict.fromkeys(chain(*self.study.planned)) if m in fitted]
+        self.unpretrained = {name for name, spec in self.study.models.items() if not spec.backbones}
         views = [m for m in (self.scratch, *self.models) if self.study.models[m].augments]
         self.shown = views[0] if views else self.scratch
         """The model whose augmented views are shown, preferably the verdict's scratch model."""
         self.chance = float(np.bincount(self.dataset.labels).max() / len(self.dataset))
         """Accuracy of always guessing the commonest motif, 0-1."""
 
-    def title(self, model: str) -> str:
-        """The name that readers see, of a model or a baseline."""
-        return (self.study.models[model] if model in self.study.models else BASELINES[model]).title
-
     @cached_property
     def facts(self) -> set[str]:
         """What holds of this study: a notebook cell tagged only-X is in the report where X is here."""
         study, models = self.study, [self.study.models[m] for m in self.models]
         protocols = {r.fit.protocol for r in self.results if not r.missing}
-        kind, keras = self.dataset.source.kind, study.published.split == "keras-validation-split"
+        kind = self.dataset.source.kind
         a, b = (study.models[m] for m in study.compare)
         shown = isinstance(a, PretrainedModel) and isinstance(b, ScratchModel) and b.pixels == "unit" and b.architecture
         holds = {
@@ -99,7 +95,6 @@ class Analysis:
             # Those of a few motifs that the paper tells of stand in its report on many.
             "plates": bool(self.plates) and (len(self.motifs) > MANY or study.name not in PAPER_STUDIES),
             "mispaired": bool(self.mispaired),
-            "left-out": bool(self.left_out),
             "variant": bool(self.variants),
             "curve": any(p.startswith("curve-") for p in protocols),
             "permuted": "permuted" in protocols,
@@ -113,10 +108,6 @@ class Analysis:
             "recipe": any(not m.trained for m in models),
             "regularised": any(getattr(m, "regularised", None) for m in models),
             "deployed": bool(self.deployed),
-            "exact": bool(self.deployed and self.deployed["evidence"] == "exact"),
-            "occlusion": bool(self.deployed and self.deployed["evidence"] == "occlusion"),
-            "unseen": bool(self.deployed and self.deployed["unseen"]),
-            "gate": bool(self.deployed and self.deployed["gate"]),
             "sets": bool(self.deployed and self.deployed["sets"]),
             "corruptions": study.grouped.corruptions,
             "augmented": study.models[self.shown].augments,
@@ -124,11 +115,10 @@ class Analysis:
             "seed_cnn": shown == "seed_cnn",
             "pooled_cnn": shown == "pooled_cnn",
             "written": shown in ("seed_cnn", "pooled_cnn"),
-            "uneven": rules.uneven(np.bincount(self.dataset.labels)),
+            "uneven": uneven(np.bincount(self.dataset.labels)),
         }
-        lacks = {f"no{fact}" for fact in ("seed", "seeds", "twins", "told") if not holds[fact]}
-        always = {"public", kind, "keras-split" if keras else "tenths"}
-        return always | lacks | {fact for fact, true in holds.items() if true}
+        lacks = {f"no{fact}" for fact in ("seed", "told") if not holds[fact]}
+        return {kind, "public"} | lacks | {fact for fact, true in holds.items() if true}
 
     @cached_property
     def plates(self) -> list[Plate]:
@@ -256,11 +246,6 @@ class Analysis:
         return self.comparison(self.pretrained, self.scratch)
 
     @cached_property
-    def published_comparisons(self) -> list[McNemar]:
-        """The verdict's pretrained model against every other on the published split, Holm-corrected."""
-        return published_family(self.results, self.pretrained, [m for m in self.models if m != self.pretrained])
-
-    @cached_property
     def head_by_source(self) -> Comparison | None:
         """The comparison of the verdict's two models with whole sources held out; None without such fits."""
         return self.comparison(*self.study.compare, "sources")
@@ -271,21 +256,23 @@ class Analysis:
         return self.comparison(*self.study.alike) if self.study.alike else None
 
     @cached_property
-    def word(self) -> rules.Word:
+    def word(self) -> Word:
         """The verdict on the pretrained against the scratch model in grouped cross-validation."""
-        return rules.verdict(self.head, *self.counted(self.study.compare))
+        return verdict(self.head, *self.counted(self.study.compare))
 
     @cached_property
     def compared(self) -> tuple[Judged, Judged]:
         """The two models of the verdict with their accuracies."""
-        return self.judged(self.pretrained), self.judged(self.scratch)
-
-    def judged(self, model: str) -> Judged:
-        """A model's title, parameters and accuracy under each protocol."""
-        summary, title = self.summaries.get(model), self.title(model)
-        sources = stats.grouped_interval(self.shared, model, protocol="sources")
-        grouped = self.grouped_intervals.get(title)
-        return Judged(title, self.parameters(model), summary.interval if summary else None, grouped, sources)
+        a, b = (
+            Judged(
+                self.title(m),
+                self.parameters(m),
+                self.grouped_intervals.get(self.title(m)),
+                stats.grouped_interval(self.shared, m, protocol="sources"),
+            )
+            for m in self.study.compare
+        )
+        return a, b
 
     @cached_property
     def claim_counts(self) -> Counter[str]:
@@ -308,11 +295,6 @@ class Analysis:
         recipes = {m: r for m in self.study.compare if m in self.models and isinstance(r := models[m], RecipeModel)}
         labels = self.dataset.labels
         return {m: every_trio(kernel(features(m)), labels, folds, r.strength) for m, r in recipes.items()}
-
-    @cached_property
-    def seed_runs(self) -> list[ClaimRow]:
-        """The claims that are accuracies of runs, and such of other fits on as many images; empty without runs."""
-        return seed_runs(self.claims)
 
     @cached_property
     def deployed(self) -> dict[str, Any] | None:
@@ -345,9 +327,9 @@ def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
     data is a folder of pictures, or empty; settings are words such as "grouped.folds=4", parted by blanks.
     """
     if kept := os.environ.get("BATIK_SNAPSHOT"):
-        from batik_utils.report import snapshot
+        from batik_utils.report import freshness
 
-        return snapshot.load(Path(kept))[0]
+        return freshness.load(Path(kept))[0]
     from batik_utils.experiment import open_plan, run_plan
 
     folder = Path(data) if data else None

@@ -16,7 +16,7 @@ from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs, 
 from batik_utils.deploy import CLASSIFIER, PRIVATE
 from batik_utils.errors import BatikError
 from batik_utils.progress import Stages
-from batik_utils.report import PAPER_STUDIES, freshness, snapshot
+from batik_utils.report import PAPER_STUDIES, freshness
 from batik_utils.report.freshness import FACES, FIGURES, NOTEBOOKS, PAGES, part, read_json, sha256
 from batik_utils.study import ROOT, Study
 from batik_utils.study_file import load_study
@@ -143,7 +143,7 @@ class Build:
         self.lacks = ""
         """What the report that was made is without, in one line."""
         self.found = freshness.inputs(self.study, *self.photographs)
-        self.kept = snapshot.Kept(cache_dir() / "builds" / self.study.name)
+        self.kept = freshness.Kept(cache_dir() / "builds" / self.study.name)
         where = digest(str(self.out.resolve()).encode())[:8]
         self.stamp_file = cache_dir() / "builds" / f"{self.study.name}-{where}.json"
         self.stamp = read_json(self.stamp_file)
@@ -173,10 +173,10 @@ class Build:
     def make(self, dask: str | None = None, jobs: int | None = None) -> None:
         """Make what has changed: open, run notebooks, export two editions, place them with the classifier, stamp."""
         from batik_utils.app.build import PAGE
-        from batik_utils.report.cards import checklist, model_card
         from batik_utils.report.export import export
+        from batik_utils.report.findings import trio_frame
         from batik_utils.report.metrics import build_metrics
-        from batik_utils.report.trio_tables import trio_frame
+        from batik_utils.report.pages import checklist, model_card
 
         name, private = self.study.name, f"{PRIVATE}/{self.study.name}"
         analysis, made = self._opened(dask, jobs)
@@ -223,14 +223,14 @@ class Build:
         Else the fits that are missing are done, the classifier is made, and all is written down for the notebooks.
         """
         with contextlib.suppress(BatikError):
-            analysis, made = snapshot.load(self.kept.path("snapshot", self.results_key))
+            analysis, made = freshness.load(self.kept.path("snapshot", self.results_key))
             if self.kept.read("classifier", made) and not analysis.results.missing:
                 return analysis, made
         plan, analysis = self._analyse(dask, jobs)
         made = self._deploy(plan, analysis)
         self.look()
         with self.stages("analysis"):
-            self.kept.write("snapshot", self.results_key, snapshot.dump(analysis, made))
+            self.kept.write("snapshot", self.results_key, freshness.dump(analysis, made))
         return analysis, made
 
     def _analyse(self, dask: str | None, jobs: int | None) -> "tuple[Plan, Analysis]":
@@ -262,7 +262,7 @@ class Build:
         """
         from batik_utils.deploy.make import make_classifier
 
-        rooms = (f"batik_utils/{room}" for room in ("deploy", "stats", "models", "data", "experiment", "palette"))
+        rooms = (f"batik_utils/{room}" for room in ("deploy", "stats", "models", "data", "experiment"))
         made_of = part(self.found, (*rooms, "study", "requirements.txt", "installed packages"), FACES)
         fits = sorted((r.fit.name, r.missing, digest(r.y_prob.tobytes())) for r in analysis.results)
         key = digest_json([made_of, fits, sorted(task.key for task in plan.tasks)])
@@ -295,7 +295,7 @@ class Build:
         shown, code = [self.results_key, made, failed], freshness.code_sha256()
         keys = {p: digest_json([shown, part(self.found, (*FIGURES, f"{NOTEBOOKS}{p.name}"))]) for p in self.notebooks}
         runs = {path: self.kept.read(f"run-{path.stem}", key) for path, key in keys.items()}
-        environment = {snapshot.VARIABLE: str(self.kept.path("snapshot", self.results_key))}
+        environment = {freshness.VARIABLE: str(self.kept.path("snapshot", self.results_key))}
 
         def run(path: Path) -> None:
             executed = run_notebook(path, self.parameters, analysis.facts, environment)

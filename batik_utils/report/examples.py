@@ -40,7 +40,7 @@ def method(analysis: Analysis) -> list[dict[str, str]]:
         arms,
         {
             "Intervals": "Wilson on one split; Nadeau and Bengio across folds",
-            "Tests": "McNemar; corrected t; planned pairs as they are, others with Holm; Bayesian correlated t",
+            "Tests": "Corrected t across folds; planned pairs as they are, others with Holm",
         },
         {"Verdict": f"{analysis.title(analysis.pretrained)} against {analysis.title(analysis.scratch)}"},
     ]

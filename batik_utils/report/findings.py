@@ -1,20 +1,26 @@
-"""What the notebooks' prose needs beside tables and figures: numbers and decided words, drawn from an analysis."""
+"""What the notebooks need: numbers and decided words drawn from an analysis, and every trio of its motifs."""
 
-from collections import Counter
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
+from batik_utils import wording as say
+from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
 from batik_utils.report.analysis import MANY, Analysis
-from batik_utils.report.tables import corruption_scores, curve_steps, others_scores
-from batik_utils.stats import mistakes, rules
+from batik_utils.report.tables import others_scores
+from batik_utils.stats import compare as rules
+from batik_utils.stats import mistakes
+from batik_utils.stats.compare import fold_gap
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.luck import Luck, runs_and_luck
-from batik_utils.stats.scores import grouped_interval, published_summary
-from batik_utils.wording import listed
+from batik_utils.stats.scores import fold_scores, grouped_interval, published_summary
+from batik_utils.stats.trios import line, motif_means
+from batik_utils.study import ROOT
+
+SIDES = ["a", "b", "c"]
 
 CORRUPTED = {
     "greyscale": "stripped of colour",
@@ -24,45 +30,20 @@ CORRUPTED = {
 }
 
 
-class Overfitting(NamedTuple):
-    """How one model's accuracy on training pictures stands to that on test pictures of one split."""
+def overfitting(analysis: Analysis) -> dict[str, dict[str, Any]]:
+    """{title: finding} of the verdict's models that learn in epochs: how accuracy on training pictures stands to that
+    on test pictures of the one split (trained, tested, word).
 
-    trained: float
-    tested: Interval
-    word: str
-    turned: int
-    """Training seeds whose loss on other pictures ends more than a tenth above its minimum."""
-    seeds: int
-
-
-def overfitting(analysis: Analysis) -> dict[str, Overfitting]:
-    """{title: finding} of the verdict's models that learn in epochs."""
+    turned counts the training seeds whose loss on other pictures ends more than a tenth above its minimum.
+    """
     out = {}
     for model in analysis.study.compare:
         s = analysis.summaries.get(model)
-        if s is not None and s.train_accuracy:
-            trained = s.train_accuracy[s.seeds.index(s.median.fit.seed)]
-            losses = [fit.history["val_loss"] for fit in s.fits]
-            word = rules.fit_gap(trained, s.interval)
-            turned = sum(map(rules.turned_up, losses))
-            out[analysis.title(model)] = Overfitting(trained, s.interval, word, turned, len(losses))
+        if s is not None and (accuracies := s.values["train_accuracy"]):
+            trained, losses = accuracies[s.place], [fit.history["val_loss"] for fit in s.fits]
+            found = {"trained": trained, "tested": s.interval, "word": rules.fit_gap(trained, s.interval)}
+            out[analysis.title(model)] = found | {"turned": sum(map(rules.turned_up, losses)), "seeds": len(losses)}
     return out
-
-
-def seed_range(analysis: Analysis) -> float:
-    """The widest range of test accuracy over the training seeds of one model, as a fraction."""
-    return max(s.high - s.low for s in analysis.summaries.values())
-
-
-def odd_files(analysis: Analysis) -> dict[str, int]:
-    """How many pictures were not stored as RGB, have 16 bits, are turned by EXIF, or are named as of another format."""
-    facts = analysis.dataset.facts
-    return {
-        "mode": sum(fact["mode"] != "RGB" for fact in facts),
-        "deep": sum(fact["mode"].startswith("I") for fact in facts),
-        "turned": sum(fact["orientation"] != 1 for fact in facts),
-        "misnamed": sum(not fact["extension_agrees"] for fact in facts),
-    }
 
 
 def balanced(analysis: Analysis, protocol: str = "grouped") -> list[float]:
@@ -70,16 +51,6 @@ def balanced(analysis: Analysis, protocol: str = "grouped") -> list[float]:
     scores = analysis.scores[(analysis.scores["protocol"] == protocol) & (analysis.scores["metric"] == "balanced")]
     found = dict(zip(scores["model"], scores["value"], strict=True))
     return [found[model] for model in analysis.study.compare if {*analysis.study.compare} <= {*found}]
-
-
-def pair_kinds(analysis: Analysis) -> str:
-    """How many pairs of copies there are of each kind, in words."""
-    return listed([f"{n} {kind}" for kind, n in sorted(Counter(p.kind for p in analysis.dataset.pairs).items())])
-
-
-def twins(analysis: Analysis) -> NDArray[np.int64]:
-    """Rows of the fixed split's test pictures that have a copy among its training pictures."""
-    return mistakes.twins_across(analysis.split, analysis.dataset.groups)
 
 
 def confusion(analysis: Analysis) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
@@ -93,24 +64,15 @@ def confusion(analysis: Analysis) -> tuple[dict[str, NDArray[np.float64]], list[
     return {title: matrix[places] for title, matrix in found.items()}, [analysis.motifs[i] for i in order]
 
 
-class Baselines(NamedTuple):
-    """A model of the verdict against chance and against what needs no network."""
-
-    title: str
-    accuracy: Interval
-    chance: str
-    """Where its interval lies: "above", "below" or "open"."""
-    against: rules.Against
-
-
-def baselines(analysis: Analysis) -> list[Baselines]:
-    """Both models of the verdict, with what they are declared better or worse than."""
+def baselines(analysis: Analysis) -> list[dict[str, Any]]:
+    """Both models of the verdict (title, accuracy) against chance ("above", "below" or "open") and against what needs
+    no network."""
     names, out = {name: b.title.lower() for name, b in BASELINES.items()}, []
     for model in analysis.study.compare:
         against = {names[c.b]: c for c in analysis.comparisons if c.a == model and c.b in names}
         if accuracy := analysis.grouped_intervals.get(analysis.title(model)):
-            chance = rules.side(accuracy, analysis.chance)
-            out.append(Baselines(analysis.title(model), accuracy, chance, rules.sorted_out(against)))
+            found = {"chance": rules.side(accuracy, analysis.chance), "against": rules.sorted_out(against)}
+            out.append({"title": analysis.title(model), "accuracy": accuracy} | found)
     return out
 
 
@@ -123,34 +85,28 @@ def permuted(analysis: Analysis) -> dict[str, Interval]:
 
 def worst_corruptions(analysis: Analysis) -> dict[str, tuple[str, Interval]]:
     """{title of a model of the verdict above chance: (what costs it most, what that costs)}."""
-    scores, out = corruption_scores(analysis), {}
-    for title in map(analysis.title, analysis.study.compare):
-        if title in scores and rules.side(scores[title][0]["none"], analysis.chance) == "above":
-            drops = scores[title][1]
+    scores, out = analysis.corrupted(analysis.study.compare), {}
+    for model in analysis.study.compare:
+        title, plain = analysis.title(model), fold_scores(analysis.shared, model)
+        parts = scores[scores["label"] == title]["corruption"][1:]
+        costs = {part: fold_gap(plain, fold_scores(analysis.shared, model, part=part)) for part in parts}
+        drops = {part: drop for part, drop in costs.items() if drop}
+        if drops and rules.side(analysis.grouped_intervals.get(title), analysis.chance) == "above":
             worst = min(drops, key=lambda name: (-drops[name].value, name))
             out[title] = CORRUPTED.get(worst, worst), drops[worst]
     return out
 
 
-class Curve(NamedTuple):
-    """A learning curve's ends, and whether it still rises."""
-
-    fewest: int
-    most: int
-    first: float
-    last: float
-    step: Interval
-    word: str
-
-
-def curves(analysis: Analysis) -> dict[str, Curve]:
-    """{title: curve} of the models that have one of two points or more."""
-    out = {}
-    for title, (accuracies, step) in curve_steps(analysis).items():
-        if step is not None:
-            sizes = sorted(accuracies)
-            ends = accuracies[sizes[0]], accuracies[sizes[-1]]
-            out[title] = Curve(sizes[0], sizes[-1], *ends, step, rules.trend(step))
+def curves(analysis: Analysis) -> dict[str, dict[str, Any]]:
+    """{title: curve} of the models that have one of two points or more: its ends, and whether it still rises."""
+    out, curve = {}, analysis.curve()
+    for model in analysis.pairs:
+        points = curve[curve["label"] == analysis.title(model)]
+        last = [fold_scores(analysis.results, model, f"curve-{k}") for k in points["images"][-2:]]
+        if len(last) > 1 and (step := fold_gap(*last[::-1])):
+            (fewest, first), (most, end) = points[["images", "mean"]].iloc[[0, -1]].itertuples(index=False)
+            found = {"fewest": fewest, "most": most, "first": first, "last": end}
+            out[analysis.title(model)] = found | {"step": step, "word": rules.trend(step)}
     return out
 
 
@@ -160,21 +116,6 @@ def on_others(analysis: Analysis) -> dict[str, float]:
     return {"mean": float(scores.mean()), "sd": float(scores.std(ddof=1))}
 
 
-def ladder(analysis: Analysis) -> list[tuple[str, str, float, float, float]]:
-    """(protocol, title, value, low, high) of the verdict's models and of those tuned alike, for draw.ladder."""
-    models = dict.fromkeys(model for pair in analysis.study.planned for model in pair if model in analysis.models)
-    names = {"published": "one split", "grouped": "copies kept together", "sources": "whole sources held out"}
-    every = [(field, analysis.judged(model)) for field in names for model in models]
-    found = [(names[field], one.title, getattr(one, field)) for field, one in every]
-    return [(name, title, i.value, max(0.0, i.low), min(1.0, i.high)) for name, title, i in found if i]
-
-
-def runs(analysis: Analysis) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
-    """The original's runs beside ours, the luck in their best by arm, and its curves (stats.luck.runs_and_luck)."""
-    scratch = {name for name, model in analysis.study.models.items() if not model.backbones}
-    return runs_and_luck(analysis.seed_runs, scratch)
-
-
 def mistakes_on_one_split(analysis: Analysis) -> list[tuple[str, str, float, str, float, int]]:
     """(mistake, right, its mean accuracy, wrong, its, pictures) of variants that are fitted on the one split alone."""
     out = []
@@ -182,6 +123,95 @@ def mistakes_on_one_split(analysis: Analysis) -> list[tuple[str, str, float, str
         pair = [(m, analysis.own_setting(m)) for m in (right, wrong)]
         a, b = (analysis.summaries.get(m) or published_summary(analysis.results, m, setting) for m, setting in pair)
         if a and b and not analysis.planned(wrong):
-            means = float(np.mean(a.accuracy)), float(np.mean(b.accuracy))
-            out.append((mistake, analysis.title(right), means[0], analysis.title(wrong), means[1], a.n_test))
+            means = (float(np.mean(s.values["accuracy"])) for s in (a, b))
+            out.append((mistake, analysis.title(right), next(means), analysis.title(wrong), next(means), a.interval.n))
     return out
+
+
+def trio_frame(analysis: Analysis) -> pd.DataFrame:
+    """One row per trio, the easiest first: a, b, c (motifs' folders), pictures, accuracy by each recipe's name, rank.
+
+    Ranks are by the verdict's pretrained model, from 1; equal ones share the lower.
+    """
+    tables = {model: found.table for model, found in analysis.trios.items()}
+    first, *_ = tables.values()
+    folders = {side: [analysis.dataset.motifs[i] for i in first[side]] for side in SIDES}
+    out = pd.DataFrame(folders | {"pictures": first["n"]} | {m: table["accuracy"] for m, table in tables.items()})
+    out["rank"] = first["accuracy"].rank(ascending=False, method="min").astype(int)
+    return out.sort_values(["rank", *SIDES], ignore_index=True)
+
+
+def trio_accuracies(analysis: Analysis) -> dict[str, pd.Series]:
+    """{title: accuracy on every trio}"""
+    return {analysis.title(model): found.table["accuracy"] for model, found in analysis.trios.items()}
+
+
+def published_trios(analysis: Analysis) -> pd.DataFrame:
+    """What others report, the easiest trio first: by, trio, model, arm, stated; ours (the first recipe's), rank, note.
+
+    Rows on what is no trio of the study's motifs are left out. Raises BatikError where studies/trios/ has no such file.
+    """
+    path, frame = ROOT / "studies" / "trios" / f"{analysis.study.trios}.csv", trio_frame(analysis)
+    if not path.is_file():
+        raise BatikError(f"{analysis.study.name}: trios names {path.name}, which is not in studies/trios/.")
+    names = dict(zip(analysis.dataset.motifs, analysis.motifs, strict=True))
+    places = {frozenset(trio): i for i, trio in enumerate(frame[SIDES].itertuples(index=False))}
+    stated = pd.read_csv(path, comment="#", dtype={"accuracy": float}).fillna({"note": ""})
+    stated["place"] = [places.get(frozenset(str(motifs).split())) for motifs in stated["motifs"]]
+    stated = stated.dropna(subset="place").rename(columns={"accuracy": "stated"})
+    stated[["ours", "rank"]] = frame.loc[stated["place"].astype(int), [next(iter(analysis.trios)), "rank"]].to_numpy()
+    stated["trio"] = [", ".join(names[motif] for motif in str(motifs).split()) for motifs in stated["motifs"]]
+    columns = ["by", "trio", "model", "arm", "stated", "ours", "rank", "note"]
+    return stated[columns].astype({"rank": int}).sort_values("rank", kind="stable", ignore_index=True)
+
+
+def trio_numbers(analysis: Analysis) -> dict[str, Any] | None:
+    """What metrics.json says of all trios, or None: summaries, published ones with their place, motifs, both rankings.
+
+    regression is of the stated accuracies on ours, by arm; where fewer than three trios are stated it is null.
+    """
+    if not analysis.trios:
+        return None
+    frame, stated, models = trio_frame(analysis), published_trios(analysis), [*analysis.trios]
+    names = dict(zip(analysis.dataset.motifs, analysis.motifs, strict=True))
+    ends = {"easiest": frame.iloc[0], "hardest": frame.iloc[-1]}
+    means = {m: motif_means(t.table, len(names)).tolist() for m, t in analysis.trios.items()}
+    fits = {str(arm): line(rows["ours"].tolist(), rows["stated"].tolist()) for arm, rows in stated.groupby("arm")}
+    return {
+        "count": len(frame),
+        "accuracy": {m: frame[m].agg(["mean", "std", "min", "max"]).to_dict() for m in models},
+        **{what: ", ".join(names[motif] for motif in row[SIDES]) for what, row in ends.items()},
+        "published": stated.drop(columns="note").to_dict("records"),
+        "motifs": {m: dict(zip(names, values, strict=True)) for m, values in means.items()},
+        "regression": fits,
+        "rank_correlation": float(spearmanr(frame[models[0]], frame[models[1]])[0]) if len(models) > 1 else None,
+    }
+
+
+def trio_table(analysis: Analysis) -> pd.DataFrame:
+    """One row per trio and model that others report, as short text."""
+    found, count = published_trios(analysis), len(trio_frame(analysis))
+    shares = {column: found[column].map(say.percent) for column in ("stated", "ours")}
+    place = [f"{rank:,} of {count:,}" for rank in found["rank"]]
+    return found[["trio", "model"]].assign(**shares, place=place, note=found["note"])
+
+
+def trio_motifs(analysis: Analysis) -> pd.DataFrame:
+    """Mean accuracy over the trios that hold a motif, by each recipe; the easiest first."""
+    means = {analysis.title(m): motif_means(t.table, len(analysis.motifs)) for m, t in analysis.trios.items()}
+    return _shares(pd.DataFrame({"motif": analysis.motifs} | means))
+
+
+def trio_pairs(analysis: Analysis, top: int = 10) -> pd.DataFrame:
+    """The pairs most confused by the first recipe: motif, and, share of both one's pictures taken for the other."""
+    one, other = np.triu_indices(len(analysis.motifs), 1)
+    either = {analysis.title(m): ((t.confused + t.confused.T) / 2)[one, other] for m, t in analysis.trios.items()}
+    names = np.array(analysis.motifs)
+    return _shares(pd.DataFrame({"motif": names[one], "and": names[other]} | either)).head(top)
+
+
+def _shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns of numbers as percentages, the rows by the first of them, highest first."""
+    columns = table.select_dtypes("number").columns
+    ordered = table.sort_values(columns[0], ascending=False, kind="stable", ignore_index=True)
+    return ordered.assign(**{column: ordered[column].map(say.percent) for column in columns})

@@ -1,7 +1,7 @@
-"""metrics.json: a study's numbers for machines, as records; index, README, cards and `batik diff` are made of them."""
+"""metrics.json: a study's numbers as records, of which index, README and cards are made; and `batik diff`."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,88 +9,55 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from batik_utils import wording as say
 from batik_utils.cache import rounded
 from batik_utils.errors import BatikError
 from batik_utils.models.baselines import BASELINES
-from batik_utils.stats.compare import Comparison, McNemar
+from batik_utils.stats.compare import Comparison
 from batik_utils.stats.table import Score
-from batik_utils.wording import NBSP
 
 if TYPE_CHECKING:
     from batik_utils.report.analysis import Analysis
 
 VERSION: Literal[5] = 5
 """Raised whenever a key changes its name or meaning; an older file is not read."""
+IN_WORDS = {
+    "published": "on one split",
+    "grouped": "in grouped cross-validation",
+    "sources": "with pictures of one source together",
+    "others": "on the splits of others",
+    "permuted": "with shuffled labels",
+}
+"""Those whose accuracies are told, in words."""
 
 
-class Part(BaseModel):
-    """Base of every part of the file: no unknown keys."""
+class MetricsFile(BaseModel):
+    """The numbers of one study; shares are fractions (0-1), intervals 95 %."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-class Model(Part):
-    """A model of the study or a baseline; numbers are null where it was never built, or never timed."""
-
-    title: str
-    kind: str
-    parameters: int | None
-    milliseconds: float | None
-    """A decoded picture, by one core: measured once."""
-    seconds: float | None = None
-    """To train it once on one core, features included: measured once."""
-    variant_of: str | None = None
-    """The model that it is but for one mistake."""
-
-
-class Verdict(Part):
-    """The verdict on A against B in grouped cross-validation, with their fits, got and planned."""
-
-    a: str
-    b: str
-    word: Literal["better", "worse", "same", "open", "too few fits"]
-    got: int
-    planned: int
-    detectable: float | None
-    """The smallest true difference that the design finds with 80 % power."""
-
-
-class Compared(BaseModel):
-    """A against B, differences A minus B; beside these the numbers of stats.compare.Comparison or McNemar."""
-
-    a: str
-    b: str
-    protocol: str
-    primary: bool
-    """Whether it was planned beforehand, so that its p stands by itself."""
-    difference: float
-    low: float | None
-    high: float | None
-    folds: int | None
-    p: float
-    p_holm: float | None
-    """Over the family of its protocol's comparisons that are not primary; null of a primary or a lone one."""
-    word: str
-
-
-class MetricsFile(Part):
-    """The numbers of one study; shares are fractions (0-1), intervals 95 %."""
 
     version: Literal[5]
     study: str
     title: str
     data: dict[str, Any]
-    models: dict[str, Model]
+    models: dict[str, dict[str, Any]]
+    """{model or baseline: title, kind, parameters, milliseconds (a decoded picture, by one core), seconds (to train it
+    once on one core, features included), variant_of (the model that it is but for one mistake)}; null where a model
+    was never built or timed."""
     scores: list[Score]
     """stats.table.score_table says what protocols and metrics there are."""
-    verdict: Verdict
-    comparisons: list[Compared]
+    verdict: dict[str, Any]
+    """On a against b in grouped cross-validation: word ("better", "worse", "same", "open", "too few fits"), fits got
+    and planned, and detectable, the smallest true difference that the design finds with 80 % power."""
+    comparisons: list[dict[str, Any]]
+    """a against b under a protocol, differences a - b: difference, low, high, p, p_holm (over the protocol's
+    comparisons that are not primary, of several), word, and the rest of stats.compare.Comparison."""
     claims: list[dict[str, Any]]
     """stats.claims.ClaimRow."""
     classifier: dict[str, Any] | None
     """What is measured of the classifier that is given out; null where none was made."""
     trios: dict[str, Any] | None = None
-    """report.trio_tables.trio_numbers: every three of the motifs, where the study asks for them."""
+    """report.findings.trio_numbers: every three of the motifs, where the study asks for them."""
     history: dict[str, list[dict[str, list[float]]]] = {}
     """{model of the verdict: what training seeds saw per epoch on the one split} of those that learn in epochs."""
     confusion: dict[str, list[list[float]]] = {}
@@ -99,12 +66,13 @@ class MetricsFile(Part):
 
 def build_metrics(analysis: "Analysis") -> dict[str, Any]:
     """All numbers of a study as plain JSON values (see MetricsFile), rounded to 6 decimals."""
-    from batik_utils.report.trio_tables import trio_numbers
+    from batik_utils.report.findings import trio_numbers
 
     study, dataset, scores = analysis.study, analysis.dataset, analysis.scores
     (a, b), (got, planned) = study.compare, analysis.counted(study.compare)
     counts = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist()
     head, fitted = analysis.head, set(scores["model"])
+    tested = {"grouped": analysis.comparisons, "sources": analysis.comparisons_by_source}
     raw = {
         "version": VERSION,
         "study": study.name,
@@ -134,14 +102,14 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
         "scores": scores.astype(object).where(scores.notna(), None).to_dict("records"),
         "verdict": {"a": a, "b": b, "word": analysis.word, "got": got, "planned": planned}
         | {"detectable": head and head.detectable},
-        "comparisons": list(_comparisons(analysis)),
+        "comparisons": [_compared(c, protocol) for protocol, family in tested.items() for c in family],
         "claims": [row.model_dump(mode="json") for row in analysis.claims],
         "classifier": analysis.deployed,
         "trios": trio_numbers(analysis),
         "history": {m: fits for m in study.compare if (fits := _histories(analysis, m))},
         "confusion": {m: analysis.oofs[m].confusion.tolist() for m in study.compare if m in analysis.oofs},
     }
-    return json.loads(json.dumps(raw, ensure_ascii=False).replace(NBSP, " "), parse_float=rounded)
+    return json.loads(json.dumps(raw, ensure_ascii=False).replace(say.NBSP, " "), parse_float=rounded)
 
 
 def _histories(analysis: "Analysis", model: str) -> list[dict[str, list[float]]]:
@@ -149,20 +117,10 @@ def _histories(analysis: "Analysis", model: str) -> list[dict[str, list[float]]]
     return [{name: list(values) for name, values in fit.history.items()} for fit in fits if fit.history]
 
 
-def _comparisons(analysis: "Analysis") -> Iterator[dict[str, Any]]:
-    for protocol, family in (("grouped", analysis.comparisons), ("sources", analysis.comparisons_by_source)):
-        for c in family:
-            ends = {"difference": c.difference.value, "low": c.difference.low, "high": c.difference.high}
-            yield _compared(c, protocol, **ends)
-    for test in analysis.published_comparisons:
-        gap = (test.only_a - test.only_b) / test.n
-        yield _compared(test, "published", primary=False, difference=gap, low=None, high=None, folds=None)
-
-
-def _compared(test: Comparison | McNemar, protocol: str, **more: Any) -> dict[str, Any]:
-    plain = asdict(test)
-    p = {"p": plain.pop("p_value"), "p_holm": plain.pop("p_adjusted")}
-    return plain | p | {"protocol": protocol, "word": test.word} | more
+def _compared(c: Comparison, protocol: str) -> dict[str, Any]:
+    ends = {"difference": c.difference.value, "low": c.difference.low, "high": c.difference.high}
+    plain = {name: value for name, value in asdict(c).items() if name not in ("p_value", "p_adjusted")}
+    return plain | ends | {"p": c.p_value, "p_holm": c.p_adjusted, "protocol": protocol, "word": c.word}
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -194,3 +152,46 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     """The grouped comparison of the verdict, a record; None where there is none."""
     want = ("grouped", metrics["verdict"]["a"], metrics["verdict"]["b"])
     return next((c for c in metrics["comparisons"] if (c["protocol"], c["a"], c["b"]) == want), None)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A metrics.json by its path or its folder's; raises BatikError where there is none, or it has another form."""
+    if not path.exists():
+        raise BatikError(f"There is no {path}: name a metrics.json, or the folder of a report that has one.")
+    return read_metrics(path / "metrics.json" if path.is_dir() else path)
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """One sentence per change from one metrics.json to another, the gravest first; none where both say the same."""
+    old, new = _facts(before), _facts(after)
+    both = [what for what in old if what in new]
+    lines = [f"The {what} changed from {old[what]} to {new[what]}." for what in both if old[what] != new[what]]
+    for word, here, there in (("added", new, old), ("removed", old, new)):
+        lines += [f"The {what} was {word}: {value}." for what, value in here.items() if what not in there]
+    if before["data"]["fingerprint"] != after["data"]["fingerprint"]:
+        lines.append("The pictures are not the same: their files, labels or groups differ.")
+    if not lines and before != after:
+        where = say.listed([key for key in sorted({*before, *after}) if before.get(key) != after.get(key)])
+        lines = [f"Only details differ, and no accuracy of a protocol as it is shown: {where}."]
+    return lines
+
+
+def _facts(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """What is compared word by word, {what: as it is shown}."""
+    verdict, data, head = metrics["verdict"], metrics["data"], headline(metrics)
+    titles = {name: model["title"] for name, model in metrics["models"].items()}
+    facts = {"study": metrics["study"], "comparison": f"{verdict['a']} against {verdict['b']}"}
+    facts |= {"verdict": f"“{verdict['word']}”"}
+    facts |= {"difference A − B": say.signed_points(head["difference"])} if head else {}
+    facts |= {"source of the pictures": data["description"], "number of pictures": f"{data['images']:,}"}
+    facts |= {f"number of pictures of {motif}": f"{n:,}" for motif, n in data["per_motif"].items()}
+    facts |= {"number of groups of near-duplicates": f"{data['groups']:,}"}
+    for name, model in metrics["models"].items():
+        size = "of unknown size" if model["parameters"] is None else say.count(model["parameters"], "parameter")
+        facts[f"model {name}"] = f"{model['title']}, {size}"
+    for (name, protocol), score in scores_of(metrics).items():
+        if protocol in IN_WORDS:
+            band = "" if score["low"] is None else f" ({say.percent_range(say.Band(score['low'], score['high']))})"
+            what = f"accuracy of {titles.get(name, name)} {IN_WORDS[protocol]}"
+            facts[what] = f"{say.percent(score['value'])}{band} of {say.count(score['fits'], 'fit')}"
+    return facts | {f"verdict on the published number {row['id']}": f"“{row['verdict']}”" for row in metrics["claims"]}

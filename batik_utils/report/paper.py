@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from dataclasses import fields
-from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,23 +12,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from batik_utils.errors import BatikError
-from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.report import PAPER_STUDIES
 from batik_utils.report.build import TRIOS
-from batik_utils.report.metrics import read_metrics, scores_of
+from batik_utils.report.metrics import read_metrics
 from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import Comparison
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.luck import Luck, runs_and_luck, seed_runs
 from batik_utils.stats.mistakes import SourceRow
+from batik_utils.stats.table import LADDER, Told
 from batik_utils.study import ROOT
 from batik_utils.wording import Band, listed, motif_names, of_images, percent, percent_range
 
-PROTOCOLS = {"published": "one split", "grouped": "copies together", "sources": "sources held out"}
 BEATS = {"better": "beats", "worse": "is beaten by", "same": "equals", "open": "does not differ significantly from"}
 
 
-class Reported:
+class Reported(Told):
     """One study's numbers, as its metrics.json holds them."""
 
     def __init__(self, metrics: dict[str, Any]) -> None:
@@ -40,18 +37,12 @@ class Reported:
         self.chance = max(self.data["per_motif"].values()) / self.data["images"]
         """Accuracy of always guessing the commonest motif, 0-1."""
         self.sources = [SourceRow(**row) for row in self.data["sources"]]
-        self._accuracies = scores_of(metrics)
-
-    def title(self, model: str) -> str:
-        """The name that readers see."""
-        return str(self.metrics["models"][model]["title"])
-
-    def score(self, model: str, protocol: str = "grouped") -> Interval | None:
-        """An accuracy with its interval; None where the study has none, and no width where it has no interval."""
-        if (row := self._accuracies.get((model, protocol))) is None:
-            return None
-        low, high = (row["value"] if row[end] is None else row[end] for end in ("low", "high"))
-        return Interval(row["value"], max(0.0, low), min(1.0, high), row["n"])
+        self.scores = pd.DataFrame(metrics["scores"])
+        known = [{name: row[name] for name in ClaimRow.model_fields if name in row} for row in metrics["claims"]]
+        self.claims = [ClaimRow.model_validate_json(json.dumps(row)) for row in known]
+        self.titles = {name: model["title"] for name, model in metrics["models"].items()}
+        self.pairs = list(dict.fromkeys(m for c in self.planned() for m in (c.a, c.b)))
+        self.unpretrained = {name for name, model in metrics["models"].items() if model["kind"] == "scratch"}
 
     def planned(self, protocol: str = "grouped") -> list[Comparison]:
         """The primary comparisons of a protocol, the verdict's first."""
@@ -62,50 +53,6 @@ class Reported:
         """What repeats a mistake (B) against what does not (A), in grouped folds."""
         models, rows = self.metrics["models"], self.metrics["comparisons"]
         return [_compared(c) for c in rows if c["protocol"] == "grouped" and models[c["b"]]["variant_of"] == c["a"]]
-
-    @property
-    def pairs(self) -> list[str]:
-        """The models of the planned comparisons, each once; those of the verdict first."""
-        return list(dict.fromkeys(m for c in self.planned() for m in (c.a, c.b)))
-
-    @cached_property
-    def claims(self) -> list[ClaimRow]:
-        """Every number that the original states, beside ours."""
-        return [ClaimRow.model_validate_json(json.dumps(row)) for row in self.metrics["claims"]]
-
-    @cached_property
-    def runs(self) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
-        """As stats.luck.runs_and_luck."""
-        scratch = {name for name, model in self.metrics["models"].items() if model["kind"] == "scratch"}
-        return runs_and_luck(seed_runs(self.claims), scratch)
-
-    @property
-    def trio_range(self) -> tuple[float, float]:
-        """Accuracy on the hardest and the easiest trio by the first recipe, 0-1."""
-        first = next(iter(self.metrics["trios"]["accuracy"].values()))
-        return first["min"], first["max"]
-
-    def ladder(self, models: list[str], label: str) -> list[tuple[str, str, float, float, float]]:
-        """Rungs for draw.ladder: each protocol, with a label before it."""
-        found = [(f"{label}: {word}", m, self.score(m, p)) for p, word in PROTOCOLS.items() for m in models]
-        return [(rung, self.title(m), i.value, i.low, i.high) for rung, m, i in found if i]
-
-    def curve(self) -> pd.DataFrame:
-        """Learning curves of the planned pairs, for draw.learning_curve."""
-        steps = sorted({int(p.removeprefix("curve-")) for _, p in self._accuracies if p.startswith("curve-")})
-        found = [(self.title(m), k, self.score(m, f"curve-{k}")) for m in self.pairs for k in steps]
-        rows = [(title, k, i.value, i.low, i.high) for title, k, i in found if i]
-        return pd.DataFrame(rows, columns=["label", "images", "mean", "low", "high"])
-
-    def corrupted(self) -> pd.DataFrame:
-        """The verdict's models on corrupted test pictures, for draw.corruption_figure."""
-        every = [
-            (m, c, self.score(m, f"grouped-{c}" if c else "grouped"))
-            for m in self.pairs[:2]
-            for c in ("", *CORRUPTIONS)
-        ]
-        rows = [(self.title(m), c or "none", i.value, i.low, i.high) for m, c, i in every if i]
-        return pd.DataFrame(rows, columns=["label", "corruption", "accuracy", "low", "high"])
 
     def training(self) -> dict[str, list[Any]]:
         """{title: fits with a history} of the verdict's models, for draw.training_curves."""
@@ -172,12 +119,12 @@ def results_table(*studies: Reported) -> pd.DataFrame:
     rows, costs = [], {"s to train": "seconds", "ms to answer": "milliseconds"}
     for number, study in zip(("one", "two", "three"), studies, strict=False):
         for model in study.pairs:
-            found = (study.score(model, protocol) for protocol in PROTOCOLS)
+            found = (study.score(model, protocol) for protocol in LADDER)
             shares = ["–" if i is None else f"{percent(i.value)} ({percent_range(i)})" for i in found]
             about = study.metrics["models"][model]
             times = ["–" if (cost := about[what]) is None else f"{cost:,g}" for what in costs.values()]
             rows.append((number, study.title(model), *shares, f"{about['parameters']:,}", *times))
-    table = pd.DataFrame(rows, columns=["study", "model", *PROTOCOLS.values(), "parameters", *costs])
+    table = pd.DataFrame(rows, columns=["study", "model", *LADDER.values(), "parameters", *costs])
     return table.drop(columns=[name for name in costs if set(table[name]) == {"–"}])
 
 

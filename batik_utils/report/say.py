@@ -26,7 +26,7 @@ def of_numbers(words: Callable[..., str]) -> Callable[..., Markup]:
     return lambda *given, **options: Markup(words(*given, **options))
 
 
-def percent_range(band: wording.Range | Mapping[str, float]) -> str:
+def percent_range(band: Any) -> str:
     """As wording.percent_range, of what has a low and a high end as attributes or, as in metrics.json, as keys."""
     return wording.percent_range(wording.Band(band["low"], band["high"]) if isinstance(band, Mapping) else band)
 

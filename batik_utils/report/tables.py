@@ -15,7 +15,7 @@ from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import ClaimRow
-from batik_utils.stats.compare import Comparison, fold_gap
+from batik_utils.stats.compare import Comparison
 from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
 from batik_utils.stats.scores import balanced, classification_table, fold_scores, grouped_interval, mean_over_seeds
@@ -73,10 +73,11 @@ def published_table(analysis: Analysis) -> pd.DataFrame:
     """One row per model on the published split: seeds' accuracy, Wilson interval, loss, macro F1, the claim."""
     claims, rows = analysis.published_claims(), []
     for model, s in analysis.summaries.items():
-        place, title = s.seeds.index(s.median.fit.seed), analysis.title(model)
-        shares = (say.percent(s.median_accuracy), f"{s.correct[place]} of {s.n_test}", say.percent_range(s))
+        title, accuracies, n = analysis.title(model), s.values["accuracy"], s.interval.n
+        ends = say.percent_range(say.Band(min(accuracies), max(accuracies)))
+        shares = (say.percent(s.interval.value), say.of_images(s.interval.value, n), ends)
         even = say.percent(balanced(s.median.y_true, s.median.y_prob))
-        scores = (say.number(s.loss[place], 3), say.number(s.macro_f1[place], 3), even)
+        scores = (*(say.number(s.values[metric][s.place], 3) for metric in ("loss", "macro_f1")), even)
         published = say.percent(claims[title]) if title in claims else None
         rows.append((title, published, *shares, say.percent_range(s.interval), *scores))
     table = frame("model; published; median; right; over seeds; 95 % interval; loss; macro F1; balanced", rows)
@@ -84,7 +85,7 @@ def published_table(analysis: Analysis) -> pd.DataFrame:
         table = table.drop(columns="balanced")
     if analysis.study.published.seeds == 1:
         table = table.drop(columns="over seeds").rename(columns={"median": "accuracy"})
-    return _claimed(table)
+    return table if table["published"].notna().any() else table.drop(columns="published")
 
 
 def report_table(fit: FitResult, motifs: Sequence[str]) -> pd.DataFrame:
@@ -94,13 +95,6 @@ def report_table(fit: FitResult, motifs: Sequence[str]) -> pd.DataFrame:
     mean = {"motif": "macro average", **found[scores].mean(), "support": int(found["support"].sum())}
     out = pd.concat([found.reset_index(), pd.DataFrame([mean])], ignore_index=True)
     return out.assign(**{name: out[name].map(partial(say.number, decimals=2)) for name in scores})
-
-
-def mcnemar_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per pair of models on the published split: images that only one median fit got right, exact p."""
-    tests = analysis.published_comparisons
-    rows = [(analysis.title(t.a), analysis.title(t.b), t.only_a, t.only_b, _p(t.p)) for t in tests]
-    return frame(f"A; B; only A right; only B right; {'p (Holm)' if len(rows) > 1 else 'p'}", rows)
 
 
 def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
@@ -117,18 +111,6 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
         grouped = "–" if r.grouped is None else show(r.grouped.value)
         out.append((r.what, shown, ours, grouped, r.verdict, r.reason))
     return frame("claim; published; ours, same split; ours, grouped; verdict; why", out)
-
-
-def runs_table(rows: Sequence[ClaimRow]) -> pd.DataFrame:
-    """One row per run of a seed study: reported, ours over training seeds, in images; the verdict."""
-    out = []
-    for row in rows:
-        images, ours = row.n or 1, row.published.values if row.published else ()
-        mean = say.of_images(float(np.mean(ours)), images) if ours else "–"
-        ends = f"{round(min(ours) * images)}–{round(max(ours) * images)}" if len(ours) > 1 else "–"
-        reported = say.of_images(round(row.value * images) / images, images)
-        out.append((row.what, reported, mean, ends, len(ours), row.verdict))
-    return frame("run; reported; ours; over seeds; seeds; verdict", out)
 
 
 def _shown_as(row: ClaimRow) -> Callable[[float], str]:
@@ -245,50 +227,6 @@ def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> p
     return frame("A; B; A and B; A − B in points, 95 % interval; folds; p", rows)
 
 
-def curve_frame(analysis: Analysis) -> pd.DataFrame:
-    """Of the planned pairs' models, by training images per motif: label, images, mean accuracy, low, high, folds."""
-    curves = {r.fit.protocol for r in analysis.results if r.fit.protocol.startswith("curve-")}
-    steps = sorted(int(protocol.removeprefix("curve-")) for protocol in curves)
-    pairs = dict.fromkeys(m for pair in analysis.study.planned for m in pair)
-    every = ((m, k) for m in pairs for k in steps)
-    found = ((m, k, grouped_interval(analysis.results, m, protocol=f"curve-{k}")) for m, k in every)
-    bands = ((analysis.title(m), k, i.value, max(0.0, i.low), min(1.0, i.high), i.n) for m, k, i in found if i)
-    return pd.DataFrame(bands, columns=["label", "images", "mean", "low", "high", "folds"])
-
-
-def curve_steps(analysis: Analysis) -> dict[str, tuple[dict[int, float], Interval | None]]:
-    """{title: (mean accuracy by training images per motif, gain of the last size over the one before)}."""
-    out: dict[str, tuple[dict[int, float], Interval | None]] = {}
-    for title, rows in curve_frame(analysis).groupby("label", sort=False):
-        model = next(m for m in analysis.models if analysis.title(m) == title)
-        sizes = rows["images"].tolist()
-        last = [fold_scores(analysis.results, model, f"curve-{k}") for k in sizes[-2:]]
-        out[str(title)] = dict(zip(sizes, rows["mean"], strict=True)), fold_gap(*last[::-1]) if len(last) > 1 else None
-    return out
-
-
-def corruption_scores(analysis: Analysis) -> dict[str, tuple[dict[str, Interval], dict[str, Interval]]]:
-    """{title: (accuracy on the shared folds by corruption, "none" among them; what each corruption costs)}."""
-    out = {}
-    for model in analysis.models:
-        there = [set(r.corruptions) for r in analysis.shared.select(model, "grouped")]
-        every = sorted(set.intersection(*there)) if there else []
-        plain = fold_scores(analysis.shared, model)
-        found = {c or "none": grouped_interval(analysis.shared, model, part=c) for c in (None, *every)}
-        drops = {c: fold_gap(plain, fold_scores(analysis.shared, model, part=c)) for c in every}
-        if every and all(found.values()) and all(drops.values()):
-            kept = ({name: i for name, i in part.items() if i} for part in (found, drops))
-            out[analysis.title(model)] = next(kept), next(kept)
-    return out
-
-
-def corruption_frame(analysis: Analysis) -> pd.DataFrame:
-    """Accuracy on the shared folds: columns label, corruption ("none" is the untouched image), accuracy, low, high."""
-    every = ((title, scores) for title, (scores, _) in corruption_scores(analysis).items())
-    rows = ((title, c, i.value, i.low, i.high) for title, scores in every for c, i in scores.items())
-    return pd.DataFrame(rows, columns=["label", "corruption", "accuracy", "low", "high"])
-
-
 def per_motif_table(analysis: Analysis) -> pd.DataFrame:
     """Per motif and model of the verdict: precision, recall, F1 with bootstrap intervals, as "0.81 (0.74–0.88)"."""
     compared = [m for m in analysis.study.compare if m in analysis.per_motif]
@@ -308,7 +246,8 @@ def calibration_table(analysis: Analysis, calibrations: Sequence[Calibration]) -
     for c in calibrations:
         pairs = [(getattr(c.before, m), getattr(c.after, m)) for m in ("ece", "brier", "log_loss")]
         cells = [" → ".join(say.number(v, 3) for v in pair) for pair in pairs]
-        means = (say.percent(c.before.confidence), say.percent(c.before.accuracy), say.number(c.temperature, 2))
+        heat = say.number(float(np.median(c.temperatures)), 2)
+        means = (say.percent(c.before.confidence), say.percent(c.before.accuracy), heat)
         rows.append((analysis.title(c.model), *means, *cells))
     return frame("model; confidence; accuracy; temperature; calibration error; Brier score; loss", rows)
 
@@ -323,14 +262,6 @@ def ten_images(result: FitResult) -> list[int]:
 def frame(columns: str, rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
     """Rows under columns whose names stand in one text, "a; b; c"."""
     return pd.DataFrame(list(rows), columns=columns.split("; "))
-
-
-def _claimed(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table; without its second column, of the seed study's numbers, where there are none: then all are ours."""
-    name = frame.columns[1]
-    if frame[name].notna().any():
-        return frame
-    return frame.drop(columns=name).rename(columns=lambda column: column.removeprefix("ours, "))
 
 
 def _p(value: float) -> str:

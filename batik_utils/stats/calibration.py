@@ -75,12 +75,7 @@ class Calibration:
     before: Quality
     after: Quality
     temperatures: tuple[float, ...]
-    """One per fit that was scaled."""
-
-    @property
-    def temperature(self) -> float:
-        """Median temperature; over 1 means that the model was too sure of itself."""
-        return float(np.median(self.temperatures))
+    """One per fit that was scaled; over 1 means that confidence was too high."""
 
 
 def calibrate(results: Results, model: str, protocol: str = "grouped") -> Calibration | None:

@@ -1,11 +1,12 @@
-"""Every number that a seed study published, beside ours, with a verdict word and the reason in one line."""
+"""Every number that a seed study published, beside ours, with a verdict; and what the best of many owes to luck."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -44,8 +45,6 @@ class OnSplit:
 class ClaimRow(Claim):
     """A claim with what became of it; None where there is no such number."""
 
-    value_interval: Interval | None = None
-    """Wilson, of the published value on its own n images (shares of images only)."""
     published: OnSplit | None = None
     expected: Interval | None = None
     """Where a replicate of ours should lie; its value is the mean over our training seeds. Of a shuffled report: where
@@ -106,12 +105,10 @@ def _row(claim: Claim, study: Study, results: Results, same_images: bool) -> Cla
         row |= _artefact(claim, mispaired_fit(summary.median, len(study.motifs)))
     elif claim.metric.endswith("images"):
         row |= _images(claim, results, summary, same_images)
-    elif values := getattr(summary, claim.metric):
+    elif values := summary.values[claim.metric]:
         row |= _measured(claim, study, summary, values, same_images)
     else:
         row["reason"] = f"our fits kept no training {'loss' if claim.metric == 'train_loss' else 'accuracy'}."
-    if claim.metric in SHARES | {SHUFFLED, "ten_images"} and claim.n:
-        row["value_interval"] = wilson(round(claim.value * claim.n), claim.n)
     if claim.metric in METRICS and claim.read_off is None:
         row["grouped"] = grouped_interval(results, claim.model, claim.metric)
     return ClaimRow(**dict(claim), **row)
@@ -120,10 +117,10 @@ def _row(claim: Claim, study: Study, results: Results, same_images: bool) -> Cla
 def _measured(
     claim: Claim, study: Study, summary: PublishedSummary, values: Sequence[float], same_images: bool
 ) -> dict[str, Any]:
-    median = values[summary.seeds.index(summary.median.fit.seed)]
+    median, n_test = values[summary.place], summary.interval.n
     interval = _interval(claim, summary, median)
     row: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval, tuple(values))}
-    ours = summary.n_test if claim.metric in METRICS else claim.n
+    ours = n_test if claim.metric in METRICS else claim.n
     if not same_images:
         return row | {"reason": "the pictures here are not the original study's."}
     if claim.instead_of:
@@ -133,8 +130,8 @@ def _measured(
         also = f"{of_images(median, ours)} here" if ours and claim.metric in SHARES else f"{number(median, 3)} here"
         why = "which images the original study tested on is not known, only how many; ours are others"
         return row | {"reason": f"{why} ({lies}{also})."}
-    if claim.metric in METRICS and claim.n and claim.n != summary.n_test:
-        return row | {"reason": f"published on {claim.n} test images, ours are {summary.n_test}."}
+    if claim.metric in METRICS and claim.n and claim.n != n_test:
+        return row | {"reason": f"published on {claim.n} test images, ours are {n_test}."}
     theirs, sampling = claim.n or ours, 0.0
     if claim.metric in SHARES and ours and theirs:
         sampling = binomial_variance(float(np.mean(values)), ours, theirs)
@@ -214,12 +211,12 @@ def _images(claim: Claim, results: Results, summary: PublishedSummary, same_imag
         return {
             "reason": f"the {n} images are not named; {shown} of {n} allows anything in "
             f"{percent_range(wilson(shown, n))}, and our median seed gets "
-            f"{of_images(summary.median_accuracy, summary.n_test)} test images."
+            f"{of_images(summary.interval.value, summary.interval.n)} test images."
         }
     fit = summary.median
     every = {path for r in results.select(protocol="grouped") for path in r.paths} | {*fit.paths, *fit.val_paths}
-    counts = {"images": len(every), "test_images": summary.n_test}
-    counts["train_images"] = len(every) - summary.n_test - len(fit.val_paths)
+    counts = {"images": len(every), "test_images": len(fit.paths)}
+    counts["train_images"] = len(every) - len(fit.paths) - len(fit.val_paths)
     ours = counts[claim.metric]
     if not same_images:
         return {"reason": f"the pictures here are not the original study's; there are {ours}."}
@@ -236,3 +233,76 @@ def _artefact(claim: Claim, shuffled: Mispaired) -> dict[str, Any]:
         f"{percent_range(band)}), whose true accuracy is {percent(shuffled.right)}."
     )
     return {"expected": band, "reason": reason}
+
+
+@dataclass(frozen=True)
+class Luck:
+    """The best of a seed study's runs on the same pictures, beside what luck alone would give; shares are 0-1."""
+
+    runs: int
+    images: int
+    mean: float  # of the reported accuracies
+    best: float  # of them: what was published
+    expected: float
+    """The best to expect if every run had the mean accuracy and each answer were drawn by itself (binomial)."""
+    at_least: float
+    """How probable such runs reach what was published."""
+    ours: tuple[float, float] | None
+    """The same two where each run is repeated by one of our training seeds at random: on these very pictures, each
+    with its own accuracy. None where a run has no fits here."""
+
+    @property
+    def lucky(self) -> bool:
+        """Whether luck reaches what was published one time in twenty or more often."""
+        return self.at_least >= 0.05
+
+
+def seed_runs(claims: Sequence[ClaimRow]) -> list[ClaimRow]:
+    """The claims that are accuracies of runs, and such of other fits on as many images; empty without runs."""
+    images = {row.n for row in claims if row.epochs}
+    return [row for row in claims if row.metric == "accuracy" and row.n in images]
+
+
+def runs_and_luck(
+    rows: Sequence[ClaimRow], scratch: Collection[str]
+) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
+    """A seed study's runs beside ours (run, arm, reported, ours), the luck in their best by arm, and its curves.
+
+    scratch has the models trained from random weights. Arms are "pretrained" and "scratch", and "all" of the luck; a
+    curve is the best to expect of 1, 2, … runs.
+    """
+    arms = ["scratch" if row.model in scratch else "pretrained" for row in rows]
+    parts = {arm: [row for row, its in zip(rows, arms, strict=True) if its == arm] for arm in dict.fromkeys(arms)}
+    lucks = {arm: found for arm, these in (parts | {"all": list(rows)}).items() if (found := luck(these))}
+    ours = [row.published.values if row.published else () for row in rows]
+    told = {"run": [r.what for r in rows], "arm": arms, "reported": [r.value for r in rows], "ours": ours}
+    curves = {arm: expected_best(lucks[arm].mean, lucks[arm].images, len(rows)) for arm in parts if arm in lucks}
+    return pd.DataFrame(told), lucks, curves
+
+
+def luck(rows: Sequence[ClaimRow]) -> Luck | None:
+    """The luck in the best of these runs, accuracies on as many pictures each; None for fewer than two."""
+    if len(rows) < 2:
+        return None
+    images = rows[0].n or 1
+    reported = [round(row.value * images) / images for row in rows]  # they are often printed to four decimals
+    mean, best = float(np.mean(reported)), max(reported)
+    one = stats.binom.cdf(np.arange(images + 1), images, mean)
+    again = [row.published.values for row in rows if row.published]
+    ours = None
+    if len(again) == len(rows):
+        right = np.arange(images + 1)[:, None] + 0.5
+        ours = _best(np.prod([(np.multiply(values, images) < right).mean(axis=1) for values in again], axis=0), best)
+    return Luck(len(rows), images, mean, best, *_best(one ** len(rows), best), ours)
+
+
+def expected_best(mean: float, images: int, runs: int) -> NDArray[np.float64]:
+    """[runs] the best accuracy to expect of 1, 2, … runs that each have the mean accuracy on so many pictures."""
+    one = stats.binom.cdf(np.arange(images + 1), images, mean)
+    return np.array([_best(one**k, 0.0)[0] for k in range(1, runs + 1)])
+
+
+def _best(at_most: NDArray[np.float64], reported: float) -> tuple[float, float]:
+    """Expected best, and the probability of the reported one or more, from P(best ≤ 0, 1, … pictures right)."""
+    images, below = len(at_most) - 1, round(reported * (len(at_most) - 1)) - 1
+    return float((1 - at_most[:-1]).sum() / images), float(1 - at_most[below]) if below >= 0 else 1.0

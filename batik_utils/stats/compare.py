@@ -1,25 +1,32 @@
-"""Tests between two models, across folds (corrected t, Bayesian) and on one split."""
+"""Tests between two models across folds, and the rules that decide the report's words.
 
-from collections.abc import Collection, Iterable, Sequence
+A rule says on which side of a line a number lies.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
 from scipy import stats
-from sklearn.metrics import confusion_matrix
-from statsmodels.stats.contingency_tables import mcnemar
 
 from batik_utils.errors import BatikError
-from batik_utils.stats.intervals import LEVEL, Interval, corrected_error, corrected_test, holm
-from batik_utils.stats.scores import fold_scores, published_summary, whole_repeats
-from batik_utils.values import FitResult, Results
+from batik_utils.stats.intervals import LEVEL, Interval, corrected_test, holm
+from batik_utils.stats.scores import fold_scores, whole_repeats
+from batik_utils.values import Results
 
-ROPE = 0.02
-"""Half-width of the region of practical equivalence: two models within two points of accuracy are the same."""
-SAME_FROM = 0.95
-"""Posterior probability from which two models are called practically the same."""
+SAME = 0.02
+"""Two models are the same where the whole interval of their difference lies within so much accuracy of nought."""
 POWER = 0.8
 """How often a difference is found that the design can tell."""
+ENOUGH_FITS = 0.9
+"""Share of the planned fits below which no verdict is given."""
+UNEVEN = 2.0
+"""How many times the pictures of the rarest motif the commonest has where accuracy alone says little."""
+WORTH_HAVING = 0.02
+"""A gain of accuracy that more pictures should bring to be worth having."""
+
+Word = Literal["better", "worse", "same", "open", "too few fits"]
 
 
 @dataclass(frozen=True)
@@ -28,29 +35,17 @@ class Comparison:
 
     a: str
     b: str
-    metric: str
     primary: bool
     """Whether it was planned beforehand (study.planned): then p_value counts as it is."""
     folds: int
     repeats: int
     """Repeats that both models completed; others are left out."""
-    seeds_a: int
-    seeds_b: int
-    """Training seeds averaged within each fold (the fewest of any fold)."""
     mean_a: float
     mean_b: float
     difference: Interval
     """Nadeau-Bengio."""
-    error: float
-    """Standard error of the difference, as the corrected test has it."""
     p_value: float
     """Two-sided, of the Nadeau-Bengio corrected paired t test."""
-    p_a_better: float
-    p_same: float
-    p_b_better: float
-    """Posterior probabilities (Bayesian correlated t test) that A is better by more than the rope, that the two are
-    within it, that B is better; they sum to 1."""
-    rope: float
     p_adjusted: float | None = None
     """Holm's, over the family of all comparisons that are not primary; None of a primary or a lone one."""
 
@@ -66,16 +61,16 @@ class Comparison:
 
     @property
     def word(self) -> Literal["better", "worse", "same", "open"]:
-        """What A is: "same" as B (practically), else "open" where nothing is declared, "better" or "worse"."""
-        if self.p_same >= SAME_FROM or not self.declared:
-            return "same" if self.p_same >= SAME_FROM else "open"
-        return "better" if self.difference.value > 0 else "worse"
+        """What A is: "same" as B (within SAME), else "open" where nothing is declared, "better" or "worse"."""
+        if self.difference.low >= -SAME and self.difference.high <= SAME:
+            return "same"
+        return "open" if not self.declared else "better" if self.difference.value > 0 else "worse"
 
     @property
     def detectable(self) -> float:
         """The smallest true difference (fraction) that the corrected test finds with POWER, before Holm; at most 1."""
-        edges = stats.t.ppf([(1 + LEVEL) / 2, POWER], self.folds * self.repeats - 1)
-        return min(1.0, float(edges.sum()) * self.error)
+        edge, power = stats.t.ppf([(1 + LEVEL) / 2, POWER], self.folds * self.repeats - 1)
+        return min(1.0, float(1 + power / edge) * (self.difference.high - self.difference.low) / 2)
 
 
 def fold_gap(x: pd.DataFrame, y: pd.DataFrame) -> Interval | None:
@@ -109,11 +104,8 @@ def shared_folds(results: Results, a: str, b: str) -> Results:
 def compare(results: Results, a: str, b: str, protocol: str = "grouped", primary: bool = False) -> Comparison | None:
     """Compare two models' accuracy across the folds of a protocol; None where no repeat was completed by both.
 
-    Each fold's accuracy is the mean over its training seeds. The decision rule is the corrected test (declared); the
-    posterior of the Bayesian correlated t test, which is Student's t around the difference with the corrected test's
-    error, is reported beside it. Raises BatikError where the same fold held different images.
-    Sources: C. Nadeau and Y. Bengio (2003), for the test; G. Corani and A. Benavoli, Machine Learning 100 (2015)
-    285-304, and A. Benavoli et al., Journal of Machine Learning Research 18 (2017) 77, for the posterior.
+    Each fold's accuracy is the mean over its training seeds. Raises BatikError where the same fold held different
+    images.
     """
     held: dict[tuple[int, int], set[str]] = {}
     for r in (*results.select(a, protocol), *results.select(b, protocol)):
@@ -121,33 +113,13 @@ def compare(results: Results, a: str, b: str, protocol: str = "grouped", primary
         if held.setdefault((r.fit.repeat, r.fit.fold), images) != images:
             where = f"Repeat {r.fit.repeat}, fold {r.fit.fold} of {protocol}"
             raise BatikError(f"{where} holds different images for {a} and {b}; run the study again.")
-    tables = [fold_scores(results, m, protocol) for m in (a, b)]
-    both = whole_repeats(*tables)
+    both = whole_repeats(*(fold_scores(results, m, protocol) for m in (a, b)))
     if both.empty:
         return None
     difference, p_value = _tested(both)
-    error, believed = corrected_error(both[0] - both[1], ratio=both["ratio"].mean()), stats.t(len(both) - 1)
-    if error < 1e-12:  # every fold differs alike: the interval is Newcombe's
-        error, believed = (difference.high - difference.low) / (2 * stats.norm.ppf((1 + LEVEL) / 2)), stats.norm
-    better_a, better_b = (float(believed.sf((ROPE - sign * difference.value) / error)) for sign in (1, -1))
     repeats = len(both.index.unique(level="repeat"))
-    seeds = [int(t.groupby(["repeat", "fold"])["seed"].nunique().loc[both.index].min()) for t in tables]
-    return Comparison(
-        *(a, b, "accuracy", primary),
-        folds=len(both) // repeats,
-        repeats=repeats,
-        seeds_a=seeds[0],
-        seeds_b=seeds[1],
-        mean_a=float(both[0].mean()),
-        mean_b=float(both[1].mean()),
-        difference=difference,
-        error=error,
-        p_value=p_value,
-        p_a_better=better_a,
-        p_same=1 - better_a - better_b,
-        p_b_better=better_b,
-        rope=ROPE,
-    )
+    means = float(both[0].mean()), float(both[1].mean())
+    return Comparison(a, b, primary, len(both) // repeats, repeats, *means, difference, p_value)
 
 
 def compare_family(
@@ -166,60 +138,45 @@ def compare_family(
     return tuple(c if c.primary else replace(c, p_adjusted=next(adjusted)) for c in found)
 
 
-@dataclass(frozen=True)
-class McNemar:
-    """Two fits on the same test images: how often which was right, and the exact test of the discordant ones."""
-
-    a: str
-    b: str
-    seed_a: int
-    seed_b: int
-    both: int
-    only_a: int
-    only_b: int
-    neither: int
-    p_value: float
-    """Two-sided and exact (binomial); 1 where no image sets the two apart."""
-    p_adjusted: float | None = None
-    """Holm's, over the pairs of models of one split; None where there is but one."""
-
-    @property
-    def p(self) -> float:
-        """The p that counts: Holm's where there is one."""
-        return self.p_value if self.p_adjusted is None else self.p_adjusted
-
-    @property
-    def n(self) -> int:
-        """Test images."""
-        return self.both + self.only_a + self.only_b + self.neither
-
-    @property
-    def word(self) -> str:
-        """What A is: "better" or "worse" than B, or "open" where the test does not tell them apart."""
-        return "open" if self.p >= 1 - LEVEL else "better" if self.only_a > self.only_b else "worse"
+def verdict(comparison: Comparison | None, got: int, planned: int) -> Word:
+    """What A is against B, from got of planned fits of both."""
+    if comparison is None or got < ENOUGH_FITS * planned:
+        return "too few fits"
+    return comparison.word
 
 
-def mcnemar_fits(a: FitResult, b: FitResult) -> McNemar:
-    """McNemar's exact test between two fits; raises BatikError where they tested different images.
-
-    Source: Q. McNemar, Psychometrika 12 (1947) 153-157.
-    """
-    right_a, right_b = (dict(zip(r.paths, r.y_prob.argmax(axis=1) == r.y_true, strict=True)) for r in (a, b))
-    if right_a.keys() != right_b.keys():
-        raise BatikError(f"{a.fit.name} and {b.fit.name} tested different images and cannot be paired.")
-    table = confusion_matrix(list(right_a.values()), [right_b[path] for path in right_a], labels=[True, False])
-    counts: tuple[int, int, int, int] = tuple(table.ravel().tolist())
-    p = float(mcnemar(table, exact=True).pvalue)
-    return McNemar(a.fit.model, b.fit.model, a.fit.seed, b.fit.seed, *counts, p)
+def uneven(counts: Iterable[int]) -> bool:
+    """Whether motifs differ so much in size that balanced accuracy and chance must stand beside accuracy."""
+    return max(counts := [*counts]) > UNEVEN * min(counts)
 
 
-def published_family(results: Results, a: str, others: Sequence[str]) -> list[McNemar]:
-    """A's fit of median accuracy on the published split against that of each of the others; Holm's p where several.
+def side(interval: Interval | None, line: float) -> Literal["above", "below", "open"]:
+    """Where an interval lies: wholly above a line, wholly below it, or neither (or there is none)."""
+    if interval is None:
+        return "open"
+    return "above" if interval.low > line else "below" if interval.high < line else "open"
 
-    Models without fits there are left out.
-    """
-    ours = published_summary(results, a)
-    theirs = [found for b in others if (found := published_summary(results, b))] if ours else []
-    tests = [mcnemar_fits(ours.median, summary.median) for summary in theirs if ours]
-    adjusted = holm([test.p_value for test in tests])
-    return [replace(test, p_adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
+
+def trend(step: Interval | None) -> Literal["rising", "level", "open"]:
+    """Whether a learning curve still rises, by the gain of its last step."""
+    if step is None:
+        return "open"
+    return "rising" if step.low > 0 else "level" if step.high < WORTH_HAVING else "open"
+
+
+def fit_gap(trained: float, tested: Interval) -> Literal["overfits", "open", "below"]:
+    """Whether accuracy on training pictures lies above, within or below the interval of that on test pictures."""
+    return "overfits" if trained > tested.high else "below" if trained < tested.low else "open"
+
+
+def turned_up(losses: list[float]) -> bool:
+    """Whether a loss per epoch ends more than a tenth above its minimum."""
+    return losses[-1] > 1.1 * min(losses)
+
+
+def sorted_out(against: Mapping[str, Comparison]) -> dict[str, list[str]]:
+    """Names of what A is compared with, {name: comparison}, by what A is declared: "better", "worse", or "open"."""
+    said = {n: c for n, c in against.items() if c.declared}
+    better = [n for n, c in said.items() if c.difference.value > 0]
+    worse, undecided = [n for n in said if n not in better], [n for n in against if n not in said]
+    return {"better": better, "open": undecided, "worse": worse}

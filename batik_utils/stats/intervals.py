@@ -28,9 +28,6 @@ class Interval:
     method: str = ""
     """By which it is made, such as "wilson"."""
 
-    def __contains__(self, other: float) -> bool:
-        return self.low <= other <= self.high
-
 
 def wilson(correct: float, n: int) -> Interval:
     """Wilson's score interval of a proportion, here correct images out of n (a mean over seeds need not be whole).
@@ -44,27 +41,18 @@ def wilson(correct: float, n: int) -> Interval:
     return Interval(correct / n, float(low), float(high), n, "wilson")
 
 
-def corrected_error(values: ArrayLike, *, ratio: float) -> float:
-    """Nadeau and Bengio's standard error of the mean of scores [J] of (repeated) k-fold cross-validation.
-
-    As training sets overlap, s²/J is too small; it becomes s² (1/J + ratio), where ratio is the size of a test fold
-    over that of its training set, 1/(k - 1) in plain k-fold. Source: C. Nadeau and Y. Bengio, Machine Learning 52
-    (2003) 239-281.
-    """
-    scores = np.asarray(values, dtype=np.float64)
-    return math.sqrt(float(scores.var(ddof=1)) * (1 / len(scores) + ratio))
-
-
 def nadeau_bengio(values: ArrayLike, *, ratio: float) -> Interval:
     """Mean and corrected resampled t interval of scores [J] of (repeated) k-fold cross-validation, not clipped to 0-1.
 
-    Raises BatikError where there are fewer than two scores.
+    As training sets overlap, s²/J is too small a variance of the mean; it becomes s² (1/J + ratio), where ratio is the
+    size of a test fold over that of its training set, 1/(k - 1) in plain k-fold. Raises BatikError where there are
+    fewer than two scores. Source: C. Nadeau and Y. Bengio, Machine Learning 52 (2003) 239-281.
     """
     scores = np.asarray(values, dtype=np.float64)
     if len(scores) < 2:
         raise BatikError(f"An interval needs at least two fold scores, not {len(scores)}.")
-    mean = float(scores.mean())
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1)) * corrected_error(scores, ratio=ratio)
+    mean, error = float(scores.mean()), math.sqrt(float(scores.var(ddof=1)) * (1 / len(scores) + ratio))
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1)) * error
     return Interval(mean, mean - reach, mean + reach, len(scores), "nadeau-bengio")
 
 
@@ -77,11 +65,11 @@ def corrected_test(
     images of one repeat, as if unpaired: Newcombe's interval and Fisher's exact test.
     Source: R. G. Newcombe, Statistics in Medicine 17 (1998) 873-890, method 10.
     """
-    gaps = x - y
-    interval, error = nadeau_bengio(gaps, ratio=ratio), corrected_error(gaps, ratio=ratio)
+    interval = nadeau_bengio(x - y, ratio=ratio)
+    error = (interval.high - interval.value) / float(stats.t.ppf((1 + LEVEL) / 2, len(x) - 1))
     if error >= 1e-12:
         interval = replace(interval, low=max(-1.0, interval.low), high=min(1.0, interval.high))
-        return interval, float(2 * stats.t.sf(abs(interval.value) / error, len(gaps) - 1))
+        return interval, float(2 * stats.t.sf(abs(interval.value) / error, len(x) - 1))
     counts = [float(v.mean()) * images for v in (x, y)]
     low, high = confint_proportions_2indep(counts[0], images, counts[1], images, method="newcomb", compare="diff")
     table = [[round(c), images - round(c)] for c in counts]

@@ -59,7 +59,6 @@ class Disputed(NamedTuple):
 
     rows: NDArray[np.bool_]
     """[n], whether a picture is in such a group."""
-    groups: int
     ceiling: float
     """Accuracy, 0-1, of whoever answers every picture right but gives all copies of one picture the same label."""
 
@@ -68,7 +67,7 @@ def disputed(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> Disputed:
     """The disputed pictures among labels [n] and groups of near-duplicates [n]."""
     counts = pd.crosstab(groups, labels)
     several = counts.index[(counts > 0).sum(axis=1) > 1]
-    return Disputed(np.isin(groups, several), len(several), float(counts.max(axis=1).sum() / len(labels)))
+    return Disputed(np.isin(groups, several), float(counts.max(axis=1).sum() / len(labels)))
 
 
 class SourceRow(NamedTuple):

@@ -140,27 +140,26 @@ def folds_interval(scores: pd.DataFrame, share: bool = True) -> Interval | None:
 
 @dataclass(frozen=True)
 class PublishedSummary:
-    """A model under the published split: one fit per training seed; tuples run by seed."""
+    """A model under the published split: one fit per training seed, by seed."""
 
     fits: tuple[FitResult, ...]
-    median: FitResult
-    """The fit of median accuracy (the lower of two; ties by loss, then by seed): the one that is shown."""
-    seeds: tuple[int, ...]
-    correct: tuple[int, ...]
-    """Test images that were right."""
-    n_test: int
-    low: float
-    high: float
-    """Lowest and highest accuracy over seeds."""
-    median_accuracy: float
+    place: int
+    """Of the fit of median accuracy (the lower of two; ties by loss, then by seed): the one that is shown."""
+    values: dict[str, tuple[float, ...]]
+    """{metric: that of each fit}, of accuracy, loss, macro_f1, train_accuracy and train_loss; the last two are the last
+    epoch's, as Keras counts them (augmented images, dropout on), and empty where no history was kept."""
     interval: Interval
-    """Wilson, of that fit."""
-    accuracy: tuple[float, ...]
-    loss: tuple[float, ...]
-    macro_f1: tuple[float, ...]
-    train_accuracy: tuple[float, ...]
-    """Last epoch's, as Keras counts it (augmented images, dropout on); empty where no history was kept."""
-    train_loss: tuple[float, ...]
+    """Accuracy of the median fit on its n test images; Wilson's."""
+
+    @property
+    def median(self) -> FitResult:
+        """The fit of median accuracy."""
+        return self.fits[self.place]
+
+    @property
+    def spread(self) -> float:
+        """The highest accuracy less the lowest, over training seeds, 0-1."""
+        return max(self.values["accuracy"]) - min(self.values["accuracy"])
 
 
 def run_fits(results: Results, model: str) -> dict[tuple[int, float], list[FitResult]]:
@@ -184,27 +183,23 @@ def published_summary(
     fits = tuple(sorted(fitted, key=lambda r: r.fit.seed))
     if not fits:
         return None
-    seeds, n_test = tuple(r.fit.seed for r in fits), len(fits[0].paths)
-    if len({*seeds}) < len(fits):
+    if len({r.fit.seed for r in fits}) < len(fits):
         raise BatikError(f"{model} was fitted with several settings on the published split; only one may count.")
     if len({r.paths for r in fits}) > 1:
         raise BatikError(f"The published fits of {model} tested different images; run the study again.")
-    scores = {name: tuple(METRICS[name](r.y_true, r.y_prob) for r in fits) for name in ("accuracy", "loss", "macro_f1")}
+    values = {name: tuple(METRICS[name](r.y_true, r.y_prob) for r in fits) for name in ("accuracy", "loss", "macro_f1")}
     for name in ("accuracy", "loss"):
         last = tuple(r.history[name][-1] for r in fits if r.history.get(name))
-        scores[f"train_{name}"] = last if len(last) == len(fits) else ()
-    right = scores["accuracy"]
+        values[f"train_{name}"] = last if len(last) == len(fits) else ()
+    right, n = values["accuracy"], len(fits[0].paths)
     # Fits run by seed, and sorting is stable.
-    place = sorted(range(len(fits)), key=lambda i: (right[i], -scores["loss"][i]))[(len(fits) - 1) // 2]
-    correct = tuple(round(share * n_test) for share in right)
-    band, ends = wilson(correct[place], n_test), (min(right), max(right))
-    return PublishedSummary(fits, fits[place], seeds, correct, n_test, *ends, right[place], band, *scores.values())
+    place = sorted(range(len(fits)), key=lambda i: (right[i], -values["loss"][i]))[(len(fits) - 1) // 2]
+    return PublishedSummary(fits, place, values, wilson(round(right[place] * n), n))
 
 
 class OutOfFold(NamedTuple):
     """What fits said about images that they had not seen; row i is one image, sorted by path."""
 
-    model: str
     paths: tuple[str, ...]
     y_true: Labels
     y_prob: Probabilities
@@ -215,7 +210,6 @@ class OutOfFold(NamedTuple):
     """[classes, classes], rows true, columns predicted: the counts of an average single fit; rows sum to n."""
     right: NDArray[np.float64]
     """[n], share of fits that were right, 0-1."""
-    fits: int
 
 
 def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutOfFold | None:
@@ -236,7 +230,7 @@ def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutO
     y_prob, shares = (pd.DataFrame(rows).groupby(image).mean().to_numpy() for rows in (given, votes))
     confusion = np.eye(given.shape[1])[y_true].T @ shares
     right = shares[np.arange(len(y_true)), y_true]
-    return OutOfFold(model, tuple(paths.tolist()), y_true, y_prob, shares, confusion, right, len(fits))
+    return OutOfFold(tuple(paths.tolist()), y_true, y_prob, shares, confusion, right)
 
 
 def per_motif(

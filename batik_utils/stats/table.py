@@ -1,11 +1,15 @@
 """The one table of all scores: what metrics.json holds, and what tables and figures select from."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from batik_utils.stats.claims import ClaimRow, Luck, runs_and_luck, seed_runs
+from batik_utils.stats.intervals import Interval
 from batik_utils.stats.scores import (
     METRICS,
     accuracy,
@@ -72,7 +76,7 @@ def score_table(
 def _on_split(results: Results, model: str, motifs: Sequence[str]) -> Iterator[Score]:
     summary = published_summary(results, model)
     assert summary is not None
-    fit, n, fits = summary.median, summary.n_test, len(summary.fits)
+    fit, n, fits = summary.median, summary.interval.n, len(summary.fits)
     for name, score in METRICS.items():
         band = (summary.interval.low, summary.interval.high, "wilson") if name == "accuracy" else ()
         yield Score(model, "published", name, score(fit.y_true, fit.y_prob), n, fits, *band)
@@ -96,3 +100,68 @@ def _of_motifs(model: str, protocol: str, table: pd.DataFrame, fits: int) -> Ite
         for name in ("precision", "recall", "F1"):
             ends = (row[f"{name}_low"], row[f"{name}_high"], "bootstrap") if f"{name}_low" in row else ()
             yield Score(model, protocol, f"{name.lower()}/{motif}", row[name], int(row["support"]), fits, *ends)
+
+
+LADDER = {"published": "one split", "grouped": "copies together", "sources": "sources held out"}
+"""The protocols whose accuracies stand side by side, in words."""
+
+
+class Told:
+    """What is told of a study out of its scores and claims: by an analysis, and by what its metrics.json holds.
+
+    scores are a data frame with the columns of Score, claims rows of stats.claims; titles are {model or baseline: the
+    name that readers see}, pairs the models of the planned comparisons, each once, those of the verdict first;
+    unpretrained are the models that start from random weights.
+    """
+
+    scores: Any
+    claims: Any
+    titles: dict[str, str]
+    pairs: list[str]
+    unpretrained: set[str]
+
+    @cached_property
+    def _accuracies(self) -> dict[tuple[str, str], Interval]:
+        found = {}
+        for s in self.scores[self.scores["metric"] == "accuracy"].itertuples():
+            low, high = (s.value if pd.isna(end) else end for end in (s.low, s.high))
+            found[s.model, s.protocol] = Interval(s.value, max(0.0, low), min(1.0, high), s.n)
+        return found
+
+    def title(self, model: str) -> str:
+        """The name that readers see, of a model or a baseline."""
+        return self.titles[model]
+
+    def score(self, model: str, protocol: str = "grouped") -> Interval | None:
+        """An accuracy with its interval; None where the study has none, and no width where it has no interval."""
+        return self._accuracies.get((model, protocol))
+
+    @cached_property
+    def seed_runs(self) -> list[ClaimRow]:
+        """The claims that are accuracies of runs, and such of other fits on as many images; empty without runs."""
+        return seed_runs(self.claims)
+
+    @cached_property
+    def runs(self) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
+        """The original's runs beside ours, the luck in their best by arm, its curves: as stats.claims.runs_and_luck."""
+        return runs_and_luck(self.seed_runs, self.unpretrained)
+
+    def ladder(self, models: Iterable[str], label: str = "") -> list[tuple[str, str, float, float, float]]:
+        """(protocol, title, value, low, high) for draw.ladder, with a label before each protocol."""
+        found = [(f"{label}{word}", m, self.score(m, p)) for p, word in LADDER.items() for m in models]
+        return [(rung, self.title(m), i.value, i.low, i.high) for rung, m, i in found if i]
+
+    def curve(self) -> pd.DataFrame:
+        """Learning curves of the planned pairs, for draw.learning_curve: label, images of a motif, mean, low, high."""
+        steps = sorted({int(p.removeprefix("curve-")) for _, p in self._accuracies if p.startswith("curve-")})
+        found = [(self.title(m), k, self.score(m, f"curve-{k}")) for m in self.pairs for k in steps]
+        rows = [(title, k, i.value, i.low, i.high) for title, k, i in found if i]
+        return pd.DataFrame(rows, columns=["label", "images", "mean", "low", "high"])
+
+    def corrupted(self, models: Iterable[str]) -> pd.DataFrame:
+        """Accuracy by corruption, "none" first, for draw.corruption_figure: label, corruption, accuracy, low, high."""
+        parts = sorted({p for _, p in self._accuracies if p.startswith("grouped-")} - {"grouped-all"})
+        asked = [m for m in models if parts and all((m, p) in self._accuracies for p in parts)]
+        found = [(m, p.removeprefix("grouped-"), self.score(m, p)) for m in asked for p in ("grouped", *parts)]
+        rows = [(self.title(m), p.replace("grouped", "none"), i.value, i.low, i.high) for m, p, i in found if i]
+        return pd.DataFrame(rows, columns=["label", "corruption", "accuracy", "low", "high"])

@@ -20,15 +20,6 @@ class Trios(NamedTuple):
     """[m, m] share of the pictures of one motif taken for another, over all trios that hold both; 0 on the diagonal."""
 
 
-class Line(NamedTuple):
-    """A straight line through few points, by least squares."""
-
-    slope: float
-    intercept: float
-    r: float
-    n: int
-
-
 def kernel(features: NDArray[np.float32]) -> NDArray[np.float64]:
     """Scalar products [n, n] of features [n, d], scaled so that a picture's product with itself is 1 on average.
 
@@ -82,9 +73,9 @@ def motif_means(table: pd.DataFrame, motifs: int) -> NDArray[np.float64]:
     return np.array([table["accuracy"][(trios == label).any(axis=1)].mean() for label in range(motifs)])
 
 
-def line(x: Sequence[float], y: Sequence[float]) -> Line | None:
-    """The regression of y on x; None for fewer than three points, or where all x are one."""
+def line(x: Sequence[float], y: Sequence[float]) -> dict[str, float] | None:
+    """The regression of y on x (slope, intercept, r, n); None for fewer than three points, or where all x are one."""
     if len(x) < 3 or np.ptp(x) == 0:
         return None
     found = linregress(x, y)
-    return Line(float(found.slope), float(found.intercept), float(found.rvalue), len(x))
+    return {"slope": found.slope, "intercept": found.intercept, "r": found.rvalue, "n": len(x)}

@@ -26,7 +26,7 @@ export function about(facts) {
     }), facts.fit === "crop" && say("about.crop")]],
     [say("about.accuracy"), [
       accuracy ? say("about.accuracy.text", {
-        ...interval(accuracy), images: number(accuracy.images), chance: percent(commonest(facts)),
+        ...interval(accuracy), images: number(accuracy.n), chance: percent(commonest(facts)),
       }) : say("about.unknown"),
       accuracy?.balanced && say("about.balanced.text", {
         balanced: percent(accuracy.balanced), even: percent(1 / facts.motifs.length),

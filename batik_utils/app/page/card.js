@@ -90,8 +90,8 @@ function plate(motif, facts) {
 function whyPanel(item, classifier, facts) {
   return [element("h4", { textContent: say("evidence") }), evidence(item, classifier, facts),
     element("h4", { textContent: say("nearest") }),
-    element("p", { className: "note", textContent: say(facts.pictures ? "nearest.pictures" : "nearest.note") }),
-    element("ol", { className: facts.pictures ? "alike pictured" : "alike" }, item.answer.nearest.slice(0, ALIKE).map((near) => alike(near, facts)))];
+    element("p", { className: "note", textContent: say("nearest.note") }),
+    element("ol", { className: "alike" }, item.answer.nearest.slice(0, ALIKE).map((near) => alike(near, facts)))];
 }
 
 function alike({ row, distance }, facts) {
@@ -101,8 +101,7 @@ function alike({ row, distance }, facts) {
     part.style.flexGrow = share;
     return part;
   }));
-  const picture = row.picture && element("img", { src: row.picture, alt: "" });
-  return element("li", {}, picture ?? palette,
+  return element("li", {}, palette,
     element("span", { className: "name", textContent: motifName(facts, row.motif) }),
     element("span", { className: "file", textContent: row.name.split("/").at(-1) }),
     element("span", { className: "value", textContent: say("likeness", { value: number(1 - distance, 2) }) }));
