@@ -30,7 +30,7 @@ CODE = {
     "deploy/make.py": "x = 1", "data/__init__.py": "x = 1", "app/build.py": "x = 1",
     "stats/scores.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
 }  # fmt: skip
-PUBLIC = ["metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
+PUBLIC = ["metrics.json", "model-card.md", "reforms.md", "report.html", "report.pdf", "verdict.svg"]
 PRIVATE = ["classifier.tflite", "report.html", "report.pdf"]
 WEIGHTS = "keras/models/efficientnet-lite2-9656183e.pth"
 
