@@ -64,7 +64,7 @@ def test_every_place_and_target_that_a_page_names_is_there(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     links = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
     names = links | set(re.findall(r"`([\w-][\w./-]*(?:/|\.(?:yaml|yml|md|py|toml|txt|ipynb)))`", text))
-    made = r"(\.\./shared/)?(data|weights)/$|features/$|reports/photographs|.*STUDY|model-card"
+    made = r"(\.\./shared/)?(data|weights)/$|(features|train|valid|test)/$|reports/photographs|.*STUDY|model-card"
     names = {name for name in names if not re.match(made, name)}
     rooms = [(ROOT / page).parent, ROOT, *(ROOT / "batik_utils" / part for part in ("", "report", "models"))]
     assert not {name for name in names if not any((room / name).exists() for room in rooms)}
