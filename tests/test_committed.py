@@ -82,7 +82,7 @@ def stale(text, studies):
     wrong = []
     text = re.sub(r"(\d[\d.]*)(–| to [+−]?)(\d[\d.]*) (%|\w+)", r"\1 \4\2\3 \4", text)  # 45 to 50 pictures
     for passage in re.split(r"(?<=[.;:])\s|\n\n|\n(?=[|-])", text):
-        passage = " ".join(passage.split())
+        passage = re.sub(r"\\(?=\W)", "", " ".join(passage.split()))  # a title may be escaped: CNN \\(tuned\\)
         named = [{name for name, m in metrics["models"].items() if m["title"] in passage} for metrics in studies]
         known = [held(metrics, models) for metrics, models in zip(studies, named, strict=True)]
         for number, percent, thing, decimal in TYPED.findall(passage):

@@ -13,6 +13,7 @@ from importlib import metadata
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from batik_utils.experiment import keys
 from batik_utils.models.kinds import KINDS
@@ -34,6 +35,19 @@ def test_every_locked_package_has_a_version_and_a_hash_and_no_address(lock):
         assert re.match(r"[a-z0-9._-]+==\S+", entry), entry[:60]
         assert "--hash=sha256:" in entry, entry[:60]
     assert "://" not in lock and "index-url" not in lock
+
+
+def test_pip_would_install_the_lock_for_every_python_that_the_project_allows():
+    # uv does not ask; pip, by which conda and Binder install the lock, refuses what does not admit its Python.
+    pythons, checked = ["3.11.0", "3.12.0", "3.13.0"], 0
+    for name, version in re.findall(r"^([a-z0-9._-]+)==(\S+) \\$", LOCK, re.MULTILINE):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            installed = metadata.distribution(name)
+            if installed.version == version:
+                admitted = SpecifierSet(installed.metadata["Requires-Python"] or "")
+                assert [*admitted.filter(pythons)] == pythons, f"{name} {version} wants Python {admitted}"
+                checked += 1
+    assert checked > 50
 
 
 def test_the_lab_adds_to_the_environment_and_mac_and_arm_get_the_tensorflow_that_exists_for_them():
