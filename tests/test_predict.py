@@ -90,11 +90,11 @@ def test_names_come_from_the_standard_input_too_whatever_ends_their_lines(room):
 def test_what_is_no_picture_is_told_at_the_end_and_the_rest_is_done(room):
     (room / "cloth" / "page.jpg").write_text("<html>")
     (room / "cloth" / "0.jpg").write_bytes(b"")
-    done = batik("cloth", "gone.jpg", "x" * 300, "--model", "classifier.tflite", "--csv")
+    done = batik("cloth", "gone.jpg", "=1+1.jpg", "x" * 300, "--model", "classifier.tflite", "--csv")
     found = {row["file"]: row["error"] for row in rows(done.stdout)}
-    assert done.returncode == 1 and len(found) == 7 and "Traceback" not in done.stderr
+    assert done.returncode == 1 and len(found) == 8 and "Traceback" not in done.stderr
     assert found["cloth/page.jpg"] == "a web page (HTML), not an image" and found["cloth/b.png"] == ""
-    assert found["gone.jpg"] == "there is no such file"
+    assert found["gone.jpg"] == found["'=1+1.jpg"] == "there is no such file", "and no spreadsheet sees a formula"
     assert done.stderr.splitlines()[2].strip() == "cloth/0.jpg: the file is empty."
 
 

@@ -2,7 +2,7 @@
 # ruff: noqa: F401
 
 from batik_utils.figures.judged import confusion_matrices, reliability_figure, trio_figure
-from batik_utils.figures.pictures import Picture, file_sizes, method_flow, motif_colours, pair_grid, picture_grid
+from batik_utils.figures.pictures import Picture, file_sizes, method_flow, motif_colours, picture_grid
 from batik_utils.figures.scores import (
     corruption_figure,
     fold_dots,

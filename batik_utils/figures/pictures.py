@@ -87,11 +87,6 @@ def picture_grid(
     return fig.describe("; ".join(alt) + ".", data, "the pictures themselves")
 
 
-def pair_grid(pairs: Sequence[tuple[Picture, Picture]], pairs_per_row: int = 3, *, photos: bool) -> Drawing:
-    """Pairs of pictures side by side, pairs_per_row to a row, as an audit shows its duplicates."""
-    return picture_grid([picture for pair in pairs for picture in pair], 2 * pairs_per_row, lines=2, photos=photos)
-
-
 def _draw(ax: Axes, picture: Picture, photos: bool, inches: float) -> None:
     """One tile, so many inches wide."""
     ax.set(xticks=[], yticks=[])
