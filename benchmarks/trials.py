@@ -22,6 +22,7 @@ import yaml
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
+from threadpoolctl import threadpool_limits
 
 from batik_utils.data.obtain import published_files
 from batik_utils.data.split import PROTOCOLS, Round, grouped_splits
@@ -224,6 +225,7 @@ def seconds(study: Study) -> None:
     """
     plan, found = make_plan(study, load_dataset(study)), {}
     data = plan.dataset
+    threadpool_limits(1)  # threads that wait for one another would count as work
     for task in plan.tasks:
         kind, features, name = KINDS[task.model.kind], None, task.fits[0].model
         if task.fits[0].protocol != "grouped" or name not in study.models or name in found:

@@ -40,7 +40,7 @@ def test_a_pretrained_model_is_given_out_with_all_that_is_measured_of_it(plan, m
     assert json.loads(json.dumps(found)) == found
     about = bundle.about
     assert (about.model.name, about.model.parameters) == (found["model"], found["parameters"]) == ("tiny", 1190)
-    assert about.image == plan.study.image and about.accuracy and about.accuracy.images == 24
+    assert about.image == plan.study.image and about.accuracy and about.accuracy.n == 24
     assert about.accuracy.balanced == pytest.approx(about.accuracy.value), "as many of each motif in every fold"
     assert about.gate and about.gate.auroc == pytest.approx(found["gate"]["auroc"], abs=1e-6) and about.sets
     assert found["unseen"].keys() == {"motifs", "images", "auroc"}
