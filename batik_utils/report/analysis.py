@@ -105,7 +105,7 @@ class Analysis(Told):
             "disputed": any(p.labels_differ for p in self.dataset.pairs),
             "tried": bool(study.tried),
             "trios": bool(self.trios),
-            "recipe": any(not m.trained for m in models),
+            "recipe": any(isinstance(m, RecipeModel) for m in models),
             "regularised": any(getattr(m, "regularised", None) for m in models),
             "deployed": bool(self.deployed),
             "sets": bool(self.deployed and self.deployed["sets"]),
