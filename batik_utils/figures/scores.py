@@ -164,7 +164,7 @@ def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], c
         left.plot(ours, np.full(len(ours), y), "o", color=GREY, markersize=3, alpha=0.8)
         face = hues[run["arm"]] if y in best.values() else "white"
         left.plot(run["reported"], y, "D", color=hues[run["arm"]], markersize=4.5, markerfacecolor=face)
-    left.set_yticks(range(len(runs)), fit_names(runs["run"].tolist(), 1.8), fontsize=SMALL)
+    left.set_yticks(range(len(runs)), fit_names(runs["run"].tolist(), 2.4), fontsize=SMALL)
     left.set_ylim(len(runs) - 0.4, -0.6)
     percent_axis(left.xaxis, 0, 1.02, "Accuracy on the test images")
     told = []
