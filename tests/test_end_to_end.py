@@ -97,7 +97,7 @@ def page(report):
 
 
 def test_what_is_written_and_the_metrics_have_their_form_and_name_every_model(report):
-    public = ["metrics.json", "model-card.md", "report.html", "report.pdf", "verdict.svg"]
+    public = ["metrics.json", "model-card.md", "reforms.md", "report.html", "report.pdf", "verdict.svg"]
     private = report.parent / "photographs" / "tiny"
     assert sorted(p.name for p in report.iterdir()) == public
     assert sorted(p.name for p in private.iterdir()) == ["classifier.tflite", "report.html", "report.pdf"]
