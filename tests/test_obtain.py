@@ -127,6 +127,7 @@ def test_an_unreachable_kaggle_is_one_line_and_a_short_wait(project, monkeypatch
         port = mute.getsockname()[1]
         monkeypatch.setattr(obtain, "KAGGLE_HOST", f"http://127.0.0.1:{port}/mute")
         assert "Kaggle (no answer within 0.3 s)" in complaint(None, BALI, kind=NoPhotographs)
+    monkeypatch.setattr(obtain, "KAGGLE_TIMEOUT", 20)  # a refusal needs no waiting, but a busy machine does
     monkeypatch.setattr(obtain, "KAGGLE_HOST", f"http://127.0.0.1:{port}/closed")
     assert "Kaggle (Connection refused)" in complaint(None, BALI, kind=NoPhotographs)
     assert "Kaggle (it has no batik-mine)" in complaint(None, BALI, "batik-mine", kind=NoPhotographs)
