@@ -104,7 +104,9 @@ def test_what_is_written_and_the_metrics_have_their_form_and_name_every_model(re
     metrics = read_metrics(report / "metrics.json")
     assert set(metrics["models"]) >= {"scratch", "mobilenet_v2"}
     assert scores_of(metrics)["scratch", "grouped"]["n"] == 2 * EACH + 1
-    assert "tiny/report.html" in (report.parent / "index.html").read_text(encoding="utf-8")
+    own, tracked = (report.parent / place for place in ("photographs/index.html", "index.html"))
+    assert "../tiny/report.html" in own.read_text(encoding="utf-8")
+    assert "tiny/report.html" not in tracked.read_text(encoding="utf-8")
 
 
 def test_the_page_has_every_section_once_and_no_unresolved_reference(page):

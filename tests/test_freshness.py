@@ -100,7 +100,7 @@ def test_nothing_that_a_notebook_or_page_is_made_with_is_left_out_of_the_code_ha
     code = "\n".join(["import sys, batik_utils.report.export", *lines, "print(*sys.modules)"])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     used = {f"{name.replace('.', '/')}.py" for name in done.stdout.split() if name.startswith("batik_utils.")}
-    assert {"batik_utils/report/analysis.py", "batik_utils/stats/scores.py", "batik_utils/models/scratch.py"} <= used
+    assert {"batik_utils/report/analysis.py", "batik_utils/stats/scores.py", "batik_utils/models/kinds.py"} <= used
     assert not {name for name in used if name.startswith(FACES)}
 
 
