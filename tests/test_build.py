@@ -22,7 +22,7 @@ from batik_utils.errors import BatikError
 from batik_utils.report import build as pipeline
 from batik_utils.report import freshness
 from batik_utils.report.analysis import Analysis
-from batik_utils.report.build import Build, about, build_report
+from batik_utils.report.build import Build, build_report
 from batik_utils.values import Results
 
 CODE = {
@@ -331,16 +331,6 @@ def test_no_fit_no_report(monkeypatch, tmp_path):
     monkeypatch.setattr("batik_utils.experiment.run_plan", lambda *args, **options: Results(()))
     with pytest.raises(BatikError, match=r"No fit of MobileNetV2 in sample succeeded: none was planned"):
         build_report("sample", out=tmp_path / "reports", progress=False)
-
-
-def test_the_title_page_credits_the_seed_study():
-    seed = {"title": "Studi", "authors": ["A", "B", "C"], "institution": "BINUS", "year": 2024}
-    seed |= {"language": "Indonesian", "framework": "TensorFlow", "summary": "It compared."}
-    page = about(make_study(seed_study=seed), make_dataset())
-    assert page["credit"] == ["Takes up “Studi”", "by A, B and C", "BINUS, 2024"]
-    assert page["header"] == "" and about(make_study(), make_dataset())["credit"] == []
-    alone = make_study(seed_study=seed | {"authors": ["A"], "year": None})
-    assert about(alone, make_dataset())["credit"][1:] == ["by A", "BINUS"]
 
 
 def test_the_index_is_written_anew_only_where_a_report_beside_it_has_changed(house, monkeypatch):

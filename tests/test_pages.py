@@ -6,8 +6,10 @@ import re
 import pytest
 import yaml
 from paper import make_analysis, said
+from results_factory import make_dataset, make_study
 
 from batik_utils import wording as say
+from batik_utils.report.build import about
 from batik_utils.report.metrics import build_metrics, headline, read_metrics, scores_of
 from batik_utils.report.pages import model_card, readme_table, write_index
 from batik_utils.study import ROOT
@@ -87,3 +89,13 @@ def test_the_readme_has_a_row_for_each_model_of_the_verdict(house):
     table = readme_table(house[1].parent, [NAME])
     assert table.count(" | A Lite |") == table.count(" | B Small CNN |") == 1 and f"/{NAME}/report.html" in table
     assert read_metrics(house[1] / "metrics.json")["study"] == NAME
+
+
+def test_the_title_page_credits_the_seed_study():
+    seed = {"title": "Studi", "authors": ["A", "B", "C"], "institution": "BINUS", "year": 2024}
+    seed |= {"language": "Indonesian", "framework": "TensorFlow", "summary": "It compared."}
+    page = about(make_study(seed_study=seed), make_dataset())
+    assert page["credit"] == ["Takes up “Studi”", "by A, B and C", "BINUS, 2024"]
+    assert page["header"] == "" and about(make_study(), make_dataset())["credit"] == []
+    alone = make_study(seed_study=seed | {"authors": ["A"], "year": None})
+    assert about(alone, make_dataset())["credit"][1:] == ["by A", "BINUS"]
