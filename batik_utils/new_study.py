@@ -33,7 +33,6 @@ CURVE = (2, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
 # Seconds on one core of a machine of 2024, both cores at work, as measured in the studies of 150 and 300 pictures.
 SCRATCH_SECONDS, FEATURE_SECONDS = 0.012, 0.05
 """One picture in an epoch of a scratch fit at 224 pixels; one version of it through EfficientNet-Lite0 at 448."""
-UNREAD = {".heic", ".heif", ".avif"}  # pictures that cameras write and data/decode.py refuses
 VERSIONS = 5  # a picture as it is, and tampered with in four ways
 REST_SECONDS = 100.0  # heads, notebooks, pages and the classifier
 
@@ -102,7 +101,7 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
 def draft(name: str, data: Path) -> tuple[Path, Study]:
     """The folder, at most three below one, that has folders of pictures, and a study of all of them.
 
-    Raises BatikError where there are fewer than two, or several such folders, or one of formats that are not read.
+    Raises BatikError where there are fewer than two, or several such folders.
     """
     if not data.is_dir():
         raise BatikError(f"There is no folder {data}.")
@@ -113,12 +112,7 @@ def draft(name: str, data: Path) -> tuple[Path, Study]:
             break
     if len(places) > 1:
         raise BatikError(f"Folders of pictures lie in {listed([*map(str, places[:5])])}: give one of these as DATA.")
-    place = places[0] if places else max(walked, key=lambda folder: len(motifs_in(folder, UNREAD)))
-    if unread := sorted({*motifs_in(place, UNREAD)} - {*motifs_in(place)}):
-        raise BatikError(
-            f"All pictures in {listed(unread[:5])} are HEIC or AVIF, which are not read: save them as JPEG first, "
-            "for instance with ImageMagick's `magick mogrify -format jpg FILES` in each folder."
-        )
+    place = places[0] if places else data
     motifs = next(filter(None, map(motifs_in, [place, *walked])), [])
     if odd := [m for m in motifs if printable(m) != m]:
         raise BatikError(f"Names with characters that cannot be shown: {', '.join(odd)}; rename these folders.")

@@ -20,11 +20,15 @@ MAX_BYTES = 256_000_000
 MAX_DIGITS = 16_000_000  # bytes of a PPM that spells its pixels out, which Pillow reads slowly
 MAX_SCANS = 64  # of a JPEG; cameras and programs write at most about 20
 MAX_SCANNED = 1_000_000_000  # pixels × scans of a JPEG, a few seconds' work
+VISIBLE = 8  # of 255: what a colour profile changes less than this is not worth a remark
+_COLOURS = np.array([[(r, g, b) for r in (0, 128, 255) for g in (0, 128, 255) for b in (0, 128, 255)]], np.uint8)
 
 # Only formats of photographs: Pillow also knows ones that run other programs (EPS) or fetch parts of a file.
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
-EXTENSIONS = frozenset(suffix for suffix, format_ in Image.registered_extensions().items() if format_ in _FORMATS)
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "HEIF")
+_NAMED = {**Image.registered_extensions(), ".heic": "HEIF", ".heif": "HEIF"}  # known before its plugin is loaded
+EXTENSIONS = frozenset(suffix for suffix, format_ in _NAMED.items() if format_ in _FORMATS)
 _MAGIC = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
+_BOXED = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif")
 # What libtiff and Pillow print of damaged files comes as an exception as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 with contextlib.suppress(AttributeError, OSError):  # a build of Pillow that hides its libtiff, or has none
@@ -81,10 +85,11 @@ def open_image(path: Path, name: str = "", draft: int | None = None) -> tuple[Im
     """Decode one file to an upright RGB image and its facts.
 
     The facts are format (Pillow's name), mode, width and height (pixels, as stored), bytes, orientation (EXIF tag,
-    1-8), extension_agrees. The first frame of an animation or MPO is taken, transparency is laid over white, 16 bits
-    keep the upper eight, CMYK goes through its embedded ICC profile where that is sound, and EXIF orientation is
-    honoured (Keras' and torchvision's loaders ignore it). A JPEG is decoded to a fraction of its size (an eighth,
-    quarter or half) while that leaves `draft` pixels or more.
+    1-8), extension_agrees, and remarks, a list of what its maker meant otherwise. The first frame of an animation or
+    MPO is taken, transparency is laid over white, 16 bits keep the upper eight (of those that a TIFF says it uses),
+    CMYK goes through its embedded ICC profile where that is sound, RGB does not, and EXIF orientation is honoured
+    (Keras' and torchvision's loaders ignore it). A JPEG is decoded to a fraction of its size (an eighth, quarter or
+    half) while that leaves `draft` pixels or more.
 
     Raises NotAnImage, under `name`, for what is not a whole picture within the limits above.
     """
@@ -103,7 +108,8 @@ def _reason(error: Exception, path: Path) -> str:
         text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
         if text.startswith((b"<!doctype html", b"<html", b"<head", b"<!--")):
             return "a web page (HTML), not an image"
-        return "a damaged image (its header cannot be read)" if start.startswith(_MAGIC) else "not an image"
+        known = start.startswith(_MAGIC) or start[4:].startswith(_BOXED)
+        return "a damaged image (its header cannot be read)" if known else "not an image"
     # Pillow's decoders meet hostile bytes with a dozen exception types (OSError, SyntaxError, EOFError,
     # struct.error, zlib.error, IndexError ...); each means the same to the reader: damaged.
     said = " ".join(str(error).split()) or type(error).__name__
@@ -118,22 +124,30 @@ def _decode(path: Path, draft: int | None) -> tuple[Image.Image, dict[str, Any]]
         if not 0 < stored <= MAX_BYTES:
             large = f"the file has more than {MAX_BYTES // 1_000_000} MB"
             raise NotAnImage("", large if stored else "the file is empty")
-        with Image.open(file, formats=_FORMATS) as image:
+        boxed, _ = file.read(8)[4:] == b"ftyp", file.seek(0)
+        if boxed:  # an iPhone's; what reads it takes a tenth of a second to load
+            from pillow_heif import register_heif_opener
+
+            register_heif_opener()
+        with Image.open(file, formats=_FORMATS if boxed else _FORMATS[:-1]) as image:
             _demand_modest(image, path)
             facts: dict[str, Any] = {"format": image.format, "mode": image.mode, "width": image.width}
             facts |= {"height": image.height, "bytes": stored, "orientation": 1}
-            named = Image.registered_extensions().get(path.suffix.lower())
+            named = _NAMED.get(path.suffix.lower())
             # Cameras and phones write MPO under the name of JPEG.
             facts["extension_agrees"] = named == image.format or (named, image.format) == ("JPEG", "MPO")
             if draft:
                 image.draft(None, (draft, draft))
             image.load()
+            # A TIFF may say which is the largest of its numbers.
+            bits = int(getattr(image, "tag_v2", {}).get(281, 65535)).bit_length()
+            facts["remarks"] = _remarks(image, bits)
             upright: Image.Image = image
             with contextlib.suppress(Exception):  # junk where EXIF should be says nothing about the pixels
                 tag = image.getexif().get(ExifTags.Base.Orientation, 1)
                 if isinstance(tag, int) and 2 <= tag <= 8:
                     upright, facts["orientation"] = ImageOps.exif_transpose(image), tag
-            return _to_rgb(upright), facts
+            return _to_rgb(upright, bits), facts
 
 
 def _demand_modest(image: ImageFile.ImageFile, path: Path) -> None:
@@ -152,13 +166,27 @@ def _demand_modest(image: ImageFile.ImageFile, path: Path) -> None:
             raise NotAnImage("", f"it is a JPEG of {width} × {height} in {scans} scans, so it was not decoded")
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _remarks(image: Image.Image, bits: int) -> list[str]:
+    remarks = []
+    if image.mode not in ("CMYK", "L", "1") and (profile := image.info.get("icc_profile")):
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, TypeError, ValueError):
+            meant = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            seen = Image.fromarray(_COLOURS)
+            honoured = ImageCms.profileToProfile(seen, meant, ImageCms.createProfile("sRGB")) or seen
+            if np.abs(np.asarray(honoured).astype(int) - _COLOURS).max() > VISIBLE:
+                remarks.append(f"colours of {ImageCms.getProfileDescription(meant).strip()}, read as sRGB")
+    if image.mode.startswith("I") and 0 < (used := int(np.asarray(image).max()).bit_length()) < min(bits, 13):
+        remarks.append(f"only {used} of {bits} bits used, nearly black")
+    return remarks
+
+
+def _to_rgb(image: Image.Image, bits: int) -> Image.Image:
     if image.mode == "F":
         raise NotAnImage("", "its pixels are floating-point numbers of unknown range")
     if image.mode == "I" or image.mode.startswith("I;16"):
         # Pillow's own conversion clips at 255 and would turn nearly every pixel white.
-        values = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+        values = np.clip(np.asarray(image), 0, 65535).astype(np.uint16) >> max(bits - 8, 0)
+        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "CMYK" and (profile := image.info.get("icc_profile")):
         # Adobe's inverted CMYK has been turned round by Pillow's JPEG decoder already.
         # A damaged profile, or one for another colour space, is passed over: the plain conversion serves.

@@ -10,7 +10,7 @@ import csv
 import io
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -263,10 +263,10 @@ def parts(folder: Path) -> list[Path]:
     return found if len({PARTS[p.name.casefold()] == "train" for p in found}) == 2 else []
 
 
-def motifs_in(folder: Path, suffixes: Set[str] = EXTENSIONS) -> list[str]:
-    """Names of the folders in one, or in its parts, that hold files whose names end so."""
+def motifs_in(folder: Path) -> list[str]:
+    """Names of the folders in one, or in its parts, that hold files named as pictures are."""
     inside = [p for place in parts(folder) or [folder] for p in _folders(place)]
-    return sorted({p.name for p in inside if any(f.suffix.lower() in suffixes for f in _entries(p))})
+    return sorted({p.name for p in inside if any(f.suffix.lower() in EXTENSIONS for f in _entries(p))})
 
 
 def _folders(folder: Path) -> list[Path]:

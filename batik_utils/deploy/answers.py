@@ -86,15 +86,17 @@ class Classifier:
         if self._runtime.size != self.about.image.size or {name: shapes.get(name) for name in wanted} != wanted:
             raise BatikError(f"The model answers {shapes}, which is not what its file says of it.")
 
-    def read(self, path: Path) -> NDArray[np.uint8]:
-        """A picture as it takes it, uint8 [s, s, 3]; raises NotAnImage, also for what is no regular file.
+    def read(self, path: Path) -> tuple[NDArray[np.uint8], list[str]]:
+        """A picture as it takes it, uint8 [s, s, 3], and what is to be remarked of its file (decode.open_image).
 
+        Raises NotAnImage, also for what is no regular file.
         Such (a pipe, a device) may never end, and is not opened.
         """
         try:
             if path.exists() and not path.is_file():
                 raise NotAnImage(path.name, "not a regular file")
-            return read_image(path, **dict(self.about.image))[0]
+            picture, facts = read_image(path, **dict(self.about.image))
+            return picture, facts["remarks"]
         except (OSError, ValueError):  # a name that no file can have
             raise NotAnImage(path.name, "there is no such file") from None
 

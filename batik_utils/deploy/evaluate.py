@@ -38,7 +38,7 @@ def evaluate(model: Path, folder: Path, form: Form) -> int:
         for path, motif in bar.watch(files):
             row: dict[str, Any] = {"file": str(path), "motif": motif}
             try:
-                picture = classifier.read(path)
+                picture, _ = classifier.read(path)
                 copied = copy_of(read_image(path, **dict(SMALL))[0], about)
                 row |= {"copy_of": copied} if copied else classifier.ask(picture)
             except NotAnImage as error:

@@ -59,7 +59,7 @@ def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> i
     if not files:
         raise BatikError("There are no pictures to look at.")
     gate = ["looks_like_batik", "distance"] * bool(about.gate)
-    columns = ["file", "answer", *gate, "one_of", "error", *about.motifs]
+    columns = ["file", "answer", *gate, "one_of", "remarks", "error", *about.motifs]
     table = csv.DictWriter(out, columns, restval="", extrasaction="ignore", lineterminator="\n")
     # A terminal that shows the answers needs no bar; the bar would take the standard output from us.
     with Progress(not out.isatty()) as bar:
@@ -74,20 +74,22 @@ def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> i
         for path in bar.watch(files):
             found: dict[str, Any] = {"file": str(path)}
             try:
-                found |= classifier.ask(classifier.read(path))
+                picture, found["remarks"] = classifier.read(path)
+                found |= classifier.ask(picture)
             except NotAnImage as error:
                 unread.append(NotAnImage(str(path), error.reason))
                 found["error"] = error.reason
             shares = found.get("probabilities", {})
             if form == "csv":
-                looks, one_of = _YES_NO.get(found.get("looks_like_batik"), ""), "|".join(found.get("one_of", ()))
-                row = shares | found | {"one_of": one_of, "looks_like_batik": looks}
+                row = shares | found | {"looks_like_batik": _YES_NO.get(found.get("looks_like_batik"), "")}
+                row |= {name: "|".join(found.get(name, ())) for name in ("one_of", "remarks")}
                 table.writerow({name: harmless(cell) for name, cell in row.items()})
             elif form == "json":
                 best = {"probabilities": dict(islice(shares.items(), top))} if shares else {}
                 out.write(json.dumps(found | best) + "\n")
             elif shares:
-                out.write(f"{printable(str(path))}: {_in_words(about, found, top)}\n")
+                remarks = f" ({listed(found['remarks'])})" if found["remarks"] else ""
+                out.write(printable(f"{path}: {_in_words(about, found, top)}{remarks}") + "\n")
     if unread:
         sys.stderr.write("\n  ".join([f"{count(len(unread), 'file')} could not be read:", *map(str, unread)]) + "\n")
     return len(unread)

@@ -23,7 +23,7 @@ export function about(facts) {
     [say("about.model"), [say("about.model.text", {
       title: model.title, parameters: number(model.parameters), images: number(facts.training.rows.length),
       motifs: number(facts.motifs.length), study: study.title,
-    }), facts.fit === "crop" && say("about.crop")]],
+    }), facts.fit === "crop" && say("about.crop"), say("about.colours")]],
     [say("about.accuracy"), [
       accuracy ? say("about.accuracy.text", {
         ...interval(accuracy), images: number(accuracy.n), chance: percent(commonest(facts)),
