@@ -18,8 +18,9 @@ from batik_utils.deploy.answers import Classifier
 
 RED, GREEN, BLUE = COLOURS.values()
 VIOLET, WHITE = (140, 20, 140), (250, 250, 250)
+HEIC = b"\x00\x00\x00\x18ftypheic" + bytes(40) + b"ispe" + bytes(4) + b"\0\0\1\0" * 2
 DONE = "document.querySelectorAll('.card:not(.waiting)').length === {}"
-TITLES = "return [...document.querySelectorAll('.card h3')].map((h) => h.textContent)"
+TAB = "#item-0 [role=tab]:nth-child(2)"
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +31,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def one(kind):
-    with browse(kind) as browser:
+def one(request):
+    with browse(request.param) as browser:
         browser.call("viewport", width=1280, height=900)
         yield browser
 
@@ -44,13 +40,18 @@ def one(kind):
 @pytest.fixture
 def page(one, made):
     """The page opened anew and ready."""
-    one.open(made[0])
-    ready(one)
-    return one
+    return ready(one, made[0])
 
 
-def ready(browser):
+def ready(browser, page):
+    browser.open(page)
     browser.wait("['Ready.', 'Siap.'].includes(document.getElementById('status').textContent)")
+    return browser
+
+
+def texts(browser, selector=".card h3"):
+    """What elements say: the titles of answers, or others."""
+    return browser.evaluate("return [...document.querySelectorAll(s)].map((e) => e.textContent)", s=selector)
 
 
 def save(folder, name, pixels, **options):
@@ -72,12 +73,6 @@ def choose(page, *files, before=0):
     page.wait(DONE.format(before + len(files)))
 
 
-def test_it_starts_from_a_file_without_a_word_to_the_network_or_the_console(page):
-    addresses = page.call("requests")
-    assert all(address.startswith(("file:", "data:", "blob:")) for address in addresses)
-    assert page.call("complaints") == []
-
-
 def test_where_it_cannot_start_it_says_so(one, made, tmp_path):
     text = made[0].read_text(encoding="utf-8")
     runtime = re.search(r'id="runtime">(.*?)</script>', text, re.DOTALL)[1]
@@ -85,7 +80,7 @@ def test_where_it_cannot_start_it_says_so(one, made, tmp_path):
     one.open(tmp_path / "page.html")
     one.wait("document.getElementById('status').textContent.includes('WebAssembly')")
     choose(one, save(tmp_path, "red.png", cloth(RED)))
-    assert one.evaluate(TITLES) == ["red.png could not be read"]
+    assert texts(one) == ["red.png could not be read"]
 
 
 ASK = """
@@ -105,14 +100,8 @@ def test_its_policy_lets_nothing_out(page, tmp_path):
     heard = []
 
     class Ear(BaseHTTPRequestHandler):
-        def do_GET(self):
-            heard.append(self.path)
-            self.send_error(404)
-
-        do_POST = do_GET
-
-        def log_message(self, *_):
-            pass
+        def parse_request(self):
+            heard.append(self.raw_requestline.decode().split()[1])
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Ear)
     with server, ThreadPoolExecutor(1) as threads:
@@ -129,9 +118,8 @@ def test_its_policy_lets_nothing_out(page, tmp_path):
             server.shutdown()
 
 
-def test_its_table_is_what_python_answers(page, made, tmp_path):
-    classifier, rng = Classifier(made[2]), np.random.default_rng(3)
-    exif = Image.Exif()
+def test_its_table_is_what_python_answers_without_a_word_to_the_network_or_the_console(page, made, tmp_path):
+    classifier, rng, exif = Classifier(made[2]), np.random.default_rng(3), Image.Exif()
     exif[0x0112] = 6
     files = [
         save(tmp_path, "a.png", rng.integers(0, 256, (321, 123, 3), dtype=np.uint8)),
@@ -141,34 +129,41 @@ def test_its_table_is_what_python_answers(page, made, tmp_path):
     choose(page, *files)
     for file, row in zip(files, saved(page), strict=True):
         expected = classifier.ask(classifier.read(file))
-        assert [float(row[motif]) for motif in MOTIFS] == pytest.approx(
-            [expected["probabilities"][motif] for motif in MOTIFS], abs=1e-5
-        )
+        assert {m: pytest.approx(float(row[m]), abs=1e-5) for m in MOTIFS} == expected["probabilities"]
         assert float(row["distance"]) == pytest.approx(expected["distance"], abs=1e-5)
         assert sorted(row["one_of"].split("|")) == sorted(expected["one_of"])
         assert row["looks_like_batik"] == ("yes" if expected["looks_like_batik"] else "no")
+    assert all(address.startswith(("file:", "data:", "blob:")) for address in page.call("requests"))
+    assert page.call("complaints") == []
+
+
+def test_the_table_has_what_was_refused_and_no_formula(page, tmp_path):
+    (tmp_path / "=1+1.png").write_bytes(b"")
+    files = [save(tmp_path, name, cloth(colour)) for name, colour in (("red, old.png", RED), ("white.png", WHITE))]
+    choose(page, *files, tmp_path / "=1+1.png")
+    rows = saved(page)
+    assert [row["file"] for row in rows] == ["red, old.png", "white.png", "'=1+1.png"]
+    assert [row["answer"] for row in rows] == ["batik-bali", rows[1]["answer"], ""]
+    assert [row["looks_like_batik"] for row in rows] == ["yes", "no", ""]
+    assert rows[2]["error"] == "The file is empty."
 
 
 def test_many_pictures_are_answered_in_order_and_the_bad_ones_kindly_refused(page, tmp_path):
-    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
-    (tmp_path / "phone.heic").write_bytes(
-        b"\x00\x00\x00\x18ftypheic" + bytes(40) + b"ispe" + bytes(4) + b"\0\0\1\0" * 2
-    )
-    (tmp_path / "=bad name.png").write_bytes(b"")
-    files = [save(tmp_path, "red.png", cloth(RED)), tmp_path / "broken.jpg", tmp_path / "phone.heic"]
-    choose(page, *files, tmp_path / "=bad name.png", save(tmp_path, "blue.png", cloth(BLUE)))
-    titles = page.evaluate(TITLES)
-    refused = [f"{name} could not be read" for name in ("broken.jpg", "phone.heic", "=bad name.png")]
-    assert titles == ["Bali", *refused, "Celup (jumputan)"]
-    said = page.evaluate("return document.querySelector('#item-2 p').textContent")
+    refused = {"broken.jpg": b"\xff\xd8\xff\xe0 no more", "phone.heic": HEIC, "=bad name.png": b""}
+    for name, content in refused.items():
+        (tmp_path / name).write_bytes(content)
+    red, blue, green = (save(tmp_path, f"{n}.png", cloth(c)) for n, c in enumerate((RED, BLUE, GREEN)))
+    choose(page, red, *map(tmp_path.joinpath, refused), blue)
+    assert texts(page) == ["Bali", *(f"{name} could not be read" for name in refused), "Celup (jumputan)"]
+    (said,) = texts(page, "#item-2 p")
     assert "HEIC" in said and "JPEG" in said
-    choose(page, save(tmp_path, "later.png", cloth(GREEN)), before=5)
-    assert page.evaluate(TITLES)[:2] == ["Betawi", "Bali"], "what was given last is shown first"
+    choose(page, green, before=5)
+    assert texts(page)[:2] == ["Betawi", "Bali"], "what was given last is shown first"
 
 
 def test_two_motifs_are_named_where_one_cannot_be_and_none_for_what_is_not_batik(page, tmp_path):
     choose(page, save(tmp_path, "violet.png", cloth(VIOLET)), save(tmp_path, "white.png", cloth(WHITE)))
-    two, none = page.evaluate(TITLES)
+    two, none = texts(page)
     assert two in {"One of these two: Bali or Celup (jumputan)", "One of these two: Celup (jumputan) or Bali"}
     assert none == "This does not look like batik"
     assert page.evaluate("return document.querySelector('#item-1 details').open") is False
@@ -176,19 +171,16 @@ def test_two_motifs_are_named_where_one_cannot_be_and_none_for_what_is_not_batik
 
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_a_picture_can_be_pasted_or_dropped(page, way, tmp_path):
-    content = base64.b64encode(save(tmp_path, "x.png", cloth(GREEN)).read_bytes()).decode()
-    page.evaluate(
-        """
+    script = """
         const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0)), data = new DataTransfer();
         data.items.add(new File([bytes], "given.png", { type: "image/png" }));
         document.body.dispatchEvent(way === "paste"
             ? Object.defineProperty(new Event("paste", { bubbles: true }), "clipboardData", { value: data })
-            : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));""",
-        content=content,
-        way=way,
-    )
+            : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));"""
+    content = base64.b64encode(save(tmp_path, "x.png", cloth(GREEN)).read_bytes()).decode()
+    page.evaluate(script, content=content, way=way)
     page.wait(DONE.format(1))
-    assert page.evaluate(TITLES) == ["Betawi"]
+    assert texts(page) == ["Betawi"]
 
 
 def colours(page, selector):
@@ -201,27 +193,23 @@ def colours(page, selector):
 
 
 def pick(page, selector, value):
-    page.evaluate(
-        "const s = document.querySelector(selector); s.value = value; "
-        "for (const name of ['input', 'change']) s.dispatchEvent(new Event(name));",
-        selector=selector,
-        value=value,
-    )
+    script = """const s = document.querySelector(selector); s.value = value;
+        for (const name of ["input", "change"]) s.dispatchEvent(new Event(name));"""
+    page.evaluate(script, selector=selector, value=value)
 
 
 @pytest.mark.parametrize("exact", [True, False], ids=["exact", "covered"])
 def test_evidence_lies_where_it_is_for_any_motif(one, made, exact, tmp_path):
-    one.open(made[0 if exact else 1])
-    ready(one)
+    ready(one, made[0 if exact else 1])
     half = cloth(RED, (128, 128))
     half[:, 64:] = cloth(BLUE, (128, 64))
     choose(one, save(tmp_path, "half.png", half))
-    assert one.evaluate("return document.querySelectorAll('.overlay').length") == 0
-    one.call("click", selector="#item-0 [role=tab]:nth-child(2)")
+    assert texts(one, ".overlay") == []
+    one.call("click", selector=TAB)
     if not exact:
         one.call("click", selector="#item-0 .evidence button")
         one.wait("document.querySelector('.overlay canvas').width === 7")
-        assert "covered" in one.evaluate("return document.querySelector('.controls .note').textContent")
+        assert "covered" in texts(one, ".controls .note")[0]
     for motif, sure, other in ((0, slice(0, 3), slice(4, None)), (2, slice(4, None), slice(0, 3))):
         pick(one, "#item-0 select", str(motif))
         seen = colours(one, ".overlay canvas")
@@ -229,20 +217,19 @@ def test_evidence_lies_where_it_is_for_any_motif(one, made, exact, tmp_path):
         assert warm[:, sure].all() and not warm[:, other].any()
     pick(one, "#item-0 input[type=range]", "25")
     assert one.evaluate("return document.querySelector('.overlay canvas').style.opacity") == "0.25"
-    near = one.evaluate("return [...document.querySelectorAll('.alike li')].map((li) => li.textContent)")
+    near = texts(one, ".alike li")
     assert len(near) == 5 and "likeness" in near[0]
 
 
 def test_one_that_crops_sees_and_shows_the_middle_square(one, made, tmp_path):
     wide = np.concatenate([cloth(RED, (64, 70)), cloth(BLUE, (64, 64)), cloth(RED, (64, 70))], axis=1)
     for page, answer, square in ((made[0], "batik-bali", False), (made[1], MOTIFS[2], True)):
-        one.open(page)
-        ready(one)
+        ready(one, page)
         choose(one, save(tmp_path, "wide.png", wide))
         assert one.evaluate("return document.querySelector('.bars li').dataset.motif") == answer
         shape = one.evaluate("const i = document.querySelector('.preview'); return [i.naturalWidth, i.naturalHeight]")
         assert (shape[0] == shape[1]) is square
-        said = one.evaluate("return [...document.querySelectorAll('dd')].map((d) => d.textContent).join()")
+        said = ",".join(texts(one, "dd"))
         assert ("largest square in the middle" in said) is square is ("each weighing alike it is 40" in said)
 
 
@@ -252,46 +239,29 @@ def test_it_works_by_keyboard_alone(page):
     page.wait(DONE.format(1))
     page.evaluate("document.querySelector('.card [role=tab]').focus()")
     page.call("press", keys=["ArrowRight"])
-    assert page.evaluate("return document.activeElement.getAttribute('aria-selected')") == "true"
-    assert page.evaluate("return [...document.querySelectorAll('[role=tabpanel]')].map((p) => p.hidden)") == [
-        True,
-        False,
-    ]
+    assert page.evaluate("return document.activeElement.ariaSelected") == "true"
+    hidden = "return [...document.querySelectorAll('[role=tabpanel]')].map((p) => p.hidden)"
+    assert page.evaluate(hidden) == [True, False]
     page.call("press", keys=["Tab", "Tab", "ArrowLeft"])
-    assert page.evaluate("return [document.activeElement.type, document.querySelector('canvas').style.opacity]") == [
-        *("range", "0.69")
-    ]
+    slider = "return [document.activeElement.type, document.querySelector('canvas').style.opacity]"
+    assert page.evaluate(slider) == ["range", "0.69"]
     page.evaluate("document.getElementById('clear').focus()")
     page.call("press", keys=["Enter"])
-    assert page.evaluate("return [document.activeElement.id, document.getElementById('answers').hidden]") == [
-        "files",
-        True,
-    ]
+    empty = "return [document.activeElement.id, document.getElementById('answers').hidden]"
+    assert page.evaluate(empty) == ["files", True]
 
 
-def test_the_answers_are_saved_as_a_table(page, tmp_path):
-    (tmp_path / "=1+1.png").write_bytes(b"")
-    files = [save(tmp_path, name, cloth(colour)) for name, colour in (("red, old.png", RED), ("white.png", WHITE))]
-    choose(page, *files, tmp_path / "=1+1.png")
-    rows = saved(page)
-    assert [row["file"] for row in rows] == ["red, old.png", "white.png", "'=1+1.png"]
-    assert [row["answer"] for row in rows] == ["batik-bali", rows[1]["answer"], ""]
-    assert [row["looks_like_batik"] for row in rows] == ["yes", "no", ""]
-    assert rows[0]["one_of"] == "batik-bali" and float(rows[0]["batik-bali"]) > 0.9
-    assert rows[2]["error"] == "The file is empty."
-
-
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("language", "dark"), [("en-GB", False), ("id-ID", True)], ids=["en-light", "id-dark"])
 def test_in_either_language_and_light_it_is_accessible_and_fits_a_phone(kind, made, language, dark, tmp_path):
     (tmp_path / "a file with a very long name indeed_0123456789_0123456789_0123456789.jpg").write_bytes(b"x")
     files = [save(tmp_path, name, cloth(c)) for name, c in (("r.png", RED), ("v.png", VIOLET), ("w.png", WHITE))]
     with browse(kind, language, dark) as browser:
         browser.call("viewport", width=390, height=844)
-        browser.open(made[0])
-        ready(browser)
+        ready(browser, made[0])
         assert browser.evaluate("return document.documentElement.lang") == language[:2]
         choose(browser, *files, next(tmp_path.glob("*.jpg")))
-        browser.call("click", selector="#item-0 [role=tab]:nth-child(2)")
+        browser.call("click", selector=TAB)
         browser.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
         for width in (390, 1280):
             browser.call("viewport", width=width, height=844)
@@ -301,11 +271,9 @@ def test_in_either_language_and_light_it_is_accessible_and_fits_a_phone(kind, ma
         other = "id" if language.startswith("en") else "en"
         browser.call("click", selector=f"[data-language={other}]")
         assert browser.evaluate("return document.documentElement.lang") == other
-        heading = browser.evaluate("return document.querySelector('#item-2 h3').textContent")
-        assert heading == {"id": "Ini tampaknya bukan batik", "en": "This does not look like batik"}[other]
-        assert (
-            browser.evaluate("return document.querySelector('#item-0 [role=tab]:nth-child(2)').ariaSelected") == "true"
-        )
+        none = {"id": "Ini tampaknya bukan batik", "en": "This does not look like batik"}[other]
+        assert texts(browser, "#item-2 h3") == [none]
+        assert browser.evaluate("return document.querySelector(tab).ariaSelected", tab=TAB) == "true"
         assert browser.call("axe") == []
 
 

@@ -23,12 +23,15 @@ def pictures(tmp_path, monkeypatch):
         for name, count in counts.items():
             (tmp_path / "data" / name).mkdir(parents=True)
             for i in range(count):
-                shape = (side, side, 3) if mode == "RGB" else (side, side)
-                image = Image.fromarray(draw.integers(0, 256, shape, dtype=np.uint8))
-                image.save(tmp_path / "data" / name / f"{i}{suffix}")
+                pixels = draw.integers(0, 256, (side, side, 3), dtype=np.uint8)
+                Image.fromarray(pixels).convert(mode).save(tmp_path / "data" / name / f"{i}{suffix}")
         return tmp_path / "data"
 
     return make
+
+
+def written(tmp_path):
+    return load_study(tmp_path / "studies" / "cloth.yaml")
 
 
 @pytest.mark.parametrize(
@@ -43,41 +46,35 @@ def pictures(tmp_path, monkeypatch):
 )
 def test_the_study_is_sound_and_its_protocols_work(pictures, tmp_path, counts, options, folds):
     data = pictures(**options, **counts)
-    said = new_study("my-cloth", data, tmp_path)
-    path = tmp_path / "studies" / "my-cloth.yaml"
-    study = load_study(path)
+    said, study = new_study("cloth", data, tmp_path), written(tmp_path)
     assert set(study.motifs) == set(counts) and study.grouped.folds == folds
     recipe, chosen = study.models["recipe"], load_study("bali-betawi-celup").models["recipe"]
     assert (recipe.parts, recipe.head, recipe.strength) == (chosen.parts, chosen.head, chosen.strength)
-    assert recipe.metric is None
+    assert recipe.metric is None, "no pictures of other motifs are at hand"
     dataset = load_dataset(study, data, progress=False)
     for name, protocol in PROTOCOLS.items():
         rounds = list(protocol(study, dataset, study.grouped.pretrained))
         assert name == "runs" or all(split.test for part in rounds for split in part.splits)
-    assert (
-        len(study.grouped.curve) != 1
-        and max(study.grouped.curve, default=0) < min(counts.values()) * (folds - 1) / folds
-    )
-    assert all(f"# {n}\n" in path.read_text() for n in counts.values())
-    assert "minutes" in said[2] and said[-1] == f"Next: make report STUDY=my-cloth DATA={data}"
+    curve = study.grouped.curve
+    assert len(curve) != 1 and max(curve, default=0) < min(counts.values()) * (folds - 1) / folds
+    text = (tmp_path / "studies" / "cloth.yaml").read_text()
+    assert all(f"# {n}\n" in text for n in counts.values())
+    assert "minutes" in said[2] and said[-1] == f"Next: make report STUDY=cloth DATA={data}"
 
 
-def test_the_recipe_has_a_metric_where_the_published_pictures_of_other_motifs_are_at_hand(
-    pictures, tmp_path, monkeypatch
-):
+def test_where_published_pictures_of_other_motifs_are_at_hand_the_recipe_has_a_metric(pictures, tmp_path, monkeypatch):
     data = pictures(plain=8, twill=8)
-    file = data / "plain" / "0.png"
-    monkeypatch.setattr("batik_utils.new_study.motifs_apart", lambda motifs, sources, folder: (folder, [file] * 30))
+    others = (data, [data / "plain" / "0.png"] * 30)
+    monkeypatch.setattr("batik_utils.new_study.motifs_apart", lambda motifs, sources, folder: others)
     new_study("cloth", data, tmp_path)
-    assert load_study(tmp_path / "studies" / "cloth.yaml").models["recipe"].metric.scale == 10
+    assert written(tmp_path).models["recipe"].metric.scale == 10
 
 
 def test_it_says_beforehand_which_names_show_as_code_points(pictures, tmp_path):
     data = pictures(**{"plain": 6, "蠟染": 6})
     assert new_study("cloth", data, tmp_path)[1].endswith("show as code points: 蠟染 as ‹U+881F 67D3›.")
-    for i in range(6):
-        (data / "plain" / f"{i}.png").rename(data / "plain" / f"ไ{i}.png")
-        (data / "蠟染" / f"{i}.png").rename(data / "蠟染" / f"ไ{i} 2.png")
+    for number, path in enumerate(sorted(data.rglob("*.png"))):
+        path.rename(path.with_name(f"ไ{number}.png"))
     assert "ไ0.png as ‹U+0E44›0.png" in (said := new_study("cloth-2", data, tmp_path)[1]) and "and 3 more" in said
 
 
@@ -86,8 +83,7 @@ def test_copies_and_what_is_no_picture_are_not_counted(pictures, tmp_path):
     (data / "plain" / "copy.png").write_bytes((data / "plain" / "0.png").read_bytes())
     (data / "twill" / "page.jpg").write_text("<html>")
     assert "17 pictures in 2 classes of 8 to 9; 1 file cannot be used" in new_study("cloth", data, tmp_path)[0]
-    text = (tmp_path / "studies" / "cloth.yaml").read_text()
-    assert "The smallest class has 8 pictures that are no copies" in text
+    assert "The smallest class has 8 pictures that are no copies" in (tmp_path / "studies/cloth.yaml").read_text()
 
 
 @pytest.mark.parametrize("lacking", [False, True])
@@ -98,7 +94,7 @@ def test_parts_are_read_as_one_and_their_split_is_the_studys_own(pictures, tmp_p
     said = new_study("cloth", data, tmp_path)
     kept = "not kept: one of them lacks a class" if lacking else "kept as the study's own, studies/splits/cloth.csv"
     assert said[1] == f"Train and valid in {data / 'archive'} are read as one; their split is {kept}."
-    study = load_study(tmp_path / "studies" / "cloth.yaml")
+    study = written(tmp_path)
     dataset = load_dataset(study, data)
     split = published_split(study, dataset)
     parts = [{dataset.paths[row].partition("/")[0] for row in rows} for rows in (split.train, split.test)]
@@ -122,19 +118,18 @@ def test_what_is_not_read_is_said_and_no_folder_is_chosen_among_several(pictures
 @pytest.mark.parametrize(
     ("name", "counts", "message"),
     [
-        ("My Cloth", {"plain": 6, "twill": 6}, "small letters, digits and hyphens"),
-        ("photographs", {"plain": 6, "twill": 6}, "such as my-cloth, not 'photographs'"),
-        ("taken", {"plain": 6, "twill": 6}, "There is a study taken already"),
+        ("My Cloth", {}, "small letters, digits and hyphens"),
+        ("photographs", {}, "such as my-cloth, not 'photographs'"),
+        ("taken", {}, "There is a study taken already"),
         ("cloth", {}, "There is no folder"),
         ("cloth", {"plain": 6}, "two or more folders of pictures, one for each class; it has only plain"),
         ("cloth", {"plain": 6, "twill": 0}, "it has only plain"),
-        ("cloth", {"plain": 6, "twill": 6, "options": ".webp"}, "a class needs ten, or 6 that are all PNG or JPEG"),
+        ("cloth", {"plain": 6, "twill": 6, "suffix": ".webp"}, "a class needs ten, or 6 that are all PNG or JPEG"),
         ("cloth", {"plain": 6, "twill": 4, "satin": 3}, r"too few are in satin \(3\), twill \(4\)"),
     ],
 )
 def test_it_refuses_kindly_and_writes_nothing(pictures, tmp_path, name, counts, message):
-    suffix = (counts := dict(counts)).pop("options", ".png")
-    data = pictures(suffix=suffix, **counts) if counts else tmp_path / "data"
+    data = pictures(**counts)
     (tmp_path / "studies" / "taken.yaml").write_text("name: taken\n")
     with pytest.raises(BatikError, match=message):
         new_study(name, data, tmp_path)
