@@ -15,6 +15,7 @@ from batik_utils.report.pages import model_card, readme_table, write_index
 from batik_utils.study import ROOT
 
 NAME = "bali-betawi-celup"
+DRAWN = "Procedural sample, not batik photographs"
 OFTEN = {"folds": 3, "pretrained": {"repeats": 2, "seeds": 2}, "scratch": {"repeats": 2, "seeds": 2}}
 
 
@@ -89,6 +90,26 @@ def test_the_readme_has_a_row_for_each_model_of_the_verdict(house):
     table = readme_table(house[1].parent, [NAME])
     assert table.count(" | A Lite |") == table.count(" | B Small CNN |") == 1 and f"/{NAME}/report.html" in table
     assert read_metrics(house[1] / "metrics.json")["study"] == NAME
+
+
+def test_the_index_links_what_is_there_puts_what_is_drawn_last_and_leaves_out_what_it_cannot_read(tmp_path):
+    for name, source in (("a", "drawn"), ("b", "published"), ("own", "folder")):
+        (tmp_path / name).mkdir()
+        metrics = build_metrics(make_analysis(source)) | {"title": f"Study <{name}>"}
+        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
+    assert write_index(tmp_path) == []
+    page = (tmp_path / "index.html").read_text()
+    said = plain(page)
+    assert said.index("Study &lt;b&gt;") < said.index(DRAWN) < said.index("Study &lt;a&gt;") < said.index("To cite")
+    assert 'href="b/metrics.json"' in page and "report.pdf" not in page
+    own = (tmp_path / "photographs" / "index.html").read_text()
+    assert "&lt;own&gt;" not in page and 'href="../own/metrics.json"' in own and "&lt;b&gt;" not in own
+    assert not re.findall(r"<(?:script|img|link)\b|url\(", page)
+    for content, problem in (("{", "not JSON"), (json.dumps(metrics | {"version": 1}), "of another version")):
+        (tmp_path / "b/metrics.json").write_text(content)
+        assert write_index(tmp_path) == [f"Not in index.html: b/metrics.json is {problem}; build that report again."]
+        left = (tmp_path / "index.html").read_text()
+        assert "&lt;b&gt;" not in left and "&lt;a&gt;" in left
 
 
 def test_the_title_page_credits_the_seed_study():
