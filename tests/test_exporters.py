@@ -3,7 +3,6 @@
 import contextlib
 import html
 import importlib.metadata
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -14,14 +13,11 @@ import tiny_report
 import typst
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from paper import make_analysis
 from tiny_report import curve, photograph, prose, scores, shown
 
 from batik_utils.errors import BatikError
 from batik_utils.report import display
 from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
-from batik_utils.report.metrics import build_metrics
-from batik_utils.report.pages import write_index
 from batik_utils.report.say import filled
 from batik_utils.study import ROOT
 from batik_utils.wording import drawable, markdown
@@ -41,10 +37,14 @@ def page(made):
     return made[0]
 
 
+def printed_text(pdf):
+    with contextlib.closing(pypdfium2.PdfDocument(pdf)) as document:
+        return [sheet.get_textpage().get_text_range().replace("\ufffe", "") for sheet in document]
+
+
 @pytest.fixture(scope="module")
 def pdf_pages(made):
-    with contextlib.closing(pypdfium2.PdfDocument(made[1])) as document:
-        return [sheet.get_textpage().get_text_range().replace("\ufffe", "") for sheet in document]
+    return printed_text(made[1])
 
 
 def words(page):
@@ -52,8 +52,13 @@ def words(page):
 
 
 def of(*cells, photos=False, **about):
+    return both(*cells, photos=photos, **about)[0]
+
+
+def both(*cells, photos=False, **about):
+    """The page and the PDF of one notebook's cells."""
     notebook = new_notebook(cells=list(cells), metadata={"batik": {"name": "01-try.ipynb"}})
-    return export([notebook], {"title": "T", **about}, photos)[0]
+    return export([notebook], {"title": "T", **about}, photos)
 
 
 def output(data):
@@ -106,7 +111,7 @@ def test_photographs_are_only_where_they_may_be_shown():
     assert of(*cells) == public
 
 
-def test_the_code_of_figures_and_tables_is_folded_under_them(page, pdf_pages):
+def test_the_code_of_figures_and_tables_is_folded_under_them_in_the_page_alone(page, pdf_pages):
     codes = re.findall(r'<details class="code"><summary>Code</summary><pre.*?>(.*?)</pre></details>', page, re.S)
     sources = ["curve(1 &lt; 2)", "scores()", "photo()", "scores(rows=45)"]
     assert codes == [f'<code class="language-python">{source}</code>' for source in sources]
@@ -142,51 +147,20 @@ def test_what_a_cell_shows_is_what_the_page_shows():
     assert "<code>said</code>" in page and "noise" not in page
 
 
-@pytest.mark.parametrize(("rows", "box"), [(12, "table-wrap tied"), (30, "table-wrap tied high")])
-def test_ranges_paths_and_words_of_commands_are_not_broken_and_long_tables_are_scrolled(rows, box):
-    cells = [["batik-bali/1.jpg", "80.0\u00a0% (70.0–90.0\u00a0%)", "`make report STUDY=a-b --flag`"]] * rows
-    frame = tiny_report.pd.DataFrame(cells, columns=list("vwx"))
-    page = of(shown(lambda: display.table(frame, "tbl-a", "A", marked=["x"])))
-    for whole in ("batik-bali/1.jpg", "(70.0–90.0\u00a0%)", "STUDY=a-b", "--flag"):
-        assert f'<span class="whole">{whole}</span>' in page
-    assert f'{box}"' in page
+def test_ranges_paths_and_words_of_commands_are_not_broken_and_long_tables_are_scrolled():
+    cells = ["batik-bali/1.jpg", "80.0\u00a0% (70.0–90.0\u00a0%)", "`make report STUDY=a-b --flag`"]
+    for rows, box in ((12, 'table-wrap tied"'), (30, 'table-wrap tied high"')):
+        frame = tiny_report.pd.DataFrame([cells] * rows, columns=list("vwx"))
+        page = of(shown(lambda frame=frame: display.table(frame, "tbl-a", "A", marked=["x"])))
+        for whole in ("batik-bali/1.jpg", "(70.0–90.0\u00a0%)", "STUDY=a-b", "--flag"):
+            assert f'<span class="whole">{whole}</span>' in page
+        assert box in page
 
 
-NAMES = [
-    *("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "IMG_@batik_0.jpg", "$x$", "*x* _y_", "[a](b)", "<b>x</b>", "`c`", "a|b"),
-    *(
-        "- x",
-        "1. x",
-        "+ x",
-        "= x",
-        "/ x",
-        "// x",
-        "#let x",
-        "=1+1",
-        "@x",
-        "::: x",
-        "# x",
-        "...",
-        "&amp;",
-        "x\\",
-        "i. x",
-    ),
-    *(
-        "(a) x",
-        "%x",
-        "^a^ H~2~O",
-        "***",
-        "https://a.b//c",
-        "蠟染",
-        "ꦧꦠꦶꦏ꧀",
-        "ᬩᬢᬶᬓ᭄ 2",
-        "பாடிக்",
-        "ไทย",
-        "👍🏽",
-        "שלום",
-        "مرحبا",
-    ),
-]
+NAMES = r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~ ¦ IMG_@batik_0.jpg ¦ $x$ ¦ *x* _y_ ¦ [a](b) ¦ <b>x</b> ¦ `c` ¦ a|b
+¦ - x ¦ 1. x ¦ + x ¦ = x ¦ / x ¦ // x ¦ #let x ¦ =1+1 ¦ @x ¦ ::: x ¦ # x ¦ ... ¦ &amp; ¦ x\ ¦ i. x ¦ (a) x ¦ %x
+¦ ^a^ H~2~O ¦ *** ¦ https://a.b//c ¦ 蠟染 ¦ ꦧꦠꦶꦏ꧀ ¦ ᬩᬢᬶᬓ᭄ 2 ¦ பாடிக் ¦ ไทย ¦ 👍🏽 ¦ שלום ¦ مرحبا"""
+NAMES = [name.strip() for name in NAMES.split("¦")]
 """Names that a folder or a file may have: every sign of Markdown, Typst, HTML, TeX and CSV, and many scripts."""
 
 
@@ -194,10 +168,8 @@ def test_names_are_text_in_sentences_tables_captions_and_title_and_what_the_pdf_
     frame = tiny_report.pd.DataFrame({"name": NAMES})
     cells = [shown(lambda name=name: display.text(filled("{{ n }}\n\nSo {{ n }}.", {"n": name}))) for name in NAMES]
     cells += [shown(lambda: display.table(frame, "tbl-names", " and ".join(map(markdown, NAMES))))]
-    notebook = new_notebook(cells=cells, metadata={"batik": {"name": "01-try.ipynb"}})
-    page, printed = export([notebook], {"title": f"T {NAMES[0]} 蠟"}, photos=False)
-    with contextlib.closing(pypdfium2.PdfDocument(printed)) as document:
-        text = "".join(sheet.get_textpage().get_text_range() for sheet in document).replace("\ufffe", "")
+    page, printed = both(*cells, title=f"T {NAMES[0]} 蠟")
+    text = "".join(printed_text(printed))
     for said, name_as in ((html.unescape(re.sub("<[^>]+>", "", page)), str), (text, drawable)):
         squeezed = re.sub(r"[\s\u200b\u2068\u2069]", "", said)
         assert not [n for n in NAMES if squeezed.count(re.sub(r"\s", "", name_as(n))) < 4]
@@ -246,32 +218,12 @@ def test_nbconvert_knows_both_exporters_and_a_notebook_by_itself_may_refer_to_an
     for name, kind in (("batik_html", BatikHTMLExporter), ("batik_pdf", BatikPDFExporter)):
         value = project["entry-points"]["nbconvert.exporters"][name]
         assert importlib.metadata.EntryPoint(name, value, "nbconvert.exporters").load() is kind
-    pictures = shown(lambda: display.pictures(photograph, "fig-a", "One."))
-    alone = new_notebook(cells=[prose("# 2 · Results", "only-notebook"), prose("As @sec-audit says."), pictures])
+    alone = [prose("# 2 · Results", "only-notebook"), prose("As @sec-audit says.")]
+    alone = new_notebook(cells=[*alone, shown(lambda: display.pictures(photograph, "fig-a", "One."))])
     page, _ = BatikHTMLExporter().from_notebook_node(alone)
     assert "<title>2 · Results</title>" in page and "As <code>sec-audit</code> says." in page
     assert "image/jpeg" not in page and "image/jpeg" in BatikHTMLExporter(photos=True).from_notebook_node(alone)[0]
     assert BatikPDFExporter().from_notebook_node(alone)[0].startswith(b"%PDF")
-
-
-def test_the_index_links_what_is_there_puts_what_is_drawn_last_and_leaves_out_what_it_cannot_read(tmp_path):
-    for name, source in (("a", "drawn"), ("b", "published"), ("own", "folder")):
-        (tmp_path / name).mkdir()
-        metrics = build_metrics(make_analysis(source)) | {"title": f"Study <{name}>"}
-        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
-    assert write_index(tmp_path) == []
-    page = (tmp_path / "index.html").read_text()
-    said = words(page)
-    assert said.index("Study &lt;b&gt;") < said.index(LINE) < said.index("Study &lt;a&gt;") < said.index("To cite")
-    assert 'href="b/metrics.json"' in page and "report.pdf" not in page
-    own = (tmp_path / "photographs" / "index.html").read_text()
-    assert "&lt;own&gt;" not in page and 'href="../own/metrics.json"' in own and "&lt;b&gt;" not in own
-    assert not re.findall(r"<(?:script|img|link)\b|url\(", page)
-    for content, problem in (("{", "not JSON"), (json.dumps(metrics | {"version": 1}), "of another version")):
-        (tmp_path / "b/metrics.json").write_text(content)
-        assert write_index(tmp_path) == [f"Not in index.html: b/metrics.json is {problem}; build that report again."]
-        left = (tmp_path / "index.html").read_text()
-        assert "&lt;b&gt;" not in left and "&lt;a&gt;" in left
 
 
 def test_abstracts_and_summary_stand_before_the_contents_and_what_is_indonesian_says_so():
@@ -281,11 +233,10 @@ def test_abstracts_and_summary_stand_before_the_contents_and_what_is_indonesian_
         shown(lambda: display.text("Singkatnya."), "abstrak"),
         shown(lambda: curve("fig-answer", "An answer; see @sec-body."), "summary"),
     ]
-    page, printed = export([new_notebook(cells=cells)], {"title": "T"}, photos=False)
+    page, printed = both(*cells)
     said = words(page)
     order = ["Abstract", "In short.", "Abstrak", "Singkatnya.", "An answer; see Section", "Contents", "End."]
     assert [said.index(word) for word in order] == sorted(said.index(word) for word in order)
     assert re.search(r'<section class="abstract" lang="id"[^>]*>\s*<h2[^>]*>Abstrak</h2>', page)
-    with contextlib.closing(pypdfium2.PdfDocument(printed)) as document:
-        text = "".join(sheet.get_textpage().get_text_range() for sheet in document)
+    text = "".join(printed_text(printed))
     assert text.index("Abstrak") < text.index("Figure 1") < text.index("Contents") < text.index("End.")
