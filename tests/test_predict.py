@@ -69,11 +69,19 @@ def test_csv_and_json_say_the_same_as_the_model_and_need_neither_tensorflow_nor_
     assert about["motifs"] == list(MOTIFS) and about["accuracy"]["value"] == 0.9 and len(lines) == 3
     classifier = Classifier(bundle())
     for row, line in zip(rows(done), lines, strict=True):
-        answer = classifier.ask(classifier.read(room / row["file"]))
+        answer = classifier.ask(classifier.read(room / row["file"])[0])
         assert row["file"] == line["file"] and row["answer"] == line["answer"] == answer["answer"]
         assert {m: pytest.approx(float(row[m]), abs=1e-6) for m in MOTIFS} == line["probabilities"]
         assert row["one_of"].split("|") == line["one_of"] == answer["one_of"]
         assert float(row["distance"]) == pytest.approx(line["distance"], abs=1e-6) and row["looks_like_batik"] == "yes"
+
+
+def test_it_says_where_a_file_was_meant_otherwise_than_it_is_read(room):
+    Image.fromarray(np.full((40, 40), 3000, np.uint16)).save(room / "dark.png")
+    said = "only 12 of 16 bits used, nearly black"
+    dark, plain = map(json.loads, batik("dark.png", "cloth/a.jpg", "--json").stdout.splitlines()[1:])
+    assert (dark["remarks"], plain["remarks"]) == ([said], [])
+    assert f" ({said})\n" in batik("dark.png").stdout and rows(batik("dark.png", "--csv"))[0]["remarks"] == said
 
 
 def test_names_come_from_the_standard_input_too_whatever_ends_their_lines(room):
@@ -136,7 +144,9 @@ def test_a_picture_that_is_unlike_all_is_not_given_a_name(room):
     assert "white.png: this does not look like batik\n" in batik("white.png", model="strict").stdout
     assert "like its training pictures" in batik("white.png", model="own").stdout
     (row,) = rows(batik("white.png", "--csv", model="none"))
-    assert {*row} == {"file", "answer", "one_of", "error", *MOTIFS}, "nobody asked whether it looks like batik"
+    assert {*row} == {"file", "answer", "one_of", "remarks", "error", *MOTIFS}, (
+        "nobody asked whether it looks like batik"
+    )
     _, line = batik("white.png", "--json", model="none").stdout.splitlines()
     assert not {"looks_like_batik", "distance"} & {*json.loads(line)}
 
