@@ -64,23 +64,26 @@ def table(
     align: str | None = None,
     most: int = ROWS,
     marked: Collection[str] = (),
+    hidden: Collection[str] = (),
 ) -> None:
     """Show a data frame with its caption; the index is not shown (reset it where it says something).
 
     anchor "tbl-..." is what @tbl-... refers to. Cells are text, but for those of the columns `marked`, which are
     Markdown: **bold**, `code`, $math$, @references. align has one of "l", "r", "c" per column; by default columns of
-    numbers are right-aligned. Of more rows than `most` ten are shown: the caption says so, and the CSV has all.
+    numbers are right-aligned. Of more rows than `most` ten are shown: the caption says so, and the CSV has all, those of
+    the columns `hidden` too.
     Raises BatikError for a missing anchor or caption, or where align does not fit the columns.
     """
     _check("table", "tbl", anchor, caption)
     text = frame.map(format_cell).set_axis(frame.columns.map(str), axis=1)
+    part = {"anchor": anchor, "csv": _csv(text)}
+    text = text.drop(columns=[*hidden])
     if align is None:
         columns = [text[name].tolist() for name in text]
         numbers = (any(map(str.isdigit, "".join(c))) and all(map(_NUMBER.fullmatch, c)) for c in columns)
         align = "".join("r" if right else "l" for right in numbers)
     if len(align) != len(text.columns) or set(align) - set("lrc"):
         raise BatikError(f"The table {anchor!r} has {len(text.columns)} columns; align {align!r} does not fit them.")
-    part = {"anchor": anchor, "csv": _csv(text)}
     if len(text) > most:
         caption += f" The first {FEW} of {len(text):,}; the CSV beside the table in the HTML edition has all."
         text = text.head(FEW)
