@@ -46,6 +46,13 @@ class Image(Strict):
     fit: Literal["stretch", "crop"] = "stretch"
     """How other shapes become square: squeezed, as the seeds did it, or the middle square, which keeps proportions."""
 
+    @property
+    def words(self) -> str:
+        """What is done to a picture, as in "squeezed to 224 × 224 pixels by nearest neighbour"."""
+        shape = {"stretch": "squeezed", "crop": "cropped to its middle square and brought"}[self.fit]
+        how = {"nearest": "by nearest neighbour", "bilinear": "by antialiased bilinear interpolation"}[self.resize]
+        return f"{shape} to {self.size} × {self.size} pixels {how}"
+
 
 class Augmentation(Strict):
     """Random changes of a training image; the ranges mean what ImageDataGenerator means by them."""
