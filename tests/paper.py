@@ -236,15 +236,6 @@ def _remembering(score):
     return known
 
 
-def same_networks(shown, trained) -> None:
-    """A network that a reader sees has the layers of one of build_scratch."""
-    kept = ("units", "filters", "kernel_size", "activation", "rate", "pool_size", "strides", "padding", "scale")
-    for one, other in zip(shown.layers, trained.layers[1:], strict=True):
-        assert type(one) is type(other)
-        assert [one.get_config().get(k) for k in kept] == [other.get_config().get(k) for k in kept]
-    assert shown.count_params() == trained.count_params()
-
-
 def references(words: dict[str, str]) -> tuple[set[str], set[str]]:
     """What the text refers to (@fig-…, @tbl-…, @sec-…), and what it has."""
     text = "\n".join(words.values())

@@ -28,44 +28,38 @@ def show(path: Path):
 cli.main()
 """
 PARAMETERS = 'STUDY = "bali"\nDATA = ""\nSET = ""'
+USERS_ERROR = "from batik_utils.errors import BatikError\nraise BatikError('There is no study x.')"
+DEATH = "import os, sys; print('bye', file=sys.stderr); os._exit(3)"
 
 
-def run_notebook(path, parameters, keep=(), environment=None):
-    return execute.run_notebook(path, parameters, keep, environment or {})
+def run_notebook(path, parameters=None, keep=(), environment=None):
+    return execute.run_notebook(path, parameters or {}, keep, environment or {})
 
 
-def notebook(*cells, parameters=PARAMETERS):
-    first = new_code_cell(parameters)
-    first.metadata["tags"] = ["parameters"]
-    return new_notebook(cells=[first, *cells])
-
-
-def tagged(cell, *tags):
-    cell.metadata["tags"] = list(tags)
-    return cell
+def code(source, *tags):
+    return new_code_cell(source, metadata={"tags": list(tags)})
 
 
 @pytest.fixture
 def saved(tmp_path):
     def save(*cells):
-        nbformat.write(notebook(*cells), tmp_path / "01-try.ipynb")
+        nbformat.write(new_notebook(cells=[code(PARAMETERS, "parameters"), *cells]), tmp_path / "01-try.ipynb")
         return tmp_path / "01-try.ipynb"
 
     return save
 
 
 def test_cells_of_other_studies_are_dropped(saved):
-    path = saved(tagged(new_markdown_cell("search"), "only-search"), tagged(new_markdown_cell("s"), "only-drawn"))
-    assert [c.source for c in load_notebook(path, {"drawn"}).cells][1:] == ["s"]
+    path = saved(*(new_markdown_cell(of, metadata={"tags": [f"only-{of}"]}) for of in ("search", "drawn")))
+    assert [c.source for c in load_notebook(path, {"drawn"}).cells][1:] == ["drawn"]
     assert len(load_notebook(path, {"drawn", "search"}).cells) == 3
 
 
 def test_a_run_takes_parameters_and_leaves_no_trace_of_the_machine(saved, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")  # of several threads, sums would round otherwise
-    code = "import os, sys\nprint(STUDY, SET, *map(os.environ.get, ('BATIK_SNAPSHOT', 'OMP_NUM_THREADS')))"
+    asked = "import os, sys\nprint(STUDY, SET, *map(os.environ.get, ('BATIK_SNAPSHOT', 'OMP_NUM_THREADS')))"
     noise = "import warnings; warnings.warn('loud'); print('noise', file=sys.stderr); print(os.getcwd() == HERE)"
-    here = new_code_cell(f"HERE = {str(tmp_path)!r}")
-    path = saved(new_code_cell(code), here, new_code_cell(noise))
+    path = saved(code(asked), code(f"HERE = {str(tmp_path)!r}"), code(noise))
     executed = run_notebook(path, {"STUDY": "sample", "SET": "a=1"}, environment={"BATIK_SNAPSHOT": "file"})
     said = "".join(o.text for c in executed.cells for o in c.get("outputs", []))
     assert said == "sample a=1 file 1\nTrue\n"
@@ -73,40 +67,34 @@ def test_a_run_takes_parameters_and_leaves_no_trace_of_the_machine(saved, tmp_pa
     assert [c.metadata.batik["cell"] for c in executed.cells] == [1, 2, 3, 4]
 
 
-def test_a_users_error_is_shown_as_it_is(saved):
-    code = "from batik_utils.errors import BatikError\nraise BatikError('There is no study x.')"
-    with pytest.raises(BatikError, match=r"^There is no study x\. \(01-try\.ipynb, cell 3\)$"):
-        run_notebook(saved(new_markdown_cell("prose"), new_code_cell(code)), {})
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [(USERS_ERROR, r"^There is no study x\. \(01-try\.ipynb, cell 3\)$"), (DEATH, r"01-try\.ipynb: its kernel died")],
+    ids=["a user's error", "a dead kernel"],
+)
+def test_an_error_is_shown_as_it_is_and_a_kernel_that_dies_is_named(saved, source, message):
+    with pytest.raises(BatikError, match=message):
+        run_notebook(saved(new_markdown_cell("prose"), code(source)))
 
 
 def test_any_other_failure_names_cell_and_exception_and_keeps_the_notebook(saved, tmp_path, monkeypatch):
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
-    cells = [tagged(new_code_cell("0"), "only-claims"), new_code_cell("print('before')"), new_code_cell("1 / 0")]
+    path = saved(code("0", "only-claims"), code("print('before')"), code("1 / 0"))
     with pytest.raises(BatikError, match=r"01-try\.ipynb, cell 4 failed: ZeroDivisionError: division by zero") as error:
-        run_notebook(saved(*cells), {}, keep=())
+        run_notebook(path)
     kept = Path(str(error.value).rsplit("notebook, with the whole error, is ")[-1].rstrip("."))
-    assert kept.parent.name == "failed"
+    assert kept.parent.name == "failed" and os.listdir(kept.parent) == [kept.name]
     assert "before" in kept.read_text()
-    assert os.listdir(kept.parent) == [kept.name]
-
-
-def test_no_notebook(tmp_path):
-    (tmp_path / "text.ipynb").write_text("hello")
-    with pytest.raises(BatikError, match=r"text\.ipynb is not a notebook"):
-        run_notebook(tmp_path / "text.ipynb", {})
-
-
-def test_a_kernel_that_dies_is_named(saved):
-    with pytest.raises(BatikError, match=r"01-try\.ipynb: its kernel died"):
-        run_notebook(saved(new_code_cell("import os, sys; print('bye', file=sys.stderr); os._exit(3)")), {})
+    path.write_text("hello")
+    with pytest.raises(BatikError, match=r"01-try\.ipynb is not a notebook"):
+        run_notebook(path)
 
 
 def test_an_interrupt_ends_the_kernels_too_and_shows_no_stack_trace(saved, tmp_path):
     begun = "import os, pathlib, time\npathlib.Path('kernel').write_text(str(os.getpid()))\ntime.sleep(600)"
-    path = str(saved(new_code_cell(begun)))
-    process = subprocess.Popen(
-        [sys.executable, "-c", NOTEBOOK_BY_COMMAND, "show", path], stderr=subprocess.PIPE, text=True
-    )
+    path = str(saved(code(begun)))
+    command = [sys.executable, "-c", NOTEBOOK_BY_COMMAND, "show", path]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         while not (tmp_path / "kernel").is_file() and process.poll() is None:
             time.sleep(0.1)

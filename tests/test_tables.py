@@ -36,40 +36,40 @@ def test_where_motifs_differ_in_size_balanced_accuracy_and_its_chance_stand_besi
     assert "uneven" in Analysis(made.study, sizes, made.results).facts
     vars(made)["facts"] = made.facts | {"uneven"}
     words, even = said(made), [percent(value) for value in findings.balanced(made)]
-    assert all(value in words[place] for value in even for place in ("00-abstract-uneven", "02-uneven"))
-    assert all(value.replace(".", ",") in words["00-abstrak-uneven"] for value in even) and len(even) == 2
-    assert all(percent(0.5) in words[place] for place in ("00-abstract-uneven", "02-uneven"))
+    assert len(even) == 2 and all(value.replace(".", ",") in words["00-abstrak-uneven"] for value in even)
+    for place in ("00-abstract-uneven", "02-uneven"):
+        assert all(value in words[place] for value in (*even, percent(0.5)))
     assert "balanced" in words["tbl-published"] and "balanced" in words["tbl-grouped"]
     metrics = build_metrics(made)
-    assert "Balanced" not in (card := model_card(made.study, "lite", {}, metrics, made.facts))
+    assert "Balanced" not in model_card(made.study, "lite", {}, metrics, made.facts)
     metrics["data"]["per_motif"] = {"alder": 3, "beech": 17}
     card = model_card(made.study, "lite", {}, metrics, made.facts)
     assert f"naming the commonest alone is right for {percent(0.85)}" in card and even[0] in card
 
 
-def test_the_published_split(analysis):
+def test_a_row_says_what_was_found_of_a_model_a_motif_or_a_claim(analysis):
     lite = row(tables.published_table(analysis), "Lite")
-    found = lite["published"], lite["right"], lite["over seeds"]
-    assert found == ("75.0\u00a0%", "4 of 4", "100.0–100.0\u00a0%")
-    assert "published" not in tables.published_table(make_analysis())
-
-
-def test_one_seed_has_an_accuracy_and_no_range():
-    once = make_analysis(published={"split": "keras-validation-split", "seeds": 1})
-    assert "accuracy" in (published := tables.published_table(once)) and "over seeds" not in published
-
-
-def test_calibration_and_corruptions(analysis):
+    assert (lite["published"], lite["right"], lite["over seeds"]) == ("75.0\u00a0%", "4 of 4", "100.0–100.0\u00a0%")
     lite = row(tables.calibration_table(analysis, [calibrate(analysis.results, "lite")]), "Lite")
     assert lite["confidence"] == "80.0\u00a0%" and "→" in lite["loss"]
     frame = analysis.corrupted(analysis.models)
     assert frame[frame["label"] == "Lite"]["corruption"].tolist() == ["none", "blur", "border", "greyscale", "patches"]
-
-
-def test_the_data(analysis):
     alder = {"pictures": 10, "distinct": 9, "skipped": 0, "identical to published": 10}
     assert row(tables.data_table(analysis.dataset), "Alder") == alder
-    assert "identical to published" not in tables.data_table(make_analysis("folder").dataset)
+    claim = row(tables.claims_frame(claims_table(analysis.study, analysis.results)), "claim 1")
+    assert claim["published"] == "75.0\u00a0%" and claim["ours, same split"] == "100.0\u00a0% (100.0–100.0\u00a0%)"
+    assert claim["verdict"] and "tbl-claims" in said(analysis)
+
+
+def test_a_column_is_there_only_where_something_stands_in_it():
+    made = make_analysis()
+    assert "identical to published" not in tables.data_table(made.dataset)
+    assert "published" not in tables.published_table(made)
+    once = tables.published_table(make_analysis(published={"split": "keras-validation-split", "seeds": 1}))
+    assert "accuracy" in once and "over seeds" not in once
+    assert not {"ms a picture", "s to train"} & {*tables.model_table(made)}
+    timed = tables.model_table(make_analysis(seconds={"small": 61.5}, milliseconds={"small": 5.0, "lite": 8.0}))
+    assert timed["s to train"].tolist() == ["61.5", "–"] and row(timed, "Lite")["ms a picture"] == "8"
 
 
 def test_no_list_in_the_report_grows_with_motifs_copies_or_files_of_no_use():
@@ -83,19 +83,6 @@ def test_no_list_in_the_report_grows_with_motifs_copies_or_files_of_no_use():
     assert "Juniper and 2 more" in words["00-abstract"] and "Larch" not in words["00-abstract"]
 
 
-def test_what_was_measured_of_time_stands_beside_the_parameters():
-    assert not {"ms a picture", "s to train"} & {*tables.model_table(make_analysis())}
-    timed = tables.model_table(make_analysis(seconds={"small": 61.5}, milliseconds={"small": 5.0, "lite": 8.0}))
-    assert (row(timed, "Small CNN")["s to train"], row(timed, "Lite")["s to train"]) == ("61.5", "–")
-    assert row(timed, "Lite")["ms a picture"] == "8"
-
-
-def test_the_claims(analysis):
-    first = row(tables.claims_frame(claims_table(analysis.study, analysis.results)), "claim 1")
-    assert first["published"] == "75.0\u00a0%" and first["ours, same split"] == "100.0\u00a0% (100.0–100.0\u00a0%)"
-    assert first["verdict"] and "tbl-claims" in said(analysis)
-
-
 def test_an_augmentation_in_words():
     some = Augmentation(rotation=40, shift=0.2, zoom=0.2)
     assert tables.augmentation_words(some) == (
@@ -107,15 +94,13 @@ def test_an_augmentation_in_words():
 @pytest.fixture(scope="module")
 def unequal():
     """A pretrained model with three repeats beside a scratch one with one; three motifs."""
-    models = {"efficientnet_lite2": 0.8, "scratch": 0.6}
-    fits = make_results(models | {"baseline_colour": 0.5}, repeats={**dict.fromkeys(models, 3), "baseline_colour": 3})
+    fits = make_results({"efficientnet_lite2": 0.8, "scratch": 0.6, "baseline_colour": 0.5}, repeats=3)
     kept = [r for r in fits if r.fit.model != "scratch" or r.fit.repeat == 1]
-    turned = [replace(r, corruptions={"blur": np.roll(r.y_prob, 1, axis=1)}) for r in kept]
-    curves = [
-        make_results({"efficientnet_lite2": a}, protocol=f"curve-{k}") for k, a in ((5, 0.4), (10, 0.7), (20, 0.7))
-    ]
-    split = make_results({}, published={"scratch": (18,), "efficientnet_lite2": (24,)})
-    return Analysis(make_study(), make_dataset(), Results((*turned, *split, *(r for c in curves for r in c))))
+    items = [replace(r, corruptions={"blur": np.roll(r.y_prob, 1, axis=1)}) for r in kept]
+    items += make_results({}, published={"scratch": (18,), "efficientnet_lite2": (24,)})
+    for k, accuracy in ((5, 0.4), (10, 0.7), (20, 0.7)):
+        items += make_results({"efficientnet_lite2": accuracy}, protocol=f"curve-{k}")
+    return Analysis(make_study(), make_dataset(), Results(tuple(items)))
 
 
 def test_what_stands_side_by_side_rests_on_the_same_folds_and_adds_up(unequal):
