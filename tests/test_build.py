@@ -25,14 +25,16 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.report.build import Build, build_report
 from batik_utils.values import Results
 
-CODE = {
-    "figures/scores.py": "x = 1", "figures/pictures.py": "x = 1", "report/display.py": "x = 1",
-    "deploy/make.py": "x = 1", "data/__init__.py": "x = 1", "app/build.py": "x = 1",
-    "stats/scores.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
-}  # fmt: skip
+MOTIFS = ["batik-bali", "batik-betawi", "batik-celup"]
+WEIGHTS = "keras/models/efficientnet-lite2-9656183e.pth"
+CODE = "figures/scores.py figures/pictures.py report/display.py deploy/make.py data/__init__.py app/build.py cli.py"
+CODE += " stats/scores.py report/export.py report/templates/report.css"
+FILES = [*(f"batik_utils/{name}" for name in CODE.split()), "requirements.txt", "studies/splits/old.csv", WEIGHTS]
+FILES += [f"data/{motif}/1.jpg" for motif in MOTIFS]
+SEEN = "batik_utils/stats/* batik_utils/figures/* data/*/* keras/*/* studies/*/* requirements.txt study.yaml"
+"""What a notebook's outputs may depend on."""
 PUBLIC = ["metrics.json", "model-card.md", "reforms.md", "report.html", "report.pdf", "verdict.svg"]
 PRIVATE = ["classifier.tflite", "report.html", "report.pdf"]
-WEIGHTS = "keras/models/efficientnet-lite2-9656183e.pth"
 
 
 def write(path, source, *tags):
@@ -61,21 +63,13 @@ def house(tmp_path, monkeypatch):
 
     Its notebooks say in no time what they depend on, and its pages are what notebooks say.
     """
-    for name, text in CODE.items():
-        (tmp_path / "batik_utils" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "batik_utils" / name).write_text(f"{text}\n")
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "studies/splits").mkdir(parents=True)
     write(tmp_path / "notebooks/01-first.ipynb", "draw.file_sizes(1)")
     write(tmp_path / "notebooks/02-second.ipynb", "draw.fold_dots(1)")
-    (tmp_path / "requirements.txt").write_text("numpy==2\n")
-    raw = make_study(motifs=["batik-bali", "batik-betawi", "batik-celup"]).model_dump(mode="json")
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
-    for motif in raw["motifs"]:
-        (tmp_path / "data" / motif).mkdir(parents=True)
-        (tmp_path / "data" / motif / "1.jpg").write_bytes(b"a picture")
-    (tmp_path / WEIGHTS).parent.mkdir(parents=True)
-    (tmp_path / WEIGHTS).write_bytes(b"weights")
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(make_study(motifs=MOTIFS).model_dump(mode="json")))
     monkeypatch.setattr(freshness, "ROOT", tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
@@ -93,11 +87,9 @@ def house(tmp_path, monkeypatch):
     def run(path, parameters, keep, environment):
         steps.append(path.name[:2])
         parts = [freshness.cells(path), sorted(keep), parameters["SET"], freshness.code_sha256()]
-        files = [*tmp_path.glob("batik_utils/stats/*"), *tmp_path.glob("data/*/*"), *tmp_path.glob("keras/*/*")]
+        files = [p for pattern in SEEN.split() for p in tmp_path.glob(pattern) if p.is_file()]
+        parts += sorted(f"{p.name} {p.read_text()}" for p in files)
         name = {"01": "sizes", "02": "folds"}[path.name[:2]]
-        files += [*tmp_path.glob("batik_utils/figures/*"), *tmp_path.glob("studies/*/*")]
-        files += [tmp_path / "requirements.txt", tmp_path / "study.yaml"]
-        parts += sorted(f"{p.name} {p.read_text()}" for p in files if p.is_file())
         data = {"text/plain": f"Figure fig-{name}: A.", "image/svg+xml": json.dumps(parts)}
         return new_notebook(cells=[new_code_cell("", id="a", outputs=[new_output("display_data", data)])])
 
