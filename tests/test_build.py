@@ -300,19 +300,16 @@ def test_without_photographs_the_sample_is_made_and_said_so(house, monkeypatch, 
     assert "were not found. Making the procedural sample's report instead, in reports/sample/." in said
 
 
-def test_a_folder_without_notebooks_is_named(house):
-    shutil.rmtree(house.root / "notebooks")
-    with pytest.raises(BatikError, match="no notebooks in notebooks/"):
-        house()
-
-
-def test_no_fit_no_report(monkeypatch, tmp_path):
+def test_without_notebooks_or_fits_there_is_no_report(monkeypatch, tmp_path):
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
     monkeypatch.setattr("batik_utils.dataset.load_dataset", lambda *args, **options: make_dataset())
     monkeypatch.setattr("batik_utils.experiment.make_plan", lambda *args: None)
     monkeypatch.setattr("batik_utils.experiment.run_plan", lambda *args, **options: Results(()))
-    with pytest.raises(BatikError, match=r"No fit of MobileNetV2 in sample succeeded: none was planned"):
-        build_report("sample", out=tmp_path / "reports", progress=False)
+    places = {"no notebooks in notebooks/": tmp_path, "No fit of MobileNetV2 in sample succeeded: none": freshness.ROOT}
+    for problem, root in places.items():
+        monkeypatch.setattr(freshness, "ROOT", root)
+        with pytest.raises(BatikError, match=problem):
+            build_report("sample", out=tmp_path / "reports", progress=False)
 
 
 def test_the_index_is_written_anew_only_where_a_report_beside_it_has_changed(house, monkeypatch, capsys):

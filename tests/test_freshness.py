@@ -184,22 +184,17 @@ def saved(tmp_path):
     return save
 
 
-def test_cells_of_other_studies_are_dropped(saved):
-    path = saved(*(new_markdown_cell(of, metadata={"tags": [f"only-{of}"]}) for of in ("search", "drawn")))
-    assert [c.source for c in execute.load_notebook(path, {"drawn"}).cells][1:] == ["drawn"]
-    assert len(execute.load_notebook(path, {"drawn", "search"}).cells) == 3
-
-
-def test_a_run_takes_parameters_and_leaves_no_trace_of_the_machine(saved, tmp_path, monkeypatch):
+def test_a_run_takes_parameters_and_its_studys_cells_and_leaves_no_trace_of_the_machine(saved, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")  # of several threads, sums would round otherwise
     asked = "import os, sys\nprint(STUDY, SET, *map(os.environ.get, ('BATIK_SNAPSHOT', 'OMP_NUM_THREADS')))"
     noise = "import warnings; warnings.warn('loud'); print('noise', file=sys.stderr); print(os.getcwd() == HERE)"
-    path = saved(code(asked), code(f"HERE = {str(tmp_path)!r}"), code(noise))
-    executed = run_notebook(path, {"STUDY": "sample", "SET": "a=1"}, environment={"BATIK_SNAPSHOT": "file"})
+    only = [code(f"print({of!r})", f"only-{of}") for of in ("search", "drawn")]
+    path = saved(code(asked), *only, code(f"HERE = {str(tmp_path)!r}"), code(noise))
+    executed = run_notebook(path, {"STUDY": "sample", "SET": "a=1"}, {"drawn"}, {"BATIK_SNAPSHOT": "file"})
     said = "".join(o.text for c in executed.cells for o in c.get("outputs", []))
-    assert said == "sample a=1 file 1\nTrue\n"
+    assert said == "sample a=1 file 1\ndrawn\nTrue\n"
     assert "execution" not in nbformat.writes(executed).replace("execution_count", "")
-    assert [c.metadata.batik["cell"] for c in executed.cells] == [1, 2, 3, 4]
+    assert [c.metadata.batik["cell"] for c in executed.cells] == [1, 2, 4, 5, 6]
 
 
 @pytest.mark.parametrize(
