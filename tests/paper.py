@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
 from inspect import isfunction
-from pathlib import Path
 from unittest import mock
 
 import matplotlib.pyplot as plt
@@ -22,7 +21,7 @@ from batik_utils.stats import claims as stats_claims
 from batik_utils.stats.mistakes import mispaired_fit
 from batik_utils.stats.scores import METRICS
 from batik_utils.study import ROOT
-from batik_utils.values import Dataset, Pair, Results, Source
+from batik_utils.values import Pair, Results, Source
 from batik_utils.wording import FEW
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -40,7 +39,6 @@ SOURCES = {
     "drawn": Source("drawn", "procedural sample drawn by this project, not batik photographs"),
 }
 
-
 EVERYTHING = {
     tag.removeprefix("only-")
     for notebook in NOTEBOOKS
@@ -51,69 +49,47 @@ EVERYTHING = {
 """Every fact that a cell of the notebooks asks for."""
 HELD = {"value": 0.88, "low": 0.8, "high": 0.95, "n": 20}
 DEPLOYED = {
-    "model": "lite",
-    "title": "Lite",
-    "parameters": 2_422_339,
-    "bytes": 4_580_000,
-    "evidence": "exact",
-    "temperature": 1.2,
-    "precision": "float16",
-    "compared": 100,
-    "agreement": 1.0,
-    "auroc": 0.988,
+    "model": "lite", "title": "Lite", "parameters": 2_422_339, "bytes": 4_580_000, "evidence": "exact",
+    "temperature": 1.2, "precision": "float16", "compared": 100, "agreement": 1.0, "auroc": 0.988,
     "gate": {
         "neighbours": 5, "threshold": 0.57, "auroc": 0.988, "ordinary_turned_away": 0.85, "own_turned_away": 0.027,
         "n_ordinary": 100, "n_own": 75, "others_turned_away": 0.1, "n_others": 20,
     },
     "unseen": {"motifs": 2, "images": 20, "auroc": 0.6},
     "sets": {"coverage": 0.9, "threshold": 0.5, "measured": HELD, "per_motif": {"alder": HELD}, "mean_size": 1.2},
-    "protocol": "sources",
-    "calibration": {"error": 0.05, "n": 20},
+    "protocol": "sources", "calibration": {"error": 0.05, "n": 20},
 }  # fmt: skip
 """What metrics.json might say of a classifier: of photographs; other sorts of pictures have less."""
 NO_OTHERS = {"unseen": None}
 POORER = {"folder": NO_OTHERS, "drawn": NO_OTHERS | {"evidence": "occlusion", "gate": None, "auroc": 0.8, "sets": None}}
 CLAIM = {"model": "lite", "n": 4, "where": "section 1"}
 ACCURACY = CLAIM | {"id": "c1", "what": "claim 1", "metric": "accuracy", "value": 0.75}
+PAIRED_WRONG = CLAIM | {"id": "c2", "what": "claim 2", "metric": "paired_wrong_accuracy", "value": 0.5}
 RAN = [
-    CLAIM
-    | {"id": f"run {e}", "what": f"{e} epochs", "model": "small", "metric": "accuracy", "value": v}
-    | {"epochs": e, "dropout": 0.5}
+    ACCURACY | {"id": f"run {e}", "what": f"{e} epochs", "model": "small", "value": v, "epochs": e, "dropout": 0.5}
     for e, v in ((10, 0.5), (20, 0.75))
 ]
-PAIRED_WRONG = CLAIM | {"id": "c2", "what": "claim 2", "metric": "paired_wrong_accuracy", "value": 0.5}
 
 
 def make_analysis(
-    source: str = "folder",
-    seed: bool = False,
-    runs: bool = False,
-    claims: bool = False,
-    twins: bool = False,
-    mispaired: bool = False,
-    motifs: int = 2,
-    **more: object,
+    source="folder", seed=False, runs=False, claims=False, twins=False, mispaired=False, motifs=2, **more
 ) -> Analysis:
     """The analysis of a small made study of which these things hold; more goes to the study."""
     names = NAMES[:motifs]
     given = {
-        "name": "made",
-        "title": "A made study",
-        "question": "Which of the two is better?",
-        "motifs": list(names),
+        "name": "made", "title": "A made study", "question": "Which of the two is better?", "motifs": list(names),
         "models": {"small": SCRATCH | (RUNS if runs else {}), "lite": LITE | FLIPS},
-        "compare": ["lite", "small"],
+        "compare": ["lite", "small"], "seed_study": SEED if seed else None,
         "published": {"split": "stratified-80-10-10" if runs else "keras-validation-split", "seeds": 2},
-        "seed_study": SEED if seed else None,
         "claims": [ACCURACY] * claims + [PAIRED_WRONG] * mispaired + RAN * (runs and seed),
-    }
+    }  # fmt: skip
     dataset, results = _dataset(names, source, twins), _results(names, runs)
     made = Analysis(make_study(**(given | more)), dataset, results, clean_features=lambda model: _features(names))
     vars(made).update(_derived(names, runs), deployed=DEPLOYED | POORER.get(source, {}))
     return made
 
 
-def _dataset(names: tuple[str, ...], source: str, twins: bool) -> Dataset:
+def _dataset(names, source, twins):
     bare = make_dataset(PER_MOTIF, names)
     status = {"published": "identical", "folder": "unlisted", "drawn": "drawn"}[source]
     fact = {"format": "PNG", "mode": "RGB", "width": 64, "height": 64, "bytes": 99, "orientation": 1}
@@ -126,7 +102,7 @@ def _dataset(names: tuple[str, ...], source: str, twins: bool) -> Dataset:
 
 
 @cache
-def _results(names: tuple[str, ...], runs: bool) -> Results:
+def _results(names, runs):
     models = {"small": 0.6, "lite": 0.9}
     common = {"per_class": PER_MOTIF, "folds": 3, "motifs": names}
     grouped = make_results(models, repeats=2, seeds=2, **common).items
@@ -148,12 +124,12 @@ def _results(names: tuple[str, ...], runs: bool) -> Results:
     return Results(tuple(items))
 
 
-def _features(names: tuple[str, ...]) -> np.ndarray:
+def _features(names):
     return np.random.default_rng(0).normal(size=(PER_MOTIF * len(names), 3)).astype(np.float32)
 
 
 @cache
-def _derived(names: tuple[str, ...], runs: bool) -> dict[str, object]:
+def _derived(names, runs):
     """What depends on the results alone and takes time, so that it is not computed for every sort of study."""
     plain = make_study(motifs=list(names), models={"small": SCRATCH, "lite": LITE}, compare=["lite", "small"])
     base = Analysis(plain, _dataset(names, "folder", False), _results(names, runs))
@@ -161,11 +137,11 @@ def _derived(names: tuple[str, ...], runs: bool) -> dict[str, object]:
     return {name: getattr(base, name) for name in slow}
 
 
-def kept(notebook: Path, facts: set[str]) -> list[nbformat.NotebookNode]:
+def kept(notebook, facts):
     """The cells that the report's build keeps."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    only = [{t.removeprefix("only-") for t in c.metadata.get("tags", []) if t.startswith("only-")} for c in cells]
-    return [cell for cell, wanted in zip(cells, only, strict=True) if wanted <= facts]
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if {t.removeprefix("only-") for t in cell.metadata.get("tags", []) if t.startswith("only-")} <= facts:
+            yield cell
 
 
 def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[str, str]:
@@ -174,9 +150,7 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
     draw has the figures drawn, photographs and placeholders; else only their captions are there. by_hand runs the
     cells of all studies, as Jupyter does, but for those that are no part of any report.
     """
-    facts = EVERYTHING if by_hand else analysis.facts
-    words: dict[str, str] = {}
-    place = ""
+    words, place = {}, ""
 
     def take(anchor, *parts):
         added = ["\n\n".join([part] if isinstance(part, str) else part) for part in parts]
@@ -195,7 +169,7 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
         take(anchor, caption, "\n".join(rows))
 
     instead = {"figure": show_figure, "pictures": show_pictures, "table": show_table, "use_report_style": lambda: None}
-    instead |= {"text": lambda paragraphs: take(place, paragraphs)}
+    instead["text"] = lambda paragraphs: take(place, paragraphs)
     with ExitStack() as patches:
         for name, function in instead.items():
             patches.enter_context(mock.patch.object(display, name, function))
@@ -209,8 +183,8 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
                 if isfunction(function):
                     patches.enter_context(mock.patch.object(figures, name, mock.Mock()))
         for notebook in NOTEBOOKS:
-            names: dict[str, object] = {}
-            for cell in kept(notebook, facts):
+            names = {}
+            for cell in kept(notebook, EVERYTHING if by_hand else analysis.facts):
                 place = cell.id
                 if cell.cell_type == "markdown" or "shown" in cell.metadata.get("tags", []):
                     take(place, cell.source)
@@ -221,7 +195,7 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
     return words
 
 
-_KNOWN: dict[tuple[int, ...], float] = {}
+_KNOWN = {}
 
 
 def _remembering(score):
@@ -234,15 +208,6 @@ def _remembering(score):
         return _KNOWN[key]
 
     return known
-
-
-def same_networks(shown, trained) -> None:
-    """A network that a reader sees has the layers of one of build_scratch."""
-    kept = ("units", "filters", "kernel_size", "activation", "rate", "pool_size", "strides", "padding", "scale")
-    for one, other in zip(shown.layers, trained.layers[1:], strict=True):
-        assert type(one) is type(other)
-        assert [one.get_config().get(k) for k in kept] == [other.get_config().get(k) for k in kept]
-    assert shown.count_params() == trained.count_params()
 
 
 def references(words: dict[str, str]) -> tuple[set[str], set[str]]:

@@ -1,11 +1,7 @@
 """Hand-made results for tests: right and wrong answers are drawn with chosen accuracies, probabilities follow."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
-from batik_utils.study import Study
 from batik_utils.study_file import parse_study
 from batik_utils.values import Dataset, Fit, FitResult, Hyper, Results, Source
 
@@ -13,68 +9,42 @@ HYPER = Hyper(epochs=20, learning_rate=0.001, dropout=0.5)
 MOTIFS = ("batik-bali", "batik-betawi", "batik-celup")
 
 
-def paths_and_labels(per_class: int, motifs: Sequence[str] = MOTIFS) -> tuple[tuple[str, ...], np.ndarray]:
+def paths_and_labels(per_class, motifs=MOTIFS):
     """ "batik-bali/1.jpg" … with labels, class by class."""
     paths = tuple(f"{m}/{i + 1}.jpg" for m in motifs for i in range(per_class))
     return paths, np.repeat(np.arange(len(motifs)), per_class)
 
 
-def probabilities(y_true: np.ndarray, right: np.ndarray, classes: int, sure: float | np.ndarray = 0.8) -> np.ndarray:
+def probabilities(y_true, right, classes, sure=0.8):
     """[n, classes]: the true class gets `sure` where right, else the next class does; the rest is shared."""
-    y_pred = np.where(right, y_true, (y_true + 1) % classes)
     sure = np.broadcast_to(np.asarray(sure, dtype=np.float64), y_true.shape)
     out = np.repeat(((1 - sure) / (classes - 1))[:, None], classes, axis=1)
-    out[np.arange(len(y_true)), y_pred] = sure
+    out[np.arange(len(y_true)), np.where(right, y_true, (y_true + 1) % classes)] = sure
     return out
 
 
 def make_fit(
-    model: str,
-    right: Sequence[bool],
-    y_true: Sequence[int],
-    paths: Sequence[str],
-    *,
-    protocol: str = "published",
-    repeat: int = 0,
-    fold: int = 0,
-    seed: int = 0,
-    hyper: Hyper = HYPER,
-    classes: int = 3,
-    sure: float | np.ndarray = 0.8,
-    **more: Any,
-) -> FitResult:
+    model, right, y_true, paths, *, protocol="published", repeat=0, fold=0, seed=0, hyper=HYPER, classes=3, sure=0.8,
+    **more
+):  # fmt: skip
     """One FitResult with these images right and wrong."""
     labels = np.asarray(y_true, dtype=np.int64)
-    return FitResult(
-        fit=Fit("bali-betawi-celup", model, protocol, repeat, fold, seed, hyper),
-        paths=tuple(paths),
-        y_true=labels,
-        y_prob=probabilities(labels, np.asarray(right, dtype=bool), classes, sure),
-        parameters=more.pop("parameters", 1000),
-        **more,
-    )
+    given = {"y_true": labels, "y_prob": probabilities(labels, np.asarray(right, dtype=bool), classes, sure)}
+    fit = Fit("bali-betawi-celup", model, protocol, repeat, fold, seed, hyper)
+    return FitResult(fit=fit, paths=tuple(paths), **given, **{"parameters": 1000} | more)
 
 
 def make_results(
-    accuracies: Mapping[str, float],
-    *,
-    per_class: int = 50,
-    folds: int = 5,
-    repeats: Mapping[str, int] | int = 2,
-    seeds: Mapping[str, int] | int = 2,
-    published: Mapping[str, Sequence[int]] | None = None,
-    rng_seed: int = 0,
-    protocol: str = "grouped",
-    sure: float = 0.8,
-    motifs: Sequence[str] = MOTIFS,
-) -> Results:
+    accuracies, *, per_class=50, folds=5, repeats=2, seeds=2, published=None, rng_seed=0, protocol="grouped", sure=0.8,
+    motifs=MOTIFS
+):  # fmt: skip
     """Grouped fits in which each image is right with the model's accuracy; published fits with exact counts right.
 
-    published = {model: (images right with seed 0, with seed 1, …)}.
+    repeats and seeds = a number or {model: number}; published = {model: (images right with seed 0, with seed 1, …)}.
     """
     rng = np.random.Generator(np.random.PCG64(rng_seed))
     paths, labels = paths_and_labels(per_class, motifs)
-    items: list[FitResult] = []
+    items = []
     for model, accuracy in accuracies.items():
         for repeat in range(repeats if isinstance(repeats, int) else repeats[model]):
             order = np.random.Generator(np.random.PCG64(1000 + repeat)).permutation(len(paths))
@@ -92,7 +62,7 @@ def make_results(
     return Results(tuple(items))
 
 
-def make_dataset(per_class: int = 50, motifs: Sequence[str] = MOTIFS) -> Dataset:
+def make_dataset(per_class=50, motifs=MOTIFS):
     """A Dataset of tiny black images, the first two of one group."""
     paths, labels = paths_and_labels(per_class, motifs)
     groups = np.arange(len(paths))
@@ -109,11 +79,11 @@ def make_dataset(per_class: int = 50, motifs: Sequence[str] = MOTIFS) -> Dataset
     )
 
 
-def make_study(**changes: Any) -> Study:
+def make_study(**changes):
     """A small study of three models: scratch, mobilenet_v2 and the optional efficientnet_b2."""
     head = {"kind": "pretrained", "epochs": 20}
     lite, b2 = ("efficientnet_lite2", "EfficientNet-Lite2"), ("efficientnet_b2", "EfficientNet-B2")
-    raw: dict[str, Any] = {
+    raw = {
         "name": "bali-betawi-celup",
         "title": "Small",
         "question": "Which?",

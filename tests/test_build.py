@@ -25,14 +25,16 @@ from batik_utils.report.analysis import Analysis
 from batik_utils.report.build import Build, build_report
 from batik_utils.values import Results
 
-CODE = {
-    "figures/scores.py": "x = 1", "figures/pictures.py": "x = 1", "report/display.py": "x = 1",
-    "deploy/make.py": "x = 1", "data/__init__.py": "x = 1", "app/build.py": "x = 1",
-    "stats/scores.py": "x = 1", "cli.py": "x = 1", "report/export.py": "x = 1", "report/templates/report.css": "x",
-}  # fmt: skip
+MOTIFS = ["batik-bali", "batik-betawi", "batik-celup"]
+WEIGHTS = "keras/models/efficientnet-lite2-9656183e.pth"
+CODE = "figures/scores.py figures/pictures.py report/display.py deploy/make.py data/__init__.py app/build.py cli.py"
+CODE += " stats/scores.py report/export.py report/templates/report.css"
+FILES = [*(f"batik_utils/{name}" for name in CODE.split()), "requirements.txt", "studies/splits/old.csv", WEIGHTS]
+FILES += [f"data/{motif}/1.jpg" for motif in MOTIFS]
+SEEN = "batik_utils/stats/* batik_utils/figures/* data/*/* keras/*/* studies/*/* requirements.txt study.yaml"
+"""What a notebook's outputs may depend on."""
 PUBLIC = ["metrics.json", "model-card.md", "reforms.md", "report.html", "report.pdf", "verdict.svg"]
 PRIVATE = ["classifier.tflite", "report.html", "report.pdf"]
-WEIGHTS = "keras/models/efficientnet-lite2-9656183e.pth"
 
 
 def write(path, source, *tags):
@@ -61,21 +63,13 @@ def house(tmp_path, monkeypatch):
 
     Its notebooks say in no time what they depend on, and its pages are what notebooks say.
     """
-    for name, text in CODE.items():
-        (tmp_path / "batik_utils" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "batik_utils" / name).write_text(f"{text}\n")
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "studies/splits").mkdir(parents=True)
     write(tmp_path / "notebooks/01-first.ipynb", "draw.file_sizes(1)")
     write(tmp_path / "notebooks/02-second.ipynb", "draw.fold_dots(1)")
-    (tmp_path / "requirements.txt").write_text("numpy==2\n")
-    raw = make_study(motifs=["batik-bali", "batik-betawi", "batik-celup"]).model_dump(mode="json")
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
-    for motif in raw["motifs"]:
-        (tmp_path / "data" / motif).mkdir(parents=True)
-        (tmp_path / "data" / motif / "1.jpg").write_bytes(b"a picture")
-    (tmp_path / WEIGHTS).parent.mkdir(parents=True)
-    (tmp_path / WEIGHTS).write_bytes(b"weights")
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(make_study(motifs=MOTIFS).model_dump(mode="json")))
     monkeypatch.setattr(freshness, "ROOT", tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "cache"))
@@ -93,19 +87,16 @@ def house(tmp_path, monkeypatch):
     def run(path, parameters, keep, environment):
         steps.append(path.name[:2])
         parts = [freshness.cells(path), sorted(keep), parameters["SET"], freshness.code_sha256()]
-        files = [*tmp_path.glob("batik_utils/stats/*"), *tmp_path.glob("data/*/*"), *tmp_path.glob("keras/*/*")]
+        files = [p for pattern in SEEN.split() for p in tmp_path.glob(pattern) if p.is_file()]
+        parts += sorted(f"{p.name} {p.read_text()}" for p in files)
         name = {"01": "sizes", "02": "folds"}[path.name[:2]]
-        files += [*tmp_path.glob("batik_utils/figures/*"), *tmp_path.glob("studies/*/*")]
-        files += [tmp_path / "requirements.txt", tmp_path / "study.yaml"]
-        parts += sorted(f"{p.name} {p.read_text()}" for p in files if p.is_file())
         data = {"text/plain": f"Figure fig-{name}: A.", "image/svg+xml": json.dumps(parts)}
         return new_notebook(cells=[new_code_cell("", id="a", outputs=[new_output("display_data", data)])])
 
     def export(notebooks, about, photos):
         steps.append("with" if photos else "without")
-        page = json.dumps(
-            [notebooks, about, photos, (tmp_path / "batik_utils/report/templates/report.css").read_text()]
-        )
+        style = (tmp_path / "batik_utils/report/templates/report.css").read_text()
+        page = json.dumps([notebooks, about, photos, style])
         return page, page.encode()
 
     monkeypatch.setattr(Build, "_analyse", analyse)
@@ -122,6 +113,13 @@ def house(tmp_path, monkeypatch):
     build.public = tmp_path / "reports" / "bali-betawi-celup"
     build.private = tmp_path / "reports" / "photographs" / "bali-betawi-celup"
     return build
+
+
+def failing(message, kind=BatikError):
+    def fail(*args, **options):
+        raise kind(message)
+
+    return fail
 
 
 def contents(house, out="reports"):
@@ -145,6 +143,10 @@ def edit(name, text):
     return lambda house: (house.root / name).write_text(text)
 
 
+def rewrite(name, source, *tags):
+    return lambda house: write(house.root / "notebooks" / name, source, *tags)
+
+
 ALL = "open 01 02 with without"
 
 
@@ -166,8 +168,8 @@ ALL = "open 01 02 with without"
         ("a new picture", edit("data/batik-bali/2.jpg", "another"), ALL),
         ("weights", edit(WEIGHTS, "other"), ALL),
         ("lost weights", lambda house: (house.root / WEIGHTS).unlink(), ALL),
-        ("a sentence", lambda h: write(h.root / "notebooks/01-first.ipynb", "draw.file_sizes(2)"), "01 with without"),
-        ("a tag", lambda h: write(h.root / "notebooks/01-first.ipynb", "draw.file_sizes(1)", "x"), "01 with without"),
+        ("a sentence", rewrite("01-first.ipynb", "draw.file_sizes(2)"), "01 with without"),
+        ("a tag", rewrite("01-first.ipynb", "draw.file_sizes(1)", "x"), "01 with without"),
         ("a page edited", lambda house: (house.public / "report.html").write_text("hand-made"), "with without"),
         ("a page deleted", lambda house: (house.private / "report.pdf").unlink(), "with without"),
         ("numbers edited", lambda house: (house.public / "metrics.json").write_text("{}"), "with without"),
@@ -206,12 +208,12 @@ def test_a_second_run_does_nothing_though_weights_came_meanwhile_and_sees_what_w
     assert "open" in house.steps
     house()
     assert house.steps == []
-    write(house.root / "notebooks/01-first.ipynb", "draw.file_sizes(2)")
+    rewrite("01-first.ipynb", "draw.file_sizes(2)")(house)
     house()
     assert sorted(house.steps) == ["01", "with", "without"]
 
     def edit_meanwhile(self, dask, jobs):
-        write(house.root / "notebooks/02-second.ipynb", "draw.fold_dots(2)")
+        rewrite("02-second.ipynb", "draw.fold_dots(2)")(house)
         return analyse(self, dask, jobs)
 
     monkeypatch.setattr(Build, "_analyse", edit_meanwhile)
@@ -241,25 +243,22 @@ def test_a_study_or_a_setting_that_changes_is_opened_anew(house):
 def test_failed_fits_are_tried_again_and_the_model_follows_the_results(house):
     _, analysis = good = analysis_of()
     first, *rest = analysis.results
-    house.opened = analysis_of(Results((replace(first, missing="it diverged", y_prob=np.zeros((0, 3))), *rest)))
+    failed = Results((replace(first, missing="it diverged", y_prob=np.zeros((0, 3))), *rest))
+    house.opened = analysis_of(failed)
+    house()
     for opened, steps in ((house.opened, ["open"]), (good, ["open", "model", "01", "02"]), (good, [])):
-        house() if opened is house.opened else None
         house.opened = opened
         house()
         assert [s for s in house.steps if not s.startswith("with")] == steps
 
 
 def test_a_classifier_that_cannot_be_made_is_said_and_tried_again_and_the_report_goes_on(house, monkeypatch, capsys):
-    def fail(*args):
-        raise BatikError("it diverged")
-
-    house.private.mkdir(parents=True)
-    house.public.mkdir(parents=True)
     older = (house.private / "classifier.tflite", house.public / "model-card.md", house.public / "classifier.html")
     for path in older:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("of another run")
     with monkeypatch.context() as patch:
-        patch.setattr("batik_utils.deploy.make.make_classifier", fail)
+        patch.setattr("batik_utils.deploy.make.make_classifier", failing("it diverged"))
         house(progress=True)
     assert not any(path.exists() for path in older)
     assert "No classifier is made: it diverged" in capsys.readouterr().err.splitlines()
@@ -270,26 +269,11 @@ def test_a_classifier_that_cannot_be_made_is_said_and_tried_again_and_the_report
     assert json.loads((house.public / "metrics.json").read_text())["classifier"]["model"] == "efficientnet_lite2"
 
 
-def test_a_neighbour_of_another_version_is_left_out_of_the_index_and_said_so(house, capsys):
-    neighbour = house.root / "reports" / "older" / "metrics.json"
-    neighbour.parent.mkdir(parents=True)
-    neighbour.write_text('{"version": 1}')
-    house.opened = analysis_of(kind="published")
-    house(progress=True)
-    said = "Not in index.html: older/metrics.json is of another version; build that report again."
-    assert said in capsys.readouterr().err.splitlines()
-    page = (house.root / "reports/index.html").read_text()
-    assert "bali-betawi-celup/report.html" in page and "older/" not in page
-
-
 def test_a_failure_leaves_the_old_report_as_it_was(house, monkeypatch):
-    def fail(*args, **options):
-        raise BatikError("a reference to 'fig-gone', which is not there")
-
     house.public.mkdir(parents=True)
     (house.public / "report.html").write_text("old")
     for step in ("export.export", "execute.run_notebook"):
-        monkeypatch.setattr(f"batik_utils.report.{step}", fail)
+        monkeypatch.setattr(f"batik_utils.report.{step}", failing("a reference to 'fig-gone', which is not there"))
         with pytest.raises(BatikError, match="fig-gone"):
             house()
         assert contents(house) == {"bali-betawi-celup/report.html": b"old"}
@@ -308,9 +292,7 @@ def test_a_report_without_a_pdf_is_written_said_in_one_line_and_tried_again(hous
 
 
 def test_without_photographs_the_sample_is_made_and_said_so(house, monkeypatch, capsys):
-    def find(data, motifs):
-        raise NoPhotographs("The photographs were not found.")
-
+    find = failing("The photographs were not found.", NoPhotographs)
     monkeypatch.setattr(pipeline, "find_photographs", find)
     monkeypatch.setattr(pipeline, "load_study", lambda name, settings: make_study(name=Path(name).stem))
     assert house(progress=True).name == "sample"
@@ -318,30 +300,30 @@ def test_without_photographs_the_sample_is_made_and_said_so(house, monkeypatch, 
     assert "were not found. Making the procedural sample's report instead, in reports/sample/." in said
 
 
-def test_a_folder_without_notebooks_is_named(house):
-    shutil.rmtree(house.root / "notebooks")
-    with pytest.raises(BatikError, match="no notebooks in notebooks/"):
-        house()
-
-
-def test_no_fit_no_report(monkeypatch, tmp_path):
+def test_without_notebooks_or_fits_there_is_no_report(monkeypatch, tmp_path):
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
     monkeypatch.setattr("batik_utils.dataset.load_dataset", lambda *args, **options: make_dataset())
     monkeypatch.setattr("batik_utils.experiment.make_plan", lambda *args: None)
     monkeypatch.setattr("batik_utils.experiment.run_plan", lambda *args, **options: Results(()))
-    with pytest.raises(BatikError, match=r"No fit of MobileNetV2 in sample succeeded: none was planned"):
-        build_report("sample", out=tmp_path / "reports", progress=False)
+    places = {"no notebooks in notebooks/": tmp_path, "No fit of MobileNetV2 in sample succeeded: none": freshness.ROOT}
+    for problem, root in places.items():
+        monkeypatch.setattr(freshness, "ROOT", root)
+        with pytest.raises(BatikError, match=problem):
+            build_report("sample", out=tmp_path / "reports", progress=False)
 
 
-def test_the_index_is_written_anew_only_where_a_report_beside_it_has_changed(house, monkeypatch):
+def test_the_index_is_written_anew_only_where_a_report_beside_it_has_changed(house, monkeypatch, capsys):
     house()
     tracked, own = (house.root / "reports" / name for name in ("index.html", "photographs/index.html"))
     assert "../bali-betawi-celup/report.html" in own.read_text() and "bali-betawi" not in tracked.read_text()
     written: list[Path] = []
-    monkeypatch.setattr("batik_utils.report.pages.write_index", lambda out: written.append(out) or [])
-    house()
+    with monkeypatch.context() as patch:
+        patch.setattr("batik_utils.report.pages.write_index", lambda out: written.append(out) or [])
+        house()
     assert not written
-    (house.root / "reports" / "other").mkdir()
-    (house.root / "reports" / "other" / "metrics.json").write_text("{}")
-    house()
-    assert written == [house.root / "reports"]
+    neighbour = house.root / "reports" / "older" / "metrics.json"
+    neighbour.parent.mkdir()
+    neighbour.write_text('{"version": 1}')
+    house(progress=True)
+    said = "Not in index.html: older/metrics.json is of another version; build that report again."
+    assert said in capsys.readouterr().err.splitlines()

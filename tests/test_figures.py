@@ -158,12 +158,6 @@ def test_sizes_of_files_are_shown_whether_all_are_one_size_or_many(motifs, sizes
         assert len(ax.lines) == motifs and len(inside) > 2
 
 
-def test_the_learning_curve_marks_the_numbers_of_images_that_were_used():
-    table = framed("label images mean low high", *[("A", k, 0.5, 0.4, 0.6) for k in (5, 10, 40)])
-    fig = figures.learning_curve(table, 1 / 3)
-    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["5", "10", "40"]
-
-
 def test_a_trio_is_named_once_at_its_highest_mark():
     rows = [("A, B, C", "pretrained", 0.8, 0.9), ("A, B, C", "scratch", 0.8, 0.6), ("D, E, F", "scratch", 0.5, 0.4)]
     stated = framed("trio arm ours stated", *rows)
@@ -181,7 +175,10 @@ def test_a_trio_is_named_once_at_its_highest_mark():
     assert not figures.trio_figure(all_trios, stated.head(0)).axes[1].texts
 
 
-def test_corruptions_stand_in_the_order_given_a_bar_for_each_model():
+def test_a_learning_curve_marks_the_numbers_that_were_used_and_corruptions_stand_in_the_order_given():
+    table = framed("label images mean low high", *[("A", k, 0.5, 0.4, 0.6) for k in (5, 10, 40)])
+    fig = figures.learning_curve(table, 1 / 3)
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["5", "10", "40"]
     rows = [(m, c, v, v - 0.1, v + 0.05) for m, v in (("B", 0.8), ("A", 0.6)) for c in ("none", "blur")]
     ax = figures.corruption_figure(framed("label corruption accuracy low high", *rows), 0.5).axes[0]
     assert [t.get_text() for t in ax.get_xticklabels()] == ["untouched", "blur"]
