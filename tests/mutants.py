@@ -1,21 +1,15 @@
-"""Mutated pictures, looked at in a process of their own: python tests/mutants.py 1000 [folder of photographs]."""
+"""Mutated pictures, and a process that looks at them: python tests/mutants.py FILE …"""
 
 import io
 import resource
-import select
-import subprocess
 import sys
-import tempfile
 import warnings
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from batik_utils.sample import SAMPLE_MOTIFS, draw
-
-SECONDS, KILOBYTES = 10, 2_000_000  # that one picture may take, and the process that looks at it
+KILOBYTES = 2_000_000  # that a process which looks at pictures may take
 FORMATS = [("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("GIF", {}), ("WEBP", {}), ("BMP", {})]
 FORMATS += [("TIFF", {"compression": how}) for how in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg")]
 
@@ -36,30 +30,6 @@ def mutant(picture: Image.Image, number: int) -> bytes:
     return bytes(changed)
 
 
-def look_at(pictures: list[Image.Image], count: int) -> Counter[str]:
-    """How many mutants were a "picture" or "refused"; anything else is said with its number, and must not be."""
-    outcomes: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        path, worker = Path(folder, "1.jpg"), None
-        for number in range(count):
-            path.write_bytes(mutant(pictures[number % len(pictures)], number))
-            if worker is None or worker.poll() is not None:
-                command = [sys.executable, __file__]
-                worker = subprocess.Popen(command, stdin=-1, stdout=-1, stderr=subprocess.STDOUT, text=True, bufsize=1)
-                assert worker.stdout.readline() == "ready\n"  # importing may take longer than a picture may
-            worker.stdin.write(f"{path}\n")
-            answered = select.select([worker.stdout], [], [], SECONDS)[0]
-            said = worker.stdout.readline().strip() or "crash" if answered else "hang"
-            if said not in {"picture", "refused"}:  # what is printed against our will comes here, too
-                said = f"{number}: {said}"
-                worker.kill()
-                worker.communicate()
-            outcomes[said] += 1
-        if worker.returncode is None:
-            worker.communicate()
-    return outcomes
-
-
 def peak() -> int:
     """The most memory of this process so far, kilobytes; getrusage counts that of the parent that started it, too."""
     if (status := Path("/proc/self/status")).is_file():
@@ -67,28 +37,21 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def look_at_named_files() -> None:
-    """Look at each file named on the standard input, as a study and as the audit do."""
+def look_at(files: list[Path]) -> None:
+    """Print what a study and the audit make of each file: "picture" or "refused", and after all the memory it took."""
     from batik_utils.audit.look import look
     from batik_utils.data.decode import NotAnImage, read_image
 
     warnings.simplefilter("ignore")
-    print("ready", flush=True)
-    for line in sys.stdin:
+    for path in files:
         try:
-            read_image(Path(line.strip()), 64, "nearest")
-            look(Path(line.strip()), "1.jpg")
-            said = "picture"
+            read_image(path, 64, "nearest")
+            look(path, "1.jpg")
+            print("picture", flush=True)
         except NotAnImage as error:
-            said = f"{error.reason!r}" if "\n" in str(error) else "refused"
-        used = peak()
-        print(said if used < KILOBYTES else f"{used:,} kB of memory", flush=True)
+            print(repr(error.reason) if "\n" in str(error) else "refused", flush=True)
+    print(peak())
 
 
 if __name__ == "__main__":
-    files = [path for folder in sys.argv[2:] for path in sorted(Path(folder).glob("*/*.jpg"))[::97]]
-    shown = [image.convert("RGB").resize((320, 240)) for image in map(Image.open, files)]
-    if sys.argv[1:]:
-        print(look_at(shown or [Image.fromarray(draw(motif, 0, 256)) for motif in SAMPLE_MOTIFS], int(sys.argv[1])))
-    else:
-        look_at_named_files()
+    look_at([Path(name) for name in sys.argv[1:]])

@@ -5,23 +5,20 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
 
 from batik_utils import dataset as rooms
 from batik_utils.data import obtain
 from batik_utils.dataset import load_dataset
 from batik_utils.errors import BatikError
-from batik_utils.study_file import parse_study
 
-BALI, CELUP = "batik-bali", "batik-celup"
+BALI, TIMUR = "batik-bali", "batik Jawa Timur ✿ 蠟染"
+NAMES = ("1.jpg", "10.jpg", "11.jpg", "foto ke 2 – é.jpg")
 
 
 def study(*motifs, size=32, **more):
-    a = {"kind": "pretrained", "title": "Net", "backbone": "mobilenet_v2", "epochs": 1}
-    b = {"kind": "scratch", "title": "CNN", "architecture": "seed_cnn", "epochs": 1}
-    raw = {"name": "tiny", "title": "Tiny", "question": "?", "motifs": list(motifs), "image": {"size": size}}
-    raw |= {"models": {"a": a, "b": b}, "compare": ["a", "b"], "published": {"split": "keras-validation-split"}}
-    return parse_study(raw | more)
+    return tiny.study(motifs=list(motifs or (BALI, TIMUR)), image={"size": size}, **more)
 
 
 def photograph(path, seed):
@@ -32,13 +29,12 @@ def photograph(path, seed):
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """Two motifs, four pictures each (PNG named .jpg), a cache of their own, nothing else around."""
+    """Two motifs, four pictures each (PNG named .jpg), a cache of its own, nothing else around."""
     monkeypatch.setattr(obtain, "ROOT", tmp_path / "here" / "project")
     for name, value in (("BATIK_CACHE", "cache"), ("KAGGLEHUB_CACHE", "kagglehub"), ("BATIK_OFFLINE", "1")):
         monkeypatch.setenv(name, str(tmp_path / value))
-    for k, motif in enumerate((BALI, CELUP)):
-        for i in (1, 2, 10, 11):
-            photograph(tmp_path / "data" / motif / f"{i}.jpg", 100 * k + i)
+    for seed, name in enumerate((*(f"{BALI}/{name}" for name in NAMES), *(f"{TIMUR}/{name}" for name in NAMES))):
+        photograph(tmp_path / "data" / name, seed)
     return tmp_path / "data"
 
 
@@ -47,15 +43,12 @@ def cache(tmp_path):
     return tmp_path / "cache" / "images"
 
 
-def left_in(folder):
-    return sorted(p.name for p in folder.glob("*"))
-
-
 def test_rows_keep_pictures_labels_paths_hashes_and_facts_together(data):
-    got = load_dataset(study(CELUP, BALI), data)
-    names = ["1.jpg", "10.jpg", "11.jpg", "2.jpg"]
-    assert got.motifs == (CELUP, BALI) and got.labels.tolist() == [0] * 4 + [1] * 4
-    assert got.paths == tuple(f"{m}/{n}" for m in (CELUP, BALI) for n in names)
+    (data / BALI / "12.jpg").write_text("<html>not found</html>")
+    (data / BALI / "13.jpg").write_bytes((data / BALI / "1.jpg").read_bytes()[:200])
+    got = load_dataset(study(TIMUR, BALI), data)
+    assert got.motifs == (TIMUR, BALI) and got.labels.tolist() == [0] * 4 + [1] * 4
+    assert got.paths == tuple(f"{motif}/{name}" for motif in (TIMUR, BALI) for name in NAMES)
     assert got.images.shape == (8, 32, 32, 3) and got.images.dtype == np.uint8
     assert isinstance(got.images, np.memmap) and not got.images.flags.writeable
     for image, path, sha, facts in zip(got.images, got.paths, got.sha256, got.facts, strict=True):
@@ -64,62 +57,39 @@ def test_rows_keep_pictures_labels_paths_hashes_and_facts_together(data):
         with Image.open(file) as picture:
             assert np.array_equal(image, np.asarray(picture.resize((32, 32), Image.Resampling.NEAREST)))
         assert (facts["format"], facts["extension_agrees"], facts["bytes"]) == ("PNG", False, file.stat().st_size)
-    assert got.groups.dtype == np.int64 and len(got.groups) == 8 and got.skipped == ()
+    assert got.groups.dtype == np.int64 and len(got.groups) == 8
+    (first, web_page), (second, _) = got.skipped  # what is not an image is listed
+    assert (first, second) == (f"{BALI}/12.jpg", f"{BALI}/13.jpg") and "web page" in web_page
     assert (got.source.kind, got.source.description) == ("folder", "a folder of the reader's own")
 
 
-def test_what_is_not_an_image_is_skipped_and_listed(data, tmp_path):
-    (data / BALI / "12.jpg").write_text("<html>not found</html>")
-    (data / BALI / "3.jpg").write_bytes((data / BALI / "1.jpg").read_bytes()[:200])
-    (tmp_path / "private.jpg").write_bytes((data / BALI / "2.jpg").read_bytes())
-    (data / BALI / "out.jpg").symlink_to(tmp_path / "private.jpg")
-    (data / BALI / "deeper").mkdir()
-    got = load_dataset(study(BALI, CELUP), data)
-    assert [path for path, _ in got.skipped] == [f"{BALI}/{n}" for n in ("12.jpg", "3.jpg", "deeper", "out.jpg")]
-    reasons = dict(got.skipped)
-    assert "web page" in reasons[f"{BALI}/12.jpg"] and "link" in reasons[f"{BALI}/out.jpg"]
-    assert len(got) == 8 and got.images.shape[0] == 8
-    with Image.open(data / got.paths[-1]) as last:
-        assert np.array_equal(got.images[-1], np.asarray(last.resize((32, 32), Image.Resampling.NEAREST)))
-
-
-def test_names_with_spaces_and_any_letters_are_fine(data):
-    folder = "batik Jawa Timur ✿ 蠟染"
-    for i in range(2):
-        photograph(data / folder / f"foto ke {i} – é.jpg", 500 + i)
-    assert load_dataset(study(folder, BALI), data).paths[0] == f"{folder}/foto ke 0 – é.jpg"
-
-
 def test_pictures_are_the_published_ones_where_half_of_those_used_are(data, monkeypatch):
-    def md5(path):
-        return hashlib.md5((data / path).read_bytes()).hexdigest()
-
-    listed = {f"{BALI}/{n}.jpg": md5(f"{BALI}/{n}.jpg") for n in (1, 10, 11)}
-    listed |= {f"{BALI}/2.jpg": "0" * 32, f"{BALI}/3.jpg": ""}
+    digests = [hashlib.md5((data / BALI / name).read_bytes()).hexdigest() for name in NAMES[:3]]
+    listed = dict(zip((f"{BALI}/{name}" for name in (*NAMES, "gone.jpg")), (*digests, "0" * 32, ""), strict=True))
     monkeypatch.setattr(obtain, "published_files", lambda: listed)
-    source = load_dataset(study(BALI, CELUP), data).source
+    source = load_dataset(study(), data).source
     assert (source.identical, source.altered, source.missing, source.unlisted) == (3, 1, 1, 4)
     assert source.kind == "folder"
-    (data / CELUP / "1.jpg").write_text("<html>")  # not used, so that three of seven are left
-    (data / CELUP / "2.jpg").unlink()
-    got = load_dataset(study(BALI, CELUP), data)
+    (data / TIMUR / "1.jpg").write_text("<html>")  # not used, so that three of six are left
+    (data / TIMUR / "10.jpg").unlink()
+    got = load_dataset(study(), data)
     assert (got.source.kind, got.source.description) == ("published", "data folder given by DATA")
     assert not got.source.is_drawn
     assert [f["status"] for f in got.facts[:4]] == ["identical", "identical", "identical", "altered"]
 
 
 def test_pictures_are_decoded_once_for_each_size_file_and_byte(data, cache, monkeypatch):
-    first = load_dataset(study(BALI, CELUP), data)
-    assert len(left_in(cache)) == 2
-    other = load_dataset(study(BALI, CELUP, size=40), data)
-    assert other.size == 40 and first.pictures(study(BALI, CELUP).image) is first.images
+    first = load_dataset(study(), data)
+    assert len([*cache.iterdir()]) == 2
+    other = load_dataset(study(size=40), data)
+    assert other.size == 40 and first.pictures(study().image) is first.images
     photograph(data / BALI / "3.jpg", 999)
-    load_dataset(study(BALI, CELUP), data)
-    assert len(left_in(cache)) == 6
+    load_dataset(study(), data)
+    assert len([*cache.iterdir()]) == 6
     (data / BALI / "3.jpg").unlink()
     monkeypatch.setattr(rooms, "read_image", lambda *a, **k: pytest.fail("decoded again"))
-    assert np.array_equal(first.pictures(study(BALI, CELUP, size=40).image), other.images)
-    again = load_dataset(study(BALI, CELUP), data)
+    assert np.array_equal(first.pictures(study(size=40).image), other.images)
+    again = load_dataset(study(), data)
     assert np.array_equal(first.images, again.images)
     assert again.fingerprint == first.fingerprint and again.facts == first.facts
 
@@ -127,7 +97,7 @@ def test_pictures_are_decoded_once_for_each_size_file_and_byte(data, cache, monk
 @pytest.mark.parametrize("suffix", [".rgb", ".npz"])
 @pytest.mark.parametrize("how", ["cut", "flipped", "gone"])
 def test_a_damaged_cache_is_computed_again(data, cache, suffix, how):
-    whole = np.array(load_dataset(study(BALI, CELUP), data).images)
+    whole = np.array(load_dataset(study(), data).images)
     (file,) = cache.glob(f"*{suffix}")
     kept = file.read_bytes()
     content = bytearray(kept)
@@ -136,43 +106,43 @@ def test_a_damaged_cache_is_computed_again(data, cache, suffix, how):
     file.unlink()
     if how != "gone":
         file.write_bytes(content[: len(content) // 2] if how == "cut" else content)
-    assert np.array_equal(load_dataset(study(BALI, CELUP), data).images, whole)
+    assert np.array_equal(load_dataset(study(), data).images, whole)
     assert file.read_bytes() == kept
-    assert len([name for name in left_in(cache) if not name.endswith(".bad")]) == 2
+    assert len([path for path in cache.iterdir() if path.suffix != ".bad"]) == 2
 
 
 @pytest.mark.parametrize(("kept", "says"), [(0, "no usable image"), (1, "only one usable image")])
 @pytest.mark.parametrize("others", ["gone", "web pages"])
 def test_motifs_that_lack_two_images_are_told_together(data, kept, says, others):
-    for path in [path for motif in (BALI, CELUP) for path in sorted((data / motif).iterdir())[kept:]]:
+    for path in [path for motif in (BALI, TIMUR) for path in sorted((data / motif).iterdir())[kept:]]:
         path.unlink() if others == "gone" else path.write_text("<html>")
     with pytest.raises(BatikError) as caught:
-        load_dataset(study(BALI, CELUP), data)
-    for motif, line in zip((BALI, CELUP), str(caught.value).split("\n"), strict=True):
+        load_dataset(study(), data)
+    for motif, line in zip((BALI, TIMUR), str(caught.value).split("\n"), strict=True):
         assert line.startswith(f"The folder {motif} has {says}") and ("web page" in line) == (others == "web pages")
 
 
 def test_an_interruption_leaves_no_cache(data, cache, monkeypatch):
-    pictures = [rooms.read_image(data / BALI / "1.jpg", 32, "nearest")] * 4
+    picture = rooms.read_image(data / BALI / "1.jpg", 32, "nearest")
     # As Ctrl-C does; a signal would not come where the shell runs the tests in the background.
-    monkeypatch.setattr(rooms, "read_image", Mock(side_effect=[*pictures, KeyboardInterrupt]))
+    monkeypatch.setattr(rooms, "read_image", Mock(side_effect=[picture, KeyboardInterrupt]))
     with pytest.raises(KeyboardInterrupt):
-        load_dataset(study(BALI, CELUP), data)
-    assert left_in(cache) == []
+        load_dataset(study(), data)
+    assert not any(cache.iterdir())
 
 
 def test_a_cache_folder_that_cannot_be_written_is_one_line(data, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "file"))
     with pytest.raises(BatikError, match="BATIK_CACHE"):
-        load_dataset(study(BALI, CELUP), data)
+        load_dataset(study(), data)
 
 
 def test_processes_side_by_side_give_the_same_pictures(data, tmp_path, monkeypatch):
-    alone = load_dataset(study(BALI, CELUP), data)
+    alone = load_dataset(study(), data)
     monkeypatch.setattr(rooms, "_SERIAL", 0)
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "second"))
-    together = load_dataset(study(BALI, CELUP), data, progress=True)
+    together = load_dataset(study(), data, progress=True)
     assert np.array_equal(alone.images, together.images) and alone.fingerprint == together.fingerprint
 
 
@@ -193,4 +163,4 @@ def test_the_sample_is_drawn_once_and_says_what_it_is(data, cache, monkeypatch):
     assert got.sha256[4] == hashlib.sha256(np.array(got.images[4]).tobytes()).hexdigest()
     assert len(set(got.sha256)) == 6
     monkeypatch.setattr(rooms, "_draw", lambda *a: pytest.fail("drawn again"))
-    assert load_dataset(drawn).fingerprint == got.fingerprint and len(left_in(cache)) == 2
+    assert load_dataset(drawn).fingerprint == got.fingerprint and len([*cache.iterdir()]) == 2

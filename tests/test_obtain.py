@@ -7,16 +7,7 @@ import socket
 import pytest
 
 from batik_utils.data import obtain
-from batik_utils.data.obtain import (
-    NoPhotographs,
-    cache_dir,
-    find_photographs,
-    hash_files,
-    motif_files,
-    other_motifs,
-    published_copies,
-    published_files,
-)
+from batik_utils.data.obtain import NoPhotographs, find_photographs, hash_files, motif_files, other_motifs
 from batik_utils.errors import BatikError
 
 BALI, CELUP = "batik-bali", "batik-celup"
@@ -50,9 +41,9 @@ def complaint(data, *motifs, kind=BatikError):
 
 def test_the_cache_is_in_the_project_unless_told_otherwise(project, monkeypatch, tmp_path):
     monkeypatch.delenv("BATIK_CACHE", raising=False)
-    assert cache_dir() == project / ".batik"
+    assert obtain.cache_dir() == project / ".batik"
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "elsewhere"))
-    assert cache_dir() == tmp_path / "elsewhere"
+    assert obtain.cache_dir() == tmp_path / "elsewhere"
 
 
 def test_places_are_tried_in_their_order_and_named_without_a_path(project, tmp_path):
@@ -73,11 +64,9 @@ def test_places_are_tried_in_their_order_and_named_without_a_path(project, tmp_p
 def test_nothing_found_says_where_was_looked_and_a_mistyped_motif_is_told_the_nearest_name(project, tmp_path):
     (project / "data/empty").mkdir(parents=True)
     looked = complaint(None, BALI, CELUP, kind=NoPhotographs)
-    assert "data folder (no folders of pictures in it)" in looked
-    assert "shared folder (there is no such folder)" in looked and "BATIK_OFFLINE" in looked
-    assert str(tmp_path) not in looked
+    assert "data folder (no folders of pictures in it), shared folder (there is no such folder), Kaggle (" in looked
+    assert "BATIK_OFFLINE" in looked and str(tmp_path) not in looked
     fill(project.parent / "shared/data/photographs", BALI, CELUP)
-    assert complaint(None, "batik-bal", CELUP) == "batik-bal is not in the shared folder, did you mean 'batik-bali'?"
     both = complaint(None, "batik-bal", "celup")
     assert "mean 'batik-bali'?" in both and "celup is not in the shared folder, did you mean 'batik-celup'?" in both
     fill(project / "data", "cats", "dogs")
@@ -94,14 +83,12 @@ def test_nothing_found_says_where_was_looked_and_a_mistyped_motif_is_told_the_ne
 
 
 def test_parts_of_an_archive_are_one_folder_and_what_a_mac_left_in_it_is_none(project, tmp_path):
-    for part, motif in (("Train", BALI), ("Train", CELUP), ("validation", BALI), ("__MACOSX", BALI), (".git", BALI)):
-        fill(tmp_path / "zip/archive" / part, motif)
+    for part in ("Train", "validation", "__MACOSX", ".git"):
+        fill(tmp_path / "zip/archive" / part, BALI)
     (tmp_path / "zip/archive/Train" / BALI / "._1.jpg").write_bytes(b"x")
-    folder, _ = find_photographs(tmp_path / "zip", [BALI, CELUP])
-    files = [path for motif in (BALI, CELUP) for path in motif_files(folder, motif)[0]]
-    rows = {row.path: row.motif for row in hash_files(folder, [BALI, CELUP], files)[0]}
-    train, val = f"Train/{BALI}/1.jpg", f"validation/{BALI}/1.jpg"
-    assert rows == {train: BALI, val: BALI, f"Train/{CELUP}/1.jpg": CELUP} and folder.name == "archive"
+    folder, _ = find_photographs(tmp_path / "zip", [BALI])
+    rows, *_ = hash_files(folder, [BALI], motif_files(folder, BALI)[0])
+    assert {row.path: row.motif for row in rows} == {f"{part}/{BALI}/1.jpg": BALI for part in ("Train", "validation")}
     fill(tmp_path / "other/__MACOSX", BALI)
     fill(tmp_path / "other/motifs", BALI)
     assert find_photographs(tmp_path / "other", [BALI])[0].name == "motifs"
@@ -154,23 +141,35 @@ def test_kaggle_is_asked_quietly_and_its_failure_stops_nothing(project, tmp_path
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_other_motifs_picture_is_one_that_is_known_to_be_no_image(tmp_path):
+def test_the_published_lists_are_whole_and_no_other_motifs_picture_is_one_that_is_known_to_be_no_image(tmp_path):
+    listed, copies = obtain.published_files(), obtain.published_copies()
+    assert len(listed) == 982 and len({path.split("/")[0] for path in listed}) == 20
+    assert listed["batik-bali/1.jpg"] == "a6cc4a5cd44bff4a10a04c7dc8782154"
+    assert all(len(md5) == 32 and int(md5, 16) >= 0 for md5 in listed.values())
+    assert set(copies) <= set(listed) and "no image" in copies.values()
     named, lacking = other_motifs(["batik-bali", "batik-betawi"], tmp_path)
     assert len(named) > 50 and lacking == sorted(named)
-    assert not [path for path in named if published_copies().get(path) == "no image"]
-    assert "no image" in published_copies().values()
+    assert not [path for path in named if copies.get(path) == "no image"]
 
 
-def test_other_motifs_are_named_by_the_list_alone_and_each_file_is_held_against_it(tmp_path, monkeypatch):
-    def md5(content):
-        return hashlib.md5(content).hexdigest()
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """published(n) writes n files of each of three motifs, and says that they are the published ones."""
 
-    content = {f"{motif}/{i}.jpg": f"{motif}{i}".encode() for motif in ("bali", "celup", "lasem") for i in range(30)}
-    content["lasem/0.jpg"] = content["bali/0.jpg"]  # a copy of one's own
-    monkeypatch.setattr(obtain, "published_files", lambda most=None: {path: md5(c) for path, c in content.items()})
-    for path, some in content.items():
-        (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).write_bytes(some)
+    def publish(count):
+        content = {f"{motif}/{i}.jpg": f"{motif}{i}" for motif in ("bali", "celup", "lasem") for i in range(count)}
+        content["lasem/0.jpg"] = content["bali/0.jpg"]  # a copy of one's own
+        for path, some in content.items():
+            (tmp_path / path).parent.mkdir(exist_ok=True)
+            (tmp_path / path).write_text(some)
+        listed = {path: hashlib.md5(some.encode()).hexdigest() for path, some in content.items()}
+        monkeypatch.setattr(obtain, "published_files", lambda most=None: listed)
+
+    return publish
+
+
+def test_other_motifs_are_named_by_the_list_alone_and_each_file_is_held_against_it(tmp_path, published):
+    published(30)
     named, lacking = other_motifs(["bali"], tmp_path)
     assert [path.partition("/")[0] for path in named] == ["celup"] * 10 + ["lasem"] * 10
     assert "lasem/0.jpg" not in named and not lacking
@@ -182,46 +181,29 @@ def test_other_motifs_are_named_by_the_list_alone_and_each_file_is_held_against_
     assert other_motifs(["bali"], tmp_path) == (named, sorted(named[:2]))
 
 
-def test_what_a_metric_is_learnt_from_shares_no_copy_and_no_source_with_the_study(tmp_path, monkeypatch):
-    names = [f"{motif}/{i}.jpg" for motif in ("bali", "celup", "lasem") for i in range(6)]
-    content = {name: name.encode() for name in names} | {"lasem/0.jpg": b"bali/0.jpg"}
-    listed = {name: hashlib.md5(some).hexdigest() for name, some in content.items()}
-    monkeypatch.setattr(obtain, "published_files", lambda most=None: listed)
+def test_what_a_metric_is_learnt_from_shares_no_copy_and_no_source_with_the_study(tmp_path, published, monkeypatch):
+    published(6)
     copies = {"bali/1.jpg": "a", "celup/1.jpg": "a", "celup/5.jpg": "no image", "celup/4.jpg": "b", "lasem/4.jpg": "b"}
     monkeypatch.setattr(obtain, "published_copies", lambda: copies)
-    for name, some in content.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(some)
     sources = [["bali/2.jpg", "lasem/2.jpg"], ["lasem/2.jpg", "celup/4.jpg"], ["celup/0.jpg", "celup/2.jpg"]]
     place, found = obtain.motifs_apart(["bali"], sources, tmp_path)
     # lasem/4.jpg: a copy of a picture of one source with a picture of one source with bali's.
-    assert [row.path for row in found] == [
-        "celup/0.jpg",
-        "celup/2.jpg",
-        "celup/3.jpg",
-        *(f"lasem/{i}.jpg" for i in (1, 3, 5)),
-    ]
-    assert place == tmp_path
+    apart = [f"{motif}/{i}.jpg" for motif, numbers in (("celup", (0, 2, 3)), ("lasem", (1, 3, 5))) for i in numbers]
+    assert [row.path for row in found] == apart and place == tmp_path
     (tmp_path / "celup" / "3.jpg").write_bytes(b"x")
     assert obtain.motifs_apart(["bali"], sources, tmp_path) is None
 
 
-def test_every_published_copy_is_listed():
-    assert set(obtain.published_copies()) <= set(obtain.published_files())
-
-
 def test_a_folder_is_listed_as_keras_does_and_nothing_leads_out_of_it(tmp_path):
     place = fill(tmp_path / "data", BALI) / BALI
-    for name in ("2.jpg", "10.jpg", "Ω batik.png", ".DS_Store", "\x1b[31mred.jpg"):
+    for name in ("2.jpg", "10.jpg", "Ω batik.png", ".DS_Store", "\x1b[31mred.jpg", "Thumbs.db", "desktop.ini"):
         (place / name).write_bytes(b"x")
-    (place / "below").mkdir()
+    for name in ("below", "__MACOSX"):
+        (place / name).mkdir()
     (tmp_path / "secret.jpg").write_bytes(b"x")
     (place / "out.jpg").symlink_to(tmp_path / "secret.jpg")
     (place / "within.jpg").symlink_to(place / "1.jpg")
     (place / "round.jpg").symlink_to(place / "round.jpg")
-    for name in ("Thumbs.db", "desktop.ini"):
-        (tmp_path / "data" / BALI / name).write_bytes(b"x")
-    (tmp_path / "data" / BALI / "__MACOSX").mkdir()
     files, skipped = motif_files(tmp_path / "data", BALI)
     assert [f.name for f in files] == ["1.jpg", "10.jpg", "2.jpg", "within.jpg", "Ω batik.png"]
     assert dict(skipped) == {
@@ -230,24 +212,8 @@ def test_a_folder_is_listed_as_keras_does_and_nothing_leads_out_of_it(tmp_path):
         f"{BALI}/out.jpg": "a link that leads out of the data folder",
         f"{BALI}/round.jpg": "a link that leads nowhere",
     }
+    gone = hash_files(tmp_path / "data", [BALI], [place / "gone.jpg"])[1]
+    assert gone == [(f"{BALI}/gone.jpg", "it cannot be read (No such file or directory)")]
     (tmp_path / "data" / CELUP).symlink_to(tmp_path)
     with pytest.raises(BatikError, match="link out of the data folder"):
         motif_files(tmp_path / "data", CELUP)
-
-
-def test_every_file_is_identical_altered_missing_or_unlisted_by_the_published_list(tmp_path, monkeypatch):
-    listed = published_files()
-    assert len(listed) == 982 and len({p.split("/")[0] for p in listed}) == 20
-    assert listed["batik-bali/1.jpg"] == "a6cc4a5cd44bff4a10a04c7dc8782154"
-    assert all(len(md5) == 32 and int(md5, 16) >= 0 for md5 in listed.values())
-    folder = fill(tmp_path / "data", BALI, CELUP)
-    (folder / BALI / "new.jpg").write_bytes(b"n")
-    right = hashlib.md5(b"x").hexdigest()
-    listed = {f"{BALI}/1.jpg": right, f"{BALI}/9.jpg": right, f"{CELUP}/1.jpg": "0" * 32}
-    monkeypatch.setattr(obtain, "published_files", lambda: {**listed, "batik-tambal/1.jpg": right})
-    paths = [folder / BALI / "1.jpg", folder / BALI / "new.jpg", folder / CELUP / "1.jpg", folder / CELUP / "gone.jpg"]
-    rows, skipped, missing = hash_files(folder, [BALI, CELUP], paths)
-    got = {f"{BALI}/1.jpg": "identical", f"{BALI}/new.jpg": "unlisted", f"{CELUP}/1.jpg": "altered"}
-    assert [(row.path, row.status) for row in rows] == list(got.items())
-    assert rows[0].sha256 == hashlib.sha256(b"x").hexdigest() and missing == 1
-    assert skipped == [(f"{CELUP}/gone.jpg", "it cannot be read (No such file or directory)")]

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from batik_utils.values import Dataset, Source
 
 MOTIFS = ("batik-one", "batik-two")
 SIZE = 32
+ENV = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}  # of another Python
 STUDY = """
 name: tiny
 title: Tiny
