@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 KILOBYTES = 2_000_000  # that a process which looks at pictures may take
 FORMATS = [("PNG", {}), ("JPEG", {}), ("JPEG", {"progressive": True}), ("GIF", {}), ("WEBP", {}), ("BMP", {})]
 FORMATS += [("TIFF", {"compression": how}) for how in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg")]
+FORMATS += [("AVIF", {}), ("HEIF", {})]
+register_heif_opener()
 
 
 def mutant(picture: Image.Image, number: int) -> bytes:

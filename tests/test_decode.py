@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from pillow_heif import register_heif_opener
 
 from batik_utils.data.decode import MAX_PIXELS, NotAnImage, read_image
 from batik_utils.errors import BatikError
@@ -142,6 +143,37 @@ def test_transparency_is_laid_over_white(path, mode):
     half = colours[1] if mode == "P" else np.add(colours[1], WHITE) / 2
     assert facts["mode"] == mode and corners(pixels)[0] == WHITE
     np.testing.assert_allclose(corners(pixels)[1:3], [colours[0], half], atol=1)
+
+
+@pytest.mark.parametrize("format_", ["AVIF", "HEIF"])
+def test_what_a_phone_writes_is_read_upright(path, format_):
+    register_heif_opener()
+    (exif := Image.Exif())[0x0112] = 6
+    quarters(size=(80, 40)).save(path, format_, quality=95, exif=exif.tobytes())
+    pixels, facts = read_image(path, 20, "nearest")
+    np.testing.assert_allclose(corners(pixels), (BLUE, RED, BLACK, GREEN), atol=25)
+    assert (facts["format"], facts["extension_agrees"], facts["remarks"]) == (format_, False, [])
+    path.write_bytes(path.read_bytes()[:300])
+    assert any(word in refusal(path) for word in ("truncated", "damaged"))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_profile_that_changes_colours_is_remarked_and_srgb_is_not(path, mode):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb.replace(b"rXYZ", b"hold").replace(b"bXYZ", b"rXYZ").replace(b"hold", b"bXYZ")
+    for profile, remarks in ((srgb, []), (swapped, ["colours of sRGB built-in, read as sRGB"]), (b"junk", [])):
+        quarters(mode).save(path, "PNG", icc_profile=profile)
+        pixels, facts = read_image(path, 20, "nearest")
+        assert corners(pixels) == [RED, GREEN, BLUE, BLACK] and facts["remarks"] == remarks
+
+
+def test_twelve_bits_in_sixteen_are_scaled_by_what_a_tiff_says_and_else_remarked(path):
+    ramp = np.tile(np.linspace(0, 4095, 64).astype(np.uint16), (64, 1))
+    dark = ["only 12 of 16 bits used, nearly black"]
+    for tags, remarks, shown in (({281: 4095}, [], ramp >> 4), ({}, dark, ramp >> 8)):
+        Image.fromarray(ramp).save(path, "TIFF", tiffinfo=tags)
+        pixels, facts = read_image(path, 64, "nearest")
+        assert facts["remarks"] == remarks and np.array_equal(pixels[:, :, 0], shown)
 
 
 def test_sixteen_bits_keep_their_greys_and_floating_point_is_refused(path):

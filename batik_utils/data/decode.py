@@ -139,10 +139,13 @@ def _decode(path: Path, draft: int | None) -> tuple[Image.Image, dict[str, Any]]
             if draft:
                 image.draft(None, (draft, draft))
             image.load()
-            # A TIFF may say which is the largest of its numbers.
-            bits = int(getattr(image, "tag_v2", {}).get(281, 65535)).bit_length()
-            facts["remarks"] = _remarks(image, bits)
             upright: Image.Image = image
+            bits = 16
+            with contextlib.suppress(
+                Exception
+            ):  # a TIFF may say which is the largest of its numbers, or one of each band
+                bits = int(np.max(getattr(image, "tag_v2", {})[281])).bit_length()
+            facts["remarks"] = _remarks(image, bits)
             with contextlib.suppress(Exception):  # junk where EXIF should be says nothing about the pixels
                 tag = image.getexif().get(ExifTags.Base.Orientation, 1)
                 if isinstance(tag, int) and 2 <= tag <= 8:

@@ -70,8 +70,8 @@ def table(
 
     anchor "tbl-..." is what @tbl-... refers to. Cells are text, but for those of the columns `marked`, which are
     Markdown: **bold**, `code`, $math$, @references. align has one of "l", "r", "c" per column; by default columns of
-    numbers are right-aligned. Of more rows than `most` ten are shown: the caption says so, and the CSV has all, those of
-    the columns `hidden` too.
+    numbers are right-aligned. Of more rows than `most` ten are shown: the caption says so, and the CSV has all; the
+    columns `hidden` are in the CSV alone.
     Raises BatikError for a missing anchor or caption, or where align does not fit the columns.
     """
     _check("table", "tbl", anchor, caption)
