@@ -54,6 +54,8 @@ def training_curves(fits: Mapping[str, Sequence[FitResult]]) -> Drawing:
     percent_axis(left.yaxis, 0, 1.02, "Accuracy")
     top = max(np.percentile(fit.history["val_loss"], 90) for group in fits.values() for fit in group)
     right.set(ylabel="Loss (cross-entropy)", ylim=(0, 1.25 * max(top, 1.0)))
+    for ax in (left, right):
+        ax.xaxis.get_major_locator().set_params(integer=True)
     fig.supxlabel("Epoch", fontsize=8.5)
     legend_line(fig, left)
     seeds = max(map(len, said)) - 4
