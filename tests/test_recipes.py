@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import tiny
 from scipy.special import softmax
+from sklearn.linear_model import RidgeClassifier
 
 from batik_utils.errors import BatikError
-from batik_utils.experiment import make_plan, run_plan
+from batik_utils.experiment import final_weights, make_plan, run_plan
+from batik_utils.models import kinds
 from batik_utils.models import recipe as recipes
 from batik_utils.models.extract import Extractor
 from batik_utils.models.features import compute_features
 from batik_utils.models.kinds import KINDS
+from batik_utils.models.pooling import pool, pooled_width
 from batik_utils.models.texture import describe
 from batik_utils.models.work import Task
 from batik_utils.study_models import Part
@@ -32,14 +35,12 @@ class Layered(tiny.TinyBackbone):
     """The tiny backbone with named layers and a batch normalisation, as the real ones."""
 
     def build(self, size: int) -> Any:
-        model = self.architecture(size)
-        draw = np.random.default_rng(0)
+        model, draw = self.architecture(size), np.random.default_rng(0)
         for layer in model.layers:
-            kernels = layer.name != "early"  # a normalisation's variances are positive
-            values = [
-                draw.normal(0, 0.02, w.shape) if kernels else draw.uniform(0.5, 1.5, w.shape) for w in layer.weights
-            ]
-            layer.set_weights(values)
+            if layer.name == "early":  # a normalisation's variances are positive
+                layer.set_weights([draw.uniform(0.5, 1.5, weight.shape) for weight in layer.weights])
+            else:
+                layer.set_weights([draw.normal(0, 0.02, weight.shape) for weight in layer.weights])
         return model
 
     def architecture(self, size: int) -> Any:
@@ -63,30 +64,27 @@ def _study(**changes: Any):
 
 
 def _extractor(*names: str) -> Extractor:
-    return Extractor.of({name: Part.model_validate_json(_json(PARTS[name])) for name in names}, KNOWN)
+    return Extractor.of({name: _study().models["recipe"].parts[name] for name in names}, KNOWN)
 
 
-def _json(raw: Any) -> str:
-    import json
-
-    return json.dumps(raw)
+WIDTHS = [width for _, width in _extractor(*PARTS).blocks]
 
 
-def _task(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, split: Split, **changes: Any) -> Task:
-    """One fit of the recipe."""
-    study, classes = _study(**changes), int(labels.max()) + 1
-    model = study.models["recipe"]
-    fit = Fit("tiny", "recipe", "grouped", 0, 0, 0, Hyper(0, 0.0, 0.0))
-    spec = KINDS["recipe"].features(model, study, KNOWN)
-    return Task(
-        model=model,
-        fits=(fit,),
-        splits=(split,),
+def _fit(features, labels, groups, train=40, others=None):
+    """(result, weights, blocks) of one fit of the recipe to the first rows, which is judged by the rest."""
+    study = _study()
+    rows = tuple(range(len(labels)))
+    task = Task(
+        model=study.models["recipe"],
+        fits=(Fit("tiny", "recipe", "grouped", 0, 0, 0, Hyper(0, 0.0, 0.0)),),
+        splits=(Split("grouped", 0, 0, rows[:train], (), rows[train:]),),
         labels=tuple(labels.tolist()),
         groups=tuple(groups.tolist()),
-        classes=classes,
-        features=spec,
+        classes=int(labels.max()) + 1,
+        features=KINDS["recipe"].features(study.models["recipe"], study, KNOWN),
     )
+    blocks = recipes.learn_blocks(WIDTHS, 10.0 if others else 0.0, others)
+    return *recipes.fit_recipe(task, [str(row) for row in rows], recipes.kernels(features, blocks), 1)[0], blocks
 
 
 def _given(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,20 +92,13 @@ def _given(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     draw = np.random.default_rng(seed)
     labels = np.repeat(np.arange(rows // 2) % classes, 2)
     blocks = []
-    for _, width in _extractor(*PARTS).blocks:
+    for width in WIDTHS:
         block = draw.normal(size=(rows, width)) + 1.5 * draw.normal(size=(classes, width))[labels]
         blocks.append(block / np.linalg.norm(block, axis=1, keepdims=True))
     return np.concatenate(blocks, axis=1)[:, None].astype(np.float32), labels, np.repeat(np.arange(rows // 2), 2)
 
 
-def _fit(task: Task, features: np.ndarray):
-    blocks = recipes.learn_blocks([width for _, width in _extractor(*PARTS).blocks], 0.0, None)
-    return recipes.fit_recipe(task, [str(row) for row in range(len(features))], recipes.kernels(features, blocks), 1)[0]
-
-
 def test_poolings_are_what_numpy_says():
-    from batik_utils.models.pooling import pool, pooled_width
-
     maps = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
     flat = maps.reshape(2, 12, 5).astype(np.float64)
     matrices = np.stack([np.cov(one.T, bias=True)[np.triu_indices(5)] for one in flat])
@@ -135,14 +126,12 @@ def test_features_stand_in_the_order_of_the_parts_and_corruptions_come_last():
 
 def test_nothing_of_a_fit_comes_from_the_test_rows():
     features, labels, groups = _given(60, 3)
-    split = Split("grouped", 0, 0, tuple(range(40)), (), tuple(range(40, 60)))
-    first, weights = _fit(_task(features, labels, groups, split), features)
-    changed = features.copy()
-    changed[40:] = changed[40:][::-1] * -1
-    relabelled = np.concatenate([labels[:40], (labels[40:] + 1) % 3])
-    second, same = _fit(_task(changed, relabelled, groups, split), changed)
+    first, weights, _ = _fit(features, labels, groups)
+    features[40:] = features[40:][::-1] * -1
+    labels[40:] = (labels[40:] + 1) % 3
+    second, same, _ = _fit(features, labels, groups)
     assert not np.array_equal(first.y_prob, second.y_prob)
-    assert all(np.array_equal(weights[name], same[name]) for name in weights)  # type: ignore[index,call-overload]
+    assert all(np.array_equal(weights[name], same[name]) for name in weights)
 
 
 def test_inner_folds_keep_groups_whole_and_every_row_is_judged_once():
@@ -156,12 +145,9 @@ def test_inner_folds_keep_groups_whole_and_every_row_is_judged_once():
 
 
 def test_a_linear_head_on_the_kernel_is_that_on_the_features():
-    from sklearn.linear_model import RidgeClassifier
-
     features, labels, groups = _given(60, 3)
-    split = Split("grouped", 0, 0, tuple(range(40)), (), tuple(range(40, 60)))
-    result, _ = _fit(_task(features, labels, groups, split), features)
-    x = features[:, 0] / np.sqrt(len(_extractor(*PARTS).blocks))
+    result, *_ = _fit(features, labels, groups)
+    x = features[:, 0] / np.sqrt(len(WIDTHS))
     decided = RidgeClassifier(alpha=0.1).fit(x[:40], labels[:40]).decision_function(x[40:])
     logs = np.log(result.y_prob)
     logs, decided = (a - a.mean(axis=1, keepdims=True) for a in (logs, decided))
@@ -186,27 +172,18 @@ def test_the_metric_is_the_whitening_of_the_scatter_within_other_motifs():
 
 def test_the_metric_is_in_the_weights_on_the_features_themselves():
     features, labels, groups = _given(60, 3)
-    widths = [width for _, width in _extractor(*PARTS).blocks]
-    draw = np.random.default_rng(3)
-    others = draw.normal(0.1, 0.2, (50, sum(widths))).astype(np.float32), np.arange(50) % 5
-    split = Split("grouped", 0, 0, tuple(range(40)), (), tuple(range(40, 60)))
-    noisy = np.where(np.arange(60) % 4 > 1, (labels + 1) % 3, labels)
-    task, paths = _task(features, noisy, groups, split), [str(row) for row in range(60)]
-    found = {}
-    for name, known in {"with": others, "without": None}.items():
-        blocks = recipes.learn_blocks(widths, 10.0, known)
-        ((result, weights),) = recipes.fit_recipe(task, paths, recipes.kernels(features, blocks), 1)
+    others = np.random.default_rng(3).normal(0.1, 0.2, (50, sum(WIDTHS))).astype(np.float32), np.arange(50) % 5
+    noisy, found = np.where(np.arange(60) % 4 > 1, (labels + 1) % 3, labels), []
+    for known in (others, None):
+        result, weights, blocks = _fit(features, noisy, groups, others=known)
         primal = recipes.primal_weights(weights, features, blocks)
-        said = softmax(features[40:, 0] @ primal["kernel"] + primal["bias"], axis=1)  # type: ignore[call-overload]
-        np.testing.assert_allclose(said, result.y_prob, atol=1e-4)
-        found[name] = said
-    assert np.abs(found["with"] - found["without"]).max() > 1e-3
+        found.append(softmax(features[40:, 0] @ primal["kernel"] + primal["bias"], axis=1))
+        np.testing.assert_allclose(found[-1], result.y_prob, atol=1e-4)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
 def test_a_fit_without_two_pictures_to_hold_out_takes_decisions_as_they_are():
-    features, labels, _ = _given(60, 3)
-    split = Split("curve-1", 0, 0, tuple(range(6)), (), tuple(range(6, 60)))
-    result, _ = _fit(_task(features, labels, np.arange(60) // 2, split), features)
+    result, *_ = _fit(*_given(60, 3), train=6)
     assert result.is_finite and result.y_prob.shape == (54, 3)
 
 
@@ -215,8 +192,7 @@ def test_with_shuffled_labels_it_is_at_chance():
     for seed in range(6):
         features, labels, groups = _given(120, 2, seed)
         dealt = np.repeat(np.random.default_rng(seed).permutation(labels[::2]), 2)
-        split = Split("permuted", 0, 0, tuple(range(60)), (), tuple(range(60, 120)))
-        result, _ = _fit(_task(features, dealt, groups, split), features)
+        result, *_ = _fit(features, dealt, groups, train=60)
         right.append(np.mean(result.y_prob.argmax(1) == result.y_true))
     assert abs(np.mean(right) - 0.5) < 0.12
 
@@ -225,15 +201,12 @@ def test_with_shuffled_labels_it_is_at_chance():
 def test_probabilities_are_calibrated(motifs):
     features, labels, groups = _given(300, motifs)
     noisy = np.repeat(np.where(np.random.default_rng(0).random(150) < 0.3, (labels[::2] + 1) % motifs, labels[::2]), 2)
-    split = Split("grouped", 0, 0, tuple(range(200)), (), tuple(range(200, 300)))
-    result, _ = _fit(_task(features, noisy, groups, split), features)
+    result, *_ = _fit(features, noisy, groups, train=200)
     assert result.y_prob.max(1).mean() == pytest.approx(np.mean(result.y_prob.argmax(1) == result.y_true), abs=0.12)
 
 
 def test_a_study_runs_and_puts_its_recipe_together(monkeypatch, tmp_path):
     from batik_utils.deploy.convert import with_three_outputs
-    from batik_utils.experiment import final_weights
-    from batik_utils.models import kinds
 
     monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
     monkeypatch.setattr(kinds, "BACKBONES", KNOWN)
@@ -249,16 +222,14 @@ def test_a_study_runs_and_puts_its_recipe_together(monkeypatch, tmp_path):
     plan = replace(plan, tasks=tuple(t for t in plan.tasks if t.fits[0].model == "recipe"))
     results = run_plan(plan, executor="serial", progress=False)
     assert not results.missing and {r.fit.protocol for r in results} == {"published", "grouped", "curve-2", "permuted"}
-    published = results.select("recipe", "published").items[0]
+    (published,) = results.select("recipe", "published").items  # no seed has a say
     assert set(published.corruptions) == set(plan.tasks[0].corruptions) != set()
-    assert len(results.select("recipe", "published").items) == 1  # no seed has a say
 
     weights = final_weights(plan, "recipe", on="published")
-    model = plan.study.models["recipe"]
-    network = KINDS["recipe"].assemble(model, weights, tiny.SIZE, tiny.MOTIFS, 0.0)
+    network = KINDS["recipe"].assemble(study.models["recipe"], weights, tiny.SIZE, tiny.MOTIFS, 0.0)
     rows = [plan.dataset.paths.index(path) for path in published.paths]
     plain = final_weights(alone, "recipe", on="published")
-    assert not np.allclose(plain["kernel"], weights["kernel"])  # type: ignore[call-overload,index]
+    assert not np.allclose(plain["kernel"], weights["kernel"])
     said = network.predict_on_batch(plan.dataset.images[rows].astype(np.float32))
     np.testing.assert_allclose(said, published.y_prob, atol=1e-5)
     three = with_three_outputs(network, 1.0).predict_on_batch(plan.dataset.images[rows])
@@ -272,12 +243,11 @@ def test_texture_cannot_be_saved_as_a_network():
 
 
 def test_readers_are_told_the_head_and_whether_other_pictures_were_seen():
-    kind, model = KINDS["recipe"], _study().models["recipe"]
-    assert "ridge classifier" in kind.describe(model).words
-    assert kind.describe(model).starts == "ImageNet"
     chosen = {"settings": 12, "trios": 30, "motifs": ["a", "b"], "command": "x"}
-    texture = _study(parts={"texture": PARTS["texture"]}, chosen=chosen).models["recipe"]
-    assert kind.describe(texture).starts == "none" and kind.weights_sha256(texture) is None
+    models = (_study().models["recipe"], _study(parts={"texture": PARTS["texture"]}, chosen=chosen).models["recipe"])
+    said, texture = (KINDS["recipe"].describe(model) for model in models)
+    assert "ridge classifier" in said.words and (said.starts, texture.starts) == ("ImageNet", "none")
+    assert KINDS["recipe"].weights_sha256(models[1]) is None
 
 
 def test_a_layer_that_is_not_there_is_named():
