@@ -39,13 +39,6 @@ def complaint(data, *motifs, kind=BatikError):
     return str(caught.value)
 
 
-def test_the_cache_is_in_the_project_unless_told_otherwise(project, monkeypatch, tmp_path):
-    monkeypatch.delenv("BATIK_CACHE", raising=False)
-    assert obtain.cache_dir() == project / ".batik"
-    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "elsewhere"))
-    assert obtain.cache_dir() == tmp_path / "elsewhere"
-
-
 def test_places_are_tried_in_their_order_and_named_without_a_path(project, tmp_path):
     fill(tmp_path / "kagglehub/datasets/dionisiusdh/indonesian-batik-motifs/versions/2", BALI, CELUP)
     (tmp_path / "kagglehub/datasets/dionisiusdh/indonesian-batik-motifs/2.complete").touch()

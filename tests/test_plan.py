@@ -16,25 +16,25 @@ from batik_utils.models.kinds import KINDS
 from batik_utils.study_models import Image
 from batik_utils.values import FitResult, Hyper
 
-RUNS = {"epochs": [1, 3], "learning_rate": [0.001, 0.1], "dropout": [0.0], "seeds": 2}
-TENTHS = {"split": "stratified-80-10-10", "seeds": 2}
-
 
 def _counts(plan) -> dict[tuple[str, str], int]:
     return Counter((f.model, f.protocol) for t in plan.tasks for f in t.fits)
 
 
-def _results(task, missing: str = "") -> list[FitResult]:
-    rows = [len(split.test) for split in task.splits]
+def _results(task, **changes) -> list[FitResult]:
+    """What a task's fits could give."""
+    rows = zip(task.fits, (len(split.test) for split in task.splits), strict=True)
     return [
-        FitResult(f, ("a",) * n, np.zeros(n, int), np.full((n, 2), [0.25, 0.75]), 1, missing=missing)
-        for f, n in zip(task.fits, rows, strict=True)
+        FitResult(fit, ("a",) * n, np.zeros(n, int), np.full((n, 2), [0.25, 0.75]), 1, **changes) for fit, n in rows
     ]
 
 
+def _made(data=None, study=None, **backbone):
+    return make_plan(study or tiny.study(), data or tiny.dataset(), backbones={"tiny": tiny.TinyBackbone(**backbone)})
+
+
 def test_the_plan_counts_the_fits_that_the_study_asks_for():
-    counts = _counts(tiny.plan())
-    assert counts == {
+    assert _counts(tiny.plan()) == {
         ("scratch", "published"): 2,
         ("scratch", "grouped"): 2,
         ("tiny", "published"): 2,
@@ -66,14 +66,11 @@ def test_confirmed_sources_add_fits_of_every_kind_that_asks_for_them():
     assert asked["scratch", "sources"] == 2 and asked.total() == counts.total() + 2
 
 
-def test_every_task_has_its_own_file_and_keys_do_not_change_by_themselves():
+def test_every_task_has_its_own_file_a_key_that_repeats_and_what_its_protocol_asks_for():
     one, two = tiny.plan(), tiny.plan()
     assert len({t.slug for t in one.tasks}) == len(one.tasks) == len({t.key for t in one.tasks})
     assert [t.key for t in one.tasks] == [t.key for t in two.tasks]
-
-
-def test_fits_carry_the_corruptions_and_histories_of_their_protocol():
-    for task in tiny.plan().tasks:
+    for task in one.tasks:
         protocol = task.fits[0].protocol
         assert task.history == (protocol == "published")
         assert bool(task.corruptions) == (protocol in {"published", "grouped"})
@@ -85,68 +82,68 @@ def test_batches_of_heads_are_settled_by_the_plan_and_no_larger_than_their_limit
     assert [len(t.fits) for t in tasks] == [10] * 10
 
 
-def test_runs_are_every_setting_with_its_epochs_as_checkpoints_of_the_longest():
-    plan = tiny.plan(models=tiny.models(runs=RUNS), published=TENTHS)
-    fits = {f: t for t in plan.tasks for f in t.fits if f.protocol == "runs"}
-    assert {f.model for f in fits} == {"tiny"} and {f.seed for f in fits} == {0, 1}
-    assert {f.hyper for f in fits} == {Hyper(3, rate, 0.0) for rate in (0.001, 0.1)} and len(fits) == 4
-    assert {t.checkpoints for t in fits.values()} == {(1, 3)}
-    published = [t.splits[0] for t in plan.tasks if t.fits[0].protocol == "published"]
-    assert {t.splits[0].test for t in fits.values()} == {published[0].test}
-    fewer = tiny.plan(models=tiny.models(runs={"epochs": [2], "dropout": [0.5]}), published=TENTHS)
-    assert {f.hyper for t in fewer.tasks for f in t.fits if f.protocol == "runs"} == {Hyper(2, 0.001, 0.5)}
-    assert ("tiny", "runs") not in _counts(tiny.plan()), "only where the study asks for them"
+def test_runs_are_every_setting_with_its_epochs_as_checkpoints_and_more_seeds_leave_those_that_are_done():
+    def fits(name="tiny", **runs):
+        models = tiny.models() | {name: tiny.models()[name] | {"runs": runs}}
+        plan = tiny.plan(models=models, published={"split": "stratified-80-10-10", "seeds": 2})
+        assert len({t.splits[0].test for t in plan.tasks if t.fits[0].protocol in {"published", "runs"}}) == 1
+        return {f: t for t in plan.tasks for f in t.fits if f.protocol == "runs"}
+
+    values = {"epochs": [1, 3], "learning_rate": [0.001, 0.1], "dropout": [0.0]}
+    found = fits(**values, seeds=2)
+    assert {f.model for f in found} == {"tiny"} and {f.seed for f in found} == {0, 1} and len(found) == 4
+    assert {f.hyper for f in found} == {Hyper(3, rate, 0.0) for rate in (0.001, 0.1)}
+    assert {t.checkpoints for t in found.values()} == {(1, 3)}
+    assert {f.hyper for f in fits(epochs=[2], dropout=[0.5])} == {Hyper(2, 0.001, 0.5)}
+    one, two = ({(t.slug, t.key) for t in fits("scratch", **values, seeds=seeds).values()} for seeds in (1, 2))
+    assert len(two) == 2 * len(one) and one < two
 
 
-def test_an_optional_model_without_weights_is_left_out_with_its_reason():
+def test_a_model_without_weights_stops_the_plan_or_is_left_out_with_its_reason_where_it_is_optional():
+    with pytest.raises(BatikError, match="never trained"):
+        tiny.plan("unavailable")
     plan = tiny.plan("unavailable", models=tiny.models(optional=True))
     assert plan.left_out == {"tiny": "it was never trained"}
     assert {t.fits[0].model for t in plan.tasks} == {"scratch", "baseline_metadata", "baseline_colour"}
 
 
-def test_a_model_that_is_not_optional_stops_the_plan():
-    with pytest.raises(BatikError, match="never trained"):
-        tiny.plan("unavailable")
-
-
-def test_the_store_gives_back_what_it_was_given_and_calls_a_damaged_file_missing(tmp_path):
-    plan, store = tiny.plan(), Store("tiny", tmp_path)
-    task = plan.tasks[0]
+def test_the_store_gives_back_what_it_was_given_and_nothing_of_another_task_or_of_no_use(tmp_path):
+    store, (task, other, *_) = Store("tiny", tmp_path), tiny.plan().tasks
     assert store.read(task) is None
-    store.write(task, _results(task))
+    good, prob = _results(task), _results(task)[0].y_prob
+    store.write(task, good)
     read = store.read(task)
-    assert [(r.fit, r.paths) for r in read] == [(r.fit, r.paths) for r in _results(task)] and store.is_done(task)
+    assert [(r.fit, r.paths) for r in read] == [(r.fit, r.paths) for r in good] and store.is_done(task)
     assert all((r.y_prob == [0.25, 0.75]).all() and r.y_prob.dtype == np.float64 for r in read)
     (path,) = store.folder.iterdir()
-    whole = path.read_bytes()
-    for damaged in (whole[:100], whole.replace(np.float64(0.75).tobytes(), np.float64(0.85).tobytes())):
-        store.write(task, _results(task))
-        assert path.read_bytes() == whole
-        path.write_bytes(damaged)
-        assert store.read(task) is None and [p.suffix for p in store.folder.iterdir()] == [".bad"]
+    path.rename(path.with_name(f"{other.slug}--{other.key[:16]}.npz"))
+    assert store.read(other) is None
+    changes = [{"y_prob": prob * np.nan}, {"y_prob": prob[:, :1]}, {"y_prob": prob[1:]}, {"paths": ("a",)}]
+    wrong = [replace(good[0], **change) for change in (*changes, {"fit": other.fits[0]})]
+    for results in (good + good[:1], good[1:], *([one, *good[1:]] for one in wrong)):
+        store.write(task, results)
+        assert store.read(task) is None
 
 
-def test_a_failed_fit_is_kept_with_its_reason_and_is_not_done(tmp_path):
-    plan, store = tiny.plan(), Store("tiny", tmp_path)
-    task = plan.tasks[0]
-    store.write(task, _results(task, "it diverged"))
-    assert not store.is_done(task)
-    (row,) = [r for r in store.status(plan.tasks) if r["task"] == task.slug]
-    assert row["state"] == "failed" and "it diverged" in row["why"] and task.fits[0].name in row["why"]
-
-
-def test_status_says_what_is_done_and_missing_and_why_stale(tmp_path, monkeypatch):
+def test_status_says_what_is_done_failed_and_missing_and_why_stale(tmp_path, monkeypatch):
     store, before = Store("tiny", tmp_path), tiny.plan()
+
+    def status(plan):
+        return {row["task"]: (row["state"], row["why"]) for row in store.status(plan.tasks)}
+
     for task in before.tasks[1:]:
         store.write(task, _results(task))
-    assert {r["task"]: r["state"] for r in store.status(before.tasks)} == {
-        t.slug: "done" if i else "missing" for i, t in enumerate(before.tasks)
-    }
+    states = {t.slug: "done" if i else "missing" for i, t in enumerate(before.tasks)}
+    assert {slug: state for slug, (state, _) in status(before).items()} == states
+    failed = before.tasks[0]
+    store.write(failed, _results(failed, missing="it diverged"))
+    state, why = status(before)[failed.slug]
+    assert state == "failed" and "it diverged" in why and failed.fits[0].name in why and not store.is_done(failed)
+    store.write(failed, _results(failed))
 
-    longer = tiny.plan(models=tiny.models(epochs=4))
-    why = {r["task"]: (r["state"], r["why"]) for r in store.status(longer.tasks)}
-    assert why["tiny.grouped.r0f0s0"] == ("stale", "parameters epochs 3 → 4, views 3 → 4")
-    assert why["baseline_colour.grouped.r0f0s0"][0] == "done"
+    longer = status(tiny.plan(models=tiny.models(epochs=4)))
+    assert longer["tiny.grouped.r0f0s0"] == ("stale", "parameters epochs 3 → 4, views 3 → 4")
+    assert longer["baseline_colour.grouped.r0f0s0"][0] == "done"
 
     locked = keys.lock()
     monkeypatch.setattr(keys, "lock", lambda: locked | {"keras": "2.0"})
@@ -154,22 +151,15 @@ def test_status_says_what_is_done_and_missing_and_why_stale(tmp_path, monkeypatc
     monkeypatch.undo()
 
     old = keys._file
-    monkeypatch.setattr(
-        keys, "_file", lambda name: ("edited", old(name)[1]) if name.endswith("heads.py") else old(name)
-    )
-    why = {r["task"]: (r["state"], r["why"]) for r in store.status(tiny.plan().tasks)}
-    assert why["tiny.grouped.r0f0s0"] == ("stale", "code models/heads.py")
-    assert why["baseline_features.grouped.r0f0s0"][0] == "done"
+    monkeypatch.setattr(keys, "_file", lambda name: ("new", old(name)[1]) if name.endswith("heads.py") else old(name))
+    edited = status(tiny.plan())
+    assert edited["tiny.grouped.r0f0s0"] == ("stale", "code models/heads.py")
+    assert edited["baseline_features.grouped.r0f0s0"][0] == "done"
+    monkeypatch.undo()
 
-
-def test_other_data_makes_everything_stale(tmp_path):
-    store, plan = Store("tiny", tmp_path), tiny.plan()
-    for task in plan.tasks:
-        store.write(task, _results(task))
     data = tiny.dataset()
-    other = type(data)(**{**vars(data), "sha256": ("0" * 64, *data.sha256[1:])})
-    rows = store.status(make_plan(plan.study, other, backbones={"tiny": tiny.TinyBackbone()}).tasks)
-    assert {(r["state"], r["why"]) for r in rows} == {("stale", "data")}
+    other = _made(replace(data, sha256=("0" * 64, *data.sha256[1:])))
+    assert {*status(other).values()} == {("stale", "data")}
 
 
 def test_a_key_covers_every_module_that_its_numbers_are_made_of_and_no_words():
@@ -194,9 +184,8 @@ def test_only_what_runs_is_in_a_key(tmp_path, monkeypatch):
     (tmp_path / "backend.py").touch()
     plain = digest("X = 1\ndef f(a):\n    return a + 1\n")
     assert plain == digest('"""What."""\nX = 1  # why\n"""And."""\n\n\ndef f( a ):\n    "How."\n    return (a+1)\n')
-    assert plain == digest(
-        "if TYPE_CHECKING:\n    from batik_utils.models.two import Y\nX = 1\ndef f(a):\n    return a + 1\n"
-    )
+    typed = "if TYPE_CHECKING:\n    from batik_utils.models.two import Y\n"
+    assert plain == digest(f"{typed}X = 1\ndef f(a):\n    return a + 1\n")
     assert plain != digest("X = 1\ndef f(a):\n    return a + 2\n")
     (tmp_path / "models" / "two.py").write_text("Y = 2\n")
     digest("def f():\n    from batik_utils.models import two\n")
@@ -215,28 +204,15 @@ def test_every_kind_describes_itself():
 
 def test_two_backbones_with_the_same_weights_share_no_key():
     # One network with two preprocessings: what is computed of its features differs, its weights do not.
-    both = [
-        make_plan(tiny.study(), tiny.dataset(), backbones={"tiny": tiny.TinyBackbone(name=name)})
-        for name in ("tiny", "unit")
-    ]
-    found = [{t.slug: t.key for t in plan.tasks if t.features} for plan in both]
+    found = [{t.slug: t.key for t in _made(name=name).tasks if t.features} for name in ("tiny", "unit")]
     assert "baseline_features.grouped.r0f0s0" in found[0] and found[0].keys() == found[1].keys()
     assert all(found[0][slug] != found[1][slug] for slug in found[0])
 
 
 def test_statistics_load_neither_the_engine_nor_opencv():
-    code = (
-        "import sys, batik_utils.stats.claims as s; print({'cv2', 'keras', 'batik_utils.experiment'} & {*sys.modules})"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
-
-
-def test_more_training_seeds_leave_the_fits_that_are_done():
-    models = tiny.models()
-    runs = [models["scratch"] | {"runs": RUNS | {"seeds": seeds}} for seeds in (1, 2)]
-    made = [tiny.plan(models=models | {"scratch": scratch}, published=TENTHS) for scratch in runs]
-    one, two = ({(t.slug, t.key) for t in plan.tasks if t.fits[0].protocol == "runs"} for plan in made)
-    assert len(two) == 2 * len(one) and one < two
+    what = "{'cv2', 'keras', 'batik_utils.experiment'} & {*sys.modules}"
+    command = [sys.executable, "-c", f"import sys, batik_utils.stats.claims; print({what})"]
+    assert subprocess.check_output(command, text=True) == "set()\n"
 
 
 def test_a_model_may_have_pictures_of_its_own_whose_pixels_are_in_its_keys():
@@ -246,21 +222,17 @@ def test_a_model_may_have_pictures_of_its_own_whose_pixels_are_in_its_keys():
         made.append(image.size)
         return np.zeros((24, image.size, image.size, 3), np.uint8)
 
-    own = {"size": 48, "fit": "crop"}
-    study = tiny.study(models=tiny.models(image=own))
+    own = Image(size=48, fit="crop")
+    study = tiny.study(models=tiny.models(image=own.model_dump()))
     data = replace(tiny.dataset(), made=study.image, decode=decode)
-    plan = make_plan(study, data, backbones={"tiny": tiny.TinyBackbone()})
-    assert {t.image for t in plan.tasks if t.fits[0].model == "scratch"} == {study.image}
+    plan = _made(data, study)
     mine = [t for t in plan.tasks if t.fits[0].model == "tiny"]
-    assert {t.image for t in mine} == {t.features.image for t in mine} == {Image(size=48, fit="crop")} and made == [48]
-    assert all(t.parts["parameters"]["image"] == Image(size=48, fit="crop").model_dump() for t in mine)
+    assert {t.image for t in plan.tasks if t.fits[0].model == "scratch"} == {study.image}
+    assert {t.image for t in mine} == {t.features.image for t in mine} == {own} and made == [48]
+    assert all(t.parts["parameters"]["image"] == own.model_dump() for t in mine)
     assert KINDS["scratch"].inputs(plan.tasks[0], data, None) is data.images and made == [48]
-    other = {t.slug: t.key for t in make_plan(tiny.study(), data, backbones={"tiny": tiny.TinyBackbone()}).tasks}
-    assert {t.slug for t in plan.tasks if other[t.slug] != t.key} == {
-        t.slug for t in plan.tasks if t.fits[0].model in {"tiny", "baseline_features"}
-    }
-    assert data.pictures(mine[0].image).shape == (24, 48, 48, 3)
-    drawn = replace(data, decode=lambda image: decode(image) + np.uint8(1))
-    again = make_plan(study, drawn, backbones={"tiny": tiny.TinyBackbone()})
-    changed = {t.fits[0].model for t, old in zip(again.tasks, plan.tasks, strict=True) if t.key != old.key}
-    assert changed == {"tiny", "baseline_features"}
+    assert data.pictures(own).shape == (24, 48, 48, 3)
+    brighter = replace(data, decode=lambda image: decode(image) + np.uint8(1))
+    for other in (_made(data), _made(brighter, study)):
+        changed = {t.fits[0].model for t, old in zip(plan.tasks, other.tasks, strict=True) if t.key != old.key}
+        assert changed == {"tiny", "baseline_features"}

