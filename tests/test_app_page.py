@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 from browsing import KINDS, browse
+from classifiers import CLOTHS, COLOURS, cloth, write_page
 from PIL import Image
-from tiny_classifier import COLOURS, MOTIFS, cloth, write_page
 
 from batik_utils.deploy.answers import Classifier
 
@@ -124,12 +124,13 @@ def test_its_table_is_what_python_answers_without_a_word_to_the_network_or_the_c
     files = [
         save(tmp_path, "a.png", rng.integers(0, 256, (321, 123, 3), dtype=np.uint8)),
         save(tmp_path, "b.png", cloth(VIOLET, (700, 900))),
+        save(tmp_path, "w.png", cloth(WHITE)),
         save(tmp_path, "c.jpg", cloth(RED, (90, 160)), quality=90, exif=exif),
     ]
     choose(page, *files)
     for file, row in zip(files, saved(page), strict=True):
         expected = classifier.ask(classifier.read(file))
-        assert {m: pytest.approx(float(row[m]), abs=1e-5) for m in MOTIFS} == expected["probabilities"]
+        assert {m: pytest.approx(float(row[m]), abs=1e-5) for m in CLOTHS} == expected["probabilities"]
         assert float(row["distance"]) == pytest.approx(expected["distance"], abs=1e-5)
         assert sorted(row["one_of"].split("|")) == sorted(expected["one_of"])
         assert row["looks_like_batik"] == ("yes" if expected["looks_like_batik"] else "no")
@@ -137,26 +138,20 @@ def test_its_table_is_what_python_answers_without_a_word_to_the_network_or_the_c
     assert page.call("complaints") == []
 
 
-def test_the_table_has_what_was_refused_and_no_formula(page, tmp_path):
-    (tmp_path / "=1+1.png").write_bytes(b"")
-    files = [save(tmp_path, name, cloth(colour)) for name, colour in (("red, old.png", RED), ("white.png", WHITE))]
-    choose(page, *files, tmp_path / "=1+1.png")
-    rows = saved(page)
-    assert [row["file"] for row in rows] == ["red, old.png", "white.png", "'=1+1.png"]
-    assert [row["answer"] for row in rows] == ["batik-bali", rows[1]["answer"], ""]
-    assert [row["looks_like_batik"] for row in rows] == ["yes", "no", ""]
-    assert rows[2]["error"] == "The file is empty."
-
-
-def test_many_pictures_are_answered_in_order_and_the_bad_ones_kindly_refused(page, tmp_path):
+def test_many_pictures_are_answered_in_order_the_bad_ones_kindly_refused_and_no_formula_saved(page, tmp_path):
     refused = {"broken.jpg": b"\xff\xd8\xff\xe0 no more", "phone.heic": HEIC, "=bad name.png": b""}
     for name, content in refused.items():
         (tmp_path / name).write_bytes(content)
-    red, blue, green = (save(tmp_path, f"{n}.png", cloth(c)) for n, c in enumerate((RED, BLUE, GREEN)))
+    red, blue, green = (save(tmp_path, f"{n}, old.png", cloth(c)) for n, c in enumerate((RED, BLUE, GREEN)))
     choose(page, red, *map(tmp_path.joinpath, refused), blue)
     assert texts(page) == ["Bali", *(f"{name} could not be read" for name in refused), "Celup (jumputan)"]
     (said,) = texts(page, "#item-2 p")
     assert "HEIC" in said and "JPEG" in said
+    rows = saved(page)
+    assert [row["file"] for row in rows] == ["0, old.png", "broken.jpg", "phone.heic", "'=bad name.png", "1, old.png"]
+    assert [row["answer"] for row in rows] == ["batik-bali", "", "", "", "batik-celup"]
+    assert [row["looks_like_batik"] for row in rows] == ["yes", "", "", "", "yes"]
+    assert rows[3]["error"] == "The file is empty."
     choose(page, green, before=5)
     assert texts(page)[:2] == ["Betawi", "Bali"], "what was given last is shown first"
 
@@ -223,7 +218,7 @@ def test_evidence_lies_where_it_is_for_any_motif(one, made, exact, tmp_path):
 
 def test_one_that_crops_sees_and_shows_the_middle_square(one, made, tmp_path):
     wide = np.concatenate([cloth(RED, (64, 70)), cloth(BLUE, (64, 64)), cloth(RED, (64, 70))], axis=1)
-    for page, answer, square in ((made[0], "batik-bali", False), (made[1], MOTIFS[2], True)):
+    for page, answer, square in ((made[0], "batik-bali", False), (made[1], CLOTHS[2], True)):
         ready(one, page)
         choose(one, save(tmp_path, "wide.png", wide))
         assert one.evaluate("return document.querySelector('.bars li').dataset.motif") == answer
