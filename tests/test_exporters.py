@@ -4,6 +4,7 @@ import contextlib
 import html
 import importlib.metadata
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tiny_report import curve, photograph, prose, scores, shown
 
 from batik_utils.errors import BatikError
 from batik_utils.report import display
-from batik_utils.report.export import BatikHTMLExporter, BatikPDFExporter, export
+from batik_utils.report.export import TEMPLATES, BatikHTMLExporter, BatikPDFExporter, export
 from batik_utils.report.say import filled
 from batik_utils.study import ROOT
 from batik_utils.wording import drawable, markdown
@@ -54,6 +55,12 @@ def both(*cells, photos=False, **about):
     """The page and the PDF of one notebook's cells."""
     notebook = new_notebook(cells=list(cells), metadata={"batik": {"name": "01-try.ipynb"}})
     return export([notebook], {"title": "T", **about}, photos)
+
+
+def test_neither_a_folder_with_umlauts_nor_the_plainest_locale_stops_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("batik_utils.report.export.TEMPLATES", shutil.copytree(TEMPLATES, tmp_path / "ein Gerät"))
+    monkeypatch.setenv("LC_ALL", "C")
+    assert "Größe" in words(of(prose("Größe"))) and both(prose("Größe"))[1].startswith(b"%PDF")
 
 
 def output(data):

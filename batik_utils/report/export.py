@@ -9,6 +9,7 @@ import hashlib
 import html
 import io
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -196,7 +197,9 @@ class Manuscript:
         command += [f"--metadata=caption-prefix={shown(self.about['header'])}", *["--metadata=alone"] * self.alone]
         parts = {kind: "\n\n".join(cells) for kind, cells in self.cells.items() if cells}
         text = "\n\n".join(_fenced(kind, part) if kind else part for kind, part in parts.items())
-        done = subprocess.run(command, input=shown(text).encode(), capture_output=True)
+        # Under LC_ALL=C pandoc would lose the umlauts of a folder's name.
+        utf8 = {**os.environ, "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(command, input=shown(text).encode(), capture_output=True, env=utf8)
         said = done.stderr.decode(errors="replace").strip()
         if done.returncode == 0 and not said:
             return done.stdout.decode()
