@@ -189,7 +189,7 @@ def copies(study: Study) -> None:
 def speed(study: Study, pictures: int = 24) -> None:
     """Print each model's median milliseconds for one decoded picture on one core: features, or the whole network."""
     plan = make_plan(study, load_dataset(study))
-    tasks = {task.fits[0].model: task for task in plan.tasks}
+    tasks = {task.fits[0].model: task for task in plan.tasks if task.fits[0].protocol == "grouped"}
     data = plan.dataset
     rows = np.linspace(0, len(data) - 1, pictures).astype(int)
     for name, task in tasks.items():
