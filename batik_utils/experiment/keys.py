@@ -134,8 +134,9 @@ def image_keys(dataset: Dataset, image: Image) -> list[str]:
 
 
 def picture_key(dataset: Dataset, image: Image) -> str:
-    """A sha256 over a dataset's fingerprint, its files' facts and its pictures, made in this way."""
-    return digest_json([dataset.fingerprint, dataset.facts, image_keys(dataset, image)])
+    """A sha256 over a dataset's fingerprint, its files' facts (but for remarks) and its pictures, made in this way."""
+    facts = [{name: fact[name] for name in fact if name != "remarks"} for fact in dataset.facts]
+    return digest_json([dataset.fingerprint, facts, image_keys(dataset, image)])
 
 
 def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
