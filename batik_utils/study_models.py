@@ -63,6 +63,18 @@ class Augmentation(Strict):
     zoom: Fraction = 0.0  # each axis independently by a factor in [1 - zoom, 1 + zoom]
     horizontal_flip: bool = False
 
+    @property
+    def words(self) -> str:
+        """What a training picture may undergo, as in "rotation by up to ±20°, horizontal flips"."""
+        changes = (
+            f"rotation by up to ±{self.rotation:g}°" if self.rotation else "",
+            f"shifts by up to ±{100 * self.shift:g} % of each side" if self.shift else "",
+            f"shear by up to ±{self.shear:g}°" if self.shear else "",
+            f"zoom of each axis by {1 - self.zoom:g}–{1 + self.zoom:g}" if self.zoom else "",
+            "horizontal flips" if self.horizontal_flip else "",
+        )
+        return ", ".join(filter(None, changes)) or "no change"
+
 
 class Runs(Strict):
     """Settings with each of which a model is fitted on the published split, because the seed study did so."""

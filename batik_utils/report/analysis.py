@@ -65,6 +65,7 @@ class Analysis(Told):
     def __post_init__(self) -> None:
         fitted = {r.fit.model for r in self.results if not r.missing}
         self.models = [name for name in self.study.models if name in fitted]
+        self.specs = [self.study.models[name] for name in self.models]
         self.motifs = motif_names(self.study.motifs)
         self.titles = {name: spec.title for name, spec in (BASELINES | self.study.models).items()}
         self.pretrained, self.scratch = self.study.compare

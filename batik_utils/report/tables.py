@@ -19,7 +19,6 @@ from batik_utils.stats.compare import Comparison
 from batik_utils.stats.intervals import Interval, wilson
 from batik_utils.stats.mistakes import disputed
 from batik_utils.stats.scores import balanced, classification_table, fold_scores, grouped_interval, mean_over_seeds
-from batik_utils.study_models import Augmentation
 from batik_utils.values import Dataset, FitResult
 
 
@@ -54,19 +53,6 @@ def model_table(analysis: Analysis) -> pd.DataFrame:
     for what, known in ((what, known) for what, known in times.items() if known):
         table[what] = [f"{known[m]:,g}" if m in known else "–" for m in analysis.models]
     return table
-
-
-def augmentation_words(augmentation: Augmentation) -> str:
-    """What a training image may undergo, as a clause."""
-    a = augmentation
-    parts = (
-        f"rotation by up to ±{a.rotation:g}°" if a.rotation else "",
-        f"shifts by up to ±{100 * a.shift:g} % of each side" if a.shift else "",
-        f"shear by up to ±{a.shear:g}°" if a.shear else "",
-        f"zoom of each axis by {1 - a.zoom:g}–{1 + a.zoom:g}" if a.zoom else "",
-        "horizontal flips" if a.horizontal_flip else "",
-    )
-    return say.listed([part for part in parts if part]) or "no change"
 
 
 def published_table(analysis: Analysis) -> pd.DataFrame:
