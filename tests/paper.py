@@ -94,7 +94,8 @@ def _dataset(names, source, twins):
     status = {"published": "identical", "folder": "unlisted", "drawn": "drawn"}[source]
     fact = {"format": "PNG", "mode": "RGB", "width": 64, "height": 64, "bytes": 99, "orientation": 1}
     fact |= {"extension_agrees": True, "status": status}
-    facts = tuple(fact | {"width": 64 + (i if source == "folder" else 0)} for i in range(len(bare)))
+    own = [{"width": 64 + i} | ({} if i else {"remarks": ["only 12 of 16 bits used"]}) for i in range(len(bare))]
+    facts = tuple(fact | more for more in own) if source == "folder" else (fact,) * len(bare)
     pair = Pair(bare.paths[0], bare.paths[5], "exact", False, "the same bytes")
     groups = np.arange(len(bare))
     groups[5] = 0 if twins else 5

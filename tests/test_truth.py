@@ -161,6 +161,7 @@ def test_what_holds_is_said():
     texts = [(holds(analysis), told(analysis)) for analysis in analyses]
     for analysis, (_, text) in zip(analyses, texts, strict=True):
         assert not lies(analysis, text)
+    assert "meant: 1 picture (only 12 of 16 bits used)." in texts[2][1] and "meant: " not in texts[0][1]
     for fact, words in ONLY_IF.items():
         assert any(word in text for facts, text in texts if fact in facts for word in words.split("; ")), fact
     assert set(ONLY_IF) | {"public", "noseed", "notold", "uneven"} >= EVERYTHING, "uneven is tested in test_tables"
@@ -178,6 +179,6 @@ def test_a_study_of_recipes_draws_its_figures_and_tells_their_choices_and_what_p
     assert {"fig-folds", "fig-trios", "tbl-trio-pairs", "tbl-sources", "tbl-others"} <= set(words)
     assert "fig-augmentation" not in words and "fig-corruptions" not in words
     text = " ".join("\n".join(words.values()).split())
-    assert "The setting of Crops is the best of 3 on pictures of other motifs. Few." in text
+    assert "Chosen on pictures of other motifs: the setting of Crops, the best of 3. Few." in text
     assert "**Recipe**: pattern, ridge 0.1. It was chosen among 4 candidates on 30 trios of 2 motifs" in text
     assert "horizontal flips" in " ".join(told(make_analysis()).split())

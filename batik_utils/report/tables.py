@@ -38,7 +38,7 @@ def facts_frame(dataset: Dataset) -> pd.DataFrame:
     """One row per picture: path, motif and the facts of its file."""
     names = say.motif_names(dataset.motifs)
     where = pd.DataFrame({"path": dataset.paths, "motif": [names[i] for i in dataset.labels]})
-    return where.join(pd.DataFrame(list(dataset.facts)))
+    return where.join(pd.DataFrame([{"remarks": [], **fact} for fact in dataset.facts]))
 
 
 def model_table(analysis: Analysis) -> pd.DataFrame:
