@@ -146,8 +146,6 @@ def plan(study: StudyName = FIRST, data: Data = None, settings: Settings = None)
         told = [*why[:1], f"and {len(why) - 1} more reasons"][: len(why)]
         table.add_row(*group, *(str(counts[s] or "") for s in STATES), "; ".join(told))
     out.print(table)
-    for model, reason in opened.left_out.items():
-        out.print(f"left out: {model}: {reason}")
 
 
 @app.command()

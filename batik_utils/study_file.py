@@ -61,7 +61,7 @@ def study_names(root: Path = ROOT) -> list[str]:
 def load_study(name: str | Path, settings: Iterable[str] = ()) -> Study:
     """Read a study by its name (studies/NAME.yaml) or by a path to a YAML file, with some fields set otherwise.
 
-    A setting is "models.scratch.precision=bfloat16": a field's place and its value as in YAML, typed and checked
+    A setting is "models.scratch.epochs=10": a field's place and its value as in YAML, typed and checked
     like the file. Raises BatikError naming the file, the key and the nearest right one.
     """
     path = Path(name)

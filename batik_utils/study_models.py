@@ -106,7 +106,6 @@ class AnyModel(Strict):
     title: str  # the name that readers see
     note: str = ""  # what readers must know of how it came by its settings
     image: Image | None = None  # how its pictures become arrays, where that is not the study's way
-    optional: bool = False  # whether the study goes on, saying so, where the weights cannot be had
     variant_of: str | None = None  # the model that this one is, but for the seed study's mistake
     mistake: str = ""  # that mistake as a clause: "feeding the backbone 0 to 1 where it expects −1 to 1"
     protocols: Some[Protocol] | None = None  # it has; None: all
@@ -157,8 +156,6 @@ class ScratchModel(TrainedModel):
 
     kind: Literal["scratch"]
     architecture: Architecture
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the arithmetic; weights, optimiser and softmax stay float32."""
     pixels: Literal["unit", "imagenet"] = "unit"
     """Values from 0 to 1, or less ImageNet's mean and divided by its standard deviation, channel by channel."""
     flipped_tests: bool = False  # whether a training seed mirrors half of the pictures it is asked about: a mistake
@@ -219,12 +216,11 @@ class Metric(Strict):
 
 
 class RecipeModel(AnyModel):
-    """Features that are frozen, and a linear head on them: one setting, chosen beforehand."""
+    """Features that are frozen, and a ridge on them: one setting, chosen beforehand."""
 
     kind: Literal["recipe"]
     parts: Annotated[dict[str, Part], Field(min_length=1)]  # put side by side
-    head: Literal["ridge", "logistic"] = "ridge"
-    strength: Annotated[float, Field(gt=0)]  # scikit-learn's alpha for ridge, C for logistic
+    strength: Annotated[float, Field(gt=0)]  # of the ridge, scikit-learn's alpha
     metric: Metric | None = None
     chosen: Chosen | None = None
 

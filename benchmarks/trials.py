@@ -39,7 +39,6 @@ from batik_utils.models.scratch import build_scratch
 from batik_utils.stats.scores import accuracy, log_loss
 from batik_utils.study import Repetition, Study
 from batik_utils.study_file import load_study, parse_study
-from batik_utils.study_models import RecipeModel
 from batik_utils.values import Dataset, Split
 
 ERR = Console(stderr=True)
@@ -117,15 +116,12 @@ def choose(studies: Sequence[Study], trios: int) -> None:
             short.append((coordinates(block @ block.T)[0].astype(np.float32), width))
             names.append(part)
         options = list(product(*(raw[name][what] for what in ("candidates", "metrics", "strengths"))))
-        models = [RecipeModel(kind="recipe", title="", parts=parts, strength=option[2]) for option in options]
         scores = np.zeros((len(drawn), len(options), 2))
         for at, trio in enumerate(track(drawn, name, console=ERR)):
             here, splits, ask = _on_trio(study, data, np.sort(trio), short)
-            for i, (chosen, metric, _) in enumerate(options):
+            for i, (chosen, metric, strength) in enumerate(options):
                 kernel = np.mean([ask(metric, b) for b, part in enumerate(names) if part in chosen], axis=0)
-                scores[at, i] = _accuracies(
-                    models[i], kernel, np.searchsorted(np.sort(trio), data.labels[here]), splits
-                )
+                scores[at, i] = _accuracies(kernel, np.searchsorted(np.sort(trio), data.labels[here]), splits, strength)
         means = scores.mean(axis=(0, 2))
         first = int(np.argmax(means > means.max() - 0.001))
         for i in sorted(range(len(options)), key=lambda i: (i != first, -means[i])):
@@ -161,14 +157,12 @@ def _on_trio(study: Study, data: Dataset, trio: NDArray[np.int64], short: Sequen
     return here, [grouped_splits(study, small, 1), grouped_splits(study, small, 1, "sources")], ask
 
 
-def _accuracies(
-    model: RecipeModel, kernel: Any, y: NDArray[np.int64], splits: Sequence[Sequence[Split]]
-) -> list[float]:
+def _accuracies(kernel: Any, y: NDArray[np.int64], splits: Sequence[Sequence[Split]], strength: float) -> list[float]:
     """Mean accuracy over the folds of each protocol."""
     found = []
     for split in (split for folds in splits for split in folds):
         train, test = np.array(split.train), np.array(split.test)
-        slopes, bias = linear(model, kernel[np.ix_(train, train)], y[train], 3)
+        slopes, bias = linear(kernel[np.ix_(train, train)], y[train], 3, strength)
         found.append(float(((kernel[np.ix_(test, train)] @ slopes + bias).argmax(axis=1) == y[test]).mean()))
     return np.reshape(found, (len(splits), -1)).mean(axis=1).tolist()
 

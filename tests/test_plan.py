@@ -99,12 +99,9 @@ def test_runs_are_every_setting_with_its_epochs_as_checkpoints_and_more_seeds_le
     assert len(two) == 2 * len(one) and one < two
 
 
-def test_a_model_without_weights_stops_the_plan_or_is_left_out_with_its_reason_where_it_is_optional():
+def test_a_model_without_weights_stops_the_plan():
     with pytest.raises(BatikError, match="never trained"):
         tiny.plan("unavailable")
-    plan = tiny.plan("unavailable", models=tiny.models(optional=True))
-    assert plan.left_out == {"tiny": "it was never trained"}
-    assert {t.fits[0].model for t in plan.tasks} == {"scratch", "baseline_metadata", "baseline_colour"}
 
 
 def test_the_store_gives_back_what_it_was_given_and_nothing_of_another_task_or_of_no_use(tmp_path):

@@ -169,12 +169,9 @@ def test_a_fit_that_diverges_says_where_and_leaves_nothing_behind(spec, rate):
     assert np.isfinite(fit(spec, given=given, epochs=1)[0].history["loss"]).all()
 
 
-@pytest.mark.parametrize(
-    ("architecture", "precision"), [("seed_cnn", "float32"), ("seed_cnn", "bfloat16"), ("pooled_cnn", "float32")]
-)
-def test_it_learns_what_is_easy(architecture, precision):
-    spec = SPEC.model_copy(update={"architecture": architecture, "precision": precision})
-    result, _ = fit(spec, epochs=15, learning_rate=2e-3)
+@pytest.mark.parametrize("architecture", ["seed_cnn", "pooled_cnn"])
+def test_it_learns_what_is_easy(architecture):
+    result, _ = fit(SPEC.model_copy(update={"architecture": architecture}), epochs=15, learning_rate=2e-3)
     assert result.history["loss"][-1] < 0.5 * result.history["loss"][0]
     said = np.concatenate([result.val_prob, result.y_prob]).argmax(axis=1)
     assert np.mean(said == np.arange(20, 30) % CLASSES) >= 0.8
@@ -196,13 +193,12 @@ def test_the_history_is_keras_own_running_mean():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_jax_trains_the_same_network_up_to_rounding(precision):
+def test_jax_trains_the_same_network_up_to_rounding():
     # Without dropout, which is drawn otherwise in each backend.
-    what = f"*t.fit(t.SPEC.model_copy(update={{'precision': {precision!r}}}), epochs=2, dropout=0.0)[0].history['loss']"
+    what = "*t.fit(t.SPEC, epochs=2, dropout=0.0)[0].history['loss']"
     losses = (elsewhere(what, KERAS_BACKEND=backend) for backend in ("tensorflow", "jax"))
     theirs, ours = (np.array(words, float) for words in losses)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-3 if precision == "float32" else 0.05)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
 
 
 def test_a_regularised_network_learns_is_repeatable_whatever_ran_before_and_is_saved_as_it_was_judged():

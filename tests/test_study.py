@@ -109,10 +109,10 @@ def test_the_architectures_of_a_study_are_those_that_can_be_built():
 
 def test_settings_change_the_fields_that_they_name_and_no_others():
     # The YAML's models share one augmentation by an alias; a setting for one is for that one alone.
-    settings = ["models.scratch.precision=bfloat16", "grouped.scratch.repeats=10", "models.scratch.augmentation={}"]
+    settings = ["models.scratch.epochs=3", "grouped.scratch.repeats=10", "models.scratch.augmentation={}"]
     was, now = load_study(FIRST), load_study(FIRST, [*settings, "models.scratch.augmentation.shift=0.1"])
     scratch = now.models["scratch"]
-    assert scratch.precision == "bfloat16" and now.grouped.scratch.repeats == 10
+    assert scratch.epochs == 3 and now.grouped.scratch.repeats == 10
     assert (scratch.augmentation.rotation, scratch.augmentation.shift) == (0, 0.1)
     assert now.models | {"scratch": was.models["scratch"]} == was.models
 
@@ -120,7 +120,7 @@ def test_settings_change_the_fields_that_they_name_and_no_others():
 @pytest.mark.parametrize(
     ("setting", "match"),
     [
-        ("models.scratch.precisoin=bfloat16", "unknown key 'models.scratch.precisoin', did you mean 'precision'"),
+        ("models.scratch.epohcs=3", "unknown key 'models.scratch.epohcs', did you mean 'epochs'"),
         ("name=another", "a study's name is that of its file"),
         ("models.scratch.epochs='20'", "models.scratch.epochs.*'20'"),
         ("models.scrach.epochs=2", "no model 'scrach', did you mean 'scratch'"),

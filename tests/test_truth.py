@@ -26,7 +26,6 @@ ONLY_IF = {
     "twins": "Confirmed copies; are confirmed",
     "mispaired": "shuffled show",
     "variant": "Upside down",
-    "left-out": "is left out:",
     "keras-split": "`validation_split=0.2`",
     "tenths": "Eight tenths",
     "seeds": "with another seed moves",
@@ -77,7 +76,7 @@ def told(analysis: Analysis) -> str:
 def holds(analysis: Analysis) -> set[str]:
     """What holds of a study: the facts that cells ask for, and others."""
     file, split = analysis.deployed or {"evidence": "", "unseen": None}, analysis.study.published.split
-    found = {"left-out": bool(analysis.left_out), "unseen": bool(file["unseen"]), file["evidence"]: True}
+    found = {"unseen": bool(file["unseen"]), file["evidence"]: True}
     found["keras-split" if split == "keras-validation-split" else "tenths"] = True
     return analysis.facts | {fact for fact, true in found.items() if true}
 

@@ -16,7 +16,7 @@ import pytest
 
 from batik_utils.errors import BatikError
 from batik_utils.models import weights
-from batik_utils.models.pth import read_pth
+from batik_utils.models.efficientnet_lite import read_pth
 from batik_utils.models.weights import WEIGHTS, Weights, Wheel, sha256_of, weights_file
 
 CACHED, SHARED = "keras/models/tiny.h5", "shared/weights/tiny.h5"

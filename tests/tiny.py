@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, make_plan, run_plan
 from batik_utils.experiment.workers import workers
 from batik_utils.study import Study
@@ -67,8 +68,9 @@ class TinyBackbone:
     def weights_sha256(self) -> str:
         return "tiny"
 
-    def unavailable(self) -> str | None:
-        return "it was never trained" if self.trouble == "unavailable" else None
+    def fetch(self) -> None:
+        if self.trouble == "unavailable":
+            raise BatikError("it was never trained")
 
 
 def die() -> None:

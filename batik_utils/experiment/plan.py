@@ -1,4 +1,4 @@
-"""A study and its data turned into a list of tasks; pure, apart from asking whether optional weights can be had."""
+"""A study and its data turned into a list of tasks; pure, apart from fetching the weights that it needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batik_utils.cache import digest_json
 from batik_utils.data.split import PROTOCOLS, Round
 from batik_utils.dataset import load_dataset
 from batik_utils.experiment import keys
-from batik_utils.models.backbones import BACKBONES, Backbone
+from batik_utils.models.backbones import BACKBONES, Backbone, backbone
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.corruptions import CORRUPTIONS
 from batik_utils.models.features import FeatureSpec
@@ -24,7 +24,7 @@ from batik_utils.study_file import load_study
 from batik_utils.study_models import Image
 from batik_utils.values import Dataset, Fit, Hyper
 
-WORDS = {*("title", "note", "optional", "variant_of", "mistake", "image", "protocols", "corruptions", "chosen", "once")}
+WORDS = {*("title", "note", "variant_of", "mistake", "image", "protocols", "corruptions", "chosen", "once")}
 OWN_SETTING = {"runs", "tuned", "epochs", "learning_rate", "dropout"}
 """Fields of a model that change no number by themselves: these are replaced by the fit's own setting."""
 
@@ -36,7 +36,6 @@ class Plan:
     study: Study
     dataset: Dataset = field(repr=False)
     tasks: tuple[Task[Any], ...]
-    left_out: Mapping[str, str]  # {optional model: why its weights cannot be had}
 
 
 def open_plan(name: str | Path, data: Path | None = None, settings: Iterable[str] = ()) -> Plan:
@@ -48,14 +47,13 @@ def open_plan(name: str | Path, data: Path | None = None, settings: Iterable[str
 def make_plan(study: Study, dataset: Dataset, backbones: Mapping[str, Backbone] = BACKBONES) -> Plan:
     """List every task of the study, model by model and protocol by protocol.
 
-    Raises BatikError for a model that is not optional and whose weights cannot be had.
+    Raises BatikError where weights cannot be had.
     """
-    reasons = {name: KINDS[m.kind].unavailable(m, backbones) for name, m in study.models.items()}
-    left_out = {name: reason for name, reason in reasons.items() if reason}
-    models: dict[str, Any] = {name: model for name, model in study.models.items() if name not in left_out}
+    for name in {name for model in study.models.values() for name in model.backbones}:
+        backbone(name, backbones).fetch()
     # A baseline on frozen features is given those of the verdict's pretrained model; a recipe has linear heads itself.
-    given = study.compare[0] not in left_out and bool(study.models[study.compare[0]].trained)
-    models |= {name: b for name, b in BASELINES.items() if given or b.inputs != "features"}
+    given = study.models[study.compare[0]].trained
+    models: dict[str, Any] = study.models | {n: b for n, b in BASELINES.items() if given or b.inputs != "features"}
 
     @cache
     def pictures(image: Image, others: bool = False) -> str:
@@ -81,7 +79,7 @@ def make_plan(study: Study, dataset: Dataset, backbones: Mapping[str, Backbone] 
                     for rate, dropout in product(runs.learning_rate or (own.learning_rate,), runs.dropout):
                         longest = Hyper(max(runs.epochs), rate, dropout)
                         tasks += make(part, longest, runs.seeds, tuple(sorted(runs.epochs)))
-    return Plan(study, dataset, tuple(tasks), left_out)
+    return Plan(study, dataset, tuple(tasks))
 
 
 def _tasks(

@@ -6,6 +6,7 @@ it, so that no study can feed one wrongly. Keras is imported only when a backbon
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from batik_utils.errors import BatikError
@@ -31,7 +32,7 @@ class Backbone:
         The features are the last feature maps, averaged over the picture; the layer before the last gives the maps.
         Raises BatikError if the weights cannot be had: there is no build with random ones.
         """
-        path = weight_files.weights_file(self.weights)
+        path = self.fetch()
         model = self.architecture(size)
         if self.network.startswith("lite"):
             from batik_utils.models.efficientnet_lite import load_lite
@@ -81,15 +82,9 @@ class Backbone:
         """sha256 of the weight file; part of a fit's key. May raise BatikError, as build does."""
         return weight_files.sha256_of(self.weights)
 
-    def unavailable(self) -> str | None:
-        """Why the weights cannot be had, or None if they are there (fetching them is part of the question)."""
-        try:
-            weight_files.weights_file(self.weights)
-        except BatikError:
-            # The error's text tells of this machine's network; a report must read the same everywhere.
-            filename = weight_files.WEIGHTS[self.weights].filename
-            return f"the weights of {self.title} ({filename}) could not be had from any source"
-        return None
+    def fetch(self) -> Path:
+        """The file of its weights, had from wherever it can be; raises BatikError, as build does, where it cannot."""
+        return weight_files.weights_file(self.weights)
 
 
 def backbone(name: str, known: Mapping[str, Backbone] | None = None) -> Backbone:

@@ -45,17 +45,18 @@ class Kind(ABC, Generic[M]):
     code: tuple[str, ...]
     """The source files of batik_utils with which its fits begin; what they import from models/ counts with them."""
     protocols: Collection[str] | None = None  # those that it takes part in; None for all
+    often: str  # the field of study.grouped that says how often it is fitted
 
     @abstractmethod
     def describe(self, model: M) -> Description:
         """What readers are told of it."""
 
-    @abstractmethod
     def inputs(self, task: Task[M], dataset: Dataset, features: NDArray[np.float32] | None, *others: Any) -> Any:
         """What its fits are given of every image of the dataset: images, features or something made of them.
 
         others is one thing, the features and labels of other motifs' pictures, where the model wants them and has them.
         """
+        return dataset.pictures(task.image) if features is None else features
 
     @abstractmethod
     def fit(self, task: Task[M], paths: Sequence[str], sha256s: Sequence[str], inputs: NDArray[Any]) -> list[Fitted]:
@@ -64,17 +65,6 @@ class Kind(ABC, Generic[M]):
     @abstractmethod
     def cost(self, model: M, epochs: int, rows: int, size: int) -> float:
         """Seconds of one core for a fit on so many training images of a side, roughly: tasks are weighed by it."""
-
-    def repetition(self, study: Study) -> Repetition:
-        """How often it is fitted: as pretrained models, but once where no seed has a say."""
-        return study.grouped.pretrained.model_copy(update={"seeds": 1})
-
-    def unavailable(self, model: M, backbones: Mapping[str, Backbone]) -> str | None:
-        """Why it cannot be fitted here, or None; raises BatikError where the study cannot do without it."""
-        reason = next(filter(None, (backbone(name, backbones).unavailable() for name in model.backbones)), None)
-        if reason and not model.optional:
-            raise BatikError(f"The study needs {model.title}, but {reason}.")
-        return reason
 
     def features(self, model: M, study: Study, backbones: Mapping[str, Backbone]) -> FeatureSpec | None:
         """The frozen features that it is given; None where it needs none."""
@@ -110,19 +100,14 @@ class Scratch(Kind[ScratchModel]):
     """A network trained from random weights, on images."""
 
     code = ("models/train.py",)
+    often = "scratch"
 
     def describe(self, model: ScratchModel) -> Description:
         return Description("random", "a convolutional network trained from random weights")
 
-    def repetition(self, study: Study) -> Repetition:
-        return study.grouped.scratch
-
     def cost(self, model: ScratchModel, epochs: int, rows: int, size: int) -> float:
         side = model.regularised.crop if model.regularised else size
         return 3.5e-7 * epochs * rows * side**2
-
-    def inputs(self, task: Task[ScratchModel], dataset: Dataset, features: Any, *others: Any) -> Any:
-        return dataset.pictures(task.image)
 
     def fit(self, task: Task[ScratchModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
         from batik_utils.models.train import train_scratch
@@ -142,19 +127,14 @@ class Pretrained(Kind[PretrainedModel]):
     """A head trained on a frozen backbone's features."""
 
     code = ("models/heads.py",)
+    often = "pretrained"
 
     def describe(self, model: PretrainedModel) -> Description:
         words = "with frozen ImageNet weights, global average pooling and a trained classification head"
         return Description("ImageNet", f"{_titles(model)} {words}")
 
-    def repetition(self, study: Study) -> Repetition:
-        return study.grouped.pretrained
-
     def cost(self, model: PretrainedModel, epochs: int, rows: int, size: int) -> float:
         return 2.5e-5 * epochs * rows
-
-    def inputs(self, task: Task[PretrainedModel], dataset: Dataset, features: Any, *others: Any) -> NDArray[np.float32]:
-        return features
 
     def fit(self, task: Task[PretrainedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
         return train_heads(task, paths, inputs)
@@ -195,18 +175,13 @@ class Finetuned(Kind[FinetunedModel]):
     """A network that starts with ImageNet weights, all of them trained on."""
 
     code = ("models/finetune.py",)
+    often = "scratch"
 
     def describe(self, model: FinetunedModel) -> Description:
         return Description("ImageNet", f"{_titles(model)} with ImageNet weights, all of them trained on")
 
-    def repetition(self, study: Study) -> Repetition:
-        return study.grouped.scratch
-
     def cost(self, model: FinetunedModel, epochs: int, rows: int, size: int) -> float:
         return 2e-6 * epochs * rows * size**2
-
-    def inputs(self, task: Task[FinetunedModel], dataset: Dataset, features: Any) -> NDArray[np.uint8]:
-        return dataset.pictures(task.image)
 
     def fit(self, task: Task[FinetunedModel], paths: Any, sha256s: Any, inputs: Any) -> list[Fitted]:
         from batik_utils.models.finetune import train_finetuned
@@ -225,15 +200,12 @@ class Recipe(Kind[RecipeModel]):
     """Frozen features, from networks or not, pooled in several ways, and a linear head."""
 
     code = ("models/recipe.py",)
+    often = "recipe"
 
     def describe(self, model: RecipeModel) -> Description:
         frozen = f"frozen ImageNet weights ({_titles(model)})" if model.backbones else "no weights, from texture"
-        head = "ridge classifier" if model.head == "ridge" else "logistic regression"
-        words = f"a linear head ({head}) on features computed with {frozen}"
+        words = f"a linear head (ridge classifier) on features computed with {frozen}"
         return Description("ImageNet" if model.backbones else "none", words)
-
-    def repetition(self, study: Study) -> Repetition:
-        return study.grouped.recipe
 
     def cost(self, model: RecipeModel, epochs: int, rows: int, size: int) -> float:
         return 6 * (5e-3 + 8e-8 * rows**2)  # the inner folds, and the fit itself
@@ -270,6 +242,7 @@ class Baseline(Kind[BaselineModel]):
 
     code = ("models/baselines.py",)
     protocols = ("grouped", "sources", "others")
+    often = "pretrained"
 
     def describe(self, model: BaselineModel) -> Description:
         return Description("none", f"{model.title}: a logistic regression")
@@ -320,5 +293,5 @@ KINDS: dict[str, Kind[Any]] = {
 
 def repetition(model: Any, study: Study) -> Repetition:
     """How often a model of a study is fitted."""
-    often = KINDS[model.kind].repetition(study)
+    often: Repetition = getattr(study.grouped, KINDS[model.kind].often)
     return often.model_copy(update={"repeats": 1, "seeds": 1}) if model.once else often

@@ -6,27 +6,21 @@ L2-penalised linear head learns what it would on the features themselves (Schöl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from batik_utils.models.work import Fitted, Task, Weights, evaluation_sets, training_seed
 from batik_utils.study_models import RecipeModel
 
-HEADS: dict[str, Callable[[float], Any]] = {
-    "ridge": lambda strength: RidgeClassifier(alpha=strength),
-    "logistic": lambda strength: LogisticRegression(C=strength, max_iter=2000),
-}
-"""By name; a strength is scikit-learn's own: alpha grows with regularisation, C falls."""
 FOLDS = 5  # of a fit's training rows, for the temperature alone
 _SMALL = 1e-5  # of a kernel's largest eigenvalue: what is below is rounding
 _UNSEEN = -10.0  # the decision for a class without training rows; others are around -1 and 1
@@ -101,11 +95,11 @@ def fit_recipe(
         own = grams[0][np.ix_(train, train)].astype(np.float64)
         decided, judged = np.empty((len(y), task.classes)), np.zeros(len(y), bool)
         for learn, judge in inner_folds(y, groups, training_seed(fit)):
-            slopes, bias = linear(task.model, own[np.ix_(learn, learn)], y[learn], task.classes)
+            slopes, bias = linear(own[np.ix_(learn, learn)], y[learn], task.classes, task.model.strength)
             decided[judge], judged[judge] = own[np.ix_(judge, learn)] @ slopes + bias, True
         # Where no row could be held out, decisions are taken as they are.
         warmth = temperature(decided[judged], y[judged]) if judged.any() else 1.0
-        slopes, bias = linear(task.model, own, y, task.classes)
+        slopes, bias = linear(own, y, task.classes, task.model.strength)
         dual = np.zeros((len(paths), task.classes))
         dual[train] = warmth * slopes
         weights = {"dual": dual, "bias": warmth * bias}
@@ -158,11 +152,11 @@ def coordinates(kernel: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArr
 
 
 def linear(
-    model: RecipeModel, kernel: NDArray[np.float64], y: NDArray[np.int64], classes: int
+    kernel: NDArray[np.float64], y: NDArray[np.int64], classes: int, strength: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Dual slopes [rows, classes] and bias [classes] of a model's head for a kernel [rows, rows] and labels [rows]."""
+    """Dual slopes [rows, classes] and bias [classes] of a ridge for a kernel [rows, rows] and labels [rows]."""
     x, back = coordinates(kernel)
-    head = HEADS[model.head](model.strength).fit(x, y)
+    head = RidgeClassifier(alpha=strength).fit(x, y)
     slopes, bias = np.atleast_2d(head.coef_), np.atleast_1d(head.intercept_)
     if len(slopes) == 1:  # of two classes scikit-learn keeps the second's alone
         slopes, bias = np.concatenate([-slopes, slopes]), np.concatenate([-bias, bias])

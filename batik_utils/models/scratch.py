@@ -27,7 +27,7 @@ def seed_cnn(classes: int, dropout: float) -> Layers:
         layers.Flatten(),
         layers.Dense(128, activation="relu"),
         layers.Dropout(dropout),
-        layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
+        layers.Dense(classes, activation="softmax", name="probabilities"),
     ]
 
 
@@ -41,7 +41,7 @@ def pooled_cnn(classes: int, dropout: float) -> Layers:
         layers.GlobalAveragePooling2D(),
         layers.Dense(128, activation="relu"),
         layers.Dropout(dropout),
-        layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
+        layers.Dense(classes, activation="softmax", name="probabilities"),
     ]
 
 
@@ -58,7 +58,7 @@ def small_cnn(classes: int, dropout: float) -> Layers:
         *_normalised(120),
         layers.GlobalAveragePooling2D(),
         layers.Dropout(dropout),
-        layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
+        layers.Dense(classes, activation="softmax", name="probabilities"),
     ]
 
 
@@ -72,7 +72,7 @@ def dense512_cnn(classes: int, dropout: float) -> Layers:
         layers.Flatten(),
         layers.Dense(512, activation="relu"),
         layers.Dropout(dropout),
-        layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
+        layers.Dense(classes, activation="softmax", name="probabilities"),
     ]
 
 
@@ -89,7 +89,7 @@ def dense128_cnn(classes: int, dropout: float) -> Layers:
         layers.Flatten(),
         layers.Dense(128, activation="relu"),
         *drop(),
-        layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
+        layers.Dense(classes, activation="softmax", name="probabilities"),
     ]
 
 
@@ -101,7 +101,7 @@ def resnet18(classes: int, dropout: float) -> Layers:
         *(_residual(filters, 1 + (filters > 64 and not again)) for filters in (64, 128, 256, 512) for again in (0, 1)),
         layers.GlobalAveragePooling2D(),
         layers.Dropout(dropout),
-        layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities"),
+        layers.Dense(classes, activation="softmax", name="probabilities"),
     ]
 
 
@@ -134,31 +134,18 @@ ARCHITECTURES = {build.__name__: build for build in _BUILDERS}
 
 
 def build_scratch(
-    architecture: str,
-    size: int,
-    classes: int,
-    dropout: float,
-    seed: int = 0,
-    precision: str = "float32",
-    pixels: str = "unit",
+    architecture: str, size: int, classes: int, dropout: float, seed: int = 0, pixels: str = "unit"
 ) -> keras.Model:
     """Build a network: images [b, size, size, 3] of 0-255 RGB -> class probabilities float32 [b, classes].
 
-    Its weights are drawn from seed (see initial_weights). precision is "float32" or "bfloat16" (arithmetic in
-    bfloat16; weights and softmax stay float32); pixels is as ScratchModel's.
+    Its weights are drawn from seed (see initial_weights); pixels is as ScratchModel's.
     """
     scale: tuple[Any, Any] = (1 / 255, 0.0)
     if pixels == "imagenet":
         mean, deviation = IMAGENET
         scale = (1 / (255 * deviation)).tolist(), (-mean / deviation).tolist()
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
-    try:
-        stack = ARCHITECTURES[architecture](classes, dropout)
-    finally:
-        keras.config.set_dtype_policy(before)
     x = images = keras.Input((size, size, 3), name="images")
-    for layer in [layers.Rescaling(*scale, dtype="float32", name="rescale"), *stack]:
+    for layer in [layers.Rescaling(*scale, name="rescale"), *ARCHITECTURES[architecture](classes, dropout)]:
         x = layer(x)
     model = keras.Model(images, x, name=architecture)
     model.set_weights(initial_weights(model, seed))

@@ -49,7 +49,7 @@ def train_scratch(
 
 def _plain(task: Task[ScratchModel], place: int, paths, sha256s, images) -> Fitted:
     spec, fit = task.model, task.fits[place]
-    how = spec.architecture, int(images.shape[1]), task.classes, fit.hyper.dropout, spec.precision, spec.pixels
+    how = spec.architecture, int(images.shape[1]), task.classes, fit.hyper.dropout, spec.pixels
     network = _network(*how)
     return train_plainly(task, place, paths, sha256s, images, network, initial_weights(network, training_seed(fit)))
 
@@ -96,10 +96,10 @@ def train_plainly(
 
 
 @functools.lru_cache(maxsize=2)
-def _network(architecture: str, size: int, classes: int, dropout: float, precision: str, pixels: str) -> keras.Model:
+def _network(architecture: str, size: int, classes: int, dropout: float, pixels: str) -> keras.Model:
     side = side_seen(build_scratch(architecture, size, classes, dropout))
-    network = build_scratch(architecture, side, classes, dropout, precision=precision, pixels=pixels)
-    return ready(faster(network) if precision == "float32" else network)
+    network = build_scratch(architecture, side, classes, dropout, pixels=pixels)
+    return ready(faster(network))
 
 
 def ready(network: keras.Model) -> keras.Model:
@@ -123,8 +123,7 @@ def _regularised(task: Task[ScratchModel], place: int, paths, sha256s, images) -
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0xC409])))
     steps = -(-len(train) // model.batch_size)
     network, whole = (
-        build_scratch(model.architecture, side, task.classes, hyper.dropout, seed, model.precision)
-        for side in (how.crop, how.side)
+        build_scratch(model.architecture, side, task.classes, hyper.dropout, seed) for side in (how.crop, how.side)
     )
     seed_dropout(network, seed)
     schedule = keras.optimizers.schedules.CosineDecay(

@@ -2,8 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
@@ -55,8 +55,6 @@ class Analysis(Told):
     study: Study
     dataset: Dataset
     results: Results
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    """{model: why it could not be fitted}"""
     clean_features: Callable[[str], NDArray[np.float32]] | None = None
     """Frozen features [n, d] of a pretrained model by its name, where its plan or snapshot is at hand."""
     deploy: Callable[[], dict[str, Any]] | None = None
@@ -319,7 +317,7 @@ def analyse(plan: "Plan", results: Results, data: Path | None = None) -> Analysi
 
         return make_classifier(plan, results, data).numbers
 
-    return Analysis(plan.study, plan.dataset, results, plan.left_out, partial(clean_features, plan), deploy)
+    return Analysis(plan.study, plan.dataset, results, partial(clean_features, plan), deploy)
 
 
 def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
