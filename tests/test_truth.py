@@ -149,7 +149,7 @@ def special() -> list[Analysis]:
         Analysis(tenths.study, tenths.dataset, short, clean_features=tenths.clean_features),
         known,
         Analysis(named.study, named.dataset, named.results, clean_features=named.clean_features),
-        Analysis(odd.study, odd.dataset, Results((*odd.results, *again)), {"lite": "it was lost"}, odd.clean_features),
+        Analysis(odd.study, odd.dataset, Results((*odd.results, *again)), clean_features=odd.clean_features),
         recipes(),
     ]
 

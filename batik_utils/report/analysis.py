@@ -29,11 +29,13 @@ from batik_utils.study import Study
 from batik_utils.study_file import Plate, load_plates
 from batik_utils.study_models import PretrainedModel, RecipeModel, ScratchModel
 from batik_utils.values import Dataset, Results, Split
-from batik_utils.wording import motif_names
+from batik_utils.wording import listed, markdown, motif_names
 
 if TYPE_CHECKING:
     from batik_utils.experiment import Plan
 
+FEW_NAMED = 4
+"""Motifs that a caption names; of more it says how many there are."""
 MANY = 8
 """Motifs above which a figure of examples shows one picture of each, not a row."""
 
@@ -118,6 +120,11 @@ class Analysis(Told):
         }
         lacks = {f"no{fact}" for fact in ("seed", "told") if not holds[fact]}
         return {kind, "public"} | lacks | {fact for fact, true in holds.items() if true}
+
+    @property
+    def where(self) -> str:
+        """The motifs for a caption, in Markdown: "Bali, Betawi and Celup", or "20 motifs" where they are many."""
+        return markdown(listed(self.motifs) if len(self.motifs) <= FEW_NAMED else f"{len(self.motifs)} motifs")
 
     @cached_property
     def plates(self) -> list[Plate]:
