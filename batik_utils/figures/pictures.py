@@ -33,18 +33,15 @@ from batik_utils.figures.style import (
 )
 from batik_utils.wording import count
 
-KINDS_OF_SIZE = 8
-"""Sizes of files of which each is a bar; of more, each file is a point."""
+KINDS_OF_SIZE = 8  # sizes of files of which each is a bar; of more, each file is a point
 
 
 @dataclass
 class Picture:
     """A picture with what is said about it."""
 
-    image: NDArray[Any]
-    """uint8 [h, w, 3]"""
-    name: str
-    """The file's path, which stands under its palette."""
+    image: NDArray[Any]  # uint8 [h, w, 3]
+    name: str  # the file's path, which stands under its palette
     title: str = ""
     good: bool | None = None
     """Whether the frame is that of a right (blue) or wrong (orange) prediction; None for no frame."""

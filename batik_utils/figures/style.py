@@ -19,19 +19,15 @@ from batik_utils.wording import RIGHT_TO_LEFT, drawable, percent
 
 WIDTH, HEIGHT = 6.25, 8.0
 """Inches that a figure may take: with its rim, the text of an A4 page, so that no print is scaled down."""
-SMALL = 7.0
-"""Points of the smallest type: less is not read in print."""
-LETTER, LINE = 0.06, 0.12
-"""Inches of the smallest type: of a letter (rather too many), and of a line."""
-MOST = 48
-"""Names that stand one under the other at most; of more, every second one or every third, and so on."""
+SMALL = 7.0  # points of the smallest type: less is not read in print
+LETTER, LINE = 0.06, 0.12  # inches of the smallest type: of a letter (rather too many), and of a line
+MOST = 48  # names that stand one under the other at most; of more, every second one or every third, and so on
 # Okabe & Ito's palette, safe for the colour-blind, without its yellow (too light on white paper).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B")
 MARKS = ("o", "s", "^")
 GREY = "#767676"
 INK = "#222222"
-THIN: dict[str, Any] = {"color": GREY, "linestyle": ":"}
-"""The line of chance, or of what would be perfect."""
+THIN: dict[str, Any] = {"color": GREY, "linestyle": ":"}  # the line of chance, or of what would be perfect
 
 
 class Drawing(Figure):
@@ -40,8 +36,7 @@ class Drawing(Figure):
     alt: str = ""
     data: pd.DataFrame | None = None
     results: str = ""
-    names: tuple[tuple[str, ...], ...] = ()
-    """What marks say on hover, by the number in their ids."""
+    names: tuple[tuple[str, ...], ...] = ()  # what marks say on hover, by the number in their ids
 
     def describe(self, alt: str, data: pd.DataFrame, results: str) -> Self:
         """The figure with what it shows in words, its numbers, and the name of the results that they come from."""

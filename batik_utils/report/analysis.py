@@ -34,8 +34,7 @@ from batik_utils.wording import motif_names
 if TYPE_CHECKING:
     from batik_utils.experiment import Plan
 
-MANY = 8
-"""Motifs above which a figure of examples shows one picture of each, not a row."""
+MANY = 8  # motifs above which a figure of examples shows one picture of each, not a row
 
 
 class Judged(NamedTuple):
@@ -43,8 +42,7 @@ class Judged(NamedTuple):
 
     title: str
     parameters: int
-    grouped: Interval | None
-    """On the folds that both models of the verdict have."""
+    grouped: Interval | None  # on the folds that both models of the verdict have
     sources: Interval | None
 
 
@@ -55,8 +53,7 @@ class Analysis(Told):
     study: Study
     dataset: Dataset
     results: Results
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    """{model: why it could not be fitted}"""
+    left_out: Mapping[str, str] = field(default_factory=dict)  # {model: why it could not be fitted}
     clean_features: Callable[[str], NDArray[np.float32]] | None = None
     """Frozen features [n, d] of a pretrained model by its name, where its plan or snapshot is at hand."""
     deploy: Callable[[], dict[str, Any]] | None = None

@@ -140,8 +140,7 @@ class Build:
                 self.study, chosen, data = load_study("sample", settings), "sample", None
         self.data = data.resolve() if data else None
         self.parameters = {"STUDY": chosen, "DATA": str(self.data or ""), "SET": self.settings}
-        self.lacks = ""
-        """What the report that was made is without, in one line."""
+        self.lacks = ""  # what the report that was made is without, in one line
         self.found = freshness.inputs(self.study, *self.photographs)
         self.kept = freshness.Kept(cache_dir() / "builds" / self.study.name)
         where = digest(str(self.out.resolve()).encode())[:8]

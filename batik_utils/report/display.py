@@ -37,8 +37,7 @@ _INDENT = re.compile(rb"\n +")
 _MARK = re.compile(r"<defs>.*?</defs>|<(use|path)\b[^>]*/>", re.S)
 # What counts as a number in a table cell: signs, digits, percent, intervals, ranges, dashes for "none".
 _NUMBER = re.compile(r"(?:[\s\d.,;%×()\[\]+−±–/<>≤≥=~*-]|\b(?:of|to|s|min|ms|nan|n/a)\b)*")
-ROWS = 45
-"""What a page holds of a table: of a longer one the first ten rows are shown, and all of it is in its CSV."""
+ROWS = 45  # what a page holds of a table: of a longer one the first ten rows are shown, and all of it is in its CSV
 _RULES = {"l": ":--", "r": "--:", "c": ":-:"}
 
 

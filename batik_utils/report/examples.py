@@ -16,8 +16,7 @@ from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.values import FitResult
 from batik_utils.wording import count, drawable, few, percent
 
-SPREAD = 42
-"""Motifs of which a figure shows a picture each."""
+SPREAD = 42  # motifs of which a figure shows a picture each
 
 
 def method(analysis: Analysis) -> list[dict[str, str]]:

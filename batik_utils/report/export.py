@@ -28,10 +28,8 @@ from batik_utils.report import MIME, RASTER_DPI
 from batik_utils.wording import FONTS, drawable, one_line
 
 TEMPLATES = Path(__file__).parent / "templates"
-TEXT_WIDTH, TEXT_HEIGHT = 16.0, 20.5
-"""Centimetres that a figure may take on the page of the PDF."""
-SCREEN_DPI = 124
-"""CSS pixels per inch of a figure: one of the page's width fills the column of the HTML page."""
+TEXT_WIDTH, TEXT_HEIGHT = 16.0, 20.5  # centimetres that a figure may take on the page of the PDF
+SCREEN_DPI = 124  # CSS pixels per inch of a figure: one of the page's width fills the column of the HTML page
 KINDS = {".svg": "image/svg+xml", ".jpg": "image/jpeg", ".woff": "font/woff", ".csv": "text/csv"}
 
 
@@ -41,14 +39,11 @@ class Manuscript:
     def __init__(self, about: dict[str, Any], photos: bool, alone: bool = False) -> None:
         self.about: dict[str, Any] = {"subtitle": "", "header": "", "credit": [], "drawn": False} | about
         """What export() is told."""
-        self.alone = alone
-        """Whether it is one notebook, which may refer to what another one shows."""
-        self.photos = photos or self.about["drawn"]
-        """Whether pictures are shown, rather than what stands for them."""
+        self.alone = alone  # whether it is one notebook, which may refer to what another one shows
+        self.photos = photos or self.about["drawn"]  # whether pictures are shown, rather than what stands for them
         self.cells: dict[str, list[str]] = {"abstract": [], "abstrak": [], "summary": [], "": []}
         """What stands before the contents, by the tags of its cells; and all else."""
-        self.files: dict[str, bytes] = {}
-        """Pictures, and the numbers of displays as CSV."""
+        self.files: dict[str, bytes] = {}  # pictures, and the numbers of displays as CSV
 
     def add(self, notebook: NotebookNode, name: str = "") -> None:
         """Add an executed notebook: prose, displays, plain outputs, and the code under figures and tables.

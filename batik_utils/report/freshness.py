@@ -36,8 +36,7 @@ PAGES = tuple(f"{TEMPLATES}{name}" for name in ("math", "model-card.", "pandoc."
 PAGES += ("batik_utils/report/export.py",)
 """What only pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
 NOTEBOOKS = "notebooks/"
-VARIABLE = "BATIK_SNAPSHOT"
-"""The environment variable that tells a notebook's kernel where the snapshot is."""
+VARIABLE = "BATIK_SNAPSHOT"  # the environment variable that tells a notebook's kernel where the snapshot is
 
 
 def sha256(path: Path) -> str:
@@ -114,8 +113,7 @@ def part(inputs: Mapping[str, str], only: tuple[str, ...] = ("",), but: tuple[st
 class Kept:
     """Files of one study's builds, each named by what it depends on; a damaged one counts as none."""
 
-    most = 3
-    """Of each sort: the ones used last stay."""
+    most = 3  # of each sort: the ones used last stay
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

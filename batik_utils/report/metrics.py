@@ -19,16 +19,14 @@ from batik_utils.stats.table import Score
 if TYPE_CHECKING:
     from batik_utils.report.analysis import Analysis
 
-VERSION: Literal[5] = 5
-"""Raised whenever a key changes its name or meaning; an older file is not read."""
-IN_WORDS = {
+VERSION: Literal[5] = 5  # raised whenever a key changes its name or meaning; an older file is not read
+IN_WORDS = {  # those whose accuracies are told
     "published": "on one split",
     "grouped": "in grouped cross-validation",
     "sources": "with pictures of one source together",
     "others": "on the splits of others",
     "permuted": "with shuffled labels",
 }
-"""Those whose accuracies are told, in words."""
 
 
 class MetricsFile(BaseModel):
@@ -44,18 +42,15 @@ class MetricsFile(BaseModel):
     """{model or baseline: title, kind, parameters, milliseconds (a decoded picture, by one core), seconds (to train it
     once on one core, features included), variant_of (the model that it is but for one mistake)}; null where a model
     was never built or timed."""
-    scores: list[Score]
-    """stats.table.score_table says what protocols and metrics there are."""
+    scores: list[Score]  # stats.table.score_table says what protocols and metrics there are
     verdict: dict[str, Any]
     """On a against b in grouped cross-validation: word ("better", "worse", "same", "open", "too few fits"), fits got
     and planned, and detectable, the smallest true difference that the design finds with 80 % power."""
     comparisons: list[dict[str, Any]]
     """a against b under a protocol, differences a - b: difference, low, high, p, p_holm (over the protocol's
     comparisons that are not primary, of several), word, and the rest of stats.compare.Comparison."""
-    claims: list[dict[str, Any]]
-    """stats.claims.ClaimRow."""
-    classifier: dict[str, Any] | None
-    """What is measured of the classifier that is given out; null where none was made."""
+    claims: list[dict[str, Any]]  # stats.claims.ClaimRow
+    classifier: dict[str, Any] | None  # what is measured of the classifier that is given out; null where none was made
     trios: dict[str, Any] | None = None
     """report.findings.trio_numbers: every three of the motifs, where the study asks for them."""
     history: dict[str, list[dict[str, list[float]]]] = {}

@@ -27,6 +27,7 @@ from batik_utils.study_file import load_study, read_yaml, study_names
 from batik_utils.values import Dataset
 from batik_utils.wording import NBSP, count, listed, markdown, motif_names
 
+# What the index links to, where it is there; not the classifier, whose runtime is not ours to commit.
 FILES = {
     "report.html": "Read the report",
     "report.pdf": "PDF",
@@ -35,15 +36,13 @@ FILES = {
     "reforms.md": "Checklist",
     "verdict.svg": "Figure",
 }
-"""What the index links to, where it is there; not the classifier, whose runtime is not ours to commit."""
 MARKS = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+# What a template may ask: where the pictures are from (one of the first three), and what the study has.
 FACTS = ("published", "folder", "drawn", "seed", "claims", "sources", "corruptions")
-"""What a template may ask: where the pictures are from (one of the first three), and what the study has."""
-COLLECTION = {
+COLLECTION = {  # where published pictures are from
     "name": "Indonesian Batik Motifs",
     "url": "https://www.kaggle.com/datasets/dionisiusdh/indonesian-batik-motifs",
 }
-"""Where published pictures are from."""
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "pandas", "matplotlib", "pillow", "pypandoc-binary", "typst")
 
 

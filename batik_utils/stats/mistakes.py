@@ -13,10 +13,8 @@ from batik_utils.stats.scores import Labels, OutOfFold, Probabilities
 from batik_utils.study import PictureSource
 from batik_utils.values import Dataset, FitResult, Split
 
-LARGE = 5
-"""Pictures from which a source is large."""
-SHARP = 0.02
-"""Accuracy by which a fall is larger than another."""
+LARGE = 5  # pictures from which a source is large
+SHARP = 0.02  # accuracy by which a fall is larger than another
 
 
 def most_confused(table: NDArray[np.float64], motifs: Sequence[str], top: int = 5) -> pd.DataFrame:
@@ -57,10 +55,8 @@ def twins_across(split: Split, groups: NDArray[np.int64]) -> NDArray[np.int64]:
 class Disputed(NamedTuple):
     """Groups of near-duplicates whose pictures carry more than one label."""
 
-    rows: NDArray[np.bool_]
-    """[n], whether a picture is in such a group."""
-    ceiling: float
-    """Accuracy, 0-1, of whoever answers every picture right but gives all copies of one picture the same label."""
+    rows: NDArray[np.bool_]  # [n], whether a picture is in such a group
+    ceiling: float  # accuracy, 0-1, of who answers every picture right but gives all copies of one the same label
 
 
 def disputed(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> Disputed:
@@ -74,15 +70,11 @@ class SourceRow(NamedTuple):
     """Pictures of one large source, or all others; accuracies, 0-1, of an average fit that saw none of them."""
 
     name: str
-    why: str
-    """What it is, in words."""
+    why: str  # what it is, in words
     pictures: int
-    motifs: dict[str, int]
-    """{motif: pictures}"""
-    grouped: float
-    """Accuracy where other pictures of their source may train (near-duplicates are kept away)."""
-    sources: float
-    """Accuracy where none of their source trains."""
+    motifs: dict[str, int]  # {motif: pictures}
+    grouped: float  # accuracy where other pictures of their source may train (near-duplicates are kept away)
+    sources: float  # accuracy where none of their source trains
 
 
 def large_sources(
@@ -117,26 +109,21 @@ def fall_on_large(rows: Sequence[SourceRow]) -> str:
 
     rows are those of large_sources; "large" is a fall on them that is larger by SHARP than that on all others.
     """
-    together = next(row for row in rows if row.why == "all of these")
-    others = next((row for row in rows if row.why == "all others"), None)
-    fall = together.grouped - together.sources
+    falls = {row.why: row.grouped - row.sources for row in rows}
+    fall = falls["all of these"]
     if fall <= 0:
         return "none"
-    return "large" if fall - (others.grouped - others.sources if others else 0.0) > SHARP else "alike"
+    return "large" if fall - falls.get("all others", 0.0) > SHARP else "alike"
 
 
 class Mispaired(NamedTuple):
     """What a classification report shows when the predictions are in another order than the labels; shares are 0-1."""
 
-    right: float
-    """Accuracy with labels and predictions paired."""
-    expected: float
-    """Mean accuracy over all shuffles, exactly: sum over classes of (share true) x (share predicted)."""
-    accuracies: NDArray[np.float64]
-    """[shuffles], accuracy of shuffle 0, 1, …"""
-    low: float
+    right: float  # accuracy with labels and predictions paired
+    expected: float  # mean accuracy over all shuffles, exactly: sum over classes of (share true) x (share predicted)
+    accuracies: NDArray[np.float64]  # [shuffles], accuracy of shuffle 0, 1, …
+    low: float  # to high, the middle 95 % of the accuracies
     high: float
-    """The middle 95 % of the accuracies."""
     n: int
 
 

@@ -14,10 +14,8 @@ from scipy.stats import linregress
 class Trios(NamedTuple):
     """What a head reaches on all trios of m motifs."""
 
-    table: pd.DataFrame
-    """One row per trio, in the order of its labels: a, b, c, n (pictures), accuracy (0-1, on the folds' test rows)."""
-    confused: NDArray[np.float64]
-    """[m, m] share of the pictures of one motif taken for another, over all trios that hold both; 0 on the diagonal."""
+    table: pd.DataFrame  # a row per trio, in order: a, b, c (labels), n (pictures), accuracy (0-1, on test rows)
+    confused: NDArray[np.float64]  # [m, m] share of one motif's pictures taken for another, over the trios of both
 
 
 def kernel(features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -35,8 +33,8 @@ def every_trio(
 ) -> Trios:
     """Test every trio of the motifs 0 … m - 1 by a ridge on the trio's pictures alone, each fold by the others.
 
-    gram is kernel(features) [n, n]; labels and folds (the one in which a picture is tested) are [n]; strength is that
-    of scikit-learn's RidgeClassifier, whose decisions these are.
+    gram is kernel(features) [n, n]; labels and folds (the one in which a picture is tested) are [n]; decisions are
+    those of scikit-learn's RidgeClassifier of that strength.
     """
     m = int(labels.max()) + 1
     places = [np.flatnonzero(labels == label) for label in range(m)]
@@ -46,25 +44,19 @@ def every_trio(
         truth = np.repeat(range(3), [len(places[label]) for label in trio])
         guess, part, inside = np.empty_like(truth), folds[own], gram[np.ix_(own, own)]
         for fold in np.unique(part):
-            test = part == fold
-            guess[test] = _ridge(inside, truth, ~test, strength)[test].argmax(axis=1)
+            test, train = part == fold, part != fold
+            target = 2.0 * (truth[train, None] == range(3)) - 1
+            across = inside[:, train]
+            means = across[train].mean(axis=0)
+            # Both sides are centred: there is an intercept.
+            across = across - across.mean(axis=1, keepdims=True) - means + means.mean()
+            solved = solve(across[train] + strength * np.eye(len(target)), target - target.mean(axis=0), assume_a="pos")
+            guess[test] = (across @ solved + target.mean(axis=0))[test].argmax(axis=1)
         rows.append((*trio, len(own), float((guess == truth).mean())))
         np.add.at(taken, (np.array(trio)[truth], np.array(trio)[guess]), 1)
     np.fill_diagonal(taken, 0)
     met = np.array([max(1, len(own)) * max(1, m - 2) for own in places])  # two motifs are together in m - 2 trios
     return Trios(pd.DataFrame(rows, columns=["a", "b", "c", "n", "accuracy"]), taken / met[:, None])
-
-
-def _ridge(
-    gram: NDArray[np.float64], truth: NDArray[np.int64], train: NDArray[np.bool_], strength: float
-) -> NDArray[np.float64]:
-    """Decisions [n, 3] of a ridge on targets of ±1 with an intercept (both sides centred), fitted on the train rows."""
-    target = 2.0 * (truth[train, None] == range(3)) - 1
-    across = gram[:, train]
-    means = across[train].mean(axis=0)
-    across = across - across.mean(axis=1, keepdims=True) - means + means.mean()
-    solved = solve(across[train] + strength * np.eye(len(target)), target - target.mean(axis=0), assume_a="pos")
-    return across @ solved + target.mean(axis=0)
 
 
 def motif_means(table: pd.DataFrame, motifs: int) -> NDArray[np.float64]:
