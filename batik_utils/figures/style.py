@@ -17,14 +17,12 @@ from matplotlib.ticker import PercentFormatter
 
 from batik_utils.wording import RIGHT_TO_LEFT, drawable, percent
 
-WIDTH, HEIGHT = 6.25, 8.0
-"""Inches that a figure may take: with its rim, the text of an A4 page, so that no print is scaled down."""
+WIDTH, HEIGHT = 6.25, 8.0  # inches that a figure may take: with its rim, the text of an A4 page
 SMALL = 7.0  # points of the smallest type: less is not read in print
 LETTER, LINE = 0.06, 0.12  # inches of the smallest type: of a letter (rather too many), and of a line
 MOST = 48  # names that stand one under the other at most; of more, every second one or every third, and so on
 # Okabe & Ito's palette, safe for the colour-blind, without its yellow (too light on white paper).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B")
-MARKS = ("o", "s", "^")
 GREY = "#767676"
 INK = "#222222"
 THIN: dict[str, Any] = {"color": GREY, "linestyle": ":"}  # the line of chance, or of what would be perfect
@@ -58,14 +56,13 @@ def motif_styles(motifs: Sequence[str]) -> list[dict[str, Any]]:
     """Each motif's colour and marker in their order; who sees no hues still sees three shapes and three lightnesses."""
     several = [sns.husl_palette(-(-len(motifs) // 3), l=light) for light in (0.45, 0.6, 0.75)]
     hues = PALETTE if len(motifs) <= len(PALETTE) else [several[i % 3][i // 3] for i in range(len(motifs))]
-    return [{"color": hues[i], "marker": MARKS[i % 3]} for i in range(len(motifs))]
+    return [{"color": hues[i], "marker": "os^"[i % 3]} for i in range(len(motifs))]
 
 
 def fit_names(names: Sequence[str], inches: float, lines: int = 1) -> list[str]:
     """Names as a figure writes them: wrapped to so many inches and lines of the smallest type, else cut in the middle.
 
-    Letters that the font lacks are code points, and a dollar begins no formula. What would look alike once it is cut
-    is numbered.
+    Letters that the font lacks are code points; what would look alike once it is cut is numbered.
     """
     letters, out = max(8, int(inches / LETTER)), []
     for name in map(drawable, names):
@@ -98,10 +95,7 @@ def new(
 def score_rows(
     names: Sequence[str], each: float, more: float, chance: float, label: str, high: float = 1.0
 ) -> tuple[Drawing, Axes]:
-    """A figure with a row for each name, the first on top, over an axis of accuracies with the line of chance.
-
-    A row is `each` inches high, all around them `more`; the axis ends at `high`.
-    """
+    """A figure with a row of `each` inches for a name, and `more` around, over accuracies up to `high`, and chance."""
     fig, ax = new(height=each * len(names) + more)
     ax.axvline(chance, linewidth=1, **THIN)
     ax.set_yticks(range(len(names)), fit_names(names, 1.8, 2))
@@ -134,13 +128,10 @@ def legend_inside(ax: Axes, where: str = "best") -> None:
         ax.legend(handles, names, **style)
 
 
-def place_names(
-    ax: Axes, names: Sequence[tuple[float, float, str]], others: Sequence[tuple[float, float]] = ()
-) -> None:
-    """Write each name (x, y, name) beside its point, where it covers no other name or point, named or not."""
+def place_names(ax: Axes, names: Sequence[Sequence[Any]], points: Sequence[Sequence[float]]) -> None:
+    """Write each name (x, y, name) beside its point, where it covers no other name and none of all points."""
     ax.figure.get_figure(root=True).draw_without_rendering()
-    spots = [ax.transData.transform(point) for point in (*((x, y) for x, y, _ in names), *others)]
-    shown = fit_names([name for *_, name in names], 2)
+    spots, shown = [ax.transData.transform(point) for point in points], fit_names([name for *_, name in names], 2)
     taken: list[Any] = []
     # A line that passes behind a name is kept from its letters.
     halo = [withStroke(linewidth=2.2, foreground="white")]
@@ -170,8 +161,7 @@ def percent_axis(axis: XAxis | YAxis, low: float = 0.0, high: float = 1.0, label
 def motif_ticks(ax: Axes, motifs: Sequence[str], places: Sequence[float], inches: float) -> float:
     """Name the places under a plot that is so many inches wide; returns the height that the names take, in inches.
 
-    Where they would touch they are slanted, each ending at its own tick; long or many ones stand upright, of very many
-    some.
+    Where they would touch they are slanted; long or many ones stand upright, of very many some.
     """
     some = slice(None, None, -(-len(places) // MOST))
     names = fit_names(motifs, 1.2)[some]
