@@ -1,33 +1,38 @@
-"""What notebooks call to show things: figures, pictures, tables, computed text, notes; in Jupyter and in the report.
+"""What notebooks call to show figures, pictures, tables and text; and `%%say`, prose whose numbers Jinja fills in.
 
-Every display carries, beside what Jupyter shows, one JSON part (MIME) with its anchor and caption. report.export
-reads that part; numbers and cross-references are its own, so that HTML and PDF agree.
+Every display carries, beside what Jupyter shows, one JSON part (MIME) with its anchor and caption, for report.export.
+A name in prose is one of the notebook's own; text from a disk or a study is escaped, `| safe` marks what is Markdown.
 """
 
 import base64
 import html
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import IPython.display
+import jinja2
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
 
+from batik_utils import wording
 from batik_utils.errors import BatikError
 from batik_utils.figures.style import Drawing
 from batik_utils.report import MIME, RASTER_DPI
+from batik_utils.stats.compare import Comparison
+from batik_utils.stats.intervals import Interval
 from batik_utils.wording import FEW, harmless, markdown, one_line
 
+TEMPLATES = Path(__file__).with_name("templates")
+# Colour as fine as lightness, for the sake of the lettering; a quarter of the same picture's bytes in PNG.
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}
-"""Colour as fine as lightness, for the sake of the lettering; a quarter of the same picture's bytes in PNG."""
-
 # Coordinates of an SVG that are longer than anybody sees; but a scale multiplies, and a style has small numbers.
 _LONG = re.compile(rb"scale\([^)]*\)|[a-z-]+: ?[\d.]+|-?\d+\.\d{2,}")
 # A path has one step on each line, and a letter needs no blanks about it.
@@ -43,11 +48,10 @@ _RULES = {"l": ":--", "r": "--:", "c": ":-:"}
 
 def use_report_style() -> None:
     """Set matplotlib's defaults for figures up to 16 cm wide (a reader's own plots show), and give Jupyter `%%say`."""
-    from batik_utils.report.say import register
-
-    register()
     mpl.rcdefaults()
-    plt.style.use(Path(__file__).parent / "templates" / "report.mplstyle")
+    plt.style.use(TEMPLATES / "report.mplstyle")
+    if shell := IPython.get_ipython():
+        shell.register_magic_function(lambda line, cell: text(filled(cell, shell.user_ns)), "cell", "say")
 
 
 def text(paragraphs: str | Sequence[str]) -> None:
@@ -123,8 +127,7 @@ def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "") -
 def render(fig: Figure, salt: str, kind: str) -> bytes:
     """A matplotlib figure as "svg" (text as paths) or "jpeg", the same bytes each time; the figure is closed.
 
-    An SVG's coordinates are rounded to tenths of a point, 35 micrometres, which nobody sees: matplotlib writes six
-    decimals. Blanks that say nothing are dropped too, an eighth of it.
+    An SVG's coordinates are rounded to tenths of a point, 35 micrometres; blanks that say nothing are dropped.
     """
     svg: dict[str, Any] = {"metadata": {"Date": None, "Creator": None}}
     more = {"dpi": RASTER_DPI, "pil_kwargs": JPEG} if kind == "jpeg" else svg
@@ -173,14 +176,12 @@ def format_cell(value: Any) -> str:
 
 
 def _told(fig: Figure) -> dict[str, str]:
-    """What a figure says of itself: alternative text, numbers, and where they come from."""
     if not isinstance(fig, Drawing) or fig.data is None:
         return {"alt": ""}
     return {"alt": fig.alt, "results": fig.results, "csv": _csv(fig.data)}
 
 
 def _csv(frame: pd.DataFrame) -> str:
-    """Numbers and text, none of which a spreadsheet takes for a formula."""
     plain = [harmless(str(name)) for name in frame.columns]
     return frame.map(harmless).to_csv(index=False, header=plain, float_format="%.6g", lineterminator="\n")
 
@@ -203,3 +204,80 @@ def _check(what: str, prefix: str, anchor: str, caption: str) -> None:
 def _show(data: dict[str, str], **part: Any) -> None:
     plain = data.get("text/markdown") or f"Figure {part['anchor']}: {part['caption']}"
     IPython.display.display({"text/plain": plain, **data, MIME: part}, raw=True)
+
+
+def of_numbers(words: Callable[..., str]) -> Callable[..., Markup]:
+    """A filter whose words are of numbers, and so are Markdown already."""
+    return lambda *given, **options: Markup(words(*given, **options))
+
+
+def percent_range(band: Any) -> str:
+    """As wording.percent_range, of what has a low and a high end as attributes or, as in metrics.json, as keys."""
+    return wording.percent_range(wording.Band(band["low"], band["high"]) if isinstance(band, Mapping) else band)
+
+
+def reached(interval: Interval) -> str:
+    """A share with its interval, as "77.4 % (71.0–83.8 %)"."""
+    return f"{wording.percent(interval.value)} ({wording.percent_range(interval)})"
+
+
+def gap(c: Comparison) -> str:
+    """A difference with its interval and p, as "+12.3 points (+1.2 to +23.4 points; p = 0.03)"."""
+    holm = "" if c.p_adjusted is None else ", Holm"
+    difference = wording.signed_points(c.difference.value)
+    return f"{difference} ({wording.points_range(c.difference)}; {wording.p_value(c.p)}{holm})"
+
+
+def points_interval(interval: Interval) -> str:
+    """A difference with its interval, as "+12.3 points (+1.2 to +23.4 points)"."""
+    return f"{wording.signed_points(interval.value)} ({wording.points_range(interval)})"
+
+
+def width(interval: Interval) -> str:
+    """How far an interval reaches to either side, as "±6.4 points"."""
+    return f"±{wording.points((interval.high - interval.low) / 2)}"
+
+
+def indonesian(markdown: str) -> Markup:
+    """Numbers with a comma for the decimals and a point for the thousands, and *poin* for points."""
+    swapped = re.sub(r"(?<![\w.])\d[\d.,]*\d", lambda found: found[0].translate({44: ".", 46: ","}), markdown)
+    return Markup(re.sub(r"(?<=\d) to (?=[+−\d])", " sampai ", re.sub(r"(?<=\d\u00a0)points", "poin", swapped)))
+
+
+def terdaftar(names: list[str]) -> str:
+    """ "A", "A dan B", "A, B, dan C"."""
+    head = ", ".join(names[:-1]) + ("," if len(names) > 2 else "")
+    return f"{head} dan {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+JINJA = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(TEMPLATES),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    finalize=wording.markdown,
+    comment_start_string="{%-#",  # as {#sec-x} is a heading's anchor
+    comment_end_string="#-%}",
+)
+NUMBERS: dict[str, Callable[..., str]] = {
+    **{"percent": wording.percent, "percent_range": percent_range, "points": wording.points, "width": width},
+    **{"points_range": wording.points_range, "number": wording.count, "p_value": wording.p_value},
+    **{"decimal": wording.number, "of_images": wording.of_images, "probability": wording.probability},
+    **{"reached": reached, "gap": gap, "points_interval": points_interval, "signed_points": wording.signed_points},
+    "band": lambda ends: wording.percent_range(wording.Band(*ends)),
+    "points_band": lambda ends: wording.points_range(wording.Band(*ends)),
+}
+JINJA.filters |= {name: of_numbers(words) for name, words in NUMBERS.items()}
+JINJA.filters |= {
+    **{"listed": wording.listed, "few": wording.few, "upper_first": wording.upper_first, "safe": Markup},
+    **{"indonesian": indonesian, "terdaftar": terdaftar, "motif_names": wording.motif_names},
+}
+
+
+def filled(markdown: str, names: Mapping[str, Any]) -> str:
+    """Prose with its numbers, without blank lines at its ends; raises BatikError naming the line that cannot be."""
+    try:
+        return JINJA.from_string(markdown).render(names).strip()
+    except jinja2.TemplateError as error:
+        place = f" (line {error.lineno})" if isinstance(error, jinja2.TemplateSyntaxError) else ""
+        raise BatikError(f"%%say: {error}{place}") from None

@@ -19,8 +19,8 @@ from batik_utils.deploy import PRIVATE
 from batik_utils.errors import BatikError
 from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.report import freshness
+from batik_utils.report.display import JINJA
 from batik_utils.report.metrics import headline, read_metrics, scores_of
-from batik_utils.report.say import JINJA
 from batik_utils.stats.compare import uneven
 from batik_utils.study import ROOT, Study
 from batik_utils.study_file import load_study, read_yaml, study_names

@@ -34,8 +34,7 @@ class Reported(Told):
         self.data: dict[str, Any] = metrics["data"]
         self.motifs = motif_names(self.data["motifs"])
         self.a: str = metrics["verdict"]["a"]
-        self.chance = max(self.data["per_motif"].values()) / self.data["images"]
-        """Accuracy of always guessing the commonest motif, 0-1."""
+        self.chance = max(self.data["per_motif"].values()) / self.data["images"]  # of guessing the commonest motif
         self.sources = [SourceRow(**row) for row in self.data["sources"]]
         self.scores = pd.DataFrame(metrics["scores"])
         known = [{name: row[name] for name in ClaimRow.model_fields if name in row} for row in metrics["claims"]]
@@ -56,8 +55,9 @@ class Reported(Told):
 
     def training(self) -> dict[str, list[Any]]:
         """{title: fits with a history} of the verdict's models, for draw.training_curves."""
-        histories = self.metrics["history"].items()
-        return {self.title(m): [SimpleNamespace(history=history) for history in fits] for m, fits in histories}
+        return {
+            self.title(m): [SimpleNamespace(history=h) for h in fits] for m, fits in self.metrics["history"].items()
+        }
 
     def confusion(self) -> dict[str, NDArray[np.float64]]:
         """{title: matrix} of the verdict's models, for draw.confusion_matrices."""
