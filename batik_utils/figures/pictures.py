@@ -3,13 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -29,17 +32,57 @@ from batik_utils.figures.style import (
     fit_names,
     legend_inside,
     legend_line,
-    motif_styles,
-    motif_ticks,
     new,
     percent_axis,
-    place_names,
 )
 from batik_utils.wording import Band, count, percent, percent_range
 
 # Motifs above which a cell of a confusion matrix has no room for a decimal, and none for a number at all.
 CROWDED, FULL = 8, 24
 KINDS_OF_SIZE = 8  # sizes of files of which each is a bar; of more, each file is a point
+
+
+def motif_styles(motifs: Sequence[str]) -> list[dict[str, Any]]:
+    """Each motif's colour and marker in their order; who sees no hues still sees three shapes and three lightnesses."""
+    several = [sns.husl_palette(-(-len(motifs) // 3), l=light) for light in (0.45, 0.6, 0.75)]
+    hues = PALETTE if len(motifs) <= len(PALETTE) else [several[i % 3][i // 3] for i in range(len(motifs))]
+    return [{"color": hues[i], "marker": "os^"[i % 3]} for i in range(len(motifs))]
+
+
+def place_names(ax: Axes, names: Sequence[Sequence[Any]], points: Sequence[Sequence[float]]) -> None:
+    """Write each name (x, y, name) beside its point, where it covers no other name and none of all points."""
+    ax.figure.get_figure(root=True).draw_without_rendering()
+    spots, shown = [ax.transData.transform(point) for point in points], fit_names([name for *_, name in names], 2)
+    taken: list[Any] = []
+    # A line that passes behind a name is kept from its letters.
+    halo = [withStroke(linewidth=2.2, foreground="white")]
+    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL, "color": INK, "path_effects": halo}
+    for (x, y, _), name in zip(names, shown, strict=True):
+        for up, side in product((3, -9, 12, -18), ("left", "right")):
+            text = ax.annotate(name, (x, y), (5 if side == "left" else -5, up), ha=side, **style)
+            box = text.get_window_extent()
+            inside = all(map(ax.bbox.containsx, (box.x0, box.x1))) and ax.bbox.containsy(box.y0)
+            covers = any(map(box.overlaps, taken)) or any(box.padded(4).contains(*spot) for spot in spots)
+            if inside and not covers:
+                break
+            text.remove()
+        else:
+            text = ax.annotate(name, (x, y), (5, 3), **style)
+        taken.append(text.get_window_extent())
+
+
+def motif_ticks(ax: Axes, motifs: Sequence[str], places: Sequence[float], inches: float) -> float:
+    """Name the places under a plot that is so many inches wide; returns the height that the names take, in inches."""
+    some = slice(None, None, -(-len(places) // MOST))
+    names = fit_names(motifs, 1.2)[some]
+    ax.set_xticks(places[some], names, fontsize=SMALL)
+    width = LETTER * max(map(len, names))
+    if width < inches / len(places):
+        return LINE
+    slanted = len(names) <= 10 and width < 0.8
+    slant = {"rotation": 35} if slanted else {"rotation": 90, "va": "center"}
+    plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor", **slant)
+    return width * (0.6 if slanted else 1) + LINE
 
 
 class Picture(NamedTuple):
@@ -56,8 +99,7 @@ def picture_grid(
 ) -> Drawing:
     """Pictures, or where photos is False their palettes with their names, in rows of `columns`.
 
-    row_names stand left of the rows; lines is the least height of the titles. A palette is at most five stripes as high
-    as their colours' shares, and nothing else of the picture.
+    row_names stand left of the rows; lines is the least height of the titles. A palette is five stripes at most.
     """
     rows, tile = math.ceil(len(pictures) / columns), WIDTH / columns
     titles = ["\n".join(fit_names([line], tile - 0.1, 2)[0] for line in p.title.split("\n")) for p in pictures]
@@ -95,10 +137,7 @@ def picture_grid(
 
 
 def file_sizes(facts: pd.DataFrame) -> Drawing:
-    """Width against height of the files, pixels: a point each, or a bar for each of a few sizes.
-
-    facts: columns motif, width, height.
-    """
+    """Width against height of files, pixels (facts: motif, width, height): a point each, or a bar for each of a few."""
     motifs = facts["motif"].unique().tolist()
     looks = dict(zip(motifs, motif_styles(motifs), strict=True))
     counts = facts.value_counts(["width", "height", "motif"]).unstack(fill_value=0)[motifs].sort_index()
@@ -190,10 +229,7 @@ def method_flow(bands: Sequence[Mapping[str, str]]) -> Drawing:
 
 
 def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequence[str]) -> Drawing:
-    """Rows are true motifs, columns predicted ones, {model: [c, c] counts or mean counts}; shade is the row share.
-
-    Of many motifs counts are rounded, and noughts left out; of very many there is only the shade.
-    """
+    """Rows are true motifs, columns predicted ones, {model: [c, c] counts or mean counts}; shade is the row share."""
     columns, step = min(3, len(matrices)), -(-len(motifs) // MOST)
     rows, most = -(-len(matrices) // columns), 2.3 if len(motifs) <= CROWDED else 4.3 if len(motifs) <= FULL else 5.4
     names, places = fit_names(motifs, 1.2), [place + 0.5 for place in range(len(motifs))]

@@ -17,19 +17,39 @@ from batik_utils.figures.style import (
     THIN,
     WIDTH,
     Drawing,
-    colours,
     fit_names,
     legend_inside,
     legend_line,
     new,
     percent_axis,
-    ranked,
-    score_rows,
 )
 from batik_utils.values import FitResult
 from batik_utils.wording import Band, count, percent, percent_range
 
 SPLIT, FOLDS = "the fits of the one fixed split", "the fits of grouped cross-validation"
+
+
+def colours(names: Sequence[str]) -> dict[str, str]:
+    """One colour for each name, in the order given (repeating after seven)."""
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+
+
+def ranked(values: Mapping[str, float]) -> str:
+    """Names with their shares, the highest first: "A 91.3 %, B 50.0 %"; of more than eight, the first and last four."""
+    said = [f"{name} {percent(value)}" for name, value in sorted(values.items(), key=lambda v: -v[1])]
+    return ", ".join(said if len(said) <= 8 else [*said[:4], f"{len(said) - 8} more", *said[-4:]])
+
+
+def score_rows(
+    names: Sequence[str], each: float, more: float, chance: float, label: str, high: float = 1.0
+) -> tuple[Drawing, Axes]:
+    """A figure with a row of `each` inches for a name, and `more` around, over accuracies up to `high`, and chance."""
+    fig, ax = new(height=each * len(names) + more)
+    ax.axvline(chance, linewidth=1, **THIN)
+    ax.set_yticks(range(len(names)), fit_names(names, 1.8, 2))
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    percent_axis(ax.xaxis, 0.0, high, label)
+    return fig, ax
 
 
 def training_curves(fits: Mapping[str, Sequence[FitResult]]) -> Drawing:

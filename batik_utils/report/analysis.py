@@ -209,10 +209,7 @@ class Analysis(Told):
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """All comparisons across the shared folds: those planned, which are primary, and one family under Holm's.
-
-        The others are the verdict's pretrained model against all, its other one against baselines, and mistakes.
-        """
+        """All comparisons across the shared folds: those planned, which are primary, then all others, one family."""
         a, b = self.pretrained, self.scratch
         others = [m for m in self.models if m not in (a, b)]
         pairs = [*self.study.planned, *((a, m) for m in (*others, *BASELINES)), *((b, m) for m in BASELINES)]
@@ -307,10 +304,7 @@ def analyse(plan: "Plan", results: Results, data: Path | None) -> Analysis:
 
 
 def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
-    """Open a study: from the file that BATIK_SNAPSHOT names; else by planning, and doing the fits that are missing.
-
-    data is a folder of pictures, or empty; settings are words such as "grouped.folds=4", parted by blanks.
-    """
+    """Open a study from the file that BATIK_SNAPSHOT names, else by doing its missing fits; blanks part settings."""
     if kept := os.environ.get("BATIK_SNAPSHOT"):
         from batik_utils.report import freshness
 

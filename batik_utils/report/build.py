@@ -1,7 +1,4 @@
-"""From a study's name to its report, in two editions; what is made already is not made again.
-
-This imports nothing heavy: whether anything changed is answered before TensorFlow or pandas are needed.
-"""
+"""From a study's name to its report, in two editions; whether anything changed is answered without heavy imports."""
 
 import contextlib
 import json
@@ -87,10 +84,7 @@ def build_report(
 
 
 def build_paper(out: Path = ROOT / "reports") -> bool:
-    """Make out/paper/ where a number that it reads, its text or its code has changed; whether it was made anew.
-
-    Raises BatikError where a study's metrics.json is missing.
-    """
+    """Make out/paper/ where what it is made of has changed; whether it was. Raises BatikError where numbers lack."""
     path, folder = ROOT / NOTEBOOKS / "paper.ipynb", out / "paper"
     stamp = cache_dir() / "builds" / f"paper-{digest(str(out.resolve()).encode())[:8]}.json"
     read = [*(f"{study}/metrics.json" for study in PAPER_STUDIES), f"{PAPER_STUDIES[-1]}/{TRIOS}"]

@@ -10,7 +10,6 @@ import io
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import IPython.display
@@ -25,12 +24,11 @@ from matplotlib.image import AxesImage, BboxImage, FigureImage
 from batik_utils import wording
 from batik_utils.errors import BatikError
 from batik_utils.figures.style import Drawing
-from batik_utils.report import MIME, RASTER_DPI
+from batik_utils.report import MIME, RASTER_DPI, TEMPLATES
 from batik_utils.stats.compare import Comparison
 from batik_utils.stats.intervals import Interval
 from batik_utils.wording import FEW, harmless, markdown, one_line
 
-TEMPLATES = Path(__file__).with_name("templates")
 # Colour as fine as lightness, for the sake of the lettering; a quarter of the same picture's bytes in PNG.
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}
 # Coordinates of an SVG that are longer than anybody sees; but a scale multiplies, and a style has small numbers.
@@ -71,11 +69,9 @@ def table(
 ) -> None:
     """Show a data frame with its caption; the index is not shown (reset it where it says something).
 
-    anchor "tbl-..." is what @tbl-... refers to. Cells are text, but for those of the columns `marked`, which are
-    Markdown: **bold**, `code`, $math$, @references. align has one of "l", "r", "c" per column; by default columns of
-    numbers are right-aligned. Of more rows than `most` ten are shown: the caption says so, and the CSV has all; the
-    columns `hidden` are in the CSV alone.
-    Raises BatikError for a missing anchor or caption, or where align does not fit the columns.
+    anchor "tbl-..." is what @tbl-... refers to. Cells are text, in the columns `marked` Markdown. align has one of "l",
+    "r", "c" per column; by default numbers are right-aligned. Of more rows than `most` ten are shown, and the CSV has
+    all; the columns `hidden` are in the CSV alone. Raises BatikError for a bad anchor, no caption, or a bad align.
     """
     _check("table", "tbl", anchor, caption)
     text = frame.map(format_cell).set_axis(frame.columns.map(str), axis=1)
@@ -99,8 +95,7 @@ def table(
 def figure(fig: Figure, anchor: str = "", caption: str = "") -> None:
     """Show a matplotlib figure as SVG with its caption, and close it; equal figures give equal bytes.
 
-    anchor "fig-..." is what @fig-... refers to; caption is Markdown. A screen reader is told what a Drawing says of
-    itself, and of a plain Figure its caption; a Drawing's numbers go with it as CSV.
+    anchor "fig-..." is what @fig-... refers to; caption is Markdown. A Drawing's words and numbers (CSV) go with it.
     Raises BatikError for a bad anchor, no caption, and a figure with a picture: pictures() is for those.
     """
     _check("figure", "fig", anchor, caption)
@@ -110,11 +105,7 @@ def figure(fig: Figure, anchor: str = "", caption: str = "") -> None:
 
 
 def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "") -> None:
-    """Show a figure made of photographs: make(photos=True) as JPEG, and make(photos=False) as what stands for it.
-
-    Jupyter shows the photographs, a report's public edition the drawing. Raises BatikError as figure does, and
-    where that drawing holds a picture.
-    """
+    """Show photographs, make(photos=True), in the public edition make(photos=False); raises BatikError as figure."""
     _check("figure", "fig", anchor, caption)
     hidden, shown = make(photos=False), make(photos=True)
     part = {"anchor": anchor, "caption": caption, **_told(shown), "hidden": _told(hidden)["alt"]}
@@ -125,10 +116,7 @@ def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "") -
 
 
 def render(fig: Figure, salt: str, kind: str) -> bytes:
-    """A matplotlib figure as "svg" (text as paths) or "jpeg", the same bytes each time; the figure is closed.
-
-    An SVG's coordinates are rounded to tenths of a point, 35 micrometres; blanks that say nothing are dropped.
-    """
+    """A matplotlib figure, then closed, as "svg" (text as paths, tenths of points) or "jpeg", always the same bytes."""
     svg: dict[str, Any] = {"metadata": {"Date": None, "Creator": None}}
     more = {"dpi": RASTER_DPI, "pil_kwargs": JPEG} if kind == "jpeg" else svg
     buffer = io.BytesIO()
@@ -138,17 +126,12 @@ def render(fig: Figure, salt: str, kind: str) -> bytes:
     if kind == "jpeg":
         return buffer.getvalue()
     small = _INDENT.sub(b"\n", _STEP.sub(rb"\1", _LONG.sub(_rounded, buffer.getvalue())))
-    return _named(small.decode(), getattr(fig, "names", ())).encode()
-
-
-def _named(svg: str, names: Sequence[Sequence[str]]) -> str:
-    """An SVG whose marks say on hover what they are, by the ids that Drawing.name gave them."""
-    head, *marks = re.split(r' id="named-(\d+)">', svg)
+    # Marks say on hover what they are, by the ids that Drawing.name gave them.
+    whole, *marks = re.split(r' id="named-(\d+)">', small.decode())
     for number, rest in zip(marks[::2], marks[1::2], strict=True):
-        titles = [f"<title>{html.escape(name)}</title>" for name in names[int(number)]]
-        rest = titles[0] + rest if len(titles) == 1 else _MARK.sub(partial(_part, iter(titles)), rest)
-        head += f">{rest}"
-    return head
+        titles = [f"<title>{html.escape(name)}</title>" for name in getattr(fig, "names", ())[int(number)]]
+        whole += ">" + (titles[0] + rest if len(titles) == 1 else _MARK.sub(partial(_part, iter(titles)), rest))
+    return whole.encode()
 
 
 def _part(titles: Iterator[str], found: re.Match[str]) -> str:

@@ -120,10 +120,7 @@ def mistakes_on_one_split(analysis: Analysis) -> list[tuple[str, str, float, str
 
 
 def trio_frame(analysis: Analysis) -> pd.DataFrame:
-    """One row per trio, the easiest first: a, b, c (motifs' folders), pictures, accuracy by each recipe's name, rank.
-
-    Ranks are by the verdict's pretrained model, from 1; equal ones share the lower.
-    """
+    """One row per trio, easiest first: a, b, c (folders), pictures, accuracy by recipe, rank (by the first) from 1."""
     tables = {model: found.table for model, found in analysis.trios.items()}
     first, *_ = tables.values()
     folders = {side: [analysis.dataset.motifs[i] for i in first[side]] for side in SIDES}

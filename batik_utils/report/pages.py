@@ -1,7 +1,4 @@
-"""What is told in given forms: index and README of all studies, model card, checklist and provenance of one.
-
-The first two are made from metrics.json, the README anew by `python -m batik_utils.report.pages`.
-"""
+"""Index and README of all studies (made anew by running this), model card, checklist and provenance of one."""
 
 import contextlib
 import importlib.metadata
@@ -47,10 +44,7 @@ PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "pandas", "matplotlib", "
 
 
 def write_index(reports: Path) -> list[str]:
-    """Write reports/index.html, photographs first; returns a line for each study that is left out, with the reason.
-
-    Studies of one's own pictures have an index of their own, which is not committed: reports/photographs/index.html.
-    """
+    """Write reports/index.html and, of one's own pictures, reports/photographs/index.html; why studies are left out."""
     studies, left_out = [], []
     for path in sorted(reports.glob("*/metrics.json")):
         try:
@@ -103,11 +97,7 @@ def readme_table(reports: Path, studies: Sequence[str]) -> str:
 def model_card(
     study: Study, model: str, deployed: Mapping[str, Any], metrics: Mapping[str, Any], facts: Collection[str]
 ) -> str:
-    """A Markdown card for one model of the study.
-
-    deployed is the part "classifier" of metrics.json, or empty where no file is told of; metrics is what metrics.json
-    holds, and what it lacks is said to be missing.
-    """
+    """A Markdown card for a model of the study; deployed is the part "classifier" of its metrics, or empty."""
     accuracies, f1 = scores_of(metrics), scores_of(metrics, "macro_f1")
     names = {"published" if "seed" in facts else "single split": "published"}
     names |= {"grouped": "grouped", "sources": "sources"}
@@ -132,10 +122,7 @@ def _filled(template: str, study: Study, facts: Collection[str], **values: Any) 
 
 
 def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
-    """(what, value as Markdown) for the last page: hashes of data, study, code, lock and weights; versions; seeds.
-
-    Nothing of the machine, the day or the commit is in it: the same inputs give the same rows.
-    """
+    """(what, Markdown) for the last page: hashes of data, study, code, lock, weights; versions; seeds; nothing else."""
     code = "the notebooks and all that they and the pages are made with (not set-up and command line)"
     seeds = "training seed 0" if study.published.seeds == 1 else f"training seeds 0–{study.published.seeds - 1}"
     weights, versions = [], []

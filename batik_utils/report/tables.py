@@ -1,6 +1,6 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -88,7 +88,11 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     """The claims table as short text."""
     out = []
     for r in rows:
-        show, ours = _shown_as(r), "–"
+        show, ours = say.percent, "–"
+        if r.metric in {"loss", "train_loss", "macro_f1"}:
+            show = partial(say.number, decimals=3)
+        elif r.metric.endswith("images") and r.metric != "ten_images":
+            show = partial(say.number, decimals=0)
         if r.published:
             low, high = r.published.range
             band = say.percent_range(say.Band(low, high)) if show is say.percent else f"{show(low)}–{show(high)}"
@@ -98,12 +102,6 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
         grouped = "–" if r.grouped is None else show(r.grouped.value)
         out.append((r.what, shown, ours, grouped, r.verdict, r.reason))
     return frame("claim; published; ours, same split; ours, grouped; verdict; why", out)
-
-
-def _shown_as(row: ClaimRow) -> Callable[[float], str]:
-    if row.metric.endswith("images") and row.metric != "ten_images":
-        return partial(say.number, decimals=0)
-    return partial(say.number, decimals=3) if row.metric in {"loss", "train_loss", "macro_f1"} else say.percent
 
 
 def grouped_table(analysis: Analysis) -> pd.DataFrame:
@@ -190,7 +188,8 @@ def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> p
         means = f"{say.hundredths(c.mean_a)} and {say.percent(c.mean_b)}"
         low, high = (say.hundredths(end, sign=True) for end in (c.difference.low, c.difference.high))
         difference = f"{say.hundredths(c.difference.value, sign=True)} ({low}{say.NBSP}to{say.NBSP}{high})"
-        p = f"{_p(c.p)} (primary)" if c.primary else _p(c.p) + " (Holm)" * (c.p_adjusted is not None)
+        p = say.p_value(c.p).removeprefix("p\u00a0=\u00a0").removeprefix("p\u00a0")
+        p += " (primary)" if c.primary else " (Holm)" * (c.p_adjusted is not None)
         rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, c.folds * c.repeats, p))
     return frame("A; B; A and B; A − B in points, 95 % interval; folds; p", rows)
 
@@ -229,10 +228,6 @@ def ten_images(result: FitResult) -> list[int]:
 def frame(columns: str, rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
     """Rows under columns whose names stand in one text, "a; b; c"."""
     return pd.DataFrame(list(rows), columns=columns.split("; "))
-
-
-def _p(value: float) -> str:
-    return say.p_value(value).removeprefix("p\u00a0=\u00a0").removeprefix("p\u00a0")
 
 
 def coverage_table(sets: dict[str, Any]) -> pd.DataFrame:

@@ -26,9 +26,9 @@ def most_confused(table: NDArray[np.float64], motifs: Sequence[str], top: int = 
 
 
 def confusion_order(table: NDArray[np.float64]) -> list[int]:
-    """Places of a confusion matrix in an order in which what is often confused stands together, by average linkage.
+    """Places in an order in which what is often confused stands together, by average linkage.
 
-    The leaves are in the order of Bar-Joseph, Gifford and Jaakkola (Bioinformatics 17, 2001).
+    Source of the leaves' order: Z. Bar-Joseph, D. Gifford and T. Jaakkola, Bioinformatics 17 (2001).
     """
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-12)
     apart = 1 - (share + share.T) / 2
@@ -105,10 +105,7 @@ def large_sources(
 
 
 def fall_on_large(rows: Sequence[SourceRow]) -> str:
-    """Where accuracy falls as sources are kept apart: "large" (sources), "alike", or "none" on large ones.
-
-    rows are those of large_sources; "large" is a fall on them that is larger by SHARP than that on all others.
-    """
+    """Where accuracy falls as sources are kept apart: "large" ones (by SHARP more than others), "alike", or "none"."""
     falls = {row.why: row.grouped - row.sources for row in rows}
     fall = falls["all of these"]
     if fall <= 0:
@@ -128,10 +125,7 @@ class Mispaired(NamedTuple):
 
 
 def mispaired_fit(result: FitResult, classes: int, shuffles: int = 10_000) -> Mispaired:
-    """Compare a fit's labels, in class order as a generator's classes are, with its predictions in shuffled orders.
-
-    Shuffle s is drawn by a generator seeded with s.
-    """
+    """Compare a fit's labels, in class order as a generator's, with its predictions in orders seeded with 0, 1, …"""
     order = np.argsort(result.y_true, kind="stable")
     labels, predicted = result.y_true[order], result.y_prob.argmax(axis=1)[order]
     orders = np.array([np.random.Generator(np.random.PCG64(s)).permutation(len(labels)) for s in range(shuffles)])

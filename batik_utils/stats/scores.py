@@ -165,10 +165,7 @@ def run_fits(results: Results, model: str) -> dict[tuple[int, float], list[FitRe
 def published_summary(
     results: Results, model: str, setting: tuple[int, float] | None = None
 ) -> PublishedSummary | None:
-    """Summarise a model's fits on the published split, or its runs of one setting; None where there are none.
-
-    Raises BatikError where one seed was fitted twice, or fits did not test the same images.
-    """
+    """Summary of a model's published fits, or runs of one setting; raises BatikError where they do not go together."""
     fitted = run_fits(results, model).get(setting, []) if setting else results.select(model, "published")
     fits = tuple(sorted(fitted, key=lambda r: r.fit.seed))
     if not fits:
@@ -199,10 +196,7 @@ class OutOfFold(NamedTuple):
 
 
 def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutOfFold | None:
-    """Put a model's test predictions under a cross-validation protocol together; None where there are no fits.
-
-    Raises BatikError where two fits give one image two labels.
-    """
+    """Put a model's test predictions under a protocol together; raises BatikError where one image has two labels."""
     fits = results.select(model, protocol).items
     if not fits:
         return None

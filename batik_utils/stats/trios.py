@@ -19,10 +19,7 @@ class Trios(NamedTuple):
 
 
 def kernel(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Scalar products [n, n] of features [n, d], scaled so that a picture's product with itself is 1 on average.
-
-    Where d are blocks of length 1 side by side, as a recipe's, this is the mean of the blocks' kernels.
-    """
+    """Scalar products [n, n] of features [n, d], on average 1 of a picture with itself; of blocks, their mean."""
     x = features.astype(np.float32)
     gram = (x @ x.T).astype(np.float64)
     return gram / (np.trace(gram) / len(gram))
