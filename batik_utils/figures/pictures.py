@@ -223,9 +223,8 @@ def method_flow(bands: Sequence[Mapping[str, str]]) -> Drawing:
     steps = [" and ".join(b) if len(b) <= 3 else f"{len(b)} rows from {next(iter(b))} on" for b in bands]
     said = [(step, *row) for step, band in enumerate(bands, 1) for row in band.items()]
     data = pd.DataFrame(said, columns=["band", "heading", "text"])
-    return fig.describe(
-        f"From top to bottom, an arrow from each to the next: {'; '.join(steps)}.", data, "the study's file"
-    )
+    alt = f"From top to bottom, an arrow from each to the next: {'; '.join(steps)}."
+    return fig.describe(alt, data, "the study's file")
 
 
 def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequence[str]) -> Drawing:
@@ -318,8 +317,8 @@ def trio_figure(accuracies: Mapping[str, pd.Series], stated: pd.DataFrame) -> Dr
     for arm, mark, colour in (("pretrained", "o", PALETTE[0]), ("scratch", "s", PALETTE[1])):
         rows = stated[stated["arm"] == arm]
         (marks,) = below.plot(rows["ours"], rows["stated"], mark, color=colour, markersize=5, label=arm)
-        seen = zip(rows["trio"], rows["ours"], rows["stated"], strict=True)
-        fig.name(marks, *(f"{trio} ({arm}): {percent(a)} here, {percent(b)} stated" for trio, a, b in seen))
+        points = zip(rows["trio"], rows["ours"], rows["stated"], strict=True)
+        fig.name(marks, *(f"{trio} ({arm}): {percent(a)} here, {percent(b)} stated" for trio, a, b in points))
     tops = stated.loc[stated.groupby("trio")["stated"].idxmax()].sort_values("ours")
     highest = tops[["ours", "stated", "trio"]].to_numpy().tolist()
     for ours, _, _ in highest:
@@ -330,9 +329,8 @@ def trio_figure(accuracies: Mapping[str, pd.Series], stated: pd.DataFrame) -> Dr
     legend_inside(above, "upper left")
     legend_inside(below, "lower right")
     place_names(below, highest, stated[["ours", "stated"]].to_numpy().tolist())
-    means = [
-        f"{t}: mean {percent(v.mean())}, from {percent(v.min())} to {percent(v.max())}" for t, v in accuracies.items()
-    ]
+    seen = accuracies.items()
+    means = (f"{t}: mean {percent(v.mean())}, from {percent(v.min())} to {percent(v.max())}" for t, v in seen)
     data = stated[["trio", "arm", "ours", "stated"]]
     pairs = (f"{t} ({arm}) {percent(a)} here, {percent(b)} stated" for t, arm, a, b in data.to_numpy().tolist())
     alt = f"{count(len(accuracies[first]), 'trio')}. {'; '.join(means)}. Stated by others: {'; '.join(pairs)}."

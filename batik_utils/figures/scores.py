@@ -26,6 +26,8 @@ from batik_utils.figures.style import (
 from batik_utils.values import FitResult
 from batik_utils.wording import Band, count, percent, percent_range
 
+Scores = Mapping[str, NDArray[np.float64]]
+Ends = Mapping[str, tuple[float, float]]
 SPLIT, FOLDS = "the fits of the one fixed split", "the fits of grouped cross-validation"
 
 
@@ -81,12 +83,7 @@ def training_curves(fits: Mapping[str, Sequence[FitResult]]) -> Drawing:
 
 
 def _dots(
-    scores: Mapping[str, NDArray[np.float64]],
-    intervals: Mapping[str, tuple[float, float]],
-    middles: Mapping[str, float],
-    chance: float,
-    label: str,
-    what: str,
+    scores: Scores, intervals: Ends, middles: Mapping[str, float], chance: float, label: str, what: str
 ) -> tuple[Drawing, Axes]:
     """A row of dots (a `what` each) for each model, equal ones piled, over their middle and its interval (a bar)."""
     fig, ax = score_rows([*scores], 0.4, 0.6, chance, label)
@@ -101,9 +98,7 @@ def _dots(
     return fig, ax
 
 
-def fold_dots(
-    scores: Mapping[str, NDArray[np.float64]], intervals: Mapping[str, tuple[float, float]], chance: float
-) -> Drawing:
+def fold_dots(scores: Scores, intervals: Ends, chance: float) -> Drawing:
     """Accuracy of every test fold, {model: [folds × repeats]}, with the corrected interval of the mean under it."""
     means = {title: float(np.mean(values)) for title, values in scores.items()}
     fig, _ = _dots(scores, intervals, means, chance, "Accuracy on a held-out fold", "fold")
@@ -113,12 +108,7 @@ def fold_dots(
     return fig.describe(alt, data, FOLDS)
 
 
-def seed_dots(
-    accuracies: Mapping[str, NDArray[np.float64]],
-    intervals: Mapping[str, tuple[float, float]],
-    published: Mapping[str, float],
-    chance: float,
-) -> Drawing:
+def seed_dots(accuracies: Scores, intervals: Ends, published: Mapping[str, float], chance: float) -> Drawing:
     """Accuracy of each training seed, {model: [seeds]}, Wilson's interval of the (lower) median, and the published."""
     published = {title: value for title, value in published.items() if title in accuracies}
     middles = {title: float(np.sort(v)[(len(v) - 1) // 2]) for title, v in accuracies.items()}
@@ -140,9 +130,7 @@ def seed_dots(
     return fig.describe(alt, data, SPLIT)
 
 
-def mispairing_figure(
-    shuffles: Mapping[str, NDArray[np.float64]], right: Mapping[str, float], published: Mapping[str, float]
-) -> Drawing:
+def mispairing_figure(shuffles: Scores, right: Mapping[str, float], published: Mapping[str, float]) -> Drawing:
     """Accuracies got from shuffled labels, {model: [shuffles]}, against the right one and the published one."""
     fig, axes = new(1, len(shuffles), height=2.3, squeeze=False, sharey=True)
     said = []
@@ -164,7 +152,7 @@ def mispairing_figure(
     return fig.describe(f"{'. '.join(said)}.", data, SPLIT)
 
 
-def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], chance: float) -> Drawing:
+def runs_figure(runs: pd.DataFrame, curves: Scores, chance: float) -> Drawing:
     """Every run that a seed study reported beside ours, the best of an arm filled, and the best of so many by luck.
 
     runs: one row per run, columns run, arm, reported (0-1), ours (a tuple, one accuracy per training seed); curves:

@@ -22,9 +22,8 @@ from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import SHUFFLED, ClaimRow, claims_table
 from batik_utils.stats.compare import Comparison, Word, compare_family, shared_folds, uneven, verdict
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, mispaired_fit
+from batik_utils.stats.mistakes import Mispaired, SourceRow, Trios, every_trio, kernel, large_sources, mispaired_fit
 from batik_utils.stats.table import Told, score_table
-from batik_utils.stats.trios import Trios, every_trio, kernel
 from batik_utils.study import Study
 from batik_utils.study_file import Plate, load_plates
 from batik_utils.study_models import PretrainedModel, RecipeModel, ScratchModel
@@ -250,10 +249,8 @@ class Analysis(Told):
     @cached_property
     def compared(self) -> tuple[Judged, Judged]:
         """The two models of the verdict with their accuracies."""
-        found = [
-            (m, (stats.grouped_interval(self.shared, m, protocol=p) for p in PROTOCOLS)) for m in self.study.compare
-        ]
-        a, b = (Judged(self.title(m), self.parameters(m), *accuracies) for m, accuracies in found)
+        near, apart = (partial(stats.grouped_interval, self.shared, protocol=p) for p in PROTOCOLS)
+        a, b = (Judged(self.title(m), self.parameters(m), near(m), apart(m)) for m in self.study.compare)
         return a, b
 
     @cached_property

@@ -307,9 +307,6 @@ def about(study: Study, dataset: "Dataset", settings: str = "") -> dict[str, Any
         made = ", ".join(str(part) for part in (seed.institution, seed.year) if part)
         lines = f"Takes up “{seed.title}”", f"by {listed(seed.authors)}" if seed.authors else "", made
         credit = [line for line in lines if line]
-    said = (
-        "Procedural sample, not batik photographs" if drawn else "",
-        settings and f"Not the study as it is: {settings}",
-    )
-    header = "; ".join(filter(None, said))
+    sample, other = "Procedural sample, not batik photographs" if drawn else "", f"Not the study as it is: {settings}"
+    header = "; ".join(filter(None, (sample, settings and other)))
     return {"title": study.title, "subtitle": study.question, "header": header, "credit": credit, "drawn": drawn}

@@ -33,11 +33,9 @@ from batik_utils.wording import FEW, harmless, markdown, one_line
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}
 # Coordinates of an SVG that are longer than anybody sees; but a scale multiplies, and a style has small numbers.
 _LONG = re.compile(rb"scale\([^)]*\)|[a-z-]+: ?[\d.]+|-?\d+\.\d{2,}")
-# A path has one step on each line, and a letter needs no blanks about it.
-_STEP = re.compile(rb" ?\n([A-Zz]) ?")
+_STEP = re.compile(rb" ?\n([A-Zz]) ?")  # a path has one step on each line, and a letter needs no blanks about it
 _INDENT = re.compile(rb"\n +")
-# A part of a mark that is drawn, and not only defined.
-_MARK = re.compile(r"<defs>.*?</defs>|<(use|path)\b[^>]*/>", re.S)
+_MARK = re.compile(r"<defs>.*?</defs>|<(use|path)\b[^>]*/>", re.S)  # of a mark: what is drawn, not only defined
 # What counts as a number in a table cell: signs, digits, percent, intervals, ranges, dashes for "none".
 _NUMBER = re.compile(r"(?:[\s\d.,;%×()\[\]+−±–/<>≤≥=~*-]|\b(?:of|to|s|min|ms|nan|n/a)\b)*")
 ROWS = 45  # what a page holds of a table: of a longer one the first ten rows are shown, and all of it is in its CSV

@@ -16,8 +16,8 @@ from batik_utils.stats import compare as rules
 from batik_utils.stats import mistakes
 from batik_utils.stats.compare import fold_gap
 from batik_utils.stats.intervals import Interval
+from batik_utils.stats.mistakes import line, motif_means
 from batik_utils.stats.scores import fold_scores, grouped_interval, published_summary
-from batik_utils.stats.trios import line, motif_means
 from batik_utils.study import ROOT
 
 SIDES = ["a", "b", "c"]
@@ -187,12 +187,12 @@ def trio_motifs(analysis: Analysis) -> pd.DataFrame:
     return _shares(pd.DataFrame({"motif": analysis.motifs} | means))
 
 
-def trio_pairs(analysis: Analysis, top: int = 10) -> pd.DataFrame:
-    """The pairs most confused by the first recipe: motif, and, share of both one's pictures taken for the other."""
+def trio_pairs(analysis: Analysis) -> pd.DataFrame:
+    """The ten pairs most confused by the first recipe: motif, and, share of both one's pictures taken for the other."""
     one, other = np.triu_indices(len(analysis.motifs), 1)
     either = {analysis.title(m): ((t.confused + t.confused.T) / 2)[one, other] for m, t in analysis.trios.items()}
     names = np.array(analysis.motifs)
-    return _shares(pd.DataFrame({"motif": names[one], "and": names[other]} | either)).head(top)
+    return _shares(pd.DataFrame({"motif": names[one], "and": names[other]} | either)).head(10)
 
 
 def _shares(table: pd.DataFrame) -> pd.DataFrame:

@@ -53,9 +53,8 @@ class Reported(Told):
 
     def training(self) -> dict[str, list[Any]]:
         """{title: fits with a history} of the verdict's models, for draw.training_curves."""
-        return {
-            self.title(m): [SimpleNamespace(history=h) for h in fits] for m, fits in self.metrics["history"].items()
-        }
+        histories = self.metrics["history"].items()
+        return {self.title(m): [SimpleNamespace(history=history) for history in fits] for m, fits in histories}
 
     def confusion(self) -> dict[str, NDArray[np.float64]]:
         """{title: matrix} of the verdict's models, for draw.confusion_matrices."""
@@ -63,9 +62,9 @@ class Reported(Told):
 
 
 def _compared(row: dict[str, Any]) -> Comparison:
-    same = (row[name] for name in ("a", "b", "primary", "folds", "repeats", "mean_a", "mean_b"))
+    same = {name: row[name] for name in ("a", "b", "primary", "folds", "repeats", "mean_a", "mean_b")}
     difference = Interval(row["difference"], row["low"], row["high"], row["folds"])
-    return Comparison(*same, difference=difference, p_value=row["p"], p_adjusted=row["p_holm"])
+    return Comparison(**same, difference=difference, p_value=row["p"], p_adjusted=row["p_holm"])
 
 
 def read_studies(reports: Path = ROOT / "reports") -> dict[str, Reported]:

@@ -100,8 +100,8 @@ def _row(claim: Claim, study: Study, results: Results, same_images: bool) -> Cla
         row["reason"] = f"predictions were shuffled against labels: {lies} for {seed}."
     elif claim.metric.endswith("images"):
         row |= _images(claim, results, summary, same_images)
-    elif values := summary.values[claim.metric]:
-        row |= _measured(claim, study, summary, values, same_images)
+    elif summary.values[claim.metric]:
+        row |= _measured(claim, study, summary, same_images)
     else:
         row["reason"] = f"our fits kept no training {'loss' if claim.metric == 'train_loss' else 'accuracy'}."
     if claim.metric in METRICS and claim.read_off is None:
@@ -109,12 +109,11 @@ def _row(claim: Claim, study: Study, results: Results, same_images: bool) -> Cla
     return ClaimRow(**dict(claim), **row)
 
 
-def _measured(
-    claim: Claim, study: Study, summary: PublishedSummary, values: Sequence[float], same_images: bool
-) -> dict[str, Any]:
-    median, n_test = values[summary.place], summary.interval.n
+def _measured(claim: Claim, study: Study, summary: PublishedSummary, same_images: bool) -> dict[str, Any]:
+    values, n_test = summary.values[claim.metric], summary.interval.n
+    median = values[summary.place]
     interval = _interval(claim, summary, median)
-    row: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval, tuple(values))}
+    row: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval, values)}
     ours = n_test if claim.metric in METRICS else claim.n
     if not same_images:
         return row | {"reason": "the pictures here are not the original study's."}

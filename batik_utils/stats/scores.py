@@ -16,6 +16,7 @@ from batik_utils.values import FitResult, Results
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
+Setting = tuple[int, float]  # of a run: epochs, dropout
 SMALLEST = 1e-7  # a probability under this counts as this, as Keras has it
 
 
@@ -152,9 +153,9 @@ class PublishedSummary:
         return max(self.values["accuracy"]) - min(self.values["accuracy"])
 
 
-def run_fits(results: Results, model: str) -> dict[tuple[int, float], list[FitResult]]:
+def run_fits(results: Results, model: str) -> dict[Setting, list[FitResult]]:
     """{(epochs, dropout): a fit per training seed} of the runs of a model, those after fewer epochs among them."""
-    found: dict[tuple[int, float], list[FitResult]] = {}
+    found: dict[Setting, list[FitResult]] = {}
     for r in results.select(model, "runs"):
         for epochs, said in r.checkpoints.items():
             fit = replace(r.fit, hyper=replace(r.fit.hyper, epochs=epochs))
@@ -162,9 +163,7 @@ def run_fits(results: Results, model: str) -> dict[tuple[int, float], list[FitRe
     return found
 
 
-def published_summary(
-    results: Results, model: str, setting: tuple[int, float] | None = None
-) -> PublishedSummary | None:
+def published_summary(results: Results, model: str, setting: Setting | None = None) -> PublishedSummary | None:
     """Summary of a model's published fits, or runs of one setting; raises BatikError where they do not go together."""
     fitted = run_fits(results, model).get(setting, []) if setting else results.select(model, "published")
     fits = tuple(sorted(fitted, key=lambda r: r.fit.seed))
@@ -213,9 +212,7 @@ def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutO
     return OutOfFold(tuple(paths.tolist()), y_true, y_prob, shares, confusion, right)
 
 
-def per_motif(
-    oof: OutOfFold, motifs: Sequence[str], groups: Mapping[str, int] | None = None, resamples: int = 2000
-) -> pd.DataFrame:
+def per_motif(oof: OutOfFold, motifs: Sequence[str], groups: Mapping[str, int] | None = None) -> pd.DataFrame:
     """Out-of-fold precision, recall, F1 per motif with 95 % bootstrap intervals of what a single fit does.
 
     Columns: precision, recall, F1 (each also with _low and _high) and support. Images are drawn with replacement,
@@ -226,7 +223,7 @@ def per_motif(
     own = np.arange(n) if groups is None else np.array([groups[p] for p in oof.paths])
     distinct, cluster = np.unique(own, return_inverse=True)
     rng = np.random.Generator(np.random.PCG64(20240))
-    draws = rng.multinomial(len(distinct), np.full(len(distinct), 1 / len(distinct)), size=resamples)
+    draws = rng.multinomial(len(distinct), np.full(len(distinct), 1 / len(distinct)), size=2000)
     weights = np.vstack([np.ones(n), draws[:, cluster]])
     cells = np.zeros((n, classes, classes))
     cells[np.arange(n), oof.y_true] = oof.votes
