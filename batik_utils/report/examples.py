@@ -27,10 +27,8 @@ def method(analysis: Analysis) -> list[dict[str, str]]:
         often, what = repetition(model, study), KINDS[model.kind].describe(model).words
         fits = f"{analysis.planned(name):,} fits ({count(often.repeats, 'repeat')}, {count(often.seeds, 'seed')})"
         arms[analysis.title(name)] = f"{what}; {analysis.parameters(name):,} parameters; {fits}"
-    protocols = {
-        "One split": f"{len(analysis.split.train)} train, {len(analysis.split.test)} test",
-        "Grouped cross-validation": f"{study.grouped.folds} folds; a group is never on both sides",
-    }
+    protocols = {"One split": f"{len(analysis.split.train)} train, {len(analysis.split.test)} test"}
+    protocols["Grouped cross-validation"] = f"{study.grouped.folds} folds; a group is never on both sides"
     motifs = textwrap.shorten(drawable(", ".join(few(analysis.motifs))), 300, placeholder=" …")
     return [
         {f"{len(data):,} pictures": f"{len(analysis.motifs)} motifs: {motifs}"},

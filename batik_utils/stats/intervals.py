@@ -53,9 +53,7 @@ def nadeau_bengio(values: ArrayLike, *, ratio: float) -> Interval:
     return Interval(mean, mean - reach, mean + reach, len(scores), "nadeau-bengio")
 
 
-def corrected_test(
-    x: NDArray[np.float64], y: NDArray[np.float64], *, ratio: float, images: int
-) -> tuple[Interval, float]:
+def corrected_test(x: NDArray[np.float64], y: NDArray[np.float64], ratio: float, images: int) -> tuple[Interval, float]:
     """Nadeau-Bengio interval, within ±1, of the mean of x - y (fold scores [J], shares of images) and its two-sided p.
 
     Where every fold differs by the same amount, which is no certainty, the two means are compared as shares of the

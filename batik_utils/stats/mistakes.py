@@ -151,9 +151,7 @@ def kernel(features: NDArray[np.float32]) -> NDArray[np.float64]:
     return gram / (np.trace(gram) / len(gram))
 
 
-def every_trio(
-    gram: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64], strength: float
-) -> Trios:
+def every_trio(gram: NDArray[np.float64], labels: Labels, folds: Labels, strength: float) -> Trios:
     """Test every trio of the motifs 0 … m - 1 by a ridge on the trio's pictures alone, each fold by the others.
 
     gram is kernel(features) [n, n]; labels and folds (the one in which a picture is tested) are [n]; decisions are
