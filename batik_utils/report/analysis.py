@@ -301,7 +301,7 @@ def analyse(plan: "Plan", results: Results, data: Path | None) -> Analysis:
 
 
 def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
-    """Open a study from the file that BATIK_SNAPSHOT names, else by doing its missing fits; blanks part settings."""
+    """Open a study from the file that BATIK_SNAPSHOT names, else by doing its missing fits; settings as "a=1 b=2"."""
     if kept := os.environ.get("BATIK_SNAPSHOT"):
         from batik_utils.report import freshness
 

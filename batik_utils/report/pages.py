@@ -44,7 +44,7 @@ PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "pandas", "matplotlib", "
 
 
 def write_index(reports: Path) -> list[str]:
-    """Write reports/index.html and, of one's own pictures, reports/photographs/index.html; why studies are left out."""
+    """Write reports/index.html and, of one's own pictures, reports/photographs/index.html; returns who is left out."""
     studies, left_out = [], []
     for path in sorted(reports.glob("*/metrics.json")):
         try:
@@ -122,7 +122,7 @@ def _filled(template: str, study: Study, facts: Collection[str], **values: Any) 
 
 
 def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
-    """(what, Markdown) for the last page: hashes of data, study, code, lock, weights; versions; seeds; nothing else."""
+    """(what, Markdown) for the last page: hashes, versions, seeds; nothing of the machine, the day or the commit."""
     code = "the notebooks and all that they and the pages are made with (not set-up and command line)"
     seeds = "training seed 0" if study.published.seeds == 1 else f"training seeds 0–{study.published.seeds - 1}"
     weights, versions = [], []

@@ -164,7 +164,7 @@ def run_fits(results: Results, model: str) -> dict[Setting, list[FitResult]]:
 
 
 def published_summary(results: Results, model: str, setting: Setting | None = None) -> PublishedSummary | None:
-    """Summary of a model's published fits, or runs of one setting; raises BatikError where they do not go together."""
+    """Of a model's published fits or of runs of one setting, if any; BatikError where they do not belong together."""
     fitted = run_fits(results, model).get(setting, []) if setting else results.select(model, "published")
     fits = tuple(sorted(fitted, key=lambda r: r.fit.seed))
     if not fits:
