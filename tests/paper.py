@@ -15,7 +15,7 @@ from results_factory import HYPER, make_dataset, make_fit, make_results, make_st
 from batik_utils import figures
 from batik_utils.models.baselines import BASELINES
 from batik_utils.report import analysis as room
-from batik_utils.report import display, examples, say
+from batik_utils.report import display, examples
 from batik_utils.report.analysis import Analysis
 from batik_utils.stats import claims as stats_claims
 from batik_utils.stats.mistakes import mispaired_fit
@@ -190,7 +190,7 @@ def said(analysis: Analysis, draw: bool = False, by_hand: bool = False) -> dict[
                 if cell.cell_type == "markdown" or "shown" in cell.metadata.get("tags", []):
                     take(place, cell.source)
                 elif cell.source.startswith("%%say"):
-                    take(place, say.filled(cell.source.removeprefix("%%say"), names))
+                    take(place, display.filled(cell.source.removeprefix("%%say"), names))
                 else:
                     exec(compile(cell.source, f"{notebook.name}, cell {cell.id}", "exec"), names)
     return words

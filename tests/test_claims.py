@@ -14,7 +14,8 @@ from batik_utils.cache import write_text
 from batik_utils.errors import BatikError
 from batik_utils.report import findings as report
 from batik_utils.report.analysis import Analysis
-from batik_utils.stats import claims, trios
+from batik_utils.stats import claims
+from batik_utils.stats import mistakes as trios
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study, study_names
 from batik_utils.values import Hyper, Results

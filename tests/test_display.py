@@ -16,8 +16,7 @@ from tiny_report import curve, photograph, shown
 
 from batik_utils.errors import BatikError
 from batik_utils.report import display
-from batik_utils.report.display import MIME
-from batik_utils.report.say import filled
+from batik_utils.report.display import MIME, filled
 from batik_utils.stats import compare as rules
 from batik_utils.stats.intervals import Interval
 

@@ -18,8 +18,8 @@ from tiny_report import curve, photograph, prose, scores, shown
 
 from batik_utils.errors import BatikError
 from batik_utils.report import display
+from batik_utils.report.display import filled
 from batik_utils.report.export import TEMPLATES, BatikHTMLExporter, BatikPDFExporter, export
-from batik_utils.report.say import filled
 from batik_utils.study import ROOT
 from batik_utils.wording import drawable, markdown
 

@@ -11,7 +11,8 @@ import pytest
 from batik_utils import figures
 from batik_utils.data import palette
 from batik_utils.figures import Picture
-from batik_utils.figures.style import fit_names, motif_styles
+from batik_utils.figures.pictures import motif_styles
+from batik_utils.figures.style import fit_names
 from batik_utils.report.display import render
 from batik_utils.wording import drawable
 

@@ -19,7 +19,7 @@ from paper import LITE, NOTEBOOKS, SCRATCH, make_analysis
 from batik_utils.errors import BatikError
 from batik_utils.models.heads import Head
 from batik_utils.models.scratch import build_scratch
-from batik_utils.report import build, execute, export, paper, say
+from batik_utils.report import build, display, execute, export, paper
 from batik_utils.report.build import PAPER_STUDIES, TRIOS, build_paper
 from batik_utils.stats.mistakes import fall_on_large
 from batik_utils.study import ROOT
@@ -126,7 +126,7 @@ def prose(change):
     names = {"one": one, "two": two, "twenty": twenty, "pair": (("one", one), ("two", two)), "paper": paper}
     names |= {"trios": twenty.metrics["trios"], "fall_on_large": fall_on_large}
     cells = [c.source.removeprefix("%%say") for c in CELLS if c.source.startswith("%%say")]
-    return "\n".join(say.filled(cell, names) for cell in cells).replace("\u00a0", " ")
+    return "\n".join(display.filled(cell, names) for cell in cells).replace("\u00a0", " ")
 
 
 def turned(numbers):

@@ -1,8 +1,16 @@
 """Every figure of the report, as functions of plain values that return a matplotlib Figure."""
 # ruff: noqa: F401
 
-from batik_utils.figures.judged import confusion_matrices, reliability_figure, trio_figure
-from batik_utils.figures.pictures import Picture, file_sizes, method_flow, motif_colours, picture_grid
+from batik_utils.figures.pictures import (
+    Picture,
+    confusion_matrices,
+    file_sizes,
+    method_flow,
+    motif_colours,
+    picture_grid,
+    reliability_figure,
+    trio_figure,
+)
 from batik_utils.figures.scores import (
     corruption_figure,
     fold_dots,

@@ -1,15 +1,18 @@
-"""Figures of a study's pictures, or of their palettes in their place, of their files and colours, and of its method."""
+"""Figures of a study's pictures, their files and colours, its method, and of what predictions of them are worth."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any
+from functools import partial
+from itertools import product
+from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -23,36 +26,72 @@ from batik_utils.figures.style import (
     MOST,
     PALETTE,
     SMALL,
+    THIN,
     WIDTH,
     Drawing,
     fit_names,
     legend_inside,
-    motif_styles,
-    motif_ticks,
+    legend_line,
     new,
+    percent_axis,
 )
-from batik_utils.wording import count
+from batik_utils.wording import Band, count, percent, percent_range
 
-KINDS_OF_SIZE = 8
-"""Sizes of files of which each is a bar; of more, each file is a point."""
+# Motifs above which a cell of a confusion matrix has no room for a decimal, and none for a number at all.
+CROWDED, FULL = 8, 24
+KINDS_OF_SIZE = 8  # sizes of files of which each is a bar; of more, each file is a point
 
 
-@dataclass
-class Picture:
+def motif_styles(motifs: Sequence[str]) -> list[dict[str, Any]]:
+    """Each motif's colour and marker in their order; who sees no hues still sees three shapes and three lightnesses."""
+    several = [sns.husl_palette(-(-len(motifs) // 3), l=light) for light in (0.45, 0.6, 0.75)]
+    hues = PALETTE if len(motifs) <= len(PALETTE) else [several[i % 3][i // 3] for i in range(len(motifs))]
+    return [{"color": hues[i], "marker": "os^"[i % 3]} for i in range(len(motifs))]
+
+
+def place_names(ax: Axes, names: Sequence[Sequence[Any]], points: Sequence[Sequence[float]]) -> None:
+    """Write each name (x, y, name) beside its point, where it covers no other name and none of all points."""
+    ax.figure.get_figure(root=True).draw_without_rendering()
+    spots, shown = [ax.transData.transform(point) for point in points], fit_names([name for *_, name in names], 2)
+    taken: list[Any] = []
+    # A line that passes behind a name is kept from its letters.
+    halo = [withStroke(linewidth=2.2, foreground="white")]
+    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL, "color": INK, "path_effects": halo}
+    for (x, y, _), name in zip(names, shown, strict=True):
+        for up, side in product((3, -9, 12, -18), ("left", "right")):
+            text = ax.annotate(name, (x, y), (5 if side == "left" else -5, up), ha=side, **style)
+            box = text.get_window_extent()
+            inside = all(map(ax.bbox.containsx, (box.x0, box.x1))) and ax.bbox.containsy(box.y0)
+            covers = any(map(box.overlaps, taken)) or any(box.padded(4).contains(*spot) for spot in spots)
+            if inside and not covers:
+                break
+            text.remove()
+        else:
+            text = ax.annotate(name, (x, y), (5, 3), **style)
+        taken.append(text.get_window_extent())
+
+
+def motif_ticks(ax: Axes, motifs: Sequence[str], places: Sequence[float], inches: float) -> float:
+    """Name the places under a plot that is so many inches wide; returns the height that the names take, in inches."""
+    some = slice(None, None, -(-len(places) // MOST))
+    names = fit_names(motifs, 1.2)[some]
+    ax.set_xticks(places[some], names, fontsize=SMALL)
+    width = LETTER * max(map(len, names))
+    if width < inches / len(places):
+        return LINE
+    slanted = len(names) <= 10 and width < 0.8
+    slant = {"rotation": 35} if slanted else {"rotation": 90, "va": "center"}
+    plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor", **slant)
+    return width * (0.6 if slanted else 1) + LINE
+
+
+class Picture(NamedTuple):
     """A picture with what is said about it."""
 
-    image: NDArray[Any]
-    """uint8 [h, w, 3]"""
-    name: str
-    """The file's path, which stands under its palette."""
+    image: NDArray[Any]  # uint8 [h, w, 3]
+    name: str  # the file's path, which stands under its palette
     title: str = ""
-    good: bool | None = None
-    """Whether the frame is that of a right (blue) or wrong (orange) prediction; None for no frame."""
-
-    @cached_property
-    def palette(self) -> list[tuple[str, float]]:
-        """Its colours and their shares."""
-        return palette(self.image)
+    good: bool | None = None  # whether it is framed as a right (blue) or wrong (orange) prediction; None for no frame
 
 
 def picture_grid(
@@ -60,21 +99,31 @@ def picture_grid(
 ) -> Drawing:
     """Pictures, or where photos is False their palettes with their names, in rows of `columns`.
 
-    row_names stand left of the rows; lines is the least height of the titles. A palette is at most five stripes as high
-    as their colours' shares, and nothing else of the picture.
+    row_names stand left of the rows; lines is the least height of the titles. A palette is five stripes at most.
     """
     rows, tile = math.ceil(len(pictures) / columns), WIDTH / columns
-    titles = [
-        "\n".join(fit_names([line], tile - 0.1, 2)[0] for line in picture.title.split("\n")) for picture in pictures
-    ]
+    titles = ["\n".join(fit_names([line], tile - 0.1, 2)[0] for line in p.title.split("\n")) for p in pictures]
+    palettes = [palette(picture.image) for picture in pictures]
     lines = max([lines, *(title.count("\n") + 1 for title in titles)])
     height = rows * (tile * (1 if photos else 0.66) + 0.14 * (lines + (not photos)))
     fig, axes = new(rows, columns, height=min(height, HEIGHT), squeeze=False)
     fig.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.03)
     for ax in axes.flat[len(pictures) :]:
         ax.remove()
-    for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
-        _draw(ax, picture, photos, tile)
+    for ax, picture, title, shares in zip(axes.flat, pictures, titles, palettes, strict=False):
+        ax.set(xticks=[], yticks=[])
+        ax.grid(visible=False)
+        if photos:
+            ax.imshow(picture.image, interpolation="antialiased")
+        else:
+            ax.set(xlim=(0, 1), ylim=(1, 0))
+            tops = np.cumsum([0.0, *(share for _, share in shares)])
+            for (colour, share), top in zip(shares, tops, strict=False):
+                ax.bar(0.5, share, 1, top, color=colour, linewidth=0)
+            if picture.name not in picture.title:
+                ax.set_xlabel(fit_names([picture.name], tile)[0], fontsize=SMALL, color=INK, labelpad=2)
+        frame = {None: "#CCCCCC", True: PALETTE[0], False: PALETTE[1]}[picture.good]
+        plt.setp(ax.spines.values(), visible=True, color=frame, linewidth=0.6 if picture.good is None else 2.0)
         ax.set_title(title, fontsize=SMALL, fontweight="normal", loc="center", color=INK, pad=3)
     for ax, name in zip(axes[:, 0], fit_names(row_names, tile * (0.9 if photos else 0.6), 2), strict=False):
         ax.set_ylabel(name, fontsize=SMALL, color=INK)
@@ -82,42 +131,19 @@ def picture_grid(
     alt = [f"{count(len(pictures), 'picture')}{'' if photos else ', each as a tile of its own five colours'}"]
     alt += [f"one row each for {', '.join(row_names)}"] if row_names else []
     alt += [f"{sum(rated)} framed as right and {len(rated) - sum(rated)} as wrong"] if rated else []
-    said = [[p.name, " ".join(p.title.split("\n")), " ".join(f"{c} {s:.3f}" for c, s in p.palette)] for p in pictures]
-    data = pd.DataFrame(said, columns=["file", "said", "palette"])
+    data = pd.DataFrame({"file": [p.name for p in pictures], "said": [p.title.replace("\n", " ") for p in pictures]})
+    data["palette"] = [" ".join(f"{colour} {share:.3f}" for colour, share in shares) for shares in palettes]
     return fig.describe("; ".join(alt) + ".", data, "the pictures themselves")
 
 
-def _draw(ax: Axes, picture: Picture, photos: bool, inches: float) -> None:
-    """One tile, so many inches wide."""
-    ax.set(xticks=[], yticks=[])
-    ax.grid(visible=False)
-    if photos:
-        ax.imshow(picture.image, interpolation="antialiased")
-    else:
-        ax.set(xlim=(0, 1), ylim=(1, 0))
-        top = 0.0
-        for colour, share in picture.palette:
-            ax.bar(0.5, share, 1, top, color=colour, linewidth=0)
-            top += share
-        if picture.name not in picture.title:
-            ax.set_xlabel(fit_names([picture.name], inches)[0], fontsize=SMALL, color=INK, labelpad=2)
-    colour = {None: "#CCCCCC", True: PALETTE[0], False: PALETTE[1]}[picture.good]
-    for spine in ax.spines.values():
-        spine.set(visible=True, color=colour, linewidth=0.6 if picture.good is None else 2.0)
-
-
 def file_sizes(facts: pd.DataFrame) -> Drawing:
-    """Width against height of the files, pixels: a point each, or a bar for each of a few sizes.
-
-    facts: columns motif, width, height.
-    """
+    """Width against height of files, pixels (facts: motif, width, height): a point each, or a bar for each of a few."""
     motifs = facts["motif"].unique().tolist()
     looks = dict(zip(motifs, motif_styles(motifs), strict=True))
     counts = facts.value_counts(["width", "height", "motif"]).unstack(fill_value=0)[motifs].sort_index()
     if len(counts) <= KINDS_OF_SIZE:
-        fig, ax = new(
-            height=max(0.3 * len(counts) + 0.9, 0.13 * min(len(motifs), MOST) / (1 + (len(motifs) > 24)) + 0.4)
-        )
+        legend = 0.13 * min(len(motifs), MOST) / (1 + (len(motifs) > 24)) + 0.4
+        fig, ax = new(height=max(0.3 * len(counts) + 0.9, legend))
         counts.plot.barh(stacked=True, ax=ax, color=[looks[m]["color"] for m in motifs], legend=False, width=0.7)
         ax.set_yticks(range(len(counts)), [f"{width:,} × {height:,}" for width, height in counts.index])
         ax.set(xlabel="Files", ylabel="Pixels")
@@ -127,21 +153,19 @@ def file_sizes(facts: pd.DataFrame) -> Drawing:
         for motif, style in looks.items():
             rows = facts[facts["motif"] == motif]
             ax.plot(rows["width"], rows["height"], ls="", label=motif, markersize=3.5, alpha=0.7, mew=0, **style)
-        scale = {side: "log" if facts[side].max() > 5 * facts[side].min() else "linear" for side in ("width", "height")}
-        ax.set(xlabel="Width (pixels)", ylabel="Height (pixels)", xscale=scale["width"], yscale=scale["height"])
-        for axis in (ax.xaxis, ax.yaxis):
-            if axis.get_scale() == "log":
+        ax.set(xlabel="Width (pixels)", ylabel="Height (pixels)")
+        for axis, side, scale in ((ax.xaxis, "width", ax.set_xscale), (ax.yaxis, "height", ax.set_yscale)):
+            if facts[side].max() > 5 * facts[side].min():
+                scale("log")
                 axis.set_major_locator(LogLocator(subs=(1, 3)))
                 axis.set_minor_locator(NullLocator())
             axis.set_major_formatter("{x:,.0f}")
     legend_inside(ax, "beside" if len(counts) <= KINDS_OF_SIZE else "best")
     middle = facts.groupby("motif", sort=False)[["width", "height"]].median().prod(axis=1) ** 0.5
-    low, high = facts[["width", "height"]].min(), facts[["width", "height"]].max()
-    ends = (f"{what}s from {low[what]:,} to {high[what]:,}" for what in ("width", "height"))
-    alt = (
-        f"In pixels: {', '.join(ends)}. A middling file is largest in {middle.idxmax()} (side about "
-        f"{middle.max():,.0f}) and smallest in {middle.idxmin()} ({middle.min():,.0f})."
-    )
+    ends = (f"{what}s from {facts[what].min():,} to {facts[what].max():,}" for what in ("width", "height"))
+    most = f"largest in {middle.idxmax()} (side about {middle.max():,.0f})"
+    least = f"smallest in {middle.idxmin()} ({middle.min():,.0f})"
+    alt = f"In pixels: {', '.join(ends)}. A middling file is {most} and {least}."
     return fig.describe(alt, facts[["motif", "width", "height"]], "the files of the study's motifs")
 
 
@@ -172,8 +196,8 @@ def motif_colours(images: NDArray[np.uint8], labels: NDArray[np.int64], motifs: 
     return fig.describe(" ".join(alt), data, "all pictures that are used")
 
 
-def method_flow(bands: Sequence[Mapping[str, str]], results: str = "the study's file") -> Drawing:
-    """Bands of headings with texts, {heading: text}, each in a box, an arrow to the next; results: their origin."""
+def method_flow(bands: Sequence[Mapping[str, str]]) -> Drawing:
+    """Bands of headings with texts, {heading: text}, each in a box, an arrow to the next."""
     left, gap = 1.9, 0.2
     style: dict[str, Any] = {"color": INK, "size": SMALL, "va": "top", "linespacing": 1.15}
     heads, texts = left - 0.1 - 2 * LETTER, WIDTH - left - 0.1  # bold letters are wider
@@ -199,4 +223,115 @@ def method_flow(bands: Sequence[Mapping[str, str]], results: str = "the study's 
     steps = [" and ".join(b) if len(b) <= 3 else f"{len(b)} rows from {next(iter(b))} on" for b in bands]
     said = [(step, *row) for step, band in enumerate(bands, 1) for row in band.items()]
     data = pd.DataFrame(said, columns=["band", "heading", "text"])
-    return fig.describe(f"From top to bottom, an arrow from each to the next: {'; '.join(steps)}.", data, results)
+    alt = f"From top to bottom, an arrow from each to the next: {'; '.join(steps)}."
+    return fig.describe(alt, data, "the study's file")
+
+
+def confusion_matrices(matrices: Mapping[str, NDArray[np.float64]], motifs: Sequence[str]) -> Drawing:
+    """Rows are true motifs, columns predicted ones, {model: [c, c] counts or mean counts}; shade is the row share."""
+    columns, step = min(3, len(matrices)), -(-len(motifs) // MOST)
+    rows, most = -(-len(matrices) // columns), 2.3 if len(motifs) <= CROWDED else 4.3 if len(motifs) <= FULL else 5.4
+    names, places = fit_names(motifs, 1.2), [place + 0.5 for place in range(len(motifs))]
+    side = min((WIDTH - 0.4 - LETTER * max(map(len, names))) / columns, most)
+    fig, axes = new(rows, columns, squeeze=False)
+    for ax in axes.flat[len(matrices) :]:
+        ax.remove()
+    under = 0.0
+    alt, said = [], []
+    for ax, (title, matrix) in zip(axes.flat, matrices.items(), strict=False):
+        share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-12)
+        whole = np.round(matrix).astype(int)
+        form = ".0f" if np.allclose(matrix, whole) else ".1f"
+        options: dict[str, Any] = {"annot": matrix, "fmt": form, "annot_kws": {"fontsize": 8}}
+        if len(motifs) > CROWDED:
+            cells = np.where((whole > 0) & (len(motifs) <= FULL), whole.astype(str), "")
+            options = {"annot": cells, "fmt": "", "annot_kws": {"fontsize": SMALL}}
+        options |= {"xticklabels": False, "yticklabels": False, "cmap": "Blues", "linewidths": 0.5}
+        sns.heatmap(share, ax=ax, vmin=0, vmax=1, cbar=False, square=True, **options)
+        ax.set_title(fit_names([title], 0.75 * side, 3)[0], fontsize=8, loc="center")
+        under = motif_ticks(ax, motifs, places, side)
+        if first := ax in axes[:, 0]:
+            ax.set_yticks(places[::step], names[::step], fontsize=SMALL)
+        ax.tick_params(length=0)
+        ax.set_xlabel("Predicted", fontsize=8)
+        ax.set_ylabel("True" if first else "", fontsize=8)
+        alt.append(f"{title}: {_told(matrix, share, motifs)}")
+        counted = [(motifs[i], motifs[j], matrix[i, j]) for i, j in np.ndindex(*matrix.shape)]
+        fig.name(ax.collections[0], *(f"{title}: true {i}, predicted {j}, {n:{form}}" for i, j, n in counted))
+        said += [(title, *cell) for cell in counted]
+    fig.set_figheight(rows * (side + under + 0.6))
+    data = pd.DataFrame(said, columns=["model", "true", "predicted", "images"])
+    return fig.describe(" ".join(alt), data, "predictions on images that the fit had not seen")
+
+
+def _told(matrix: NDArray[np.float64], share: NDArray[np.float64], motifs: Sequence[str]) -> str:
+    right = f"{percent(np.trace(matrix) / max(matrix.sum(), 1e-12), 0)} lie on the diagonal"
+    wrong = share * (1 - np.eye(len(motifs)))
+    i, j = divmod(int(wrong.argmax()), len(motifs))
+    if not wrong[i, j]:
+        return f"{right}, none beside it."
+    return f"{right}; most often taken for another is {motifs[i]}, {percent(wrong[i, j], 0)} of it for {motifs[j]}."
+
+
+def reliability_figure(curves: Mapping[str, pd.DataFrame]) -> Drawing:
+    """Confidence against accuracy, {model: columns confidence, accuracy, count, when ("before" | "after")}."""
+    fig, axes = new(1, len(curves), height=2.8, squeeze=False, sharey=True)
+    alt = []
+    for ax, (title, table) in zip(axes.flat, curves.items(), strict=True):
+        ax.plot([0, 1], [0, 1], linewidth=0.8, **THIN)
+        said = []
+        for when, colour, dash in (("before", PALETTE[1], "--"), ("after", PALETTE[0], "-")):
+            rows = table[table["when"] == when]
+            sizes = 6 + 60 * rows["count"] / max(rows["count"].sum(), 1)
+            ax.plot(rows["confidence"], rows["accuracy"], dash, color=colour, linewidth=1.2, label=f"{when} scaling")
+            ax.scatter(rows["confidence"], rows["accuracy"], s=sizes, color=colour, alpha=0.7, linewidths=0)
+            sure, right = (np.average(rows[column], weights=rows["count"]) for column in ("confidence", "accuracy"))
+            said.append(f"{when} scaling a mean confidence of {percent(sure, 0)} against {percent(right, 0)} right")
+        percent_axis(ax.xaxis, 0, 1.02, "Confidence")
+        percent_axis(ax.yaxis, 0, 1.02)
+        ax.set_aspect("equal")
+        ax.set_title(fit_names([title], 0.6 * WIDTH / len(curves), 2)[0], fontsize=8.5)
+        alt.append(f"{title}: {', '.join(said)}")
+    axes[0, 0].set_ylabel("Accuracy")
+    legend_line(fig, axes[0, 0])
+    data = pd.concat(curves, names=["model"]).reset_index("model")
+    return fig.describe(f"{'; '.join(alt)}.", data, "out-of-fold predictions of grouped cross-validation")
+
+
+def trio_figure(accuracies: Mapping[str, pd.Series], stated: pd.DataFrame) -> Drawing:
+    """Above, how all trios' accuracies are distributed, {title: one value per trio}; below, ours against the stated.
+
+    stated: columns trio, arm, ours (by the first title's model), stated; a trio's name stands at its highest mark.
+    """
+    fig, (above, below) = new(2, height=4.4, sharex=True, height_ratios=[1, 1.9])
+    low = np.floor(min(map(min, accuracies.values())) / 0.025) * 0.025
+    first, *_ = accuracies
+    filled, outlined = {"color": GREY, "alpha": 0.5}, {"color": PALETTE[2], "histtype": "step", "linewidth": 1.4}
+    bins = np.arange(low, 1.0251, 0.025)
+    for title, values in accuracies.items():
+        above.hist(values, bins, label=title, **(filled if title == first else outlined))
+    for bar, n, *span in zip(above.patches, np.histogram(accuracies[first], bins)[0], bins, bins[1:], strict=False):
+        fig.name(bar, f"{first}: {count(n, 'trio')} at {percent_range(Band(*span))}")
+    above.set_ylabel("Trios")
+    below.plot([low, 1], [low, 1], **THIN)
+    for arm, mark, colour in (("pretrained", "o", PALETTE[0]), ("scratch", "s", PALETTE[1])):
+        rows = stated[stated["arm"] == arm]
+        (marks,) = below.plot(rows["ours"], rows["stated"], mark, color=colour, markersize=5, label=arm)
+        points = zip(rows["trio"], rows["ours"], rows["stated"], strict=True)
+        fig.name(marks, *(f"{trio} ({arm}): {percent(a)} here, {percent(b)} stated" for trio, a, b in points))
+    tops = stated.loc[stated.groupby("trio")["stated"].idxmax()].sort_values("ours")
+    highest = tops[["ours", "stated", "trio"]].to_numpy().tolist()
+    for ours, _, _ in highest:
+        for ax in (above, below):
+            ax.axvline(ours, color=GREY, linewidth=0.6, zorder=0)
+    percent_axis(below.yaxis, 0.0, 1.06, label="As others state it")
+    percent_axis(below.xaxis, low, 1.0, label=f"Here, on the same three motifs ({first})")
+    legend_inside(above, "upper left")
+    legend_inside(below, "lower right")
+    place_names(below, highest, stated[["ours", "stated"]].to_numpy().tolist())
+    seen = accuracies.items()
+    means = (f"{t}: mean {percent(v.mean())}, from {percent(v.min())} to {percent(v.max())}" for t, v in seen)
+    data = stated[["trio", "arm", "ours", "stated"]]
+    pairs = (f"{t} ({arm}) {percent(a)} here, {percent(b)} stated" for t, arm, a, b in data.to_numpy().tolist())
+    alt = f"{count(len(accuracies[first]), 'trio')}. {'; '.join(means)}. Stated by others: {'; '.join(pairs)}."
+    return fig.describe(alt, data, "frozen features of all pictures, grouped folds")

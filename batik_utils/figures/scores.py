@@ -17,26 +17,45 @@ from batik_utils.figures.style import (
     THIN,
     WIDTH,
     Drawing,
-    colours,
     fit_names,
     legend_inside,
     legend_line,
     new,
     percent_axis,
-    ranked,
-    score_rows,
 )
 from batik_utils.values import FitResult
 from batik_utils.wording import Band, count, percent, percent_range
 
+Scores = Mapping[str, NDArray[np.float64]]
+Ends = Mapping[str, tuple[float, float]]
 SPLIT, FOLDS = "the fits of the one fixed split", "the fits of grouped cross-validation"
 
 
-def training_curves(fits: Mapping[str, Sequence[FitResult]]) -> Drawing:
-    """Accuracy and loss per epoch, training (dashed) and validation (solid), {model: fits of several seeds}.
+def colours(names: Sequence[str]) -> dict[str, str]:
+    """One colour for each name, in the order given (repeating after seven)."""
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
-    Each seed is a thin line, the median over seeds a thick one.
-    """
+
+def ranked(values: Mapping[str, float]) -> str:
+    """Names with their shares, the highest first: "A 91.3 %, B 50.0 %"; of more than eight, the first and last four."""
+    said = [f"{name} {percent(value)}" for name, value in sorted(values.items(), key=lambda v: -v[1])]
+    return ", ".join(said if len(said) <= 8 else [*said[:4], f"{len(said) - 8} more", *said[-4:]])
+
+
+def score_rows(
+    names: Sequence[str], each: float, more: float, chance: float, label: str, high: float = 1.0
+) -> tuple[Drawing, Axes]:
+    """A figure with a row of `each` inches for a name, and `more` around, over accuracies up to `high`, and chance."""
+    fig, ax = new(height=each * len(names) + more)
+    ax.axvline(chance, linewidth=1, **THIN)
+    ax.set_yticks(range(len(names)), fit_names(names, 1.8, 2))
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    percent_axis(ax.xaxis, 0.0, high, label)
+    return fig, ax
+
+
+def training_curves(fits: Mapping[str, Sequence[FitResult]]) -> Drawing:
+    """Accuracy and loss per epoch, training (dashed) and validation (solid), {model: fits of several seeds (thin)}."""
     fig, (left, right) = new(1, 2, height=2.6)
     sides, lines = ((left, "accuracy"), (right, "loss")), (("", "--", "training"), ("val_", "-", "validation"))
     alt, said = [], []
@@ -64,12 +83,7 @@ def training_curves(fits: Mapping[str, Sequence[FitResult]]) -> Drawing:
 
 
 def _dots(
-    scores: Mapping[str, NDArray[np.float64]],
-    intervals: Mapping[str, tuple[float, float]],
-    middles: Mapping[str, float],
-    chance: float,
-    label: str,
-    what: str,
+    scores: Scores, intervals: Ends, middles: Mapping[str, float], chance: float, label: str, what: str
 ) -> tuple[Drawing, Axes]:
     """A row of dots (a `what` each) for each model, equal ones piled, over their middle and its interval (a bar)."""
     fig, ax = score_rows([*scores], 0.4, 0.6, chance, label)
@@ -84,9 +98,7 @@ def _dots(
     return fig, ax
 
 
-def fold_dots(
-    scores: Mapping[str, NDArray[np.float64]], intervals: Mapping[str, tuple[float, float]], chance: float
-) -> Drawing:
+def fold_dots(scores: Scores, intervals: Ends, chance: float) -> Drawing:
     """Accuracy of every test fold, {model: [folds × repeats]}, with the corrected interval of the mean under it."""
     means = {title: float(np.mean(values)) for title, values in scores.items()}
     fig, _ = _dots(scores, intervals, means, chance, "Accuracy on a held-out fold", "fold")
@@ -96,16 +108,8 @@ def fold_dots(
     return fig.describe(alt, data, FOLDS)
 
 
-def seed_dots(
-    accuracies: Mapping[str, NDArray[np.float64]],
-    intervals: Mapping[str, tuple[float, float]],
-    published: Mapping[str, float],
-    chance: float,
-) -> Drawing:
-    """Accuracy of each training seed, {model: [seeds]}, with Wilson's interval of the median and what was published.
-
-    The median is, as in the tables, of two in the middle the lower.
-    """
+def seed_dots(accuracies: Scores, intervals: Ends, published: Mapping[str, float], chance: float) -> Drawing:
+    """Accuracy of each training seed, {model: [seeds]}, Wilson's interval of the (lower) median, and the published."""
     published = {title: value for title, value in published.items() if title in accuracies}
     middles = {title: float(np.sort(v)[(len(v) - 1) // 2]) for title, v in accuracies.items()}
     fig, ax = _dots(accuracies, intervals, middles, chance, "Accuracy on the test images", "seed")
@@ -126,11 +130,10 @@ def seed_dots(
     return fig.describe(alt, data, SPLIT)
 
 
-def mispairing_figure(
-    shuffles: Mapping[str, NDArray[np.float64]], right: Mapping[str, float], published: Mapping[str, float]
-) -> Drawing:
+def mispairing_figure(shuffles: Scores, right: Mapping[str, float], published: Mapping[str, float]) -> Drawing:
     """Accuracies got from shuffled labels, {model: [shuffles]}, against the right one and the published one."""
     fig, axes = new(1, len(shuffles), height=2.3, squeeze=False, sharey=True)
+    said = []
     for ax, (title, values) in zip(axes.flat, shuffles.items(), strict=True):
         levels, counts = np.unique(np.round(values, 6), return_counts=True)
         ax.bar(levels, counts / counts.sum(), width=0.028, color=GREY, alpha=0.7, label="shuffled")
@@ -139,23 +142,21 @@ def mispairing_figure(
             ax.axvline(published[title], color=PALETTE[1], linewidth=1.8, linestyle="--", label="published report")
         ax.set_title(fit_names([title], 0.6 * WIDTH / len(shuffles), 2)[0], fontsize=9)
         percent_axis(ax.xaxis, label="“Accuracy”")
-    axes[0, 0].set_ylabel("Share of shuffles")
-    legend_line(fig, axes[0, 0])
-    said = []
-    for title, values in shuffles.items():
         shuffled = f"{title}: shuffled, from {percent(values.min(), 0)} to {percent(values.max(), 0)}"
         claim = f"; published, {percent(published[title], 0)}" if title in published else ""
         said.append(f"{shuffled}; kept together, {percent(right[title], 0)}{claim}")
+    axes[0, 0].set_ylabel("Share of shuffles")
+    legend_line(fig, axes[0, 0])
     rows = [(title, i, value) for title, values in shuffles.items() for i, value in enumerate(values, 1)]
     data = pd.DataFrame(rows, columns=["model", "shuffle", "accuracy"])
     return fig.describe(f"{'. '.join(said)}.", data, SPLIT)
 
 
-def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], chance: float) -> Drawing:
-    """Every run that a seed study reported beside ours, and the best of so many by luck.
+def runs_figure(runs: pd.DataFrame, curves: Scores, chance: float) -> Drawing:
+    """Every run that a seed study reported beside ours, the best of an arm filled, and the best of so many by luck.
 
     runs: one row per run, columns run, arm, reported (0-1), ours (a tuple, one accuracy per training seed); curves:
-    {arm: [k] the best accuracy to expect of 1 … k runs}. The best of an arm, which is what was published, is filled.
+    {arm: [k] the best accuracy to expect of 1 … k runs}.
     """
     fig, (left, right) = new(1, 2, height=0.17 * len(runs) + 1.1, width_ratios=(3, 2))
     hues = colours(runs["arm"].unique().tolist())
@@ -171,9 +172,8 @@ def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], c
     percent_axis(left.xaxis, 0, 1.02, "Accuracy on the test images")
     told = []
     for arm, curve in curves.items():
-        reported, k = float(runs.loc[[best[arm]], "reported"].iloc[0]), np.arange(1, len(curve) + 1)
-        many = int((runs["arm"] == arm).sum())
-        right.plot(k, curve, color=hues[arm], linewidth=1.6)
+        reported, many = float(runs.loc[[best[arm]], "reported"].iloc[0]), int((runs["arm"] == arm).sum())
+        right.plot(np.arange(1, len(curve) + 1), curve, color=hues[arm], linewidth=1.6)
         right.plot(many, reported, "D", color=hues[arm], markersize=6)
         told.append(f"{arm}: best of {many} reported {percent(reported)}, by luck {percent(curve[many - 1])}")
     for arm, colour in hues.items():
@@ -192,12 +192,12 @@ def runs_figure(runs: pd.DataFrame, curves: Mapping[str, NDArray[np.float64]], c
 
 def ladder(rungs: Sequence[tuple[str, str, float, float, float]], chance: float) -> Drawing:
     """Each model's accuracy (protocol, model, value, low, high; fractions), protocol by protocol, with intervals."""
-    protocols, models = list(dict.fromkeys(r[0] for r in rungs)), list(dict.fromkeys(r[1] for r in rungs))
-    each = {protocol: [r for r in rungs if r[0] == protocol] for protocol in protocols}
+    models = list(dict.fromkeys(r[1] for r in rungs))
+    each = {protocol: [r for r in rungs if r[0] == protocol] for protocol in dict.fromkeys(r[0] for r in rungs)}
     most = max(map(len, each.values()))
-    fig, ax = score_rows(protocols, 0.14 * most + 0.06, 0.45, chance, "Accuracy", high=1.3)
+    fig, ax = score_rows([*each], 0.14 * most + 0.06, 0.45, chance, "Accuracy", high=1.3)
     hue, step, names = colours(models), 0.8 / most, dict(zip(models, fit_names(models, 1.2), strict=True))
-    for row, (_, shown) in enumerate(each.items()):
+    for row, shown in enumerate(each.values()):
         for place, (_, model, value, low, high) in enumerate(shown):
             y = row + step * (place - (len(shown) - 1) / 2)
             ax.plot([low, high], [y, y], color=hue[model], linewidth=1.8)
@@ -233,8 +233,7 @@ def learning_curve(table: pd.DataFrame, chance: float) -> Drawing:
 
 
 def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
-    """Accuracy on tampered test images with its interval; table: columns label (the model's name), corruption ("none"),
-    accuracy, low, high."""
+    """Accuracy on tampered test images; table: columns label (the model's name), corruption, accuracy, low, high."""
     fig, ax = new(height=2.4)
     table = table.replace({"corruption": {"none": "untouched"}})
     order = table["corruption"].unique(), table["label"].unique()
@@ -243,7 +242,7 @@ def corruption_figure(table: pd.DataFrame, chance: float) -> Drawing:
     bands = np.stack([(wide - low).clip(0).T, (high - wide).clip(0).T], axis=1)
     style: dict[str, Any] = {"width": 0.8, "edgecolor": "white", "legend": False, "rot": 0, "xlabel": ""}
     style |= {"yerr": bands, "error_kw": {"elinewidth": 0.8, "ecolor": INK}}
-    wide.plot.bar(ax=ax, color=list(colours([*wide.columns]).values()), **style)
+    wide.plot.bar(ax=ax, color=[*colours([*wide.columns]).values()], **style)
     ax.axhline(chance, linewidth=1, **THIN)
     percent_axis(ax.yaxis, label="Accuracy")
     legend_line(fig, ax)

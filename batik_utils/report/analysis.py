@@ -22,9 +22,8 @@ from batik_utils.stats import scores as stats
 from batik_utils.stats.claims import SHUFFLED, ClaimRow, claims_table
 from batik_utils.stats.compare import Comparison, Word, compare_family, shared_folds, uneven, verdict
 from batik_utils.stats.intervals import Interval
-from batik_utils.stats.mistakes import Mispaired, SourceRow, large_sources, mispaired_fit
+from batik_utils.stats.mistakes import Mispaired, SourceRow, Trios, every_trio, kernel, large_sources, mispaired_fit
 from batik_utils.stats.table import Told, score_table
-from batik_utils.stats.trios import Trios, every_trio, kernel
 from batik_utils.study import Study
 from batik_utils.study_file import Plate, load_plates
 from batik_utils.study_models import PretrainedModel, RecipeModel, ScratchModel
@@ -34,19 +33,17 @@ from batik_utils.wording import listed, markdown, motif_names
 if TYPE_CHECKING:
     from batik_utils.experiment import Plan
 
-FEW_NAMED = 4
-"""Motifs that a caption names; of more it says how many there are."""
-MANY = 8
-"""Motifs above which a figure of examples shows one picture of each, not a row."""
+PROTOCOLS = ("grouped", "sources")
+FEW_NAMED = 4  # motifs that a caption names; of more it says how many there are
+MANY = 8  # motifs above which a figure of examples shows one picture of each, not a row
 
 
 class Judged(NamedTuple):
-    """A model as readers meet it: its accuracies are None where there are no such fits."""
+    """A model of the verdict as readers meet it, with accuracies on the shared folds (None without such fits)."""
 
     title: str
     parameters: int
     grouped: Interval | None
-    """On the folds that both models of the verdict have."""
     sources: Interval | None
 
 
@@ -57,10 +54,9 @@ class Analysis(Told):
     study: Study
     dataset: Dataset
     results: Results
+    # Where its plan or snapshot is at hand: frozen features [n, d] of a pretrained model by its name.
     clean_features: Callable[[str], NDArray[np.float32]] | None = None
-    """Frozen features [n, d] of a pretrained model by its name, where its plan or snapshot is at hand."""
-    deploy: Callable[[], dict[str, Any]] | None = None
-    """Makes the classifier and measures it, where the plan is at hand."""
+    deploy: Callable[[], dict[str, Any]] | None = None  # where the plan is at hand: makes the classifier, measured
 
     def __post_init__(self) -> None:
         fitted = {r.fit.model for r in self.results if not r.missing}
@@ -71,18 +67,16 @@ class Analysis(Told):
         self.pretrained, self.scratch = self.study.compare
         self.pairs = [m for m in dict.fromkeys(chain(*self.study.planned)) if m in fitted]
         self.unpretrained = {name for name, spec in self.study.models.items() if not spec.backbones}
-        views = [m for m in (self.scratch, *self.models) if self.study.models[m].augments]
-        self.shown = views[0] if views else self.scratch
-        """The model whose augmented views are shown, preferably the verdict's scratch model."""
+        # The model whose augmented views are shown, preferably the verdict's scratch model.
+        self.shown = next((m for m in (self.scratch, *self.models) if self.study.models[m].augments), self.scratch)
+        # Accuracy of always guessing the commonest motif, 0-1.
         self.chance = float(np.bincount(self.dataset.labels).max() / len(self.dataset))
-        """Accuracy of always guessing the commonest motif, 0-1."""
 
     @cached_property
     def facts(self) -> set[str]:
         """What holds of this study: a notebook cell tagged only-X is in the report where X is here."""
-        study, models = self.study, [self.study.models[m] for m in self.models]
+        study, models, kind = self.study, self.specs, self.dataset.source.kind
         protocols = {r.fit.protocol for r in self.results if not r.missing}
-        kind = self.dataset.source.kind
         a, b = (study.models[m] for m in study.compare)
         shown = isinstance(a, PretrainedModel) and isinstance(b, ScratchModel) and b.pixels == "unit" and b.architecture
         holds = {
@@ -98,10 +92,7 @@ class Analysis(Told):
             "mispaired": bool(self.mispaired),
             "variant": bool(self.variants),
             "curve": any(p.startswith("curve-") for p in protocols),
-            "permuted": "permuted" in protocols,
             "unequal": self.planned(self.scratch) < self.planned(self.pretrained),
-            "sources": "sources" in protocols,
-            "others": "others" in protocols,
             "networks": any(m.trained for m in models),
             "disputed": any(p.labels_differ for p in self.dataset.pairs),
             "tried": bool(study.tried),
@@ -113,13 +104,11 @@ class Analysis(Told):
             "corruptions": study.grouped.corruptions,
             "augmented": study.models[self.shown].augments,
             "many": len(self.motifs) > MANY,
-            "seed_cnn": shown == "seed_cnn",
-            "pooled_cnn": shown == "pooled_cnn",
-            "written": shown in ("seed_cnn", "pooled_cnn"),
             "uneven": uneven(np.bincount(self.dataset.labels)),
         }
-        lacks = {f"no{fact}" for fact in ("seed", "told") if not holds[fact]}
-        return {kind, "public"} | lacks | {fact for fact, true in holds.items() if true}
+        found = {kind, "public"} | {f"no{fact}" for fact in ("seed", "told") if not holds[fact]}
+        found |= protocols & {"permuted", "sources", "others"} | {fact for fact, true in holds.items() if true}
+        return found | ({str(shown), "written"} if shown in ("seed_cnn", "pooled_cnn") else set())
 
     @property
     def where(self) -> str:
@@ -144,7 +133,7 @@ class Analysis(Told):
         return [(m, s.variant_of, s.mistake) for m, s in models if s.variant_of in self.models]
 
     def parameters(self, model: str) -> int:
-        """All parameters of a model, as stats.scores.parameters has them."""
+        """All parameters of a model."""
         return stats.parameters(self.results, model)
 
     def planned(self, model: str) -> int:
@@ -157,7 +146,7 @@ class Analysis(Told):
         return sum(len(self.results.select(m, "grouped")) for m in models), sum(map(self.planned, models))
 
     def own_setting(self, model: str) -> tuple[int, float] | None:
-        """(epochs, dropout) of a model that learns in epochs: those of its fits but for its runs."""
+        """(epochs, dropout) of a model that learns in epochs, but for its runs."""
         trained = self.study.models[model].trained
         return (trained.epochs, trained.dropout) if trained else None
 
@@ -185,14 +174,14 @@ class Analysis(Told):
 
     @cached_property
     def shared(self) -> Results:
-        """The results on the folds of each protocol that both models of the verdict have: what stands side by side."""
+        """The results on the folds of each protocol that both models of the verdict have."""
         return shared_folds(self.results, self.pretrained, self.scratch)
 
     @cached_property
     def large_sources(self) -> list[SourceRow]:
         """The study's large sources, by the verdict's pretrained model on the shared folds; empty without such fits."""
-        both = [stats.out_of_fold(self.shared, self.pretrained, protocol) for protocol in ("grouped", "sources")]
-        return large_sources(self.study.sources, self.dataset, both[0], both[1]) if both[0] and both[1] else []
+        near, apart = (stats.out_of_fold(self.shared, self.pretrained, protocol) for protocol in PROTOCOLS)
+        return large_sources(self.study.sources, self.dataset, near, apart) if near and apart else []
 
     @cached_property
     def oofs(self) -> dict[str, stats.OutOfFold]:
@@ -207,12 +196,12 @@ class Analysis(Told):
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Every number of every model under every protocol (stats.table.score_table), baselines among the models."""
+        """Every number of every model and baseline under every protocol (stats.table.score_table)."""
         return score_table(self.results, self.shared, self.study.motifs, self.per_motif)
 
     @cached_property
     def grouped_intervals(self) -> dict[str, Interval]:
-        """{title: corrected interval of the mean accuracy on the shared folds} of the networks, then the baselines."""
+        """{title: corrected interval of the mean accuracy on the shared folds} of models, then baselines."""
         found = {m: stats.grouped_interval(self.shared, m) for m in [*self.models, *BASELINES]}
         return {self.title(m): interval for m, interval in found.items() if interval}
 
@@ -224,11 +213,7 @@ class Analysis(Told):
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """All comparisons across the shared folds: those planned first, which are primary.
-
-        The others are one family under Holm's correction: the verdict's pretrained model against every other, each
-        model of the verdict against every baseline, and what repeats a mistake against what does not.
-        """
+        """All comparisons across the shared folds: those planned, which are primary, then all others, one family."""
         a, b = self.pretrained, self.scratch
         others = [m for m in self.models if m not in (a, b)]
         pairs = [*self.study.planned, *((a, m) for m in (*others, *BASELINES)), *((b, m) for m in BASELINES)]
@@ -269,15 +254,8 @@ class Analysis(Told):
     @cached_property
     def compared(self) -> tuple[Judged, Judged]:
         """The two models of the verdict with their accuracies."""
-        a, b = (
-            Judged(
-                self.title(m),
-                self.parameters(m),
-                self.grouped_intervals.get(self.title(m)),
-                stats.grouped_interval(self.shared, m, protocol="sources"),
-            )
-            for m in self.study.compare
-        )
+        near, apart = (partial(stats.grouped_interval, self.shared, protocol=p) for p in PROTOCOLS)
+        a, b = (Judged(self.title(m), self.parameters(m), near(m), apart(m)) for m in self.study.compare)
         return a, b
 
     @cached_property
@@ -315,7 +293,7 @@ class Analysis(Told):
         return self.dataset.images[self.dataset.paths.index(path)]
 
 
-def analyse(plan: "Plan", results: Results, data: Path | None = None) -> Analysis:
+def analyse(plan: "Plan", results: Results, data: Path | None) -> Analysis:
     """The analysis of a plan's results; data is the folder of pictures that was given, if one was."""
     from batik_utils.experiment import clean_features
 
@@ -328,10 +306,7 @@ def analyse(plan: "Plan", results: Results, data: Path | None = None) -> Analysi
 
 
 def open_analysis(study: str, data: str = "", settings: str = "") -> Analysis:
-    """Open a study: from the file that BATIK_SNAPSHOT names; else by planning, and doing the fits that are missing.
-
-    data is a folder of pictures, or empty; settings are words such as "grouped.folds=4", parted by blanks.
-    """
+    """Open a study from the file that BATIK_SNAPSHOT names, else by doing its missing fits; settings as "a=1 b=2"."""
     if kept := os.environ.get("BATIK_SNAPSHOT"):
         from batik_utils.report import freshness
 

@@ -1,17 +1,13 @@
-"""From a study's name to its report, in two editions; what is made already is not made again.
-
-Two keys say what is: the results' (study, data, code) and a notebook's (results, its cells, its figures). This imports
-nothing heavy: whether anything changed is answered before TensorFlow or pandas are needed.
-"""
+"""From a study's name to its report, in two editions; whether anything changed is answered without heavy imports."""
 
 import contextlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from batik_utils.cache import atomic, digest, digest_json, json_text, write_json
+from batik_utils.cache import atomic, digest, digest_json, json_text, write_bytes, write_json
 from batik_utils.data.obtain import NoPhotographs, cache_dir, find_photographs, other_motifs
 from batik_utils.deploy import CLASSIFIER, PRIVATE
 from batik_utils.errors import BatikError
@@ -20,6 +16,7 @@ from batik_utils.report import PAPER_STUDIES, freshness
 from batik_utils.report.freshness import FACES, FIGURES, NOTEBOOKS, PAGES, part, read_json, sha256
 from batik_utils.study import ROOT, Study
 from batik_utils.study_file import load_study
+from batik_utils.wording import listed
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -28,13 +25,11 @@ if TYPE_CHECKING:
     from batik_utils.report.analysis import Analysis
     from batik_utils.values import Dataset
 
-T = TypeVar("T")
 TRIOS = "trios.csv"
 PAPER_ABOUT = {
     "title": "How well can a computer tell Indonesian batik motifs apart from 50 photographs each?",
     "subtitle": "And does a pretrained network beat one trained from scratch? Two student projects, repeated",
 }
-SET_FOLDER = "with-settings"
 
 
 def build_report(
@@ -48,11 +43,10 @@ def build_report(
 ) -> Path:
     """Build one study's report, where anything has changed, and return its folder, out/STUDY.
 
-    out/STUDY gets the edition without photographs, out/photographs/STUDY (where there are any) the one with them,
-    and out gets index.html; files appear only when all of them were made. Where no photographs can be found, the
-    procedural sample's report is made instead, and one line says so. With settings all of it goes below
-    out/photographs/with-settings/, and the report names them. Raises BatikError with one clear message, where no PDF
-    can be set when all else is written.
+    out/STUDY gets the edition without photographs, out/photographs/STUDY the one with them, out index.html; files
+    appear only when all of them were made. Where no photographs can be found, it is the procedural sample's report.
+    With settings all of it goes below out/photographs/with-settings/. Raises BatikError with one clear message, where
+    no PDF can be set when all else is written.
     """
     build = Build(study, data, settings, out, Stages(progress))
     out = build.out
@@ -90,10 +84,7 @@ def build_report(
 
 
 def build_paper(out: Path = ROOT / "reports") -> bool:
-    """Make out/paper/ where a number that it reads, its text or its code has changed; whether it was made anew.
-
-    Raises BatikError where a study's metrics.json is missing.
-    """
+    """Make out/paper/ where what it is made of has changed; whether it was. Raises BatikError where numbers lack."""
     path, folder = ROOT / NOTEBOOKS / "paper.ipynb", out / "paper"
     stamp = cache_dir() / "builds" / f"paper-{digest(str(out.resolve()).encode())[:8]}.json"
     read = [*(f"{study}/metrics.json" for study in PAPER_STUDIES), f"{PAPER_STUDIES[-1]}/{TRIOS}"]
@@ -110,8 +101,7 @@ def build_paper(out: Path = ROOT / "reports") -> bool:
     if isinstance(pdf, BatikError):
         raise pdf
     for name, content in (("report.html", page.encode()), ("report.pdf", pdf)):
-        with atomic(folder / name) as file:
-            file.write_bytes(content)
+        write_bytes(folder / name, content)
         outputs[name] = sha256(folder / name)
     write_json(stamp, {"key": key, **outputs})
     return True
@@ -127,7 +117,7 @@ class Build:
         if not self.notebooks:
             raise BatikError("There are no notebooks in notebooks/ (their names begin with a number).")
         # A run with settings is not the study: it has a place of its own, which is not committed.
-        self.out, self.settings = (out / PRIVATE / SET_FOLDER if settings else out), " ".join(settings)
+        self.out, self.settings = (out / PRIVATE / "with-settings" if settings else out), " ".join(settings)
         self.stages, self.study = stages, load_study(study, settings)
         # Notebooks run in their own folder: a path must not depend on where the command was given.
         chosen = str(Path(study).resolve() if Path(study).suffix in {".yaml", ".yml"} else study)
@@ -140,20 +130,16 @@ class Build:
                 self.study, chosen, data = load_study("sample", settings), "sample", None
         self.data = data.resolve() if data else None
         self.parameters = {"STUDY": chosen, "DATA": str(self.data or ""), "SET": self.settings}
-        self.lacks = ""
-        """What the report that was made is without, in one line."""
+        self.lacks = ""  # what the report that was made is without, in one line
         self.found = freshness.inputs(self.study, *self.photographs)
         self.kept = freshness.Kept(cache_dir() / "builds" / self.study.name)
         where = digest(str(self.out.resolve()).encode())[:8]
         self.stamp_file = cache_dir() / "builds" / f"{self.study.name}-{where}.json"
+        # {what: digest} of inputs and outputs when the report was made; empty where something failed or is missing.
         self.stamp = read_json(self.stamp_file)
-        """{what: digest} of inputs and outputs when the report was made; empty where something failed or is missing."""
 
     def look(self) -> None:
-        """Take what was not there before, as weights are fetched on the way.
-
-        What is edited during a build keeps its old digest, so that the next run sees it.
-        """
+        """Take what was not there before (fetched weights); what is edited during a build keeps its old digest."""
         now = freshness.inputs(self.study, *self.photographs)
         self.found = {name: then or now.get(name, "") for name, then in self.found.items()}
 
@@ -218,10 +204,7 @@ class Build:
         write_json(self.stamp_file, part(self.found, but=FACES) | outputs if complete else {})
 
     def _opened(self, dask: str | None, jobs: int | None) -> "tuple[Analysis, str]":
-        """Data and results with what names the classifier, as an earlier build opened them where nothing failed.
-
-        Else the fits that are missing are done, the classifier is made, and all is written down for the notebooks.
-        """
+        """Data and results with what names the classifier, as an earlier build opened them where nothing failed."""
         with contextlib.suppress(BatikError):
             analysis, made = freshness.load(self.kept.path("snapshot", self.results_key))
             if self.kept.read("classifier", made) and not analysis.results.missing:
@@ -255,11 +238,7 @@ class Build:
         return plan, analyse(plan, results, self.data)
 
     def _deploy(self, plan: "Plan", analysis: "Analysis") -> str:
-        """Make the study's classifier, where that of these results is not kept, and give the analysis its numbers.
-
-        Returns what names it among what is kept; "", said in one line, where there is none: a report is one without
-        it too.
-        """
+        """Give the analysis its classifier's numbers; returns what names it in what is kept, "" without one."""
         from batik_utils.deploy.make import make_classifier
 
         rooms = (f"batik_utils/{room}" for room in ("deploy", "stats", "models", "data", "experiment"))
@@ -278,15 +257,14 @@ class Build:
             kept = {"numbers": json.loads(json_text(made.numbers)), "file": made.bundle.to_bytes()}
             self.kept.write("classifier", key, kept)
         analysis.deployed = kept["numbers"]
-        folder, lacking = self.photographs[0], False
-        if folder and analysis.dataset.source.kind == "published" and not analysis.deployed["unseen"]:
-            lacking = bool(other_motifs(self.study.motifs, folder)[1])
-        if lacking:
+        folder, published = self.photographs[0], analysis.dataset.source.kind == "published"
+        untried = folder if published and not analysis.deployed["unseen"] else None
+        if untried and other_motifs(self.study.motifs, untried)[1]:
             self.stages.say("Other motifs are not tried: not all of the listed pictures are in the data folder.")
         return key
 
     def _run_notebooks(self, analysis: "Analysis", made: str) -> "list[NotebookNode]":
-        """Every notebook executed: those whose cells, figures and results are as they were come out of the cache."""
+        """Every notebook executed; those whose cells, figures and results are as they were come out of the cache."""
         import nbformat
 
         from batik_utils.report.execute import run_notebook
@@ -303,15 +281,14 @@ class Build:
             self.kept.write(f"run-{path.stem}", keys[path], runs[path])
 
         if missing := [path for path, kept in runs.items() if kept is None]:
-            # They only read results, so one need not wait for another.
-            with self.stages("notebooks"):
+            with self.stages("notebooks"):  # they only read results: one need not wait for another
                 _side_by_side(run, missing)
         # The last page names one digest of all code and notebooks, which may have changed since a notebook ran.
         texts = (kept["notebook"].replace(kept["code"], code) for kept in runs.values())
         return [nbformat.reads(text, as_version=4) for text in texts]
 
 
-def _side_by_side(run: Callable[[Path], T], notebooks: Sequence[Path]) -> list[T]:
+def _side_by_side(run: Callable[[Path], Any], notebooks: Sequence[Path]) -> list[Any]:
     """Run notebooks in threads, whose kernels an interrupt ends, too: in sessions of their own they hear of none."""
     from batik_utils.report.execute import end_kernels
 
@@ -327,11 +304,9 @@ def about(study: Study, dataset: "Dataset", settings: str = "") -> dict[str, Any
     """The report's title page and running lines; settings are the fields that were set for this run."""
     seed, drawn, credit = study.seed_study, dataset.source.is_drawn, []
     if seed is not None:
-        authors = " and ".join(part for part in (", ".join(seed.authors[:-1]), *seed.authors[-1:]) if part)
         made = ", ".join(str(part) for part in (seed.institution, seed.year) if part)
-        credit = [text for text in (f"Takes up “{seed.title}”", f"by {authors}" if authors else "", made) if text]
-    lines = ["Procedural sample, not batik photographs"] * drawn + [f"Not the study as it is: {settings}"] * bool(
-        settings
-    )
-    header = "; ".join(lines)
+        lines = f"Takes up “{seed.title}”", f"by {listed(seed.authors)}" if seed.authors else "", made
+        credit = [line for line in lines if line]
+    sample, other = "Procedural sample, not batik photographs" if drawn else "", f"Not the study as it is: {settings}"
+    header = "; ".join(filter(None, (sample, settings and other)))
     return {"title": study.title, "subtitle": study.question, "header": header, "credit": credit, "drawn": drawn}

@@ -1,54 +1,53 @@
-"""What notebooks call to show things: figures, pictures, tables, computed text, notes; in Jupyter and in the report.
+"""What notebooks call to show figures, pictures, tables and text; and `%%say`, prose whose numbers Jinja fills in.
 
-Every display carries, beside what Jupyter shows, one JSON part (MIME) with its anchor and caption. report.export
-reads that part; numbers and cross-references are its own, so that HTML and PDF agree.
+Every display carries, beside what Jupyter shows, one JSON part (MIME) with its anchor and caption, for report.export.
+A name in prose is one of the notebook's own; text from a disk or a study is escaped, `| safe` marks what is Markdown.
 """
 
 import base64
 import html
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import IPython.display
+import jinja2
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
 
+from batik_utils import wording
 from batik_utils.errors import BatikError
 from batik_utils.figures.style import Drawing
-from batik_utils.report import MIME, RASTER_DPI
+from batik_utils.report import MIME, RASTER_DPI, TEMPLATES
+from batik_utils.stats.compare import Comparison
+from batik_utils.stats.intervals import Interval
 from batik_utils.wording import FEW, harmless, markdown, one_line
 
+# Colour as fine as lightness, for the sake of the lettering; a quarter of the same picture's bytes in PNG.
 JPEG = {"quality": 85, "subsampling": 0, "optimize": True}
-"""Colour as fine as lightness, for the sake of the lettering; a quarter of the same picture's bytes in PNG."""
-
 # Coordinates of an SVG that are longer than anybody sees; but a scale multiplies, and a style has small numbers.
 _LONG = re.compile(rb"scale\([^)]*\)|[a-z-]+: ?[\d.]+|-?\d+\.\d{2,}")
-# A path has one step on each line, and a letter needs no blanks about it.
-_STEP = re.compile(rb" ?\n([A-Zz]) ?")
+_STEP = re.compile(rb" ?\n([A-Zz]) ?")  # a path has one step on each line, and a letter needs no blanks about it
 _INDENT = re.compile(rb"\n +")
-# A part of a mark that is drawn, and not only defined.
-_MARK = re.compile(r"<defs>.*?</defs>|<(use|path)\b[^>]*/>", re.S)
+_MARK = re.compile(r"<defs>.*?</defs>|<(use|path)\b[^>]*/>", re.S)  # of a mark: what is drawn, not only defined
 # What counts as a number in a table cell: signs, digits, percent, intervals, ranges, dashes for "none".
 _NUMBER = re.compile(r"(?:[\s\d.,;%×()\[\]+−±–/<>≤≥=~*-]|\b(?:of|to|s|min|ms|nan|n/a)\b)*")
-ROWS = 45
-"""What a page holds of a table: of a longer one the first ten rows are shown, and all of it is in its CSV."""
+ROWS = 45  # what a page holds of a table: of a longer one the first ten rows are shown, and all of it is in its CSV
 _RULES = {"l": ":--", "r": "--:", "c": ":-:"}
 
 
 def use_report_style() -> None:
     """Set matplotlib's defaults for figures up to 16 cm wide (a reader's own plots show), and give Jupyter `%%say`."""
-    from batik_utils.report.say import register
-
-    register()
     mpl.rcdefaults()
-    plt.style.use(Path(__file__).parent / "templates" / "report.mplstyle")
+    plt.style.use(TEMPLATES / "report.mplstyle")
+    if shell := IPython.get_ipython():
+        shell.register_magic_function(lambda line, cell: text(filled(cell, shell.user_ns)), "cell", "say")
 
 
 def text(paragraphs: str | Sequence[str]) -> None:
@@ -68,11 +67,9 @@ def table(
 ) -> None:
     """Show a data frame with its caption; the index is not shown (reset it where it says something).
 
-    anchor "tbl-..." is what @tbl-... refers to. Cells are text, but for those of the columns `marked`, which are
-    Markdown: **bold**, `code`, $math$, @references. align has one of "l", "r", "c" per column; by default columns of
-    numbers are right-aligned. Of more rows than `most` ten are shown: the caption says so, and the CSV has all; the
-    columns `hidden` are in the CSV alone.
-    Raises BatikError for a missing anchor or caption, or where align does not fit the columns.
+    anchor "tbl-..." is what @tbl-... refers to. Cells are text, in the columns `marked` Markdown. align has one of "l",
+    "r", "c" per column; by default numbers are right-aligned. Of more rows than `most` ten are shown, and the CSV has
+    all; the columns `hidden` are in the CSV alone. Raises BatikError for a bad anchor, no caption, or a bad align.
     """
     _check("table", "tbl", anchor, caption)
     text = frame.map(format_cell).set_axis(frame.columns.map(str), axis=1)
@@ -96,8 +93,7 @@ def table(
 def figure(fig: Figure, anchor: str = "", caption: str = "") -> None:
     """Show a matplotlib figure as SVG with its caption, and close it; equal figures give equal bytes.
 
-    anchor "fig-..." is what @fig-... refers to; caption is Markdown. A screen reader is told what a Drawing says of
-    itself, and of a plain Figure its caption; a Drawing's numbers go with it as CSV.
+    anchor "fig-..." is what @fig-... refers to; caption is Markdown. A Drawing's words and numbers (CSV) go with it.
     Raises BatikError for a bad anchor, no caption, and a figure with a picture: pictures() is for those.
     """
     _check("figure", "fig", anchor, caption)
@@ -107,11 +103,7 @@ def figure(fig: Figure, anchor: str = "", caption: str = "") -> None:
 
 
 def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "") -> None:
-    """Show a figure made of photographs: make(photos=True) as JPEG, and make(photos=False) as what stands for it.
-
-    Jupyter shows the photographs, a report's public edition the drawing. Raises BatikError as figure does, and
-    where that drawing holds a picture.
-    """
+    """Show photographs, make(photos=True), in the public edition make(photos=False); raises BatikError as figure."""
     _check("figure", "fig", anchor, caption)
     hidden, shown = make(photos=False), make(photos=True)
     part = {"anchor": anchor, "caption": caption, **_told(shown), "hidden": _told(hidden)["alt"]}
@@ -122,11 +114,7 @@ def pictures(make: Callable[..., Figure], anchor: str = "", caption: str = "") -
 
 
 def render(fig: Figure, salt: str, kind: str) -> bytes:
-    """A matplotlib figure as "svg" (text as paths) or "jpeg", the same bytes each time; the figure is closed.
-
-    An SVG's coordinates are rounded to tenths of a point, 35 micrometres, which nobody sees: matplotlib writes six
-    decimals. Blanks that say nothing are dropped too, an eighth of it.
-    """
+    """A matplotlib figure, then closed, as "svg" (text as paths, tenths of points) or "jpeg", always the same bytes."""
     svg: dict[str, Any] = {"metadata": {"Date": None, "Creator": None}}
     more = {"dpi": RASTER_DPI, "pil_kwargs": JPEG} if kind == "jpeg" else svg
     buffer = io.BytesIO()
@@ -136,17 +124,12 @@ def render(fig: Figure, salt: str, kind: str) -> bytes:
     if kind == "jpeg":
         return buffer.getvalue()
     small = _INDENT.sub(b"\n", _STEP.sub(rb"\1", _LONG.sub(_rounded, buffer.getvalue())))
-    return _named(small.decode(), getattr(fig, "names", ())).encode()
-
-
-def _named(svg: str, names: Sequence[Sequence[str]]) -> str:
-    """An SVG whose marks say on hover what they are, by the ids that Drawing.name gave them."""
-    head, *marks = re.split(r' id="named-(\d+)">', svg)
+    # Marks say on hover what they are, by the ids that Drawing.name gave them.
+    whole, *marks = re.split(r' id="named-(\d+)">', small.decode())
     for number, rest in zip(marks[::2], marks[1::2], strict=True):
-        titles = [f"<title>{html.escape(name)}</title>" for name in names[int(number)]]
-        rest = titles[0] + rest if len(titles) == 1 else _MARK.sub(partial(_part, iter(titles)), rest)
-        head += f">{rest}"
-    return head
+        titles = [f"<title>{html.escape(name)}</title>" for name in getattr(fig, "names", ())[int(number)]]
+        whole += ">" + (titles[0] + rest if len(titles) == 1 else _MARK.sub(partial(_part, iter(titles)), rest))
+    return whole.encode()
 
 
 def _part(titles: Iterator[str], found: re.Match[str]) -> str:
@@ -174,14 +157,12 @@ def format_cell(value: Any) -> str:
 
 
 def _told(fig: Figure) -> dict[str, str]:
-    """What a figure says of itself: alternative text, numbers, and where they come from."""
     if not isinstance(fig, Drawing) or fig.data is None:
         return {"alt": ""}
     return {"alt": fig.alt, "results": fig.results, "csv": _csv(fig.data)}
 
 
 def _csv(frame: pd.DataFrame) -> str:
-    """Numbers and text, none of which a spreadsheet takes for a formula."""
     plain = [harmless(str(name)) for name in frame.columns]
     return frame.map(harmless).to_csv(index=False, header=plain, float_format="%.6g", lineterminator="\n")
 
@@ -204,3 +185,80 @@ def _check(what: str, prefix: str, anchor: str, caption: str) -> None:
 def _show(data: dict[str, str], **part: Any) -> None:
     plain = data.get("text/markdown") or f"Figure {part['anchor']}: {part['caption']}"
     IPython.display.display({"text/plain": plain, **data, MIME: part}, raw=True)
+
+
+def of_numbers(words: Callable[..., str]) -> Callable[..., Markup]:
+    """A filter whose words are of numbers, and so are Markdown already."""
+    return lambda *given, **options: Markup(words(*given, **options))
+
+
+def percent_range(band: Any) -> str:
+    """As wording.percent_range, of what has a low and a high end as attributes or, as in metrics.json, as keys."""
+    return wording.percent_range(wording.Band(band["low"], band["high"]) if isinstance(band, Mapping) else band)
+
+
+def reached(interval: Interval) -> str:
+    """A share with its interval, as "77.4 % (71.0–83.8 %)"."""
+    return f"{wording.percent(interval.value)} ({wording.percent_range(interval)})"
+
+
+def gap(c: Comparison) -> str:
+    """A difference with its interval and p, as "+12.3 points (+1.2 to +23.4 points; p = 0.03)"."""
+    holm = "" if c.p_adjusted is None else ", Holm"
+    difference = wording.signed_points(c.difference.value)
+    return f"{difference} ({wording.points_range(c.difference)}; {wording.p_value(c.p)}{holm})"
+
+
+def points_interval(interval: Interval) -> str:
+    """A difference with its interval, as "+12.3 points (+1.2 to +23.4 points)"."""
+    return f"{wording.signed_points(interval.value)} ({wording.points_range(interval)})"
+
+
+def width(interval: Interval) -> str:
+    """How far an interval reaches to either side, as "±6.4 points"."""
+    return f"±{wording.points((interval.high - interval.low) / 2)}"
+
+
+def indonesian(markdown: str) -> Markup:
+    """Numbers with a comma for the decimals and a point for the thousands, and *poin* for points."""
+    swapped = re.sub(r"(?<![\w.])\d[\d.,]*\d", lambda found: found[0].translate({44: ".", 46: ","}), markdown)
+    return Markup(re.sub(r"(?<=\d) to (?=[+−\d])", " sampai ", re.sub(r"(?<=\d\u00a0)points", "poin", swapped)))
+
+
+def terdaftar(names: list[str]) -> str:
+    """ "A", "A dan B", "A, B, dan C"."""
+    head = ", ".join(names[:-1]) + ("," if len(names) > 2 else "")
+    return f"{head} dan {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+JINJA = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(TEMPLATES),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    finalize=wording.markdown,
+    comment_start_string="{%-#",  # as {#sec-x} is a heading's anchor
+    comment_end_string="#-%}",
+)
+NUMBERS: dict[str, Callable[..., str]] = {
+    **{"percent": wording.percent, "percent_range": percent_range, "points": wording.points, "width": width},
+    **{"points_range": wording.points_range, "number": wording.count, "p_value": wording.p_value},
+    **{"decimal": wording.number, "of_images": wording.of_images, "probability": wording.probability},
+    **{"reached": reached, "gap": gap, "points_interval": points_interval, "signed_points": wording.signed_points},
+    "band": lambda ends: wording.percent_range(wording.Band(*ends)),
+    "points_band": lambda ends: wording.points_range(wording.Band(*ends)),
+}
+JINJA.filters |= {name: of_numbers(words) for name, words in NUMBERS.items()}
+JINJA.filters |= {
+    **{"listed": wording.listed, "few": wording.few, "upper_first": wording.upper_first, "safe": Markup},
+    **{"indonesian": indonesian, "terdaftar": terdaftar, "motif_names": wording.motif_names},
+}
+
+
+def filled(markdown: str, names: Mapping[str, Any]) -> str:
+    """Prose with its numbers, without blank lines at its ends; raises BatikError naming the line that cannot be."""
+    try:
+        return JINJA.from_string(markdown).render(names).strip()
+    except jinja2.TemplateError as error:
+        place = f" (line {error.lineno})" if isinstance(error, jinja2.TemplateSyntaxError) else ""
+        raise BatikError(f"%%say: {error}{place}") from None

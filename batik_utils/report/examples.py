@@ -1,12 +1,12 @@
 """What figures are made of: the method as boxes, and pictures with their words; in Jupyter, all of them to look at."""
 
 import base64
+import contextlib
 import html
 import io
 import textwrap
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from batik_utils.errors import BatikError
@@ -16,8 +16,7 @@ from batik_utils.report.analysis import MANY, Analysis
 from batik_utils.values import FitResult
 from batik_utils.wording import count, drawable, few, percent
 
-SPREAD = 42
-"""Motifs of which a figure shows a picture each."""
+SPREAD = 42  # motifs of which a figure shows a picture each
 
 
 def method(analysis: Analysis) -> list[dict[str, str]]:
@@ -28,10 +27,8 @@ def method(analysis: Analysis) -> list[dict[str, str]]:
         often, what = repetition(model, study), KINDS[model.kind].describe(model).words
         fits = f"{analysis.planned(name):,} fits ({count(often.repeats, 'repeat')}, {count(often.seeds, 'seed')})"
         arms[analysis.title(name)] = f"{what}; {analysis.parameters(name):,} parameters; {fits}"
-    protocols = {
-        "One split": f"{len(analysis.split.train)} train, {len(analysis.split.test)} test",
-        "Grouped cross-validation": f"{study.grouped.folds} folds; a group is never on both sides",
-    }
+    protocols = {"One split": f"{len(analysis.split.train)} train, {len(analysis.split.test)} test"}
+    protocols["Grouped cross-validation"] = f"{study.grouped.folds} folds; a group is never on both sides"
     motifs = textwrap.shorten(drawable(", ".join(few(analysis.motifs))), 300, placeholder=" …")
     return [
         {f"{len(data):,} pictures": f"{len(analysis.motifs)} motifs: {motifs}"},
@@ -47,10 +44,7 @@ def method(analysis: Analysis) -> list[dict[str, str]]:
 
 
 def spread(analysis: Analysis) -> tuple[list[Picture], list[str]]:
-    """Six pictures of each motif, evenly spread over its files, and the rows' names; of many motifs one of each.
-
-    There are no more than a page holds: SPREAD motifs.
-    """
+    """Six pictures of each motif, evenly spread over its files, and the rows' names; of many motifs one each."""
     each, rows = (6, analysis.motifs) if len(analysis.motifs) <= MANY else (1, [])
     chosen = []
     for label, motif in enumerate(analysis.motifs[:SPREAD]):
@@ -92,7 +86,13 @@ def walk(analysis: Analysis, model: str, most: int = 12) -> str:
     """
     data, motifs, oof, out = analysis.dataset, analysis.motifs, analysis.oofs[model], []
     rows, guesses = np.array([data.paths.index(path) for path in oof.paths]), oof.y_prob.argmax(axis=1)
-    near = _nearest(analysis, model)
+    near, groups = np.empty((len(data), 0), dtype=np.int64), data.groups
+    with contextlib.suppress(BatikError):
+        if analysis.clean_features:
+            x = analysis.clean_features(model)
+            unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+            like = np.where(groups[:, None] == groups, -np.inf, unit @ unit.T)
+            near = np.argsort(-like, axis=1, kind="stable")[:, :3]
     for true, guess in np.ndindex(len(motifs), len(motifs)):
         held = np.flatnonzero((oof.y_true == true) & (guesses == guess))
         cell = f"{motifs[true]}, predicted {motifs[guess]}: {count(len(held), 'picture')}"
@@ -109,20 +109,7 @@ def walk(analysis: Analysis, model: str, most: int = 12) -> str:
     return "\n".join(filter(None, out))
 
 
-def _nearest(analysis: Analysis, model: str) -> NDArray[np.int64]:
-    """Each picture's three nearest by cosine, [n, 3], copies of it apart; [n, 0] without frozen features."""
-    try:
-        features = analysis.clean_features(model) if analysis.clean_features else None
-    except BatikError:
-        features = None
-    if features is None:
-        return np.empty((len(analysis.dataset), 0), dtype=np.int64)
-    unit, groups = features / np.linalg.norm(features, axis=1, keepdims=True), analysis.dataset.groups
-    return np.argsort(-np.where(groups[:, None] == groups, -np.inf, unit @ unit.T), axis=1, kind="stable")[:, :3]
-
-
 def _thumbnail(analysis: Analysis, row: int, side: int = 64) -> str:
-    """A picture as an <img> that is told by its motif and path."""
     image, file = Image.fromarray(analysis.dataset.images[row]), io.BytesIO()
     image.resize((side, side)).save(file, "jpeg", quality=80)
     name = html.escape(f"{analysis.motifs[analysis.dataset.labels[row]]}: {analysis.dataset.paths[row]}")

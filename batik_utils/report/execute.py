@@ -36,11 +36,7 @@ KERNEL_ENVIRONMENT = {
 
 
 def load_notebook(path: Path, keep: Collection[str]) -> NotebookNode:
-    """Read a notebook, without cells tagged only-X where X is not in keep; each says where it stood in the file.
-
-    Code tagged "shown" becomes text: what teaches is read in a report, and run in Jupyter alone.
-    Raises BatikError where the file is no notebook.
-    """
+    """Read a notebook without cells tagged only-X, X not in keep, and "shown" ones as text; raises BatikError."""
     try:
         notebook = nbformat.read(path, as_version=4)
     except Exception as error:
@@ -50,10 +46,9 @@ def load_notebook(path: Path, keep: Collection[str]) -> NotebookNode:
         cell.id = f"cell-{number}"  # nbformat draws them at random
         cell.metadata["batik"] = {"notebook": path.name, "cell": number}
         tags = cell.metadata.get("tags", [])
-        only = {tag.removeprefix("only-") for tag in tags if tag.startswith("only-")}
         if "shown" in tags:
             cell = new_markdown_cell(f"```python\n{cell.source}\n```", id=cell.id, metadata=cell.metadata)
-        if only <= {*keep}:
+        if {tag for tag in tags if tag.startswith("only-")} <= {f"only-{fact}" for fact in keep}:
             notebook.cells.append(cell)
     return notebook
 
@@ -64,8 +59,7 @@ def run_notebook(
     """Execute a notebook in its own folder and return it, free of times, machine paths and stderr.
 
     keep says which only-X cells are run; environment is added to the kernel's. Raises BatikError for a cell that
-    fails: a BatikError's own text with the cell's number; any other exception in one line, with the file in which the
-    executed notebook was kept.
+    fails: a BatikError's own text, any other exception with the file in which the executed notebook was kept.
     """
     import papermill
 

@@ -1,7 +1,4 @@
-"""Executed notebooks to one self-contained HTML page and one typeset PDF, by pandoc and Typst.
-
-A notebook by itself, without numbers of other notebooks: jupyter nbconvert --to batik_html (or batik_pdf) NOTEBOOK.
-"""
+"""Executed notebooks to one HTML page and one PDF, by pandoc and Typst; nbconvert --to batik_html makes one alone."""
 
 import base64
 import difflib
@@ -24,14 +21,11 @@ from PIL import Image
 from traitlets import Bool
 
 from batik_utils.errors import BatikError
-from batik_utils.report import MIME, RASTER_DPI
+from batik_utils.report import MIME, RASTER_DPI, TEMPLATES
 from batik_utils.wording import FONTS, drawable, one_line
 
-TEMPLATES = Path(__file__).parent / "templates"
-TEXT_WIDTH, TEXT_HEIGHT = 16.0, 20.5
-"""Centimetres that a figure may take on the page of the PDF."""
-SCREEN_DPI = 124
-"""CSS pixels per inch of a figure: one of the page's width fills the column of the HTML page."""
+TEXT_WIDTH, TEXT_HEIGHT = 16.0, 20.5  # centimetres that a figure may take on the page of the PDF
+SCREEN_DPI = 124  # CSS pixels per inch of a figure: one of the page's width fills the column of the HTML page
 KINDS = {".svg": "image/svg+xml", ".jpg": "image/jpeg", ".woff": "font/woff", ".csv": "text/csv"}
 
 
@@ -40,23 +34,15 @@ class Manuscript:
 
     def __init__(self, about: dict[str, Any], photos: bool, alone: bool = False) -> None:
         self.about: dict[str, Any] = {"subtitle": "", "header": "", "credit": [], "drawn": False} | about
-        """What export() is told."""
-        self.alone = alone
-        """Whether it is one notebook, which may refer to what another one shows."""
-        self.photos = photos or self.about["drawn"]
-        """Whether pictures are shown, rather than what stands for them."""
+        self.alone = alone  # whether it is one notebook, which may refer to what another one shows
+        self.photos = photos or self.about["drawn"]  # whether pictures are shown, rather than what stands for them
+        # What stands before the contents, by the tags of its cells; and all else.
         self.cells: dict[str, list[str]] = {"abstract": [], "abstrak": [], "summary": [], "": []}
-        """What stands before the contents, by the tags of its cells; and all else."""
-        self.files: dict[str, bytes] = {}
-        """Pictures, and the numbers of displays as CSV."""
+        self.files: dict[str, bytes] = {}  # pictures, and the numbers of displays as CSV
 
     def add(self, notebook: NotebookNode, name: str = "") -> None:
-        """Add an executed notebook: prose, displays, plain outputs, and the code under figures and tables.
-
-        Raises BatikError for a cell that failed, and for a figure or table without an anchor.
-        """
-        source = ""
-        dropped = {"only-notebook", "only-public"} if self.photos else {"only-notebook"}
+        """Add an executed notebook; raises BatikError for a cell that failed, a figure or table without an anchor."""
+        source, dropped = "", {"only-notebook", "only-public" if self.photos else ""}
         for number, cell in enumerate(notebook.cells, 1):
             home = cell.metadata.get("batik", {"notebook": name, "cell": number})
             where, tags = f"{home['notebook'] or 'notebook'}, cell {home['cell']}", set(cell.metadata.get("tags", []))
@@ -106,7 +92,6 @@ class Manuscript:
             yield _fenced("code", _code(cell.source))
 
     def _picture(self, data: Any, part: dict[str, Any]) -> str:
-        """A figure's place in the text; the public edition of real photographs reads no JPEG."""
         if "placeholder" in part and self.photos:
             raw, file = base64.b64decode(data["image/jpeg"]), part["anchor"] + ".jpg"
             width, height = (side / RASTER_DPI for side in Image.open(io.BytesIO(raw)).size)
@@ -123,7 +108,6 @@ class Manuscript:
         return _fenced("figure", part["caption"], part["anchor"], file=file, alt=part["alt"], **sizes, **more)
 
     def _csv(self, part: dict[str, Any]) -> str:
-        """The name of the file that holds a display's numbers; "" where it has none."""
         if not part.get("csv"):
             return ""
         self.files[file := part["anchor"] + ".csv"] = part["csv"].encode()
@@ -151,7 +135,7 @@ class Manuscript:
         return page
 
     def _drawn(self, image: re.Match[str]) -> str:
-        """A drawing whose marks have names stands in the page itself: a picture in <img> shows none on hover."""
+        # A drawing whose marks have names stands in the page itself: a picture in <img> shows none on hover.
         anchor, width, alt = image.groups()
         head, start, svg = self.files[anchor + ".svg"].decode().partition("<g id")
         if "<title>" not in svg:
@@ -164,10 +148,7 @@ class Manuscript:
         return f'<svg role="img" aria-label="{alt}" width="{width}" {box} {lines}>{svg}'
 
     def to_pdf(self) -> bytes:
-        """A PDF: A4, tagged, with Typst's own fonts and FONTS whatever the machine has; no date in it.
-
-        What these lack is shown as code points. Raises BatikError, one line, where Typst cannot set it.
-        """
+        """A PDF: A4, tagged, no date, with Typst's own fonts and FONTS; raises BatikError where Typst cannot set it."""
         import typst
         from matplotlib import get_data_path
 
@@ -176,15 +157,14 @@ class Manuscript:
         with tempfile.TemporaryDirectory(prefix="batik-") as name:
             for file, raw in {"main.typ": source.encode(), **self.files, **fonts}.items():
                 (Path(name) / file).write_bytes(raw)
+            # "ua-1" is accessible.
+            options: Any = {"root": name, "ignore_system_fonts": True, "font_paths": [name], "pdf_standards": "ua-1"}
             try:
-                standard: Any = "ua-1"  # accessible; Typst's Python stubs do not know it yet
-                options: Any = {"root": name, "ignore_system_fonts": True, "font_paths": [name]}
-                return typst.compile(f"{name}/main.typ", pdf_standards=standard, **options)
+                return typst.compile(f"{name}/main.typ", **options)
             except typst.TypstError as error:
                 raise BatikError(f"Typst could not set the report: {one_line(error.message)[:300]}.") from None
 
     def _pandoc(self, target: str, quote: Callable[[str], str], *options: str) -> str:
-        """The text by the pandoc that comes with pypandoc-binary, numbered and checked by report.lua."""
         import pypandoc
 
         # A reader's browser has letters that the PDF's fonts lack.
@@ -212,14 +192,12 @@ class Manuscript:
 
 
 def export(notebooks: list[NotebookNode], about: dict[str, Any], photos: bool) -> tuple[str, bytes | BatikError]:
-    """Executed notebooks as one report: (HTML page, PDF), the same bytes each time; neither loads anything.
-
-    Where there can be no PDF, the error that says why stands in its place.
+    """Executed notebooks as one report: (HTML page, PDF or the error that says why there is none), the same each time.
 
     about has title, subtitle, header (a line in the title, the running head and every caption), credit (lines) and
-    drawn (whether the pictures are drawn, so that nothing has to stand for them). Without photos the report shows
-    what stands for photographs. Raises BatikError, which names notebook and cell, for a document that does not hold
-    together: an anchor used twice, a reference or citation of something that is not there, a table without an anchor.
+    drawn (whether the pictures are drawn); without photos the report shows what stands for photographs. Raises
+    BatikError, which names notebook and cell, for a document that does not hold together: an anchor used twice, a
+    reference or citation of something that is not there, a table without an anchor.
     """
     manuscript = Manuscript(about, photos)
     for notebook in notebooks:
@@ -260,7 +238,6 @@ def _data_url(name: str, raw: bytes) -> str:
 
 
 def _fenced(kind: str, body: str, anchor: str = "", **attributes: str) -> str:
-    """A pandoc div of one class; the fence is longer than any fence in the body."""
     fence = ":" * (1 + max((len(m) for m in re.findall(r"^\s*(:{3,})", body, re.M)), default=2))
     values = {k: re.sub(r'[\\"]', r"\\\g<0>", one_line(v)).replace("&", "&amp;") for k, v in attributes.items()}
     pairs = "".join(f' {k}="{v}"' for k, v in values.items())

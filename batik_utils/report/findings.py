@@ -16,26 +16,19 @@ from batik_utils.stats import compare as rules
 from batik_utils.stats import mistakes
 from batik_utils.stats.compare import fold_gap
 from batik_utils.stats.intervals import Interval
+from batik_utils.stats.mistakes import line, motif_means
 from batik_utils.stats.scores import fold_scores, grouped_interval, published_summary
-from batik_utils.stats.trios import line, motif_means
 from batik_utils.study import ROOT
 
 SIDES = ["a", "b", "c"]
 
-CORRUPTED = {
-    "greyscale": "stripped of colour",
-    "blur": "blurred",
-    "patches": "cut into sixteen and shuffled",
-    "border": "reduced to their border",
-}
+CORRUPTED = {"greyscale": "stripped of colour", "blur": "blurred"}
+CORRUPTED |= {"patches": "cut into sixteen and shuffled", "border": "reduced to their border"}
 
 
 def overfitting(analysis: Analysis) -> dict[str, dict[str, Any]]:
-    """{title: finding} of the verdict's models that learn in epochs: how accuracy on training pictures stands to that
-    on test pictures of the one split (trained, tested, word).
-
-    turned counts the training seeds whose loss on other pictures ends more than a tenth above its minimum.
-    """
+    """{title: finding} of the verdict's models that learn in epochs, on the one split: accuracy trained, tested; word;
+    turned are the seeds whose loss on other pictures ends more than a tenth above its minimum."""
     out = {}
     for model in analysis.study.compare:
         s = analysis.summaries.get(model)
@@ -58,15 +51,14 @@ def confusion(analysis: Analysis) -> tuple[dict[str, NDArray[np.float64]], list[
     many = len(analysis.motifs) > MANY
     shown = [analysis.pretrained] if many else list(analysis.study.compare)
     found = {analysis.title(m): analysis.oofs[m].confusion for m in shown if m in analysis.oofs}
-    first = next(iter(found.values()), None)
-    order = mistakes.confusion_order(first) if many and first is not None else range(len(analysis.motifs))
-    places = np.ix_(list(order), list(order))
-    return {title: matrix[places] for title, matrix in found.items()}, [analysis.motifs[i] for i in order]
+    order = list(range(len(analysis.motifs)))
+    if many and found:
+        (order,) = map(mistakes.confusion_order, found.values())
+    return {title: m[np.ix_(order, order)] for title, m in found.items()}, [analysis.motifs[i] for i in order]
 
 
 def baselines(analysis: Analysis) -> list[dict[str, Any]]:
-    """Both models of the verdict (title, accuracy) against chance ("above", "below" or "open") and against what needs
-    no network."""
+    """Both models of the verdict: title, accuracy, where it lies of chance, and against what needs no network."""
     names, out = {name: b.title.lower() for name, b in BASELINES.items()}, []
     for model in analysis.study.compare:
         against = {names[c.b]: c for c in analysis.comparisons if c.a == model and c.b in names}
@@ -78,9 +70,8 @@ def baselines(analysis: Analysis) -> list[dict[str, Any]]:
 
 def permuted(analysis: Analysis) -> dict[str, Interval]:
     """{title: accuracy with labels dealt out at random} of models and baselines that have such fits."""
-    ran = [*analysis.models, *BASELINES]
-    found = {m: grouped_interval(analysis.results, m, protocol="permuted") for m in ran}
-    return {analysis.title(m): i for m, i in found.items() if i}
+    found = [(m, grouped_interval(analysis.results, m, protocol="permuted")) for m in [*analysis.models, *BASELINES]]
+    return {analysis.title(m): i for m, i in found if i}
 
 
 def worst_corruptions(analysis: Analysis) -> dict[str, tuple[str, Interval]]:
@@ -129,10 +120,7 @@ def mistakes_on_one_split(analysis: Analysis) -> list[tuple[str, str, float, str
 
 
 def trio_frame(analysis: Analysis) -> pd.DataFrame:
-    """One row per trio, the easiest first: a, b, c (motifs' folders), pictures, accuracy by each recipe's name, rank.
-
-    Ranks are by the verdict's pretrained model, from 1; equal ones share the lower.
-    """
+    """One row per trio, easiest first: a, b, c (folders), pictures, accuracy by recipe, rank (by the first) from 1."""
     tables = {model: found.table for model, found in analysis.trios.items()}
     first, *_ = tables.values()
     folders = {side: [analysis.dataset.motifs[i] for i in first[side]] for side in SIDES}
@@ -149,7 +137,7 @@ def trio_accuracies(analysis: Analysis) -> dict[str, pd.Series]:
 def published_trios(analysis: Analysis) -> pd.DataFrame:
     """What others report, the easiest trio first: by, trio, model, arm, stated; ours (the first recipe's), rank, note.
 
-    Rows on what is no trio of the study's motifs are left out. Raises BatikError where studies/trios/ has no such file.
+    Only of trios of the study's motifs. Raises BatikError where studies/trios/ has no such file.
     """
     path, frame = ROOT / "studies" / "trios" / f"{analysis.study.trios}.csv", trio_frame(analysis)
     if not path.is_file():
@@ -166,10 +154,7 @@ def published_trios(analysis: Analysis) -> pd.DataFrame:
 
 
 def trio_numbers(analysis: Analysis) -> dict[str, Any] | None:
-    """What metrics.json says of all trios, or None: summaries, published ones with their place, motifs, both rankings.
-
-    regression is of the stated accuracies on ours, by arm; where fewer than three trios are stated it is null.
-    """
+    """What metrics.json says of all trios, or None; regression is of the stated accuracies on ours, by arm."""
     if not analysis.trios:
         return None
     frame, stated, models = trio_frame(analysis), published_trios(analysis), [*analysis.trios]
@@ -202,16 +187,15 @@ def trio_motifs(analysis: Analysis) -> pd.DataFrame:
     return _shares(pd.DataFrame({"motif": analysis.motifs} | means))
 
 
-def trio_pairs(analysis: Analysis, top: int = 10) -> pd.DataFrame:
-    """The pairs most confused by the first recipe: motif, and, share of both one's pictures taken for the other."""
+def trio_pairs(analysis: Analysis) -> pd.DataFrame:
+    """The ten pairs most confused by the first recipe: motif, and, share of both one's pictures taken for the other."""
     one, other = np.triu_indices(len(analysis.motifs), 1)
     either = {analysis.title(m): ((t.confused + t.confused.T) / 2)[one, other] for m, t in analysis.trios.items()}
     names = np.array(analysis.motifs)
-    return _shares(pd.DataFrame({"motif": names[one], "and": names[other]} | either)).head(top)
+    return _shares(pd.DataFrame({"motif": names[one], "and": names[other]} | either)).head(10)
 
 
 def _shares(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns of numbers as percentages, the rows by the first of them, highest first."""
     columns = table.select_dtypes("number").columns
     ordered = table.sort_values(columns[0], ascending=False, kind="stable", ignore_index=True)
     return ordered.assign(**{column: ordered[column].map(say.percent) for column in columns})

@@ -1,7 +1,4 @@
-"""What a report depends on, as digests, and what its builds keep by them; nothing heavy is imported.
-
-Kept are results of steps by key, and data with results as notebooks' kernels open them: the snapshot.
-"""
+"""What a report depends on, as digests, and what its builds keep by them; nothing heavy is imported."""
 
 import contextlib
 import copy
@@ -27,17 +24,16 @@ from batik_utils.study import ROOT, Study
 from batik_utils.study_file import load_plates
 
 TEMPLATES = "batik_utils/report/templates/"
+# What changes nothing in a report: how it is asked for, and what is made of it.
 FACES = tuple(f"batik_utils/{name}" for name in ("cli.py", "new_study", "app/", "deploy/predict.py"))
 FACES += (f"{TEMPLATES}index.", f"{TEMPLATES}readme.")
-"""What changes nothing in a report: how it is asked for, and what is made of it."""
+# What only notebooks draw with: no figure is kept with the results.
 FIGURES = ("batik_utils/figures/", f"{TEMPLATES}report.mplstyle")
-"""What only notebooks draw with: no figure is kept with the results."""
+# What only pages depend on, not what the notebooks show (a template that is not here is taken for theirs).
 PAGES = tuple(f"{TEMPLATES}{name}" for name in ("math", "model-card.", "pandoc.", "reforms.", "refs.", "report."))
 PAGES += ("batik_utils/report/export.py",)
-"""What only pages depend on, not what the notebooks show (a template that is not here is taken for theirs)."""
 NOTEBOOKS = "notebooks/"
-VARIABLE = "BATIK_SNAPSHOT"
-"""The environment variable that tells a notebook's kernel where the snapshot is."""
+VARIABLE = "BATIK_SNAPSHOT"  # the environment variable that tells a notebook's kernel where the snapshot is
 
 
 def sha256(path: Path) -> str:
@@ -114,8 +110,7 @@ def part(inputs: Mapping[str, str], only: tuple[str, ...] = ("",), but: tuple[st
 class Kept:
     """Files of one study's builds, each named by what it depends on; a damaged one counts as none."""
 
-    most = 3
-    """Of each sort: the ones used last stay."""
+    most = 3  # of each sort: the ones used last stay
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -19,16 +19,14 @@ from batik_utils.stats.table import Score
 if TYPE_CHECKING:
     from batik_utils.report.analysis import Analysis
 
-VERSION: Literal[5] = 5
-"""Raised whenever a key changes its name or meaning; an older file is not read."""
-IN_WORDS = {
+VERSION: Literal[5] = 5  # raised whenever a key changes its name or meaning; an older file is not read
+IN_WORDS = {  # those whose accuracies are told
     "published": "on one split",
     "grouped": "in grouped cross-validation",
     "sources": "with pictures of one source together",
     "others": "on the splits of others",
     "permuted": "with shuffled labels",
 }
-"""Those whose accuracies are told, in words."""
 
 
 class MetricsFile(BaseModel):
@@ -41,27 +39,22 @@ class MetricsFile(BaseModel):
     title: str
     data: dict[str, Any]
     models: dict[str, dict[str, Any]]
-    """{model or baseline: title, kind, parameters, milliseconds (a decoded picture, by one core), seconds (to train it
-    once on one core, features included), variant_of (the model that it is but for one mistake)}; null where a model
-    was never built or timed."""
-    scores: list[Score]
-    """stats.table.score_table says what protocols and metrics there are."""
+    """{model or baseline: title, kind, parameters, milliseconds (a decoded picture), seconds (to train it once),
+    both by one core, variant_of (the model that it is but for one mistake)}; null where it was never built or timed."""
+    scores: list[Score]  # stats.table.score_table says what protocols and metrics there are
     verdict: dict[str, Any]
-    """On a against b in grouped cross-validation: word ("better", "worse", "same", "open", "too few fits"), fits got
-    and planned, and detectable, the smallest true difference that the design finds with 80 % power."""
+    """On a against b in grouped cross-validation: word (of stats.compare.Word), fits got and planned, and detectable,
+    the smallest true difference that the design finds with 80 % power."""
     comparisons: list[dict[str, Any]]
     """a against b under a protocol, differences a - b: difference, low, high, p, p_holm (over the protocol's
     comparisons that are not primary, of several), word, and the rest of stats.compare.Comparison."""
-    claims: list[dict[str, Any]]
-    """stats.claims.ClaimRow."""
-    classifier: dict[str, Any] | None
-    """What is measured of the classifier that is given out; null where none was made."""
-    trios: dict[str, Any] | None = None
-    """report.findings.trio_numbers: every three of the motifs, where the study asks for them."""
+    claims: list[dict[str, Any]]  # stats.claims.ClaimRow
+    classifier: dict[str, Any] | None  # what is measured of the classifier that is given out; null where none was made
+    trios: dict[str, Any] | None = None  # report.findings.trio_numbers, where the study asks for them
+    # {model of the verdict: what training seeds saw per epoch on the one split} of those that learn in epochs.
     history: dict[str, list[dict[str, list[float]]]] = {}
-    """{model of the verdict: what training seeds saw per epoch on the one split} of those that learn in epochs."""
+    # {model of the verdict: pictures [true motif, predicted one] of an average grouped fit, out of fold}
     confusion: dict[str, list[list[float]]] = {}
-    """{model of the verdict: pictures [true motif, predicted one] of an average grouped fit, out of fold}"""
 
 
 def build_metrics(analysis: "Analysis") -> dict[str, Any]:
@@ -73,6 +66,8 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
     counts = np.bincount(dataset.labels, minlength=len(dataset.motifs)).tolist()
     head, fitted = analysis.head, set(scores["model"])
     tested = {"grouped": analysis.comparisons, "sources": analysis.comparisons_by_source}
+    shown = {m: analysis.summaries[m].fits for m in study.compare if m in analysis.summaries}
+    histories = {m: [fit.history for fit in fits if fit.history] for m, fits in shown.items()}
     raw = {
         "version": VERSION,
         "study": study.name,
@@ -106,15 +101,10 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
         "claims": [row.model_dump(mode="json") for row in analysis.claims],
         "classifier": analysis.deployed,
         "trios": trio_numbers(analysis),
-        "history": {m: fits for m in study.compare if (fits := _histories(analysis, m))},
+        "history": {m: fits for m, fits in histories.items() if fits},
         "confusion": {m: analysis.oofs[m].confusion.tolist() for m in study.compare if m in analysis.oofs},
     }
     return json.loads(json.dumps(raw, ensure_ascii=False).replace(say.NBSP, " "), parse_float=rounded)
-
-
-def _histories(analysis: "Analysis", model: str) -> list[dict[str, list[float]]]:
-    fits = analysis.summaries[model].fits if model in analysis.summaries else ()
-    return [{name: list(values) for name, values in fit.history.items()} for fit in fits if fit.history]
 
 
 def _compared(c: Comparison, protocol: str) -> dict[str, Any]:
@@ -181,11 +171,11 @@ def _facts(metrics: Mapping[str, Any]) -> dict[str, str]:
     verdict, data, head = metrics["verdict"], metrics["data"], headline(metrics)
     titles = {name: model["title"] for name, model in metrics["models"].items()}
     facts = {"study": metrics["study"], "comparison": f"{verdict['a']} against {verdict['b']}"}
-    facts |= {"verdict": f"“{verdict['word']}”"}
+    facts["verdict"] = f"“{verdict['word']}”"
     facts |= {"difference A − B": say.signed_points(head["difference"])} if head else {}
     facts |= {"source of the pictures": data["description"], "number of pictures": f"{data['images']:,}"}
     facts |= {f"number of pictures of {motif}": f"{n:,}" for motif, n in data["per_motif"].items()}
-    facts |= {"number of groups of near-duplicates": f"{data['groups']:,}"}
+    facts["number of groups of near-duplicates"] = f"{data['groups']:,}"
     for name, model in metrics["models"].items():
         size = "of unknown size" if model["parameters"] is None else say.count(model["parameters"], "parameter")
         facts[f"model {name}"] = f"{model['title']}, {size}"

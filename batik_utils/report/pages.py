@@ -1,7 +1,4 @@
-"""What is told in given forms: index and README of all studies, model card, checklist and provenance of one.
-
-The first two are made from metrics.json, the README anew by `python -m batik_utils.report.pages`.
-"""
+"""Index and README of all studies (made anew by running this), model card, checklist and provenance of one."""
 
 import contextlib
 import importlib.metadata
@@ -19,14 +16,15 @@ from batik_utils.deploy import PRIVATE
 from batik_utils.errors import BatikError
 from batik_utils.models.kinds import KINDS, repetition
 from batik_utils.report import freshness
+from batik_utils.report.display import JINJA
 from batik_utils.report.metrics import headline, read_metrics, scores_of
-from batik_utils.report.say import JINJA
 from batik_utils.stats.compare import uneven
 from batik_utils.study import ROOT, Study
 from batik_utils.study_file import load_study, read_yaml, study_names
 from batik_utils.values import Dataset
 from batik_utils.wording import NBSP, count, listed, markdown, motif_names
 
+# What the index links to, where it is there; not the classifier, whose runtime is not ours to commit.
 FILES = {
     "report.html": "Read the report",
     "report.pdf": "PDF",
@@ -35,23 +33,18 @@ FILES = {
     "reforms.md": "Checklist",
     "verdict.svg": "Figure",
 }
-"""What the index links to, where it is there; not the classifier, whose runtime is not ours to commit."""
 MARKS = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+# What a template may ask: where the pictures are from (one of the first three), and what the study has.
 FACTS = ("published", "folder", "drawn", "seed", "claims", "sources", "corruptions")
-"""What a template may ask: where the pictures are from (one of the first three), and what the study has."""
-COLLECTION = {
+COLLECTION = {  # where published pictures are from
     "name": "Indonesian Batik Motifs",
     "url": "https://www.kaggle.com/datasets/dionisiusdh/indonesian-batik-motifs",
 }
-"""Where published pictures are from."""
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "pandas", "matplotlib", "pillow", "pypandoc-binary", "typst")
 
 
 def write_index(reports: Path) -> list[str]:
-    """Write reports/index.html, photographs first; returns a line for each study that is left out, with the reason.
-
-    Studies of one's own pictures have an index of their own, which is not committed: reports/photographs/index.html.
-    """
+    """Write reports/index.html and, of one's own pictures, reports/photographs/index.html; returns who is left out."""
     studies, left_out = [], []
     for path in sorted(reports.glob("*/metrics.json")):
         try:
@@ -104,11 +97,7 @@ def readme_table(reports: Path, studies: Sequence[str]) -> str:
 def model_card(
     study: Study, model: str, deployed: Mapping[str, Any], metrics: Mapping[str, Any], facts: Collection[str]
 ) -> str:
-    """A Markdown card for one model of the study.
-
-    deployed is the part "classifier" of metrics.json, or empty where no file is told of; metrics is what metrics.json
-    holds, and what it lacks is said to be missing.
-    """
+    """A Markdown card for a model of the study; deployed is the part "classifier" of its metrics, or empty."""
     accuracies, f1 = scores_of(metrics), scores_of(metrics, "macro_f1")
     names = {"published" if "seed" in facts else "single split": "published"}
     names |= {"grouped": "grouped", "sources": "sources"}
@@ -133,10 +122,7 @@ def _filled(template: str, study: Study, facts: Collection[str], **values: Any) 
 
 
 def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
-    """(what, value as Markdown) for the last page: hashes of data, study, code, lock and weights; versions; seeds.
-
-    Nothing of the machine, the day or the commit is in it: the same inputs give the same rows.
-    """
+    """(what, Markdown) for the last page: hashes, versions, seeds; nothing of the machine, the day or the commit."""
     code = "the notebooks and all that they and the pages are made with (not set-up and command line)"
     seeds = "training seed 0" if study.published.seeds == 1 else f"training seeds 0–{study.published.seeds - 1}"
     weights, versions = [], []

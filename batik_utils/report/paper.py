@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,12 +33,10 @@ class Reported(Told):
         self.data: dict[str, Any] = metrics["data"]
         self.motifs = motif_names(self.data["motifs"])
         self.a: str = metrics["verdict"]["a"]
-        self.chance = max(self.data["per_motif"].values()) / self.data["images"]
-        """Accuracy of always guessing the commonest motif, 0-1."""
+        self.chance = max(self.data["per_motif"].values()) / self.data["images"]  # of guessing the commonest motif
         self.sources = [SourceRow(**row) for row in self.data["sources"]]
         self.scores = pd.DataFrame(metrics["scores"])
-        known = [{name: row[name] for name in ClaimRow.model_fields if name in row} for row in metrics["claims"]]
-        self.claims = [ClaimRow.model_validate_json(json.dumps(row)) for row in known]
+        self.claims = [ClaimRow.model_validate_json(json.dumps(row)) for row in metrics["claims"]]
         self.titles = {name: model["title"] for name, model in metrics["models"].items()}
         self.pairs = list(dict.fromkeys(m for c in self.planned() for m in (c.a, c.b)))
         self.unpretrained = {name for name, model in metrics["models"].items() if model["kind"] == "scratch"}
@@ -65,10 +62,9 @@ class Reported(Told):
 
 
 def _compared(row: dict[str, Any]) -> Comparison:
-    known = {field.name for field in fields(Comparison)}
+    same = {name: row[name] for name in ("a", "b", "primary", "folds", "repeats", "mean_a", "mean_b")}
     difference = Interval(row["difference"], row["low"], row["high"], row["folds"])
-    p = {"difference": difference, "p_value": row["p"], "p_adjusted": row["p_holm"]}
-    return Comparison(**{name: value for name, value in row.items() if name in known} | p)
+    return Comparison(**same, difference=difference, p_value=row["p"], p_adjusted=row["p_holm"])
 
 
 def read_studies(reports: Path = ROOT / "reports") -> dict[str, Reported]:
@@ -90,12 +86,12 @@ def verdicts(*studies: Reported) -> Counter[str]:
     return Counter(c.verdict for study in studies for c in study.claims if c.metric in ("accuracy", "loss"))
 
 
-def claims_table(*studies: Reported, most: int = 5) -> pd.DataFrame:
-    """The first accuracies that each study's original states (its conclusion's first), beside ours on its split."""
+def claims_table(*studies: Reported) -> pd.DataFrame:
+    """The first five accuracies that each original states (its conclusion's first), beside ours on its split."""
     rows = []
     for study in studies:
         stated = [c for c in study.claims if c.metric == "accuracy" and not c.read_off]
-        for c in sorted(stated, key=lambda c: c.where != "conclusion")[:most]:
+        for c in sorted(stated, key=lambda c: c.where != "conclusion")[:5]:
             value = of_images(round(c.value * c.n) / c.n, c.n) if c.n else percent(c.value)
             ours = c.published
             seen = f"{percent(ours.median)} ({percent_range(Band(*ours.range))})" if ours else "–"

@@ -1,6 +1,6 @@
 """Tables as the report shows them: data frames of short text, made of an analysis and nothing else."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,10 +13,11 @@ from batik_utils.data.obtain import motif_of
 from batik_utils.models.baselines import BASELINES
 from batik_utils.models.kinds import KINDS
 from batik_utils.report.analysis import MANY, Analysis
+from batik_utils.report.display import reached
 from batik_utils.stats.calibration import Calibration
 from batik_utils.stats.claims import ClaimRow
 from batik_utils.stats.compare import Comparison
-from batik_utils.stats.intervals import Interval, wilson
+from batik_utils.stats.intervals import wilson
 from batik_utils.stats.mistakes import disputed
 from batik_utils.stats.scores import balanced, classification_table, fold_scores, grouped_interval, mean_over_seeds
 from batik_utils.values import Dataset, FitResult
@@ -87,7 +88,11 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     """The claims table as short text."""
     out = []
     for r in rows:
-        show, ours = _shown_as(r), "–"
+        show, ours = say.percent, "–"
+        if r.metric in {"loss", "train_loss", "macro_f1"}:
+            show = partial(say.number, decimals=3)
+        elif r.metric.endswith("images") and r.metric != "ten_images":
+            show = partial(say.number, decimals=0)
         if r.published:
             low, high = r.published.range
             band = say.percent_range(say.Band(low, high)) if show is say.percent else f"{show(low)}–{show(high)}"
@@ -99,17 +104,8 @@ def claims_frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     return frame("claim; published; ours, same split; ours, grouped; verdict; why", out)
 
 
-def _shown_as(row: ClaimRow) -> Callable[[float], str]:
-    if row.metric.endswith("images") and row.metric != "ten_images":
-        return partial(say.number, decimals=0)
-    return partial(say.number, decimals=3) if row.metric in {"loss", "train_loss", "macro_f1"} else say.percent
-
-
 def grouped_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per model and baseline on the shared folds: mean accuracy with its interval, other scores, folds, fits.
-
-    Of many motifs how often the right one is among the first three guesses, too.
-    """
+    """One row per model and baseline on the shared folds: mean accuracy with interval, other scores, folds, fits."""
     rows, others = [], ["balanced", "top_3", "macro_f1"] if len(analysis.motifs) > MANY else ["balanced", "macro_f1"]
     for title, model in {analysis.title(m): m for m in [*analysis.models, *BASELINES]}.items():
         if interval := analysis.grouped_intervals.get(title):
@@ -117,7 +113,7 @@ def grouped_table(analysis: Analysis) -> pd.DataFrame:
             means = [say.percent(mean_over_seeds(s).mean()) for s in scores[:-1]]
             folds = len(scores[0].groupby(["repeat", "fold"]))
             f1 = say.number(mean_over_seeds(scores[-1]).mean(), 3)
-            rows.append((title, _banded(interval), *means, f1, folds, len(scores[0])))
+            rows.append((title, reached(interval), *means, f1, folds, len(scores[0])))
     named = {"balanced": "balanced", "top_3": "among the first three", "macro_f1": "macro F1"}
     return frame("; ".join(["model", "accuracy", *(named[metric] for metric in others), "folds", "fits"]), rows)
 
@@ -129,7 +125,7 @@ def sources_table(analysis: Analysis) -> pd.DataFrame:
         apart = grouped_interval(analysis.shared, model, protocol="sources")
         if apart and (interval := analysis.grouped_intervals.get(title)):
             even = say.percent(fold_scores(analysis.shared, model, "sources", "balanced")["value"].mean())
-            rows.append((title, _banded(interval), _banded(apart), even, apart.n))
+            rows.append((title, reached(interval), reached(apart), even, apart.n))
     table = frame("model; near-duplicates together; sources together; balanced; folds", rows)
     return table if "uneven" in analysis.facts else table.drop(columns="balanced")
 
@@ -152,20 +148,12 @@ def others_scores(analysis: Analysis) -> dict[str, NDArray[np.float64]]:
 
 def others_table(analysis: Analysis) -> pd.DataFrame:
     """Ours on the splits of others, then what they reported: mean and standard deviation over splits, parameters."""
-    ours = {analysis.title(m): f"{analysis.parameters(m):,}" for m in analysis.models}
-    means = {title: (scores.mean(), scores.std(ddof=1)) for title, scores in others_scores(analysis).items()}
-    shown = [(title, "here", *pair, ours.get(title, "–")) for title, pair in means.items()]
-    if others := analysis.study.others:
-        sizes = ["–" if r.parameters is None else f"{r.parameters:,}" for r in others.reported]
-        told = zip(others.reported, sizes, strict=True)
-        shown += [(r.title, others.title, r.accuracy, r.sd, size) for r, size in told]
-    rows = [(title, by, say.percent(mean), say.points(sd), size) for title, by, mean, sd, size in shown]
+    sizes, others = {analysis.title(m): analysis.parameters(m) for m in analysis.models}, analysis.study.others
+    found = others_scores(analysis).items()
+    shown = [(title, "here", scores.mean(), scores.std(ddof=1), sizes.get(title)) for title, scores in found]
+    shown += [(r.title, others.title, r.accuracy, r.sd, r.parameters) for r in others.reported] if others else []
+    rows = [(*who, say.percent(mean), say.points(sd), "–" if n is None else f"{n:,}") for *who, mean, sd, n in shown]
     return frame("model; by; accuracy; standard deviation; parameters", rows)
-
-
-def _banded(band: Interval | None) -> str:
-    """A share as "83.6 % (77.9–89.3 %)"."""
-    return "–" if band is None else f"{say.percent(band.value)} ({say.percent_range(band)})"
 
 
 def pairs_frame(dataset: Dataset) -> pd.DataFrame:
@@ -175,48 +163,40 @@ def pairs_frame(dataset: Dataset) -> pd.DataFrame:
 
 
 def disputed_table(analysis: Analysis) -> pd.DataFrame:
-    """One row per model: accuracy on pictures that no other motif's folder has too, and on those that one has.
-
-    Intervals are Wilson's on groups of near-duplicates, whose pictures count as one.
-    """
+    """One row per model: accuracy on pictures of one motif's folder, and on those of several; Wilson's on groups."""
     data, rows = analysis.dataset, []
     inside = disputed(data.labels, data.groups).rows
     for model, oof in analysis.oofs.items():
         places, cells = [data.paths.index(path) for path in oof.paths], []
         for side in (~inside[places], inside[places]):
             groups = len(np.unique(data.groups[places][side]))
-            band = wilson(oof.right[side].mean() * groups, groups) if groups else None
-            cells.append(_banded(band))
+            cells.append(reached(wilson(oof.right[side].mean() * groups, groups)) if groups else "–")
         rows.append((analysis.title(model), *cells))
     return frame("model; pictures of one motif; pictures of several", rows)
 
 
 def tried_table(analysis: Analysis) -> pd.DataFrame:
     """One row per trial that the study's file tells of."""
-    return frame(
-        "tried; found; by", [(t.what, t.result, f"`{t.command}`" if t.command else "–") for t in analysis.study.tried]
-    )
+    rows = [(t.what, t.result, f"`{t.command}`" if t.command else "–") for t in analysis.study.tried]
+    return frame("tried; found; by", rows)
 
 
 def comparison_table(analysis: Analysis, comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Comparisons on the shared folds: both means, difference with its interval, p.
-
-    Behind each p stands whether it is a primary one, uncorrected, or Holm's.
-    """
+    """Comparisons on the shared folds: both means, difference with its interval, p (a primary one, or Holm's)."""
     rows = []
     for c in comparisons:
         means = f"{say.hundredths(c.mean_a)} and {say.percent(c.mean_b)}"
         low, high = (say.hundredths(end, sign=True) for end in (c.difference.low, c.difference.high))
         difference = f"{say.hundredths(c.difference.value, sign=True)} ({low}{say.NBSP}to{say.NBSP}{high})"
-        p = f"{_p(c.p)} (primary)" if c.primary else _p(c.p) + " (Holm)" * (c.p_adjusted is not None)
+        p = say.p_value(c.p).removeprefix("p\u00a0=\u00a0").removeprefix("p\u00a0")
+        p += " (primary)" if c.primary else " (Holm)" * (c.p_adjusted is not None)
         rows.append((analysis.title(c.a), analysis.title(c.b), means, difference, c.folds * c.repeats, p))
     return frame("A; B; A and B; A − B in points, 95 % interval; folds; p", rows)
 
 
 def per_motif_table(analysis: Analysis) -> pd.DataFrame:
     """Per motif and model of the verdict: precision, recall, F1 with bootstrap intervals, as "0.81 (0.74–0.88)"."""
-    compared = [m for m in analysis.study.compare if m in analysis.per_motif]
-    found = {analysis.title(m): analysis.per_motif[m].copy() for m in compared}
+    found = {analysis.title(m): analysis.per_motif[m].copy() for m in analysis.study.compare if m in analysis.per_motif}
     for scores in found.values():
         for name in ("precision", "recall", "F1"):
             cells = scores[[name, f"{name}_low", f"{name}_high"]].to_numpy()
@@ -248,10 +228,6 @@ def ten_images(result: FitResult) -> list[int]:
 def frame(columns: str, rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
     """Rows under columns whose names stand in one text, "a; b; c"."""
     return pd.DataFrame(list(rows), columns=columns.split("; "))
-
-
-def _p(value: float) -> str:
-    return say.p_value(value).removeprefix("p\u00a0=\u00a0").removeprefix("p\u00a0")
 
 
 def coverage_table(sets: dict[str, Any]) -> pd.DataFrame:

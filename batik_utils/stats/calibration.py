@@ -19,16 +19,12 @@ BINS = 15
 class Quality:
     """How good a set of probabilities is."""
 
-    ece: float
-    """Expected calibration error, 0-1: mean gap between confidence and accuracy, bins weighted by their images."""
-    brier: float
-    """Brier score of all classes, 0 (perfect) to 2: mean squared distance between probabilities and truth."""
+    ece: float  # expected calibration error, 0-1: mean gap of confidence and accuracy, bins weighted by their images
+    brier: float  # Brier score of all classes, 0 (perfect) to 2: mean squared distance between probabilities and truth
     log_loss: float
-    confidence: float
-    """Mean probability of the predicted class."""
+    confidence: float  # mean probability of the predicted class
     accuracy: float
-    reliability: pd.DataFrame
-    """Confidence and accuracy (means, 0-1) and count of each bin of equal width of confidence; no empty ones."""
+    reliability: pd.DataFrame  # of each bin of confidence that is not empty: mean confidence, accuracy (0-1), count
 
 
 def quality(y_true: Labels, y_prob: Probabilities) -> Quality:
@@ -74,15 +70,13 @@ class Calibration:
     model: str
     before: Quality
     after: Quality
-    temperatures: tuple[float, ...]
-    """One per fit that was scaled; over 1 means that confidence was too high."""
+    temperatures: tuple[float, ...]  # one per fit that was scaled; over 1 means that confidence was too high
 
 
 def calibrate(results: Results, model: str, protocol: str = "grouped") -> Calibration | None:
     """Calibration of single fits of cross-validation (never of their mean); None where there are too few folds.
 
-    For each repeat and training seed, the temperature of a fold is fitted on the other folds' out-of-fold
-    probabilities. All fits are then pooled, so one image counts once per repeat and seed.
+    A fold's temperature is fitted on the other folds of its repeat and seed; then all fits are pooled.
     """
     runs = whole_runs(results, model, protocol)
     fits = [r for folds in runs for r in folds]

@@ -1,17 +1,16 @@
 """Every number that a seed study published, beside ours, with a verdict; and what the best of many owes to luck."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
 from batik_utils.stats.intervals import LEVEL, Interval, holm, wilson
-from batik_utils.stats.mistakes import Mispaired, mispaired_fit
+from batik_utils.stats.mistakes import mispaired_fit
 from batik_utils.stats.scores import METRICS, SMALLEST, PublishedSummary, grouped_interval, macro_f1, published_summary
 from batik_utils.study import Claim, Study
 from batik_utils.values import Results
@@ -19,27 +18,20 @@ from batik_utils.wording import NBSP, count, number, of_images, p_value, percent
 
 Verdict = Literal["reproduced", "cannot be told", "not reproduced", "not comparable"]
 REPRODUCED, UNTOLD, NOT_REPRODUCED, NOT_COMPARABLE = get_args(Verdict)
-"""Inside the interval that predicts such a number from ours (see expected), and no two-sample test tells the two apart;
-inside or outside, but the test says otherwise, so that a noisy model does not pass by its noise; outside, and the test,
-corrected, tells them apart; the model, the images or the way of counting is not the original's."""
-SHUFFLED = "paired_wrong_accuracy"
-"""The metric of a classification report from shuffled labels."""
-SHARES = {"accuracy", "train_accuracy"}
-"""The metrics that are shares of images."""
+"""Inside the interval that predicts such a number from ours (see expected), and no test tells the two apart; inside or
+outside, but the test says otherwise; outside, and the corrected test too; the model or the images are not theirs."""
+SHUFFLED = "paired_wrong_accuracy"  # the metric of a classification report from shuffled labels
+SHARES = {"accuracy", "train_accuracy"}  # the metrics that are shares of images
 
 
 @dataclass(frozen=True)
 class OnSplit:
     """Ours on the published split."""
 
-    median: float
-    """That of the median-accuracy training seed."""
-    range: tuple[float, float]
-    """Lowest and highest over training seeds."""
-    interval: Interval | None
-    """Wilson (shares of images) or bootstrap over images (loss, F1) of the median seed."""
-    values: tuple[float, ...] = ()
-    """Of each training seed."""
+    median: float  # that of the median-accuracy training seed
+    range: tuple[float, float]  # lowest and highest over training seeds
+    interval: Interval | None  # Wilson (shares of images) or bootstrap over images (loss, F1) of the median seed
+    values: tuple[float, ...] = ()  # of each training seed
 
 
 class ClaimRow(Claim):
@@ -47,21 +39,17 @@ class ClaimRow(Claim):
 
     published: OnSplit | None = None
     expected: Interval | None = None
-    """Where a replicate of ours should lie; its value is the mean over our training seeds. Of a shuffled report: where
-    95 % of our median seed's shuffles lie."""
-    grouped: Interval | None = None
-    """Ours across grouped folds, Nadeau-Bengio."""
+    """Where a replicate of ours should lie, about the mean over seeds; of a shuffled report, where 95 % of ours lie."""
+    grouped: Interval | None = None  # ours across grouped folds, Nadeau-Bengio
     p_value: float | None = None
-    """Of the two-sample test against ours: Fisher's exact for shares of images (our median seed), else of the t
-    statistic that the predictive interval rests on."""
-    p_adjusted: float | None = None
-    """Holm's, over the study's claims that are tested; None where there is but one."""
+    """Against ours: Fisher's exact test for shares of images (our median seed), else t as in the expected interval."""
+    p_adjusted: float | None = None  # Holm's, over the study's claims that are tested; None where there is but one
     verdict: Verdict = NOT_COMPARABLE
     reason: str = ""
 
 
 def claims_table(study: Study, results: Results, same_images: bool = True) -> list[ClaimRow]:
-    """One row per claim of the study, in the study's order; same_images says whether the pictures are the seed's."""
+    """One row per claim of the study, in its order; same_images says whether the pictures are the seed's."""
     rows = [_row(claim, study, results, same_images) for claim in study.claims]
     tested = {row.id: row.p_value for row in rows if row.p_value is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
@@ -102,11 +90,18 @@ def _row(claim: Claim, study: Study, results: Results, same_images: bool) -> Cla
         why = "was not fitted: no weights could be had" if model.backbones else "has no result on the published split"
         row["reason"] = f"{model.title} {'could not be fitted' if failed else why}."
     elif claim.metric == SHUFFLED:
-        row |= _artefact(claim, mispaired_fit(summary.median, len(study.motifs)))
+        shuffled = mispaired_fit(summary.median, len(study.motifs))
+        row["expected"] = band = Interval(shuffled.expected, shuffled.low, shuffled.high, shuffled.n, "shuffles")
+        # In whole images: 0.27 of 30 is 8 images, 0.2667.
+        inside = band.low - 1e-9 <= round(claim.value * band.n) / band.n <= band.high + 1e-9
+        lies = f"{percent(claim.value, 0)} lies {'inside' if inside else 'outside'} what shuffling shows"
+        shows = f"{percent(band.value)}, 95{NBSP}% of shuffles {percent_range(band)}"
+        seed = f"our median seed ({shows}), whose true accuracy is {percent(shuffled.right)}"
+        row["reason"] = f"predictions were shuffled against labels: {lies} for {seed}."
     elif claim.metric.endswith("images"):
         row |= _images(claim, results, summary, same_images)
-    elif values := summary.values[claim.metric]:
-        row |= _measured(claim, study, summary, values, same_images)
+    elif summary.values[claim.metric]:
+        row |= _measured(claim, study, summary, same_images)
     else:
         row["reason"] = f"our fits kept no training {'loss' if claim.metric == 'train_loss' else 'accuracy'}."
     if claim.metric in METRICS and claim.read_off is None:
@@ -114,12 +109,11 @@ def _row(claim: Claim, study: Study, results: Results, same_images: bool) -> Cla
     return ClaimRow(**dict(claim), **row)
 
 
-def _measured(
-    claim: Claim, study: Study, summary: PublishedSummary, values: Sequence[float], same_images: bool
-) -> dict[str, Any]:
-    median, n_test = values[summary.place], summary.interval.n
+def _measured(claim: Claim, study: Study, summary: PublishedSummary, same_images: bool) -> dict[str, Any]:
+    values, n_test = summary.values[claim.metric], summary.interval.n
+    median = values[summary.place]
     interval = _interval(claim, summary, median)
-    row: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval, tuple(values))}
+    row: dict[str, Any] = {"published": OnSplit(median, (min(values), max(values)), interval, values)}
     ours = n_test if claim.metric in METRICS else claim.n
     if not same_images:
         return row | {"reason": "the pictures here are not the original study's."}
@@ -186,9 +180,9 @@ def _judged(row: ClaimRow, adjusted: float | None) -> ClaimRow:
 def _interval(claim: Claim, summary: PublishedSummary, value: float) -> Interval | None:
     if claim.metric == "accuracy":
         return summary.interval
-    if claim.metric == "train_accuracy":
-        return wilson(round(value * claim.n), claim.n) if claim.n else None
-    if claim.metric == "train_loss":
+    if claim.metric == "train_accuracy" and claim.n:
+        return wilson(round(value * claim.n), claim.n)
+    if claim.metric.startswith("train"):
         return None
     fit = summary.median
     images = np.arange(len(fit.y_true))
@@ -205,15 +199,12 @@ def _interval(claim: Claim, summary: PublishedSummary, value: float) -> Interval
 
 
 def _images(claim: Claim, results: Results, summary: PublishedSummary, same_images: bool) -> dict[str, Any]:
+    fit, n = summary.median, claim.n or 10
     if claim.metric == "ten_images":
-        n = claim.n or 10
         shown = round(claim.value * n)
-        return {
-            "reason": f"the {n} images are not named; {shown} of {n} allows anything in "
-            f"{percent_range(wilson(shown, n))}, and our median seed gets "
-            f"{of_images(summary.interval.value, summary.interval.n)} test images."
-        }
-    fit = summary.median
+        seen = f"our median seed gets {of_images(summary.interval.value, summary.interval.n)} test images"
+        allows = f"{shown} of {n} allows anything in {percent_range(wilson(shown, n))}"
+        return {"reason": f"the {n} images are not named; {allows}, and {seen}."}
     every = {path for r in results.select(protocol="grouped") for path in r.paths} | {*fit.paths, *fit.val_paths}
     counts = {"images": len(every), "test_images": len(fit.paths)}
     counts["train_images"] = len(every) - len(fit.paths) - len(fit.val_paths)
@@ -221,18 +212,6 @@ def _images(claim: Claim, results: Results, summary: PublishedSummary, same_imag
     if not same_images:
         return {"reason": f"the pictures here are not the original study's; there are {ours}."}
     return {"verdict": REPRODUCED if ours == claim.value else NOT_REPRODUCED, "reason": f"there are {ours} here."}
-
-
-def _artefact(claim: Claim, shuffled: Mispaired) -> dict[str, Any]:
-    band = Interval(shuffled.expected, shuffled.low, shuffled.high, shuffled.n, "shuffles")
-    # In whole images: 0.27 of 30 is 8 images, 0.2667.
-    inside = band.low - 1e-9 <= round(claim.value * band.n) / band.n <= band.high + 1e-9
-    reason = (
-        f"predictions were shuffled against labels: {percent(claim.value, 0)} lies {'inside' if inside else 'outside'} "
-        f"what shuffling shows for our median seed ({percent(band.value)}, 95{NBSP}% of shuffles "
-        f"{percent_range(band)}), whose true accuracy is {percent(shuffled.right)}."
-    )
-    return {"expected": band, "reason": reason}
 
 
 @dataclass(frozen=True)
@@ -243,41 +222,15 @@ class Luck:
     images: int
     mean: float  # of the reported accuracies
     best: float  # of them: what was published
-    expected: float
-    """The best to expect if every run had the mean accuracy and each answer were drawn by itself (binomial)."""
-    at_least: float
-    """How probable such runs reach what was published."""
+    expected: float  # the best to expect if every run had the mean accuracy and each answer were drawn (binomial)
+    at_least: float  # how probable such runs reach what was published
     ours: tuple[float, float] | None
-    """The same two where each run is repeated by one of our training seeds at random: on these very pictures, each
-    with its own accuracy. None where a run has no fits here."""
+    """The same two where each run is one of our training seeds at random; None where a run has no fits here."""
 
     @property
     def lucky(self) -> bool:
         """Whether luck reaches what was published one time in twenty or more often."""
         return self.at_least >= 0.05
-
-
-def seed_runs(claims: Sequence[ClaimRow]) -> list[ClaimRow]:
-    """The claims that are accuracies of runs, and such of other fits on as many images; empty without runs."""
-    images = {row.n for row in claims if row.epochs}
-    return [row for row in claims if row.metric == "accuracy" and row.n in images]
-
-
-def runs_and_luck(
-    rows: Sequence[ClaimRow], scratch: Collection[str]
-) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
-    """A seed study's runs beside ours (run, arm, reported, ours), the luck in their best by arm, and its curves.
-
-    scratch has the models trained from random weights. Arms are "pretrained" and "scratch", and "all" of the luck; a
-    curve is the best to expect of 1, 2, … runs.
-    """
-    arms = ["scratch" if row.model in scratch else "pretrained" for row in rows]
-    parts = {arm: [row for row, its in zip(rows, arms, strict=True) if its == arm] for arm in dict.fromkeys(arms)}
-    lucks = {arm: found for arm, these in (parts | {"all": list(rows)}).items() if (found := luck(these))}
-    ours = [row.published.values if row.published else () for row in rows]
-    told = {"run": [r.what for r in rows], "arm": arms, "reported": [r.value for r in rows], "ours": ours}
-    curves = {arm: expected_best(lucks[arm].mean, lucks[arm].images, len(rows)) for arm in parts if arm in lucks}
-    return pd.DataFrame(told), lucks, curves
 
 
 def luck(rows: Sequence[ClaimRow]) -> Luck | None:

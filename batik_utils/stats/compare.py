@@ -1,7 +1,4 @@
-"""Tests between two models across folds, and the rules that decide the report's words.
-
-A rule says on which side of a line a number lies.
-"""
+"""Tests between two models across folds, and rules that decide the report's words: where a number lies of a line."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,18 +12,14 @@ from batik_utils.stats.intervals import LEVEL, Interval, corrected_test, holm
 from batik_utils.stats.scores import fold_scores, whole_repeats
 from batik_utils.values import Results
 
-SAME = 0.02
-"""Two models are the same where the whole interval of their difference lies within so much accuracy of nought."""
-POWER = 0.8
-"""How often a difference is found that the design can tell."""
-ENOUGH_FITS = 0.9
-"""Share of the planned fits below which no verdict is given."""
-UNEVEN = 2.0
-"""How many times the pictures of the rarest motif the commonest has where accuracy alone says little."""
-WORTH_HAVING = 0.02
-"""A gain of accuracy that more pictures should bring to be worth having."""
+SAME = 0.02  # two models are the same where the whole interval of their difference lies so near to nought
+POWER = 0.8  # how often a difference is found that the design can tell
+ENOUGH_FITS = 0.9  # share of the planned fits below which no verdict is given
+UNEVEN = 2.0  # how many times the pictures of the rarest motif the commonest has where accuracy alone says little
+WORTH_HAVING = 0.02  # a gain of accuracy that more pictures should bring to be worth having
 
 Word = Literal["better", "worse", "same", "open", "too few fits"]
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -35,19 +28,14 @@ class Comparison:
 
     a: str
     b: str
-    primary: bool
-    """Whether it was planned beforehand (study.planned): then p_value counts as it is."""
+    primary: bool  # whether it was planned beforehand (study.planned): then p_value counts as it is
     folds: int
-    repeats: int
-    """Repeats that both models completed; others are left out."""
+    repeats: int  # repeats that both models completed; others are left out
     mean_a: float
     mean_b: float
-    difference: Interval
-    """Nadeau-Bengio."""
-    p_value: float
-    """Two-sided, of the Nadeau-Bengio corrected paired t test."""
-    p_adjusted: float | None = None
-    """Holm's, over the family of all comparisons that are not primary; None of a primary or a lone one."""
+    difference: Interval  # Nadeau-Bengio
+    p_value: float  # two-sided, of the Nadeau-Bengio corrected paired t test
+    p_adjusted: float | None = None  # Holm's, over all comparisons that are not primary; None of a primary or lone one
 
     @property
     def p(self) -> float:
@@ -74,25 +62,18 @@ class Comparison:
 
 
 def fold_gap(x: pd.DataFrame, y: pd.DataFrame) -> Interval | None:
-    """Mean of one model's fold scores (scores.fold_scores, an accuracy) minus its others on the same folds.
-
-    With the interval of corrected_test; None where no repeat of two folds or more is complete in both.
-    """
+    """Mean of one model's fold_scores (accuracy) minus its others on the same folds; None without whole repeats."""
     both = whole_repeats(x, y)
     return None if both.empty else _tested(both)[0]
 
 
 def _tested(both: pd.DataFrame) -> tuple[Interval, float]:
-    """The corrected test on two models' whole_repeats."""
     images = int(both.groupby(level="repeat")["n"].sum().iloc[0])
     return corrected_test(both[0].to_numpy(), both[1].to_numpy(), ratio=both["ratio"].mean(), images=images)
 
 
 def shared_folds(results: Results, a: str, b: str) -> Results:
-    """The results, of cross-validation (grouped, sources) with those repeats only that models A and B both completed.
-
-    All repeats of a protocol, where there is none that both completed.
-    """
+    """The results, of cross-validation with the repeats alone that models A and B both completed, if there are such."""
     kept = {}
     for protocol in ("grouped", "sources"):
         both = whole_repeats(*(fold_scores(results, m, protocol) for m in (a, b)))
@@ -102,10 +83,9 @@ def shared_folds(results: Results, a: str, b: str) -> Results:
 
 
 def compare(results: Results, a: str, b: str, protocol: str = "grouped", primary: bool = False) -> Comparison | None:
-    """Compare two models' accuracy across the folds of a protocol; None where no repeat was completed by both.
+    """Compare two models' accuracy, the mean over seeds, across folds; None where no repeat was completed by both.
 
-    Each fold's accuracy is the mean over its training seeds. Raises BatikError where the same fold held different
-    images.
+    Raises BatikError where the same fold held different images.
     """
     held: dict[tuple[int, int], set[str]] = {}
     for r in (*results.select(a, protocol), *results.select(b, protocol)):
@@ -123,16 +103,9 @@ def compare(results: Results, a: str, b: str, protocol: str = "grouped", primary
 
 
 def compare_family(
-    results: Results,
-    pairs: Iterable[tuple[str, str]],
-    protocol: str = "grouped",
-    primary: Collection[tuple[str, str]] = (),
+    results: Results, pairs: Iterable[Pair], protocol: str = "grouped", primary: Collection[Pair] = ()
 ) -> tuple[Comparison, ...]:
-    """Each pair (A, B) that can be compared, in order and once.
-
-    The primary ones were planned beforehand and stand by themselves; all others are one family, Holm-corrected if
-    several.
-    """
+    """Each pair (A, B) that can be compared, in order and once; those not primary are one family, Holm-corrected."""
     found = [c for pair in dict.fromkeys(pairs) if (c := compare(results, *pair, protocol, pair in primary))]
     adjusted = iter(holm([c.p_value for c in found if not c.primary]))
     return tuple(c if c.primary else replace(c, p_adjusted=next(adjusted)) for c in found)
@@ -140,9 +113,7 @@ def compare_family(
 
 def verdict(comparison: Comparison | None, got: int, planned: int) -> Word:
     """What A is against B, from got of planned fits of both."""
-    if comparison is None or got < ENOUGH_FITS * planned:
-        return "too few fits"
-    return comparison.word
+    return "too few fits" if comparison is None or got < ENOUGH_FITS * planned else comparison.word
 
 
 def uneven(counts: Iterable[int]) -> bool:
@@ -176,7 +147,7 @@ def turned_up(losses: list[float]) -> bool:
 
 def sorted_out(against: Mapping[str, Comparison]) -> dict[str, list[str]]:
     """Names of what A is compared with, {name: comparison}, by what A is declared: "better", "worse", or "open"."""
-    said = {n: c for n, c in against.items() if c.declared}
-    better = [n for n, c in said.items() if c.difference.value > 0]
-    worse, undecided = [n for n in said if n not in better], [n for n in against if n not in said]
-    return {"better": better, "open": undecided, "worse": worse}
+    found: dict[str, list[str]] = {"better": [], "open": [], "worse": []}
+    for name, c in against.items():
+        found["open" if not c.declared else "better" if c.difference.value > 0 else "worse"].append(name)
+    return found

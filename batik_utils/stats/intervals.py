@@ -12,8 +12,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from batik_utils.errors import BatikError
 
-LEVEL = 0.95
-"""Level of every interval."""
+LEVEL = 0.95  # level of every interval
 
 
 @dataclass(frozen=True)
@@ -23,10 +22,8 @@ class Interval:
     value: float
     low: float
     high: float
-    n: int
-    """How many things it was computed from: images, or fold scores for Nadeau-Bengio."""
-    method: str = ""
-    """By which it is made, such as "wilson"."""
+    n: int  # how many things it was computed from: images, or fold scores for Nadeau-Bengio
+    method: str = ""  # by which it is made, such as "wilson"
 
 
 def wilson(correct: float, n: int) -> Interval:
@@ -44,9 +41,9 @@ def wilson(correct: float, n: int) -> Interval:
 def nadeau_bengio(values: ArrayLike, *, ratio: float) -> Interval:
     """Mean and corrected resampled t interval of scores [J] of (repeated) k-fold cross-validation, not clipped to 0-1.
 
-    As training sets overlap, s²/J is too small a variance of the mean; it becomes s² (1/J + ratio), where ratio is the
-    size of a test fold over that of its training set, 1/(k - 1) in plain k-fold. Raises BatikError where there are
-    fewer than two scores. Source: C. Nadeau and Y. Bengio, Machine Learning 52 (2003) 239-281.
+    As training sets overlap, the variance s²/J of the mean becomes s² (1/J + ratio), where ratio is the size of a test
+    fold over that of its training set. Raises BatikError where there are fewer than two scores.
+    Source: C. Nadeau and Y. Bengio, Machine Learning 52 (2003) 239-281.
     """
     scores = np.asarray(values, dtype=np.float64)
     if len(scores) < 2:
@@ -56,9 +53,7 @@ def nadeau_bengio(values: ArrayLike, *, ratio: float) -> Interval:
     return Interval(mean, mean - reach, mean + reach, len(scores), "nadeau-bengio")
 
 
-def corrected_test(
-    x: NDArray[np.float64], y: NDArray[np.float64], *, ratio: float, images: int
-) -> tuple[Interval, float]:
+def corrected_test(x: NDArray[np.float64], y: NDArray[np.float64], ratio: float, images: int) -> tuple[Interval, float]:
     """Nadeau-Bengio interval, within ±1, of the mean of x - y (fold scores [J], shares of images) and its two-sided p.
 
     Where every fold differs by the same amount, which is no certainty, the two means are compared as shares of the

@@ -1,36 +1,37 @@
-"""Where models go wrong, which labels are in doubt, and a mistake made on purpose: labels in another order."""
+"""Where models go wrong: pairs, sources, labels in doubt, labels in another order, and every three of many motifs."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.linalg import solve
 from scipy.spatial.distance import squareform
+from scipy.stats import linregress
 
 from batik_utils.stats.scores import Labels, OutOfFold, Probabilities
 from batik_utils.study import PictureSource
 from batik_utils.values import Dataset, FitResult, Split
 
-LARGE = 5
-"""Pictures from which a source is large."""
-SHARP = 0.02
-"""Accuracy by which a fall is larger than another."""
+LARGE = 5  # pictures from which a source is large
+SHARP = 0.02  # accuracy by which a fall is larger than another
 
 
-def most_confused(table: NDArray[np.float64], motifs: Sequence[str], top: int = 5) -> pd.DataFrame:
-    """The largest off-diagonal cells of a confusion matrix: true, predicted, images, share (of the true motif)."""
+def most_confused(table: NDArray[np.float64], motifs: Sequence[str]) -> pd.DataFrame:
+    """The five largest off-diagonal cells of a confusion matrix: true, predicted, images, share (of the true motif)."""
     cells = [(i, j, float(table[i, j])) for i, j in np.argwhere(table > 0) if i != j]
     rows = [(motifs[i], motifs[j], images, images / table[i].sum()) for i, j, images in cells]
     rows.sort(key=lambda r: (-r[2], r[0], r[1]))
-    return pd.DataFrame(rows[:top], columns=["true", "predicted", "images", "share"])
+    return pd.DataFrame(rows[:5], columns=["true", "predicted", "images", "share"])
 
 
 def confusion_order(table: NDArray[np.float64]) -> list[int]:
-    """Places of a confusion matrix in an order in which what is often confused stands together, by average linkage.
+    """Places in an order in which what is often confused stands together, by average linkage.
 
-    The leaves are in the order of Bar-Joseph, Gifford and Jaakkola (Bioinformatics 17, 2001).
+    Source of the leaves' order: Z. Bar-Joseph, D. Gifford and T. Jaakkola, Bioinformatics 17 (2001).
     """
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1e-12)
     apart = 1 - (share + share.T) / 2
@@ -57,10 +58,8 @@ def twins_across(split: Split, groups: NDArray[np.int64]) -> NDArray[np.int64]:
 class Disputed(NamedTuple):
     """Groups of near-duplicates whose pictures carry more than one label."""
 
-    rows: NDArray[np.bool_]
-    """[n], whether a picture is in such a group."""
-    ceiling: float
-    """Accuracy, 0-1, of whoever answers every picture right but gives all copies of one picture the same label."""
+    rows: NDArray[np.bool_]  # [n], whether a picture is in such a group
+    ceiling: float  # accuracy, 0-1, of who answers every picture right but gives all copies of one the same label
 
 
 def disputed(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> Disputed:
@@ -74,27 +73,21 @@ class SourceRow(NamedTuple):
     """Pictures of one large source, or all others; accuracies, 0-1, of an average fit that saw none of them."""
 
     name: str
-    why: str
-    """What it is, in words."""
+    why: str  # what it is, in words
     pictures: int
-    motifs: dict[str, int]
-    """{motif: pictures}"""
-    grouped: float
-    """Accuracy where other pictures of their source may train (near-duplicates are kept away)."""
-    sources: float
-    """Accuracy where none of their source trains."""
+    motifs: dict[str, int]  # {motif: pictures}
+    grouped: float  # accuracy where other pictures of their source may train (near-duplicates are kept away)
+    sources: float  # accuracy where none of their source trains
 
 
-def large_sources(
-    known: Sequence[PictureSource], dataset: Dataset, grouped: OutOfFold, apart: OutOfFold
-) -> list[SourceRow]:
+def large_sources(known: Sequence[PictureSource], data: Dataset, near: OutOfFold, apart: OutOfFold) -> list[SourceRow]:
     """Sources of LARGE pictures or more, the largest first, then all of them together and all other pictures.
 
-    grouped and apart are one model's, with near-duplicates and with whole sources on one side. Empty without any.
+    near and apart are one model's, with near-duplicates and with whole sources on one side. Empty without any.
     """
-    right = pd.DataFrame({o: pd.Series(f.right, f.paths) for o, f in (("grouped", grouped), ("sources", apart))})
-    labels = [dataset.motifs[i] for i in dataset.labels]
-    table = pd.DataFrame({"source": dataset.sources, "motif": labels}, index=dataset.paths).join(right, how="inner")
+    right = pd.DataFrame({o: pd.Series(f.right, f.paths) for o, f in (("grouped", near), ("sources", apart))})
+    labels = [data.motifs[i] for i in data.labels]
+    table = pd.DataFrame({"source": data.sources, "motif": labels}, index=data.paths).join(right, how="inner")
     table = table.dropna()
     large = table["source"].map(table["source"].value_counts()) >= LARGE
 
@@ -113,38 +106,27 @@ def large_sources(
 
 
 def fall_on_large(rows: Sequence[SourceRow]) -> str:
-    """Where accuracy falls as sources are kept apart: "large" (sources), "alike", or "none" on large ones.
-
-    rows are those of large_sources; "large" is a fall on them that is larger by SHARP than that on all others.
-    """
-    together = next(row for row in rows if row.why == "all of these")
-    others = next((row for row in rows if row.why == "all others"), None)
-    fall = together.grouped - together.sources
+    """Where accuracy falls as sources are kept apart: "large" ones (by SHARP more than others), "alike", or "none"."""
+    falls = {row.why: row.grouped - row.sources for row in rows}
+    fall = falls["all of these"]
     if fall <= 0:
         return "none"
-    return "large" if fall - (others.grouped - others.sources if others else 0.0) > SHARP else "alike"
+    return "large" if fall - falls.get("all others", 0.0) > SHARP else "alike"
 
 
 class Mispaired(NamedTuple):
     """What a classification report shows when the predictions are in another order than the labels; shares are 0-1."""
 
-    right: float
-    """Accuracy with labels and predictions paired."""
-    expected: float
-    """Mean accuracy over all shuffles, exactly: sum over classes of (share true) x (share predicted)."""
-    accuracies: NDArray[np.float64]
-    """[shuffles], accuracy of shuffle 0, 1, …"""
-    low: float
+    right: float  # accuracy with labels and predictions paired
+    expected: float  # mean accuracy over all shuffles, exactly: sum over classes of (share true) x (share predicted)
+    accuracies: NDArray[np.float64]  # [shuffles], accuracy of shuffle 0, 1, …
+    low: float  # to high, the middle 95 % of the accuracies
     high: float
-    """The middle 95 % of the accuracies."""
     n: int
 
 
 def mispaired_fit(result: FitResult, classes: int, shuffles: int = 10_000) -> Mispaired:
-    """Compare a fit's labels, in class order as a generator's classes are, with its predictions in shuffled orders.
-
-    Shuffle s is drawn by a generator seeded with s.
-    """
+    """Compare a fit's labels, in class order as a generator's, with its predictions in orders seeded with 0, 1, …"""
     order = np.argsort(result.y_true, kind="stable")
     labels, predicted = result.y_true[order], result.y_prob.argmax(axis=1)[order]
     orders = np.array([np.random.Generator(np.random.PCG64(s)).permutation(len(labels)) for s in range(shuffles)])
@@ -153,3 +135,60 @@ def mispaired_fit(result: FitResult, classes: int, shuffles: int = 10_000) -> Mi
     expected, right = float(true @ named) / len(labels) ** 2, float((labels == predicted).mean())
     low, high = np.quantile(accuracies, [0.025, 0.975]).tolist()
     return Mispaired(right, expected, accuracies, low, high, len(labels))
+
+
+class Trios(NamedTuple):
+    """What a head reaches on all trios of m motifs."""
+
+    table: pd.DataFrame  # a row per trio, in order: a, b, c (labels), n (pictures), accuracy (0-1, on test rows)
+    confused: NDArray[np.float64]  # [m, m] share of one motif's pictures taken for another, over the trios of both
+
+
+def kernel(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Scalar products [n, n] of features [n, d], on average 1 of a picture with itself; of blocks, their mean."""
+    x = features.astype(np.float32)
+    gram = (x @ x.T).astype(np.float64)
+    return gram / (np.trace(gram) / len(gram))
+
+
+def every_trio(gram: NDArray[np.float64], labels: Labels, folds: Labels, strength: float) -> Trios:
+    """Test every trio of the motifs 0 … m - 1 by a ridge on the trio's pictures alone, each fold by the others.
+
+    gram is kernel(features) [n, n]; labels and folds (the one in which a picture is tested) are [n]; decisions are
+    those of scikit-learn's RidgeClassifier of that strength.
+    """
+    m = int(labels.max()) + 1
+    places = [np.flatnonzero(labels == label) for label in range(m)]
+    rows, taken = [], np.zeros((m, m))
+    for trio in combinations(range(m), 3):
+        own = np.concatenate([places[label] for label in trio])
+        truth = np.repeat(range(3), [len(places[label]) for label in trio])
+        guess, part, inside = np.empty_like(truth), folds[own], gram[np.ix_(own, own)]
+        for fold in np.unique(part):
+            test, train = part == fold, part != fold
+            target = 2.0 * (truth[train, None] == range(3)) - 1
+            across = inside[:, train]
+            means = across[train].mean(axis=0)
+            # Both sides are centred: there is an intercept.
+            across = across - across.mean(axis=1, keepdims=True) - means + means.mean()
+            solved = solve(across[train] + strength * np.eye(len(target)), target - target.mean(axis=0), assume_a="pos")
+            guess[test] = (across @ solved + target.mean(axis=0))[test].argmax(axis=1)
+        rows.append((*trio, len(own), float((guess == truth).mean())))
+        np.add.at(taken, (np.array(trio)[truth], np.array(trio)[guess]), 1)
+    np.fill_diagonal(taken, 0)
+    met = np.array([max(1, len(own)) * max(1, m - 2) for own in places])  # two motifs are together in m - 2 trios
+    return Trios(pd.DataFrame(rows, columns=["a", "b", "c", "n", "accuracy"]), taken / met[:, None])
+
+
+def motif_means(table: pd.DataFrame, motifs: int) -> NDArray[np.float64]:
+    """[motifs] mean accuracy over the trios that hold each."""
+    trios = table[["a", "b", "c"]].to_numpy()
+    return np.array([table["accuracy"][(trios == label).any(axis=1)].mean() for label in range(motifs)])
+
+
+def line(x: Sequence[float], y: Sequence[float]) -> dict[str, float] | None:
+    """The regression of y on x (slope, intercept, r, n); None for fewer than three points, or where all x are one."""
+    if len(x) < 3 or np.ptp(x) == 0:
+        return None
+    found = linregress(x, y)
+    return {"slope": found.slope, "intercept": found.intercept, "r": found.rvalue, "n": len(x)}

@@ -1,4 +1,4 @@
-"""Scores of fits, and the one table of them all; labels, probabilities and paths always come from one FitResult."""
+"""Scores of fits; labels, probabilities and paths always come from one FitResult."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from batik_utils.values import FitResult, Results
 
 Labels = NDArray[np.int64]
 Probabilities = NDArray[np.float64]
-SMALLEST = 1e-7
-"""A probability under this counts as this, as Keras has it."""
+Setting = tuple[int, float]  # of a run: epochs, dropout
+SMALLEST = 1e-7  # a probability under this counts as this, as Keras has it
 
 
 def accuracy(y_true: Labels, y_prob: Probabilities) -> float:
@@ -64,8 +64,8 @@ def top_3(y_true: Labels, y_prob: Probabilities) -> float:
     return float((y_prob.argsort(axis=1, kind="stable")[:, -3:] == y_true[:, None]).any(axis=1).mean())
 
 
+# By the names that claims, the table of scores and metrics.json use.
 METRICS = {"accuracy": accuracy, "loss": log_loss, "macro_f1": macro_f1, "balanced": balanced, "top_3": top_3}
-"""The scores by the names that claims, the table of scores and metrics.json use."""
 
 
 def fold_scores(
@@ -75,26 +75,21 @@ def fold_scores(
 
     part ("greyscale", …) scores the same images tampered with; fits without it are left out.
     """
-    rows, fits = [], results.select(model=model, protocol=protocol).items
-    trained = _training_images(fits)
+    rows, fits = [], results.select(model, protocol).items
+    tested = {(r.fit.repeat, r.fit.fold): np.bincount(r.y_true, minlength=r.y_prob.shape[1]) for r in fits}
+    # The other folds of a repeat train; of "curve-K" it is K pictures of each motif.
+    most = int(protocol.removeprefix("curve-")) if protocol.startswith("curve-") else np.inf
+    whole: dict[int, NDArray[np.int64]] = {}
+    for (repeat, _), counts in tested.items():
+        whole[repeat] = whole.get(repeat, 0) + counts
     for r in fits:
         y_prob = r.y_prob if part is None else r.corruptions.get(part)
         if y_prob is not None:
             where = (r.fit.repeat, r.fit.fold)
-            rows.append((*where, r.fit.seed, len(r.y_true), trained[where], METRICS[metric](r.y_true, y_prob)))
+            trained = int(np.minimum(whole[r.fit.repeat] - tested[where], most).sum())
+            rows.append((*where, r.fit.seed, len(r.y_true), trained, METRICS[metric](r.y_true, y_prob)))
     table = pd.DataFrame(rows, columns=["repeat", "fold", "seed", "n", "trained", "value"])
     return table.sort_values(["repeat", "fold", "seed"], ignore_index=True)
-
-
-def _training_images(fits: Sequence[FitResult]) -> dict[tuple[int, int], int]:
-    """{(repeat, fold): training images} of whole repeats: what the other folds test, of "curve-K" K of each motif."""
-    tested = {(r.fit.repeat, r.fit.fold): np.bincount(r.y_true, minlength=r.y_prob.shape[1]) for r in fits}
-    most = [int(r.fit.protocol.removeprefix("curve-")) for r in fits if r.fit.protocol.startswith("curve-")]
-    whole: dict[int, NDArray[np.int64]] = {}
-    for (repeat, _), counts in tested.items():
-        whole[repeat] = whole.get(repeat, 0) + counts
-    rest = {where: whole[where[0]] - counts for where, counts in tested.items()}
-    return {where: int((np.minimum(counts, most[0]) if most else counts).sum()) for where, counts in rest.items()}
 
 
 def mean_over_seeds(scores: pd.DataFrame) -> pd.Series:
@@ -115,18 +110,16 @@ def whole_repeats(*tables: pd.DataFrame) -> pd.DataFrame:
 
 
 def grouped_interval(
-    results: Results, model: str, metric: str = "accuracy", protocol: str = "grouped", part: str | None = None
+    results: Results, model: str, metric: str = "accuracy", protocol: str = "grouped"
 ) -> Interval | None:
     """Of a model's fold scores that of folds_interval."""
-    return folds_interval(fold_scores(results, model, protocol, metric, part), share=metric != "loss")
+    return folds_interval(fold_scores(results, model, protocol, metric), share=metric != "loss")
 
 
 def folds_interval(scores: pd.DataFrame, share: bool = True) -> Interval | None:
-    """Mean of fold scores (a table as fold_scores makes it), each averaged over seeds, with the corrected interval.
+    """Mean of fold_scores with the corrected interval, cut off at 0 and, for a share, at 1; None without whole repeats.
 
-    It is cut off at 0 and, for a share (0-1), at 1. Repeats that lack a fold are left out; None where none is left.
-    Where all folds score the same, the corrected interval has no width, and Wilson's on the images of one repeat takes
-    its place (for a share).
+    For shares that are the same in all folds it is Wilson's on the images of one repeat: the corrected has no width.
     """
     whole = whole_repeats(scores)
     if whole.empty:
@@ -143,13 +136,11 @@ class PublishedSummary:
     """A model under the published split: one fit per training seed, by seed."""
 
     fits: tuple[FitResult, ...]
-    place: int
-    """Of the fit of median accuracy (the lower of two; ties by loss, then by seed): the one that is shown."""
+    place: int  # of the fit of median accuracy (the lower of two; ties by loss, then by seed): the one that is shown
     values: dict[str, tuple[float, ...]]
-    """{metric: that of each fit}, of accuracy, loss, macro_f1, train_accuracy and train_loss; the last two are the last
-    epoch's, as Keras counts them (augmented images, dropout on), and empty where no history was kept."""
-    interval: Interval
-    """Accuracy of the median fit on its n test images; Wilson's."""
+    """{metric: that of each fit}; train_accuracy and train_loss are the last epoch's, as Keras counts them (augmented
+    images, dropout on), and empty where no history was kept."""
+    interval: Interval  # accuracy of the median fit on its n test images; Wilson's
 
     @property
     def median(self) -> FitResult:
@@ -162,23 +153,18 @@ class PublishedSummary:
         return max(self.values["accuracy"]) - min(self.values["accuracy"])
 
 
-def run_fits(results: Results, model: str) -> dict[tuple[int, float], list[FitResult]]:
+def run_fits(results: Results, model: str) -> dict[Setting, list[FitResult]]:
     """{(epochs, dropout): a fit per training seed} of the runs of a model, those after fewer epochs among them."""
-    found: dict[tuple[int, float], list[FitResult]] = {}
-    for r in results.select(model=model, protocol="runs"):
+    found: dict[Setting, list[FitResult]] = {}
+    for r in results.select(model, "runs"):
         for epochs, said in r.checkpoints.items():
             fit = replace(r.fit, hyper=replace(r.fit.hyper, epochs=epochs))
             found.setdefault((epochs, fit.hyper.dropout), []).append(replace(r, fit=fit, y_prob=said["test"]))
     return found
 
 
-def published_summary(
-    results: Results, model: str, setting: tuple[int, float] | None = None
-) -> PublishedSummary | None:
-    """Summarise a model's fits on the published split, or its runs of one setting; None where there are none.
-
-    Raises BatikError where one seed was fitted twice, with two settings, or fits did not test the same images.
-    """
+def published_summary(results: Results, model: str, setting: Setting | None = None) -> PublishedSummary | None:
+    """Of a model's published fits or of runs of one setting, if any; BatikError where they do not belong together."""
     fitted = run_fits(results, model).get(setting, []) if setting else results.select(model, "published")
     fits = tuple(sorted(fitted, key=lambda r: r.fit.seed))
     if not fits:
@@ -202,22 +188,15 @@ class OutOfFold(NamedTuple):
 
     paths: tuple[str, ...]
     y_true: Labels
-    y_prob: Probabilities
-    """[n, classes], mean over repeats and seeds: an ensemble's, so a little better than one fit's."""
-    votes: Probabilities
-    """[n, classes], share of fits that predicted each class: what one fit does on average."""
-    confusion: Probabilities
-    """[classes, classes], rows true, columns predicted: the counts of an average single fit; rows sum to n."""
-    right: NDArray[np.float64]
-    """[n], share of fits that were right, 0-1."""
+    y_prob: Probabilities  # [n, classes], mean over repeats and seeds: an ensemble's, so a little better than one fit's
+    votes: Probabilities  # [n, classes], share of fits that predicted each class: what one fit does on average
+    confusion: Probabilities  # [classes, classes], rows true, columns predicted: counts of an average single fit
+    right: NDArray[np.float64]  # [n], share of fits that were right, 0-1
 
 
 def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutOfFold | None:
-    """Put a model's test predictions under a cross-validation protocol together; None where there are no fits.
-
-    Raises BatikError where two fits give one image two labels.
-    """
-    fits = results.select(model=model, protocol=protocol).items
+    """Put a model's test predictions under a protocol together; raises BatikError where one image has two labels."""
+    fits = results.select(model, protocol).items
     if not fits:
         return None
     paths, first, image = np.unique(np.concatenate([r.paths for r in fits]), return_index=True, return_inverse=True)
@@ -233,20 +212,18 @@ def out_of_fold(results: Results, model: str, protocol: str = "grouped") -> OutO
     return OutOfFold(tuple(paths.tolist()), y_true, y_prob, shares, confusion, right)
 
 
-def per_motif(
-    oof: OutOfFold, motifs: Sequence[str], groups: Mapping[str, int] | None = None, resamples: int = 2000
-) -> pd.DataFrame:
+def per_motif(oof: OutOfFold, motifs: Sequence[str], groups: Mapping[str, int] | None = None) -> pd.DataFrame:
     """Out-of-fold precision, recall, F1 per motif with 95 % bootstrap intervals of what a single fit does.
 
     Columns: precision, recall, F1 (each also with _low and _high) and support. Images are drawn with replacement,
-    near-duplicates (groups: {path: group}) together, with all their predictions; seeded. Percentile intervals; where
-    one has no width, for every draw gives the same, Wilson's on the motif's groups takes its place.
+    near-duplicates (groups: {path: group}) together, with all their predictions; percentile intervals, or where all
+    draws give the same, Wilson's on the motif's groups.
     """
     n, classes = oof.votes.shape
     own = np.arange(n) if groups is None else np.array([groups[p] for p in oof.paths])
     distinct, cluster = np.unique(own, return_inverse=True)
     rng = np.random.Generator(np.random.PCG64(20240))
-    draws = rng.multinomial(len(distinct), np.full(len(distinct), 1 / len(distinct)), size=resamples)
+    draws = rng.multinomial(len(distinct), np.full(len(distinct), 1 / len(distinct)), size=2000)
     weights = np.vstack([np.ones(n), draws[:, cluster]])
     cells = np.zeros((n, classes, classes))
     cells[np.arange(n), oof.y_true] = oof.votes

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from batik_utils.stats.claims import ClaimRow, Luck, runs_and_luck, seed_runs
+from batik_utils.stats.claims import ClaimRow, Luck, expected_best, luck
 from batik_utils.stats.intervals import Interval
 from batik_utils.stats.scores import (
     METRICS,
@@ -30,13 +30,11 @@ class Score(NamedTuple):
     protocol: str
     metric: str
     value: float
-    n: int
-    """Images behind it."""
+    n: int  # images behind it
     fits: int
     low: float | None = None
     high: float | None = None
-    interval: str | None = None
-    """How its 95 % interval is made: "wilson", "nadeau-bengio" or "bootstrap"; none where there is none."""
+    interval: str | None = None  # how its 95 % interval is made: "wilson", "nadeau-bengio" or "bootstrap"
 
 
 def score_table(
@@ -44,11 +42,10 @@ def score_table(
 ) -> pd.DataFrame:
     """Every number of every model under every protocol: one row each, with the columns of Score.
 
-    Protocols are those of the fits, and: "published" is the training seed of median accuracy, "published-seed-S" each;
-    "grouped" and "sources" are on the shared folds, "grouped-all" and "sources-all" on all that a model has, where
-    these are more; "grouped-PART" is of tampered pictures; "runs-E-D" is of E epochs and dropout D, the mean over
-    seeds, accuracy alone. Metrics are METRICS, and "precision/MOTIF", "recall/MOTIF", "f1/MOTIF", whose n are that
-    motif's images. by_motif has the tables of per_motif on the shared folds.
+    "published" is the training seed of median accuracy, "published-seed-S" each; "grouped" and "sources" are on the
+    shared folds, "-all" after them on all that a model has; "grouped-PART" is of tampered pictures; "runs-E-D" of E
+    epochs and dropout D, the mean accuracy over seeds. Metrics are METRICS, and "precision/MOTIF", "recall/MOTIF",
+    "f1/MOTIF", whose n are that motif's images. by_motif has the tables of per_motif on the shared folds.
     """
     rows: list[Score] = []
     for model, protocol in sorted({(r.fit.model, r.fit.protocol) for r in results.select()}):
@@ -102,23 +99,18 @@ def _of_motifs(model: str, protocol: str, table: pd.DataFrame, fits: int) -> Ite
             yield Score(model, protocol, f"{name.lower()}/{motif}", row[name], int(row["support"]), fits, *ends)
 
 
+# The protocols whose accuracies stand side by side, in words.
 LADDER = {"published": "one split", "grouped": "copies together", "sources": "sources held out"}
-"""The protocols whose accuracies stand side by side, in words."""
 
 
 class Told:
-    """What is told of a study out of its scores and claims: by an analysis, and by what its metrics.json holds.
+    """What is told of a study out of its scores and claims: by an analysis, and by what its metrics.json holds."""
 
-    scores are a data frame with the columns of Score, claims rows of stats.claims; titles are {model or baseline: the
-    name that readers see}, pairs the models of the planned comparisons, each once, those of the verdict first;
-    unpretrained are the models that start from random weights.
-    """
-
-    scores: Any
-    claims: Any
-    titles: dict[str, str]
-    pairs: list[str]
-    unpretrained: set[str]
+    scores: Any  # a data frame with the columns of Score
+    claims: Any  # rows of stats.claims
+    titles: dict[str, str]  # {model or baseline: the name that readers see}
+    pairs: list[str]  # the models of the planned comparisons, each once, those of the verdict first
+    unpretrained: set[str]  # the models that start from random weights
 
     @cached_property
     def _accuracies(self) -> dict[tuple[str, str], Interval]:
@@ -139,12 +131,23 @@ class Told:
     @cached_property
     def seed_runs(self) -> list[ClaimRow]:
         """The claims that are accuracies of runs, and such of other fits on as many images; empty without runs."""
-        return seed_runs(self.claims)
+        images = {row.n for row in self.claims if row.epochs}
+        return [row for row in self.claims if row.metric == "accuracy" and row.n in images]
 
     @cached_property
     def runs(self) -> tuple[pd.DataFrame, dict[str, Luck], dict[str, NDArray[np.float64]]]:
-        """The original's runs beside ours, the luck in their best by arm, its curves: as stats.claims.runs_and_luck."""
-        return runs_and_luck(self.seed_runs, self.unpretrained)
+        """The original's runs beside ours (run, arm, reported, ours), luck in the best by arm and in "all", curves.
+
+        Arms are "pretrained" and "scratch"; a curve is the best to expect of 1, 2, … runs.
+        """
+        rows = self.seed_runs
+        arms = ["scratch" if row.model in self.unpretrained else "pretrained" for row in rows]
+        parts = {arm: [row for row, its in zip(rows, arms, strict=True) if its == arm] for arm in dict.fromkeys(arms)}
+        lucks = {arm: found for arm, these in (parts | {"all": rows}).items() if (found := luck(these))}
+        ours = [row.published.values if row.published else () for row in rows]
+        told = {"run": [r.what for r in rows], "arm": arms, "reported": [r.value for r in rows], "ours": ours}
+        curves = {arm: expected_best(lucks[arm].mean, lucks[arm].images, len(rows)) for arm in parts if arm in lucks}
+        return pd.DataFrame(told), lucks, curves
 
     def ladder(self, models: Iterable[str], label: str = "") -> list[tuple[str, str, float, float, float]]:
         """(protocol, title, value, low, high) for draw.ladder, with a label before each protocol."""
