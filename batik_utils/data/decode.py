@@ -141,9 +141,8 @@ def _decode(path: Path, draft: int | None) -> tuple[Image.Image, dict[str, Any]]
             image.load()
             upright: Image.Image = image
             bits = 16
-            with contextlib.suppress(
-                Exception
-            ):  # a TIFF may say which is the largest of its numbers, or one of each band
+            # A TIFF may say which is the largest of its numbers, or one of each band.
+            with contextlib.suppress(Exception):
                 bits = int(np.max(getattr(image, "tag_v2", {})[281])).bit_length()
             facts["remarks"] = _remarks(image, bits)
             with contextlib.suppress(Exception):  # junk where EXIF should be says nothing about the pixels
