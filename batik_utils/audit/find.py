@@ -161,7 +161,7 @@ NOTHING = Laid(np.eye(2, 3), 0.0, 0.0, 0.0, 0.0, 0.0, 255.0)
 def lay_on(a: Picture, b: Picture) -> Laid:
     """The best way to lay b on a that was found, and how well they then agree."""
     by_features = sorted(_by_features(a, b, False) + _by_features(a, b, True), key=lambda found: -found[0])[:4]
-    measured = (_measure(a, b, matrix) for _, matrix in by_features if _plausible(matrix))
+    measured = (_measure(a, b, matrix) for _, matrix in by_features)
     return max(measured, key=lambda laid: (laid.agrees, min(laid.detail, laid.patch)), default=NOTHING)
 
 
@@ -192,15 +192,11 @@ def _angle(matrix: NDArray[Any]) -> float:
     return float(np.degrees(np.arctan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1])))
 
 
-def _plausible(matrix: NDArray[Any]) -> bool:
-    low, high = sorted(np.linalg.svd(matrix[:, :2], compute_uv=False))
-    if not (SCALES[0] <= low and high <= SCALES[1] and high <= STRETCH * low):
-        return False
-    angle = _angle(matrix)
-    return abs(angle - 90 * round(angle / 90)) < UPRIGHT
-
-
 def _measure(a: Picture, b: Picture, matrix: NDArray[Any]) -> Laid:
+    low, high = sorted(np.linalg.svd(matrix[:, :2], compute_uv=False))
+    angle = _angle(matrix)
+    if low < SCALES[0] or high > min(SCALES[1], STRETCH * low) or abs(angle - 90 * round(angle / 90)) >= UPRIGHT:
+        return NOTHING
     (ha, wa), (hb, wb) = a.grey.shape, b.grey.shape
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     mask = cv2.warpAffine(np.full_like(b.grey, 255), matrix, (wa, ha)) == 255
@@ -216,25 +212,19 @@ def _measure(a: Picture, b: Picture, matrix: NDArray[Any]) -> Laid:
     whole = _correlation(own[inner], laid[inner])
     if whole < LIMITS[:, 2].min():
         return NOTHING
-    fine_own, fine_laid = (_detail(x, mask, side // 8 | 1) for x in (own, laid))
+    # The smooth part is a mean over pixels inside the overlap only: what lies outside is black on one side.
+    weight, window = mask.astype(np.float32), (side // 8 | 1, side // 8 | 1)
+    sums = (cv2.blur(v, window, borderType=cv2.BORDER_CONSTANT) for v in (weight, own * weight, laid * weight))
+    share, smooth_own, smooth_laid = sums
+    share = np.maximum(share, 1e-6)
+    fine_own, fine_laid = own - smooth_own / share, laid - smooth_laid / share
     detail, patch = _correlation(fine_own[inner], fine_laid[inner]), _patches(fine_own, fine_laid, inner)
     in_b = min(1.0, area / (scale**2 * wb * hb))
-    return Laid(matrix, whole, detail, patch, area / (wa * ha), in_b, _tint(a, b, matrix))
-
-
-def _tint(a: Picture, b: Picture, matrix: NDArray[np.float64]) -> float:
-    (ha, wa), (hb, wb) = a.chroma.shape[:2], b.chroma.shape[:2]
-    small = matrix / [1, 1, 4]
-    laid = cv2.warpAffine(b.chroma, small, (wa, ha))
-    seen = cv2.warpAffine(np.ones((hb, wb), np.float32), small, (wa, ha)) > 0.99
-    return float(np.abs(laid - a.chroma)[seen].mean()) if seen.any() else 255.0
-
-
-def _detail(x: NDArray[Any], mask: NDArray[np.bool_], side: int) -> NDArray[Any]:
-    # The smooth part is a mean over pixels inside the overlap only: what lies outside is black on one side.
-    weight = mask.astype(np.float32)
-    smooth, share = (cv2.blur(v, (side, side), borderType=cv2.BORDER_CONSTANT) for v in (x * weight, weight))
-    return x - smooth / np.maximum(share, 1e-6)
+    quarter, size = matrix / [1, 1, 4], a.chroma.shape[1::-1]
+    seen = cv2.warpAffine(np.ones(b.chroma.shape[:2], np.float32), quarter, size) > 0.99
+    apart = np.abs(cv2.warpAffine(b.chroma, quarter, size) - a.chroma)[seen]
+    tint = float(apart.mean()) if len(apart) else 255.0
+    return Laid(matrix, whole, detail, patch, area / (wa * ha), in_b, tint)
 
 
 def _patches(own: NDArray[Any], laid: NDArray[Any], mask: NDArray[np.bool_]) -> float:

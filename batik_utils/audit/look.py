@@ -90,10 +90,6 @@ def look(source: Path | NDArray[np.uint8], name: str) -> Picture:
     grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     small = cv2.resize(pixels, (grey.shape[1] // 4, grey.shape[0] // 4), interpolation=cv2.INTER_AREA)
     chroma = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
-    return Picture(name, sha256, width, height, grey, chroma, _features(grey))
-
-
-def _features(grey: NDArray[Any]) -> Features:
     found, descriptors = cv2.SIFT.create(nfeatures=FEATURES, contrastThreshold=0.02).detectAndCompute(grey, None)
     order = np.argsort([-k.response for k in found], kind="stable")[:FEATURES]
     centre = complex(grey.shape[1] - 1, grey.shape[0] - 1) / 2
@@ -102,7 +98,7 @@ def _features(grey: NDArray[Any]) -> Features:
     # RootSIFT (Arandjelović & Zisserman 2012): the Hellinger kernel, which bursts of one direction cannot dominate.
     described = np.zeros((0, 128), np.float32) if descriptors is None else descriptors[order]
     roots = np.sqrt(described / np.maximum(described.sum(axis=1, keepdims=True), 1e-9))
-    return Features(places, roots, angles, sizes)
+    return Picture(name, sha256, width, height, grey, chroma, Features(places, roots, angles, sizes))
 
 
 def lay(picture: NDArray[Any], way: tuple[int, bool]) -> NDArray[Any]:
