@@ -54,9 +54,25 @@ def sources(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round
 
 
 def others(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
-    """The splits of somebody else, as they are."""
-    if study.others and often.others:
-        yield Round(others_splits(study, dataset))
+    """The splits of somebody else, as they are and in order, each as a repeat of one fold; val is empty.
+
+    Pictures that their list does not name are in no split. Raises BatikError where the list is not there, names no
+    picture of the dataset, or leaves a motif without images on one side.
+    """
+    if not study.others or not often.others:
+        return
+    cells = _listed(study, "others.splits", study.others.splits, "tested in splits")
+    tested = {path: cell.split() for path, cell in cells.items()}
+    listed = [row for row, path in enumerate(dataset.paths) if path in tested]
+    splits = []
+    for repeat, name in enumerate(sorted({name for row in listed for name in tested[dataset.paths[row]]}, key=int)):
+        test = np.array([row for row in listed if name in tested[dataset.paths[row]]])
+        train = np.setdiff1d(listed, test)
+        _demand_all(dataset, f" in split {name} of {study.others.splits}.csv", train=train, test=test)
+        splits.append(Split("others", repeat, 0, _rows(train), (), _rows(test)))
+    if not splits:
+        raise BatikError(f"{study.others.splits}.csv names none of the pictures of {study.name}.")
+    yield Round(splits)
 
 
 def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
@@ -152,27 +168,6 @@ def grouped_splits(
         for fold, (train, test) in enumerate(_folds(tuple(dataset.labels), tuple(kept), folds, repeat)):
             _demand_all(dataset, f" in fold {fold + 1} of repeat {repeat + 1}", train=train, test=test)
             splits.append(Split(protocol, repeat, fold, _rows(train), (), _rows(test)))
-    return splits
-
-
-def others_splits(study: Study, dataset: Dataset) -> list[Split]:
-    """The splits that the study takes up from others, in order, each as a repeat of one fold; val is empty.
-
-    Pictures that their list does not name are in no split. Raises BatikError where the list is not there, names no
-    picture of the dataset, or leaves a motif without images on one side.
-    """
-    assert study.others is not None
-    cells = _listed(study, "others.splits", study.others.splits, "tested in splits")
-    tested = {path: cell.split() for path, cell in cells.items()}
-    listed = [row for row, path in enumerate(dataset.paths) if path in tested]
-    splits = []
-    for repeat, name in enumerate(sorted({name for row in listed for name in tested[dataset.paths[row]]}, key=int)):
-        test = np.array([row for row in listed if name in tested[dataset.paths[row]]])
-        train = np.setdiff1d(listed, test)
-        _demand_all(dataset, f" in split {name} of {study.others.splits}.csv", train=train, test=test)
-        splits.append(Split("others", repeat, 0, _rows(train), (), _rows(test)))
-    if not splits:
-        raise BatikError(f"{study.others.splits}.csv names none of the pictures of {study.name}.")
     return splits
 
 
