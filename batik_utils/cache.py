@@ -18,10 +18,7 @@ from batik_utils.errors import BatikError
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, moved there when the block ends well and removed when it does not.
-
-    Raises BatikError, in one line, where the folder cannot be written or the disk is full.
-    """
+    """A temporary path beside `path`, moved there if the block ends well, else removed; BatikError if none can be."""
     part: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -35,6 +35,7 @@ Outcome = dict[str, Any] | str  # what became of one picture: its facts, or the 
 _Made = tuple[NDArray[np.uint8], list[Outcome]]
 """The pictures that there are, uint8 [n, size, size, 3], memory-mapped and read-only; and every file's outcome."""
 _Make = Callable[[Image, Progress], _Made]
+_Work = Callable[..., tuple[NDArray[np.uint8] | None, Outcome]]
 _Pictures = tuple[Source, _Make, _Made, list[Listed], list[tuple[str, str]]]
 """A source, how its pictures are made, those of the study, every file's row, and what is skipped with reasons."""
 
@@ -88,16 +89,13 @@ def _on_demand(make: _Make, progress: bool, image: Image) -> NDArray[np.uint8]:
 
 
 def _others(study: Study, dataset: Dataset, folder: Path, progress: bool) -> Dataset | None:
-    """The published pictures from which a metric may be learnt (obtain.motifs_apart), where a model asks for them.
-
-    They are decoded when their pixels are wanted. Pictures of one's own are held against them by their bytes alone.
-    """
+    """The published pictures from which a metric may be learnt (obtain.motifs_apart), where a model asks for them."""
     if not any(getattr(model, "metric", None) for model in study.models.values()):
         return None
     found = obtain.motifs_apart(study.motifs, [source.pictures for source in study.sources], folder)
     if found is None:
         return None
-    rows = [row for row in found[1] if row.sha256 not in dataset.sha256]
+    rows = [row for row in found[1] if row.sha256 not in dataset.sha256]  # of one's own by their bytes alone
     source = Source("published", "other motifs of the published collection", identical=len(rows))
     motifs, none = tuple(sorted({row.motif for row in rows})), np.zeros((0, 1, 1, 3), np.uint8)
     return _dataset(motifs, rows, none, source, partial(_decoded, found[0], rows), progress)
@@ -184,18 +182,8 @@ def _draw(motif: str, index: int, size: int) -> tuple[NDArray[np.uint8], Outcome
     return sample.draw(motif, index, size), facts | {"orientation": 1, "extension_agrees": True}
 
 
-def _computed(
-    key: Any,
-    size: int,
-    work: Callable[..., tuple[NDArray[np.uint8] | None, Outcome]],
-    tasks: Sequence[tuple[Any, ...]],
-    bar: Progress,
-) -> _Made:
-    """Run work(*task) for each task, once for each key, side by side in processes.
-
-    `key` (plain values) must tell apart everything that the result depends on. A damaged cache is computed again.
-    Raises BatikError when the cache folder cannot be written or a process dies.
-    """
+def _computed(key: Any, size: int, work: _Work, tasks: Sequence[tuple[Any, ...]], bar: Progress) -> _Made:
+    """Run work(*task) for each task, side by side in processes, once for each key: all that the result depends on."""
     pixels = cache_dir() / "images" / f"{digest_json(key)}.rgb"
     notes = pixels.with_suffix(".npz")
     said = read_kept(notes)

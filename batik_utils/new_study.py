@@ -99,10 +99,7 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
 
 
 def draft(name: str, data: Path) -> tuple[Path, Study]:
-    """The folder, at most three below one, that has folders of pictures, and a study of all of them.
-
-    Raises BatikError where there are fewer than two, or several such folders.
-    """
+    """The one folder, at most three below data, that has two or more folders of pictures (else BatikError); a study."""
     if not data.is_dir():
         raise BatikError(f"There is no folder {data}.")
     walked: list[Path] = []
@@ -167,11 +164,8 @@ def _protocols(sketch: Study, dataset: "Dataset", fewest: int, own: bool) -> dic
 
 
 def _affordable(pictures: int, facts: Sequence[Mapping[str, Any]], others: int = 0) -> dict[str, Any]:
-    """Size, epochs and repeats that keep to MINUTES for so many pictures here, and the minutes: here, and on two cores.
-
-    others counts the pictures of other motifs, of which features are computed too. Sizes are no larger than the
-    smallest that half of the pictures have.
-    """
+    """Size, epochs and repeats that keep to MINUTES for so many pictures; and the minutes, here and on two cores."""
+    # No larger than half of the pictures are.
     sides = sorted(min(fact["width"], fact["height"]) for fact in facts)
     largest = max(96, next((s for s in SIZES[::-1] if s >= sides[len(sides) // 2]), SIZES[0]))
     for size, epochs, often in (choice for choice in CHOICES if choice[0] <= largest):

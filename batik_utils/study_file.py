@@ -106,7 +106,6 @@ def _checked(shape: TypeAdapter[Any], raw: Any, where: str) -> Any:
 
 
 def _set(raw: Any, setting: str) -> None:
-    """Change one field of plain values in place."""
     place, equals, value = setting.partition("=")
     *folders, last = place.split(".")
     if not equals or "" in (*folders, last):

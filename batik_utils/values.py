@@ -85,13 +85,10 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """A sha256 over size, paths, file hashes, labels and groups: the data part of every fit's key.
-
-        Not sources: a fit's key holds the rows of its own split, and other fits do not depend on them.
-        """
-        return digest_json(
-            [self.size, self.motifs, self.paths, self.sha256, self.labels.tolist(), self.groups.tolist()]
-        )
+        """A sha256 over size, paths, file hashes, labels and groups: the data part of every fit's key."""
+        # Not sources: a fit's key holds the rows of its own split, and other fits do not depend on them.
+        numbers = self.labels.tolist(), self.groups.tolist()
+        return digest_json([self.size, self.motifs, self.paths, self.sha256, *numbers])
 
 
 @dataclass(frozen=True)
@@ -131,10 +128,8 @@ class Fit:
     def name(self) -> str:
         """A name for people and messages, such as "scratch/grouped/r0f3/s1/e20-lr0.001-d0.5"."""
         h = self.hyper
-        return (
-            f"{self.model}/{self.protocol}/r{self.repeat}f{self.fold}/s{self.seed}"
-            f"/e{h.epochs}-lr{h.learning_rate:g}-d{h.dropout:g}"
-        )
+        split = f"{self.protocol}/r{self.repeat}f{self.fold}"
+        return f"{self.model}/{split}/s{self.seed}/e{h.epochs}-lr{h.learning_rate:g}-d{h.dropout:g}"
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ FOLDER = Path(__file__).parent
 PARTS = FOLDER / "page"
 REFERENCES = FOLDER.parent / "report" / "templates" / "refs.bib"
 SCRIPTS = (
-    *("resize.js", "header.js", "picture.js", "runtime.js", "model.js"),
+    *("resize.js", "header.js", "picture.js", "model.js"),
     *("words.js", "dom.js", "evidence.js", "card.js", "about.js", "csv.js", "main.js"),
 )
 """The page's scripts, each after those that it imports."""
@@ -57,10 +57,7 @@ def make_page(study: Study, model: Path, page: Path) -> None:
 
 
 def renew_page(study: Study, model: Path, page: Path) -> bool:
-    """Build the page where classifier and runtime are there and the page is not of them; whether it was built.
-
-    No runtime is fetched for it.
-    """
+    """Build the page where classifier and runtime are there (none is fetched) and it is not of them; whether it was."""
     if not model.is_file() or not place_of(FOLDER).is_dir():
         return False
     if page.is_file():

@@ -20,11 +20,9 @@ from batik_utils.values import Dataset, Pair
 def grouping(
     dataset: Dataset, folder: Path | None, bar: Progress | None = None
 ) -> tuple[NDArray[np.int64], tuple[Pair, ...]]:
-    """Groups [n] of the pictures, with the pairs that they come from.
+    """Groups [n] of the pictures, with the pairs that they come from; BatikError when their cache cannot be written.
 
-    folder is where dataset.paths are; without one (the sample) the arrays themselves are looked at. The pairs
-    are cached by the files' hashes, the audit's code and its libraries' versions.
-    Raises BatikError when the cache cannot be written.
+    folder is where dataset.paths are; without one (the sample) the arrays themselves are looked at.
     """
     own = sorted(path for path in Path(__file__).parent.glob("*.py") if path.stem != "sources")
     code = [digest_source(path) for path in (*own, Path(decode.__file__))]

@@ -1,7 +1,4 @@
-"""Pairs of files that show one picture: candidates are proposed generously, then confirmed.
-
-Two pictures are one where, laid on each other, their pixels agree, everywhere and in the detail.
-"""
+"""Pairs of files that show one picture: proposed generously, confirmed where pixels agree when laid on each other."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence

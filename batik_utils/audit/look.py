@@ -73,10 +73,7 @@ class Picture:
 
 
 def look(source: Path | NDArray[np.uint8], name: str) -> Picture:
-    """Describe one file, or one RGB array [h, w, 3] uint8; raises NotAnImage where a file is not an image.
-
-    Pillow's remarks are the caller's to silence: this runs in threads.
-    """
+    """Describe one file, or RGB array uint8 [h, w, 3]; raises NotAnImage. The caller silences Pillow, for threads."""
     if isinstance(source, Path):
         sha256 = digest_file(source)
         image, facts = open_image(source, name, 2 * SIDE)
