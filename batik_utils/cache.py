@@ -30,10 +30,8 @@ def atomic(path: Path) -> Iterator[Path]:
         part.chmod(0o644)
         os.replace(part, path)
     except OSError as error:
-        raise BatikError(
-            f"{path.name} cannot be written in {path.parent.name}/ ({error.strerror or error}); make room there, "
-            "or choose another folder (BATIK_CACHE for the cache)."
-        ) from None
+        said = f"{path.name} cannot be written in {path.parent.name}/ ({error.strerror or error}); make room there, "
+        raise BatikError(f"{said}or choose another folder (BATIK_CACHE for the cache).") from None
     finally:
         if part is not None:
             part.unlink(missing_ok=True)

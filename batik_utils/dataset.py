@@ -20,7 +20,7 @@ from batik_utils.audit import grouping
 from batik_utils.cache import atomic, digest, digest_file, digest_json, digest_source, read_kept, write_kept
 from batik_utils.data import decode, obtain
 from batik_utils.data.decode import NotAnImage, read_image
-from batik_utils.data.obtain import Listed, cache_dir
+from batik_utils.data.obtain import Listed, cache_dir, motif_of
 from batik_utils.errors import BatikError
 from batik_utils.progress import Progress
 from batik_utils.study import Study
@@ -74,7 +74,7 @@ def _dataset(
     return Dataset(
         motifs=motifs,
         images=images,
-        labels=np.array([motifs.index(row.motif) for row in rows], np.int64),
+        labels=np.array([motifs.index(motif_of(row.path)) for row in rows], np.int64),
         paths=tuple(row.path for row in rows),
         sha256=tuple(row.sha256 for row in rows),
         groups=np.arange(len(rows), dtype=np.int64),
@@ -97,7 +97,7 @@ def _others(study: Study, dataset: Dataset, folder: Path, progress: bool) -> Dat
         return None
     rows = [row for row in found[1] if row.sha256 not in dataset.sha256]  # of one's own by their bytes alone
     source = Source("published", "other motifs of the published collection", identical=len(rows))
-    motifs, none = tuple(sorted({row.motif for row in rows})), np.zeros((0, 1, 1, 3), np.uint8)
+    motifs, none = tuple(sorted({motif_of(row.path) for row in rows})), np.zeros((0, 1, 1, 3), np.uint8)
     return _dataset(motifs, rows, none, source, partial(_decoded, found[0], rows), progress)
 
 
@@ -113,7 +113,7 @@ def unite(study: Study, dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[
     here = set(group) - (set() if dataset.source.kind == "published" else published)
     joined = DisjointSet(sorted(set(group.values())))
     for source in study.sources:
-        own = [path for path in source.pictures if obtain.motif_of(path) in dataset.motifs]
+        own = [path for path in source.pictures if motif_of(path) in dataset.motifs]
         if wrong := [path for path in own if path not in here | known]:
             raise BatikError(f"The source {source.name!r} names {wrong[0]}, which there is no picture of; correct it.")
         rows = [group[path] for path in own if path in here]
@@ -132,11 +132,11 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
     skipped += [(row.path, why) for row, why in zip(rows, made[1], strict=True) if isinstance(why, str)]
     skipped.sort()
     used = [row for row, outcome in zip(rows, made[1], strict=True) if isinstance(outcome, dict)]
-    counts = Counter(row.motif for row in used)
+    counts = Counter(motif_of(row.path) for row in used)
     wrong = []
     for motif in (m for m in study.motifs if counts[m] < 2):
         got = "only one usable image" if counts[motif] else "no usable image"
-        left = [f"{path}: {reason}" for path, reason in skipped if obtain.motif_of(path) == motif]
+        left = [f"{path}: {reason}" for path, reason in skipped if motif_of(path) == motif]
         why = f" (skipped {left[0]}{f', and {len(left) - 1} more' if left[1:] else ''})" if left else ""
         wrong.append(f"The folder {motif} has {got}{why}; a motif needs at least two.")
     if wrong:

@@ -58,10 +58,8 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     counts = np.bincount(dataset.labels)
     different = [len(set(dataset.groups[dataset.labels == label])) for label in range(len(dataset.motifs))]
     if scarce := [f"{m} ({n})" for m, n in zip(dataset.motifs, different, strict=True) if n < LEAST]:
-        raise BatikError(
-            f"A class needs {LEAST} usable pictures that are no copies of each other; too few are in "
-            f"{', '.join(scarce)}. Add pictures, or move these folders away."
-        )
+        needed = f"A class needs {LEAST} usable pictures that are no copies of each other; too few are in "
+        raise BatikError(f"{needed}{', '.join(scarce)}. Add pictures, or move these folders away.")
     apart = motifs_apart(dataset.motifs, (), data)
     others = len(apart[1]) if apart else 0
     divided = [folder.name for folder in parts(place)]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from batik_utils.audit.look import DIHEDRAL, POSES, UPRIGHT, Features, Picture, lay, look, poses
+from batik_utils.data.obtain import motif_of
 from batik_utils.progress import Progress
 from batik_utils.values import Pair
 
@@ -68,7 +69,7 @@ def find_pairs(
                 a = first.setdefault(picture.sha256, picture)
                 if a is not picture:
                     same = f"the same bytes (sha256 {picture.sha256[:12]}…)"
-                    pairs.append(Pair(a.name, picture.name, "exact", a.label != picture.label, same))
+                    pairs.append(Pair(a.name, picture.name, "exact", motif_of(a.name) != motif_of(picture.name), same))
             pictures = list(first.values())
             bar.stage("Proposing", 2, "searches")
             found = [(pictures[a], pictures[b]) for a, b in _candidates(pictures, bar)]
@@ -229,9 +230,8 @@ def _patches(own: NDArray[Any], laid: NDArray[Any], mask: NDArray[np.bool_]) -> 
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     weight = mask[box].astype(np.float32)
     x, y = own[box] * weight, laid[box] * weight
-    share, *moments = (
-        cv2.resize(v, (GRID, GRID), interpolation=cv2.INTER_AREA) for v in (weight, x, y, x * x, y * y, x * y)
-    )
+    fields = (weight, x, y, x * x, y * y, x * y)
+    share, *moments = (cv2.resize(field, (GRID, GRID), interpolation=cv2.INTER_AREA) for field in fields)
     mx, my, xx, yy, xy = (moment / np.maximum(share, 1e-6) for moment in moments)
     vx, vy = xx - mx * mx, yy - my * my
     # A plain ground in both says nothing: its detail is the encoder's noise.
@@ -260,4 +260,4 @@ def _pair(a: Picture, b: Picture, how: Laid) -> Pair:
         f"overlap is {100 * how.in_a:.0f} % of the first ({a.width} × {a.height}) and {100 * how.in_b:.0f} % of the "
         f"second ({b.width} × {b.height})"
     )
-    return Pair(a.name, b.name, kinds[0], a.label != b.label, reason)
+    return Pair(a.name, b.name, kinds[0], motif_of(a.name) != motif_of(b.name), reason)

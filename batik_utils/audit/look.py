@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from batik_utils.cache import digest, digest_file
 from batik_utils.data.decode import open_image
-from batik_utils.data.obtain import motif_of
 
 SIDE = 384  # longest side of the grey picture, pixels: motifs stay legible, a pair is confirmed in milliseconds
 LEAST = 16  # shortest side, pixels: less is stretched
@@ -52,18 +51,13 @@ class Features:
 class Picture:
     """One picture as the audit sees it."""
 
-    name: str  # path relative to the data folder, posix; its folder is the label
+    name: str  # path relative to the data folder, posix
     sha256: str
     width: int  # of the full picture, upright, pixels
     height: int
     grey: NDArray[Any]  # uint8 [h, w], longest side at most SIDE
     chroma: NDArray[np.float32]  # [h, w, 2], red-green and yellow-blue (Cr, Cb; grey is 128), a quarter of grey's side
     features: Features
-
-    @property
-    def label(self) -> str:
-        """The folder that the picture lies in."""
-        return motif_of(self.name)
 
     @property
     def points(self) -> NDArray[Any]:

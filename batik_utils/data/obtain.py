@@ -46,11 +46,6 @@ class Listed(NamedTuple):
     sha256: str
     status: Status
 
-    @property
-    def motif(self) -> str:
-        """The folder that it lies in."""
-        return motif_of(self.path)
-
 
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
 PARTS |= {"test": "test", "testing": "test"}

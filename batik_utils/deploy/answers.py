@@ -32,10 +32,8 @@ class Runtime:
         try:
             with quiet():
                 interpreter: Any = Interpreter(model_content=content, num_threads=1)
-                wanted = sum(
-                    np.prod(np.abs(tensor["shape"]), dtype=np.float64) * np.dtype(tensor["dtype"]).itemsize
-                    for tensor in interpreter.get_tensor_details()
-                )
+                tensors = interpreter.get_tensor_details()
+                wanted = sum(np.prod(np.abs(t["shape"]), dtype=float) * np.dtype(t["dtype"]).itemsize for t in tensors)
                 if not wanted <= MOST_BYTES:
                     raise ValueError(f"it wants {wanted:,.0f} bytes of memory")
                 interpreter.allocate_tensors()
@@ -115,12 +113,9 @@ class Classifier:
 
 
 def distances(
-    features: Features,
-    training: Features,
-    neighbours: int,
-    apart: NDArray[np.bool_] | None = None,  # [n, m]
+    features: Features, training: Features, neighbours: int, apart: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Mean cosine distance, 0 to 2, of rows of length 1 [n, d] to the nearest of training [m, d], but those apart."""
+    """Mean cosine distance, 0 to 2, of unit rows [n, d] to their nearest in training [m, d], but those apart [n, m]."""
     each = np.maximum(1 - (features.astype(np.float32) @ training.astype(np.float32).T).astype(np.float64), 0)
     if apart is not None:
         each[apart] = np.inf

@@ -92,9 +92,8 @@ def train_recommended(plan: Plan, results: Results) -> tuple[str, float, Any]:
     name = recommended(plan.study, results)
     model = plan.study.models[name]
     if len({r.fit.hyper for p in ("published", *PROTOCOLS) for r in results.select(name, p)}) > 1:
-        raise BatikError(
-            f"{name} has another setting on the published split than in cross-validation, which judged it."
-        )
+        other = "another setting on the published split than in cross-validation"
+        raise BatikError(f"{name} has {other}, which judged it.")
     weights = final_weights(plan, name)
     # Keras counts the layers that it has named so far, and their names are in the file.
     keras.utils.clear_session()
