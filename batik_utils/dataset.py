@@ -43,10 +43,9 @@ _Pictures = tuple[Source, _Make, _Made, list[Listed], list[tuple[str, str]]]
 def load_dataset(study: Study, data: Path | None = None, progress: bool = True) -> Dataset:
     """Load a study's pictures: motif by motif in label order, within a motif in lexicographic order of names.
 
-    `data` is a folder that overrides every other source (see find_photographs). Pictures are decoded or drawn once
-    and memory-mapped from the cache afterwards; `progress` tells the standard error of long work.
-    Raises NoPhotographs when no place has folders of pictures, and BatikError when a motif has fewer than two usable
-    images or when `data` is given to a study whose pictures are drawn.
+    `data` is a folder that overrides every other source (see find_photographs); `progress` tells the standard error of
+    long work. Raises NoPhotographs when no place has folders of pictures, and BatikError when a motif has fewer than
+    two usable images or when `data` is given to a study whose pictures are drawn.
     """
     with Progress(progress) as bar:
         if study.data != "sample":

@@ -1,7 +1,4 @@
-"""The files of studies/, read: YAML as plain values, a study with some fields set otherwise, the motifs' plates.
-
-Every mistake is named, with its place and what would be right.
-"""
+"""The files of studies/, read, every mistake named: YAML as plain values, a study with some fields set, the plates."""
 
 from __future__ import annotations
 

@@ -58,8 +58,7 @@ class Dataset:
     where the study confirms no sources."""
     pairs: tuple[Pair, ...] = ()  # near-duplicates that the audit found; groups are made of them
     skipped: tuple[tuple[str, str], ...] = ()  # (path, reason) of each file that is not a usable image
-    facts: tuple[dict[str, Any], ...] = ()
-    """[n], per file: format, mode, width, height, bytes, orientation, extension_agrees, status."""
+    facts: tuple[dict[str, Any], ...] = ()  # [n], per file: those of decode.open_image, and its status (obtain.Listed)
     made: Image | None = None  # how images were made of the files; None where they are no study's own
     decode: Callable[[Image], NDArray[np.uint8]] | None = field(default=None, repr=False)
     """Makes them in another way, on demand and kept; None where there are no others."""

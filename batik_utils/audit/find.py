@@ -106,11 +106,8 @@ def _candidates(pictures: Sequence[Picture], bar: Progress) -> NDArray[np.int64]
 
 
 def _votes(found: Sequence[Features], bar: Progress) -> NDArray[np.int64]:
-    """[n, n]: like features of pictures a and b that agree on one way to lay a on b, upright or mirrored.
-
-    Batik repeats itself, so likeness alone says little: each matched feature also proposes a pose, and only the
-    largest set that agrees on one counts.
-    """
+    """[n, n]: like features of pictures a and b that agree on one way to lay a on b, upright or mirrored."""
+    # Batik repeats itself, so likeness alone says little: each matched feature also proposes a pose.
     n = len(found)
     fields = [np.concatenate([getattr(f, what)[:VOTERS] for f in found]) for what in Features.__annotations__]
     every, owner = Features(*fields), np.repeat(np.arange(n), [min(VOTERS, len(f)) for f in found])

@@ -14,8 +14,7 @@ from batik_utils.errors import BatikError
 from batik_utils.study import ROOT, Repetition, Study
 from batik_utils.values import Dataset, Split
 
-KERAS_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
-"""What Keras' flow_from_directory looks at; a file of another name does not exist for it."""
+KERAS_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")  # all that flow_from_directory sees
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,14 @@ def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
 
 
 def permuted(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
-    """Repeat r of the grouped protocol with labels dealt out at random (seed r): what is still right is a leak."""
+    """Repeat r of the grouped protocol with labels dealt out at random (seed r): what is still right is a leak.
+
+    They are dealt among groups, that of each group's first image: near-duplicates share one. Where groups differ in
+    size, the motifs' counts may shift by a few; chance is then that of the permuted labels.
+    """
+    _, first, group = np.unique(dataset.groups, return_index=True, return_inverse=True)
     for repeat in range(often.permuted):
-        dealt = permuted_labels(dataset, repeat)
+        dealt = np.random.Generator(np.random.PCG64(repeat)).permutation(dataset.labels[first])[group]
         splits = grouped_splits(study, replace(dataset, labels=dealt), repeat + 1)[-study.grouped.folds :]
         yield Round([replace(split, protocol="permuted") for split in splits], labels=dealt)
 
@@ -184,15 +188,6 @@ def _listed(study: Study, field: str, name: str, column: str) -> dict[str, str]:
 def _folds(labels: tuple[int, ...], groups: tuple[int, ...], folds: int, seed: int) -> list[tuple[NDArray, NDArray]]:
     folder = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     return list(folder.split(np.zeros(len(labels)), labels, groups))
-
-
-def permuted_labels(dataset: Dataset, seed: int) -> NDArray[np.int64]:
-    """The labels [n] dealt out at random among groups, that of each group's first image: near-duplicates share one.
-
-    Where groups differ in size, the motifs' counts may shift by a few; chance is then that of the permuted labels.
-    """
-    _, first, group = np.unique(dataset.groups, return_index=True, return_inverse=True)
-    return np.random.Generator(np.random.PCG64(seed)).permutation(dataset.labels[first])[group]
 
 
 def _demand_all(dataset: Dataset, where: str, **parts: NDArray[np.int64]) -> None:

@@ -1,8 +1,4 @@
-"""A picture beside the training pictures: too far from all to be batik, or so near to one that it is a copy of it.
-
-How far a picture is, is the mean cosine distance of its features to those of the nearest training pictures. What is
-not batik comes from what is installed anyway; motifs that a study does not have, from its collection.
-"""
+"""A picture beside the training pictures: too far from all to be batik, or so near to one that it is a copy of it."""
 
 from __future__ import annotations
 
