@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from batik_utils.deploy import CLASSIFIER, PRIVATE
 from batik_utils.errors import BatikError, printable
 from batik_utils.network import short
 from batik_utils.study import ROOT
@@ -84,7 +85,6 @@ def report(
     reports: Reports = ROOT / "reports",
 ) -> None:
     """Build a study's report, where anything changed: HTML, PDF and metrics.json."""
-    from batik_utils.deploy import PRIVATE
     from batik_utils.report.build import build_report
 
     folder = build_report(study, data, settings or (), dask, jobs, reports)
@@ -106,7 +106,6 @@ def paper(reports: Reports = ROOT / "reports") -> None:
 def page(study: StudyName = FIRST, reports: Reports = ROOT / "reports") -> None:
     """Build a study's classifier as one HTML file that opens anywhere, and open it."""
     from batik_utils.app.build import PAGE, make_page
-    from batik_utils.deploy import CLASSIFIER, PRIVATE
 
     chosen = load_study(study)
     path = reports / chosen.name / PAGE
@@ -218,7 +217,6 @@ def predict(
     as_csv: AsCsv = False,
 ) -> None:
     """Say which motif each picture shows, with probabilities, or that it does not look like batik."""
-    from batik_utils.deploy import PRIVATE
     from batik_utils.deploy.predict import newest_classifier
     from batik_utils.deploy.predict import predict as answer
 

@@ -9,19 +9,18 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, StrictUndefined
 
 from batik_utils.cache import write_text
 from batik_utils.data.obtain import PARTS, levels, motif_of, motifs_apart, motifs_in, parts
 from batik_utils.errors import BatikError, printable
 from batik_utils.study import ROOT, Grouped, Published, Study
 from batik_utils.study_file import parse_study, study_names
+from batik_utils.values import Dataset
 from batik_utils.wording import count, drawable, few, listed, motif_names
-
-if TYPE_CHECKING:
-    from batik_utils.values import Dataset
 
 LEAST = 6  # different pictures that a class needs: two folds of three
 MINUTES = 15.0  # what a new study may take; the first of CHOICES that is estimated to keep to it is taken, or the last
@@ -43,8 +42,6 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     Raises BatikError for a name that is taken or malformed, and for a folder in which fewer than two classes have
     pictures, or one has fewer than LEAST different ones.
     """
-    from jinja2 import Environment, StrictUndefined
-
     from batik_utils.dataset import load_dataset
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) or name in {"photographs", "motifs"}:
@@ -121,7 +118,7 @@ def draft(name: str, data: Path) -> tuple[Path, Study]:
     return place, parse_study(raw | {"published": {"split": "keras-validation-split"}})
 
 
-def _own_split(dataset: "Dataset") -> dict[str, str]:
+def _own_split(dataset: Dataset) -> dict[str, str]:
     """{path: part} as pictures lay in train/, valid/, test/; {} where a part lacks a class. Without test, val tests."""
     own = {path: PARTS[path.partition("/")[0].casefold()] for path in dataset.paths}
     if "test" not in own.values():
@@ -130,7 +127,7 @@ def _own_split(dataset: "Dataset") -> dict[str, str]:
     return own if len(filled) == len({*own.values()}) * len(dataset.motifs) else {}
 
 
-def _protocols(sketch: Study, dataset: "Dataset", fewest: int, own: bool) -> dict[str, Any]:
+def _protocols(sketch: Study, dataset: Dataset, fewest: int, own: bool) -> dict[str, Any]:
     """The split, folds and learning curve that these pictures allow, tried with the protocols themselves."""
     from batik_utils.data.split import PROTOCOLS, published_split
 

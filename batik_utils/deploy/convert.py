@@ -13,6 +13,7 @@ import batik_utils.backend  # noqa: F401  (before keras)
 # isort: split
 import keras
 import numpy as np
+import tensorflow as tf
 from joblib import cpu_count
 from keras import layers, ops
 from numpy.typing import NDArray
@@ -89,8 +90,6 @@ def _dense(layer: Any, temperature: float) -> Any:
 
 def to_litert(model: Any) -> bytes:
     """A network of with_three_outputs for one picture at a time, in float16; the same network gives the same bytes."""
-    import tensorflow as tf
-
     one = keras.InputSpec(shape=(1, *model.input_shape[1:]), dtype="uint8", name="image")
     with tempfile.TemporaryDirectory(prefix="batik-") as folder, quiet():
         model.export(folder, format="tf_saved_model", input_signature=[one], verbose=False)
