@@ -52,9 +52,7 @@ def oddities(dataset: Dataset) -> dict[str, list[str]]:
     named = list(zip(dataset.paths, dataset.facts, strict=True))
     found = {"Pairs of near-duplicates": copies}
     if dataset.source.identical or dataset.source.altered:
-        altered = [path for path, facts in named if facts["status"] == "altered"]
-        found["Files altered since they were published"] = altered
-    misnamed = [path for path, facts in named if not facts["extension_agrees"]]
-    found["Files whose name ends like another format's"] = misnamed
+        found["Files altered since they were published"] = [path for path, f in named if f["status"] == "altered"]
+    found["Files whose name ends like another format's"] = [path for path, f in named if not f["extension_agrees"]]
     found["Files that are not used"] = [f"{path}: {reason}" for path, reason in dataset.skipped]
     return found
