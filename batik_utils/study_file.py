@@ -100,9 +100,9 @@ def parse_study(raw: Any, where: str = "study") -> Study:
     return _checked(TypeAdapter(Study), raw, where)
 
 
-def load_plates(path: Path = PLATES) -> dict[str, Plate]:
+def load_plates() -> dict[str, Plate]:
     """{folder name: plate}, in the file's order; raises BatikError with one line per mistake."""
-    return _checked(TypeAdapter(dict[str, Plate]), read_yaml(path.read_bytes(), path.name), path.name)
+    return _checked(TypeAdapter(dict[str, Plate]), read_yaml(PLATES.read_bytes(), PLATES.name), PLATES.name)
 
 
 def _checked(shape: TypeAdapter[Any], raw: Any, where: str) -> Any:
