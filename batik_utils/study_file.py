@@ -78,7 +78,7 @@ def load_study(name: str | Path, settings: Iterable[str] = ()) -> Study:
             raise BatikError(f"A setting is PLACE=VALUE, such as models.scratch.epochs=10, not {setting!r}.")
         here = raw
         for i, key in enumerate(folders):
-            if i == 1 and folders[0] == "models" and key not in here:
+            if i == 1 and folders[0] == "models" and isinstance(here, dict) and key not in here:
                 raise BatikError(f"{setting}: there is no model {key!r}, {nearest(key, here)}")
             here = here.setdefault(key, {}) if isinstance(here, dict) else None
         if not isinstance(here, dict):
