@@ -18,10 +18,7 @@ from batik_utils.errors import BatikError
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, moved there when the block ends well and removed when it does not.
-
-    Raises BatikError, in one line, where the folder cannot be written or the disk is full.
-    """
+    """A temporary path beside `path`, moved there if the block ends well, else removed; BatikError if none can be."""
     part: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,10 +30,8 @@ def atomic(path: Path) -> Iterator[Path]:
         part.chmod(0o644)
         os.replace(part, path)
     except OSError as error:
-        raise BatikError(
-            f"{path.name} cannot be written in {path.parent.name}/ ({error.strerror or error}); make room there, "
-            "or choose another folder (BATIK_CACHE for the cache)."
-        ) from None
+        said = f"{path.name} cannot be written in {path.parent.name}/ ({error.strerror or error}); make room there, "
+        raise BatikError(f"{said}or choose another folder (BATIK_CACHE for the cache).") from None
     finally:
         if part is not None:
             part.unlink(missing_ok=True)

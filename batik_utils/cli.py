@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import sys
+import webbrowser
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,31 +15,23 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from batik_utils.deploy import CLASSIFIER, PRIVATE
 from batik_utils.errors import BatikError, printable
 from batik_utils.network import short
 from batik_utils.study import ROOT
 from batik_utils.study_file import load_study
 
-app = typer.Typer(
-    help="How well can a computer tell batik motifs apart from few photographs?",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 out = Console(highlight=False, soft_wrap=True, markup=False)
 err = Console(highlight=False, soft_wrap=True, markup=False, stderr=True)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+@app.callback(invoke_without_command=True)
+def options(version: Annotated[bool, typer.Option("--version", help="Print it.")] = False) -> None:
+    """How well can a computer tell batik motifs apart from few photographs?"""
+    if version:
         out.print(importlib.metadata.version("batik-utils"))
         raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
-) -> None:
-    """How well can a computer tell batik motifs apart from few photographs?"""
 
 
 STATES = ("done", "missing", "stale", "failed")
@@ -92,7 +85,6 @@ def report(
     reports: Reports = ROOT / "reports",
 ) -> None:
     """Build a study's report, where anything changed: HTML, PDF and metrics.json."""
-    from batik_utils.deploy import PRIVATE
     from batik_utils.report.build import build_report
 
     folder = build_report(study, data, settings or (), dask, jobs, reports)
@@ -113,10 +105,7 @@ def paper(reports: Reports = ROOT / "reports") -> None:
 @app.command("app")
 def page(study: StudyName = FIRST, reports: Reports = ROOT / "reports") -> None:
     """Build a study's classifier as one HTML file that opens anywhere, and open it."""
-    import webbrowser
-
     from batik_utils.app.build import PAGE, make_page
-    from batik_utils.deploy import CLASSIFIER, PRIVATE
 
     chosen = load_study(study)
     path = reports / chosen.name / PAGE
@@ -161,13 +150,13 @@ def run(
     from batik_utils.experiment import open_plan, run_plan
     from batik_utils.experiment.run import own_tasks
 
-    if shard and not re.fullmatch(r"\d+/\d+", shard):
-        raise BatikError(f"--shard wants i/n, such as 2/8, not {shard!r}.")
-    index, _, number = (shard or "").partition("/")
-    part = (int(index), int(number)) if shard else None
+    given = re.fullmatch(r"(\d+)/(\d+)", shard or "1/1")
+    part = (int(given[1]), int(given[2])) if given else (0, 0)
+    if not 1 <= part[0] <= part[1]:  # now, not when all pictures are decoded
+        raise BatikError(f"A shard is i/n with 1 ≤ i ≤ n, such as 2/8, not {shard}.")
     opened = open_plan(study, data, settings or ())
     results = run_plan(opened, jobs=jobs, executor=dask or "processes", shard=part)
-    mine = {fit for task in (own_tasks(opened, part) if part else opened.tasks) for fit in task.fits}
+    mine = {fit for task in own_tasks(opened, part) for fit in task.fits}
     failed = [r for r in results.missing if r.fit in mine]
     for result in failed:
         err.print(f"{result.fit.name}: {result.missing}")
@@ -226,7 +215,6 @@ def predict(
     as_csv: AsCsv = False,
 ) -> None:
     """Say which motif each picture shows, with probabilities, or that it does not look like batik."""
-    from batik_utils.deploy import PRIVATE
     from batik_utils.deploy.predict import newest_classifier
     from batik_utils.deploy.predict import predict as answer
 

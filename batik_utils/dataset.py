@@ -20,7 +20,7 @@ from batik_utils.audit import grouping
 from batik_utils.cache import atomic, digest, digest_file, digest_json, digest_source, read_kept, write_kept
 from batik_utils.data import decode, obtain
 from batik_utils.data.decode import NotAnImage, read_image
-from batik_utils.data.obtain import Listed, cache_dir
+from batik_utils.data.obtain import Listed, cache_dir, motif_of
 from batik_utils.errors import BatikError
 from batik_utils.progress import Progress
 from batik_utils.study import Study
@@ -35,6 +35,7 @@ Outcome = dict[str, Any] | str  # what became of one picture: its facts, or the 
 _Made = tuple[NDArray[np.uint8], list[Outcome]]
 """The pictures that there are, uint8 [n, size, size, 3], memory-mapped and read-only; and every file's outcome."""
 _Make = Callable[[Image, Progress], _Made]
+_Work = Callable[..., tuple[NDArray[np.uint8] | None, Outcome]]
 _Pictures = tuple[Source, _Make, _Made, list[Listed], list[tuple[str, str]]]
 """A source, how its pictures are made, those of the study, every file's row, and what is skipped with reasons."""
 
@@ -42,10 +43,9 @@ _Pictures = tuple[Source, _Make, _Made, list[Listed], list[tuple[str, str]]]
 def load_dataset(study: Study, data: Path | None = None, progress: bool = True) -> Dataset:
     """Load a study's pictures: motif by motif in label order, within a motif in lexicographic order of names.
 
-    `data` is a folder that overrides every other source (see find_photographs). Pictures are decoded or drawn once
-    and memory-mapped from the cache afterwards; `progress` tells the standard error of long work.
-    Raises NoPhotographs when no place has folders of pictures, and BatikError when a motif has fewer than two usable
-    images or when `data` is given to a study whose pictures are drawn.
+    `data` is a folder that overrides every other source (see find_photographs); `progress` tells the standard error of
+    long work. Raises NoPhotographs when no place has folders of pictures, and BatikError when a motif has fewer than
+    two usable images or when `data` is given to a study whose pictures are drawn.
     """
     with Progress(progress) as bar:
         if study.data != "sample":
@@ -73,7 +73,7 @@ def _dataset(
     return Dataset(
         motifs=motifs,
         images=images,
-        labels=np.array([motifs.index(row.motif) for row in rows], np.int64),
+        labels=np.array([motifs.index(motif_of(row.path)) for row in rows], np.int64),
         paths=tuple(row.path for row in rows),
         sha256=tuple(row.sha256 for row in rows),
         groups=np.arange(len(rows), dtype=np.int64),
@@ -88,18 +88,15 @@ def _on_demand(make: _Make, progress: bool, image: Image) -> NDArray[np.uint8]:
 
 
 def _others(study: Study, dataset: Dataset, folder: Path, progress: bool) -> Dataset | None:
-    """The published pictures from which a metric may be learnt (obtain.motifs_apart), where a model asks for them.
-
-    They are decoded when their pixels are wanted. Pictures of one's own are held against them by their bytes alone.
-    """
+    """The published pictures from which a metric may be learnt (obtain.motifs_apart), where a model asks for them."""
     if not any(getattr(model, "metric", None) for model in study.models.values()):
         return None
     found = obtain.motifs_apart(study.motifs, [source.pictures for source in study.sources], folder)
     if found is None:
         return None
-    rows = [row for row in found[1] if row.sha256 not in dataset.sha256]
+    rows = [row for row in found[1] if row.sha256 not in dataset.sha256]  # of one's own by their bytes alone
     source = Source("published", "other motifs of the published collection", identical=len(rows))
-    motifs, none = tuple(sorted({row.motif for row in rows})), np.zeros((0, 1, 1, 3), np.uint8)
+    motifs, none = tuple(sorted({motif_of(row.path) for row in rows})), np.zeros((0, 1, 1, 3), np.uint8)
     return _dataset(motifs, rows, none, source, partial(_decoded, found[0], rows), progress)
 
 
@@ -115,7 +112,7 @@ def unite(study: Study, dataset: Dataset, groups: NDArray[np.int64]) -> NDArray[
     here = set(group) - (set() if dataset.source.kind == "published" else published)
     joined = DisjointSet(sorted(set(group.values())))
     for source in study.sources:
-        own = [path for path in source.pictures if obtain.motif_of(path) in dataset.motifs]
+        own = [path for path in source.pictures if motif_of(path) in dataset.motifs]
         if wrong := [path for path in own if path not in here | known]:
             raise BatikError(f"The source {source.name!r} names {wrong[0]}, which there is no picture of; correct it.")
         rows = [group[path] for path in own if path in here]
@@ -134,11 +131,11 @@ def _photographs(study: Study, folder: Path, place: str, bar: Progress) -> _Pict
     skipped += [(row.path, why) for row, why in zip(rows, made[1], strict=True) if isinstance(why, str)]
     skipped.sort()
     used = [row for row, outcome in zip(rows, made[1], strict=True) if isinstance(outcome, dict)]
-    counts = Counter(row.motif for row in used)
+    counts = Counter(motif_of(row.path) for row in used)
     wrong = []
     for motif in (m for m in study.motifs if counts[m] < 2):
         got = "only one usable image" if counts[motif] else "no usable image"
-        left = [f"{path}: {reason}" for path, reason in skipped if obtain.motif_of(path) == motif]
+        left = [f"{path}: {reason}" for path, reason in skipped if motif_of(path) == motif]
         why = f" (skipped {left[0]}{f', and {len(left) - 1} more' if left[1:] else ''})" if left else ""
         wrong.append(f"The folder {motif} has {got}{why}; a motif needs at least two.")
     if wrong:
@@ -184,18 +181,8 @@ def _draw(motif: str, index: int, size: int) -> tuple[NDArray[np.uint8], Outcome
     return sample.draw(motif, index, size), facts | {"orientation": 1, "extension_agrees": True}
 
 
-def _computed(
-    key: Any,
-    size: int,
-    work: Callable[..., tuple[NDArray[np.uint8] | None, Outcome]],
-    tasks: Sequence[tuple[Any, ...]],
-    bar: Progress,
-) -> _Made:
-    """Run work(*task) for each task, once for each key, side by side in processes.
-
-    `key` (plain values) must tell apart everything that the result depends on. A damaged cache is computed again.
-    Raises BatikError when the cache folder cannot be written or a process dies.
-    """
+def _computed(key: Any, size: int, work: _Work, tasks: Sequence[tuple[Any, ...]], bar: Progress) -> _Made:
+    """Run work(*task) for each task, side by side in processes, once for each key: all that the result depends on."""
     pixels = cache_dir() / "images" / f"{digest_json(key)}.rgb"
     notes = pixels.with_suffix(".npz")
     said = read_kept(notes)

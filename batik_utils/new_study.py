@@ -9,19 +9,18 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, StrictUndefined
 
 from batik_utils.cache import write_text
 from batik_utils.data.obtain import PARTS, levels, motif_of, motifs_apart, motifs_in, parts
 from batik_utils.errors import BatikError, printable
 from batik_utils.study import ROOT, Grouped, Published, Study
 from batik_utils.study_file import parse_study, study_names
+from batik_utils.values import Dataset
 from batik_utils.wording import count, drawable, few, listed, motif_names
-
-if TYPE_CHECKING:
-    from batik_utils.values import Dataset
 
 LEAST = 6  # different pictures that a class needs: two folds of three
 MINUTES = 15.0  # what a new study may take; the first of CHOICES that is estimated to keep to it is taken, or the last
@@ -43,8 +42,6 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     Raises BatikError for a name that is taken or malformed, and for a folder in which fewer than two classes have
     pictures, or one has fewer than LEAST different ones.
     """
-    from jinja2 import Environment, StrictUndefined
-
     from batik_utils.dataset import load_dataset
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name) or name in {"photographs", "motifs"}:
@@ -58,10 +55,8 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
     counts = np.bincount(dataset.labels)
     different = [len(set(dataset.groups[dataset.labels == label])) for label in range(len(dataset.motifs))]
     if scarce := [f"{m} ({n})" for m, n in zip(dataset.motifs, different, strict=True) if n < LEAST]:
-        raise BatikError(
-            f"A class needs {LEAST} usable pictures that are no copies of each other; too few are in "
-            f"{', '.join(scarce)}. Add pictures, or move these folders away."
-        )
+        needed = f"A class needs {LEAST} usable pictures that are no copies of each other; too few are in "
+        raise BatikError(f"{needed}{', '.join(scarce)}. Add pictures, or move these folders away.")
     apart = motifs_apart(dataset.motifs, (), data)
     others = len(apart[1]) if apart else 0
     divided = [folder.name for folder in parts(place)]
@@ -99,10 +94,7 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
 
 
 def draft(name: str, data: Path) -> tuple[Path, Study]:
-    """The folder, at most three below one, that has folders of pictures, and a study of all of them.
-
-    Raises BatikError where there are fewer than two, or several such folders.
-    """
+    """The one folder, at most three below data, that has two or more folders of pictures (else BatikError); a study."""
     if not data.is_dir():
         raise BatikError(f"There is no folder {data}.")
     walked: list[Path] = []
@@ -126,7 +118,7 @@ def draft(name: str, data: Path) -> tuple[Path, Study]:
     return place, parse_study(raw | {"published": {"split": "keras-validation-split"}})
 
 
-def _own_split(dataset: "Dataset") -> dict[str, str]:
+def _own_split(dataset: Dataset) -> dict[str, str]:
     """{path: part} as pictures lay in train/, valid/, test/; {} where a part lacks a class. Without test, val tests."""
     own = {path: PARTS[path.partition("/")[0].casefold()] for path in dataset.paths}
     if "test" not in own.values():
@@ -135,7 +127,7 @@ def _own_split(dataset: "Dataset") -> dict[str, str]:
     return own if len(filled) == len({*own.values()}) * len(dataset.motifs) else {}
 
 
-def _protocols(sketch: Study, dataset: "Dataset", fewest: int, own: bool) -> dict[str, Any]:
+def _protocols(sketch: Study, dataset: Dataset, fewest: int, own: bool) -> dict[str, Any]:
     """The split, folds and learning curve that these pictures allow, tried with the protocols themselves."""
     from batik_utils.data.split import PROTOCOLS, published_split
 
@@ -167,11 +159,8 @@ def _protocols(sketch: Study, dataset: "Dataset", fewest: int, own: bool) -> dic
 
 
 def _affordable(pictures: int, facts: Sequence[Mapping[str, Any]], others: int = 0) -> dict[str, Any]:
-    """Size, epochs and repeats that keep to MINUTES for so many pictures here, and the minutes: here, and on two cores.
-
-    others counts the pictures of other motifs, of which features are computed too. Sizes are no larger than the
-    smallest that half of the pictures have.
-    """
+    """Size, epochs and repeats that keep to MINUTES for so many pictures; and the minutes, here and on two cores."""
+    # No larger than half of the pictures are.
     sides = sorted(min(fact["width"], fact["height"]) for fact in facts)
     largest = max(96, next((s for s in SIZES[::-1] if s >= sides[len(sides) // 2]), SIZES[0]))
     for size, epochs, often in (choice for choice in CHOICES if choice[0] <= largest):

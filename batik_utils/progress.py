@@ -46,22 +46,19 @@ class Progress:
         now = time.monotonic()
         if not self.shown or now - self._start <= QUIET_SECONDS:
             return
-        if self.console.is_terminal:
-            self._live = self._live or self.console.status("")
-            self._live.start()
-            self._live.update(self._told(now))
-        elif now - self._spoken > (QUIET_SECONDS if self._spoken == self._start else LINE_SECONDS):
-            self._spoken = now
-            self.say(self._told(now))
-
-    def _told(self, now: float) -> str:
-        """Such as "fits: 24% (5 of 1,225 fits), about 140 s left"; 100 % at the end alone, no time that is a guess."""
+        # Such as "fits: 24% (5 of 1,225 fits), about 140 s left"; 100 % at the end alone, no time that is a guess.
         share = min(0.99, self.spent / (self.cost or 1.0)) if self.done < self.total else 1.0
         told = f"{self.title}: {int(100 * share)}% ({self.done:,} of {self.total:,} {self.unit}".rstrip() + ")"
         # The first job compiles its network, which says nothing of those that follow.
-        if self.jobs < 2 or not 0.05 <= share < 1 or now - self._start < 5:
-            return told
-        return f"{told}, about {(now - self._start) * (1 - share) / share:.0f} s left"
+        if self.jobs >= 2 and 0.05 <= share < 1 and now - self._start >= 5:
+            told += f", about {(now - self._start) * (1 - share) / share:.0f} s left"
+        if self.console.is_terminal:
+            self._live = self._live or self.console.status("")
+            self._live.start()
+            self._live.update(told)
+        elif now - self._spoken > (QUIET_SECONDS if self._spoken == self._start else LINE_SECONDS):
+            self._spoken = now
+            self.say(told)
 
     def watch(self, items: Iterable[T]) -> Iterator[T]:
         """Pass items on, each one thing of the stage."""

@@ -1,7 +1,4 @@
-"""The files of studies/, read: YAML as plain values, a study with some fields set otherwise, the motifs' plates.
-
-Every mistake is named, with its place and what would be right.
-"""
+"""The files of studies/, read, every mistake named: YAML as plain values, a study with some fields set, the plates."""
 
 from __future__ import annotations
 
@@ -73,9 +70,20 @@ def load_study(name: str | Path, settings: Iterable[str] = ()) -> Study:
         raise BatikError(f"There is no file {path}.")
     raw = read_yaml(path.read_bytes(), path.name)
     for setting in settings:
-        if setting.partition("=")[0] in {"name", "command"}:
+        place, equals, value = setting.partition("=")
+        *folders, last = place.split(".")
+        if place in {"name", "command"}:
             raise BatikError(f"{setting}: a study's name is that of its file; copy the file to have another.")
-        _set(raw, setting)
+        if not equals or "" in (*folders, last):
+            raise BatikError(f"A setting is PLACE=VALUE, such as models.scratch.epochs=10, not {setting!r}.")
+        here = raw
+        for i, key in enumerate(folders):
+            if i == 1 and folders[0] == "models" and isinstance(here, dict) and key not in here:
+                raise BatikError(f"{setting}: there is no model {key!r}, {nearest(key, here)}")
+            here = here.setdefault(key, {}) if isinstance(here, dict) else None
+        if not isinstance(here, dict):
+            raise BatikError(f"{setting}: {'.'.join(folders)} has no fields of its own; set it as a whole.")
+        here[last] = read_yaml(value.encode(), setting)
         raw.pop("minutes", None)  # told of the study as it is written
     return parse_study(raw, path.name)
 
@@ -92,9 +100,9 @@ def parse_study(raw: Any, where: str = "study") -> Study:
     return _checked(TypeAdapter(Study), raw, where)
 
 
-def load_plates(path: Path = PLATES) -> dict[str, Plate]:
+def load_plates() -> dict[str, Plate]:
     """{folder name: plate}, in the file's order; raises BatikError with one line per mistake."""
-    return _checked(TypeAdapter(dict[str, Plate]), read_yaml(path.read_bytes(), path.name), path.name)
+    return _checked(TypeAdapter(dict[str, Plate]), read_yaml(PLATES.read_bytes(), PLATES.name), PLATES.name)
 
 
 def _checked(shape: TypeAdapter[Any], raw: Any, where: str) -> Any:
@@ -103,21 +111,6 @@ def _checked(shape: TypeAdapter[Any], raw: Any, where: str) -> Any:
         return shape.validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
         raise BatikError("\n".join(f"{where}: {_explain(e, shape)}" for e in error.errors())) from None
-
-
-def _set(raw: Any, setting: str) -> None:
-    """Change one field of plain values in place."""
-    place, equals, value = setting.partition("=")
-    *folders, last = place.split(".")
-    if not equals or "" in (*folders, last):
-        raise BatikError(f"A setting is PLACE=VALUE, such as models.scratch.epochs=10, not {setting!r}.")
-    for i, key in enumerate(folders):
-        if i == 1 and folders[0] == "models" and key not in raw:
-            raise BatikError(f"{setting}: there is no model {key!r}, {nearest(key, raw)}")
-        raw = raw.setdefault(key, {}) if isinstance(raw, dict) else None
-    if not isinstance(raw, dict):
-        raise BatikError(f"{setting}: {'.'.join(folders)} has no fields of its own; set it as a whole.")
-    raw[last] = read_yaml(value.encode(), setting)
 
 
 def _explain(error: Any, shape: TypeAdapter[Any]) -> str:

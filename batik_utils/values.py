@@ -58,8 +58,7 @@ class Dataset:
     where the study confirms no sources."""
     pairs: tuple[Pair, ...] = ()  # near-duplicates that the audit found; groups are made of them
     skipped: tuple[tuple[str, str], ...] = ()  # (path, reason) of each file that is not a usable image
-    facts: tuple[dict[str, Any], ...] = ()
-    """[n], per file: format, mode, width, height, bytes, orientation, extension_agrees, status."""
+    facts: tuple[dict[str, Any], ...] = ()  # [n], per file: those of decode.open_image, and its status (obtain.Listed)
     made: Image | None = None  # how images were made of the files; None where they are no study's own
     decode: Callable[[Image], NDArray[np.uint8]] | None = field(default=None, repr=False)
     """Makes them in another way, on demand and kept; None where there are no others."""
@@ -85,13 +84,10 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """A sha256 over size, paths, file hashes, labels and groups: the data part of every fit's key.
-
-        Not sources: a fit's key holds the rows of its own split, and other fits do not depend on them.
-        """
-        return digest_json(
-            [self.size, self.motifs, self.paths, self.sha256, self.labels.tolist(), self.groups.tolist()]
-        )
+        """A sha256 over size, paths, file hashes, labels and groups: the data part of every fit's key."""
+        # Not sources: a fit's key holds the rows of its own split, and other fits do not depend on them.
+        numbers = self.labels.tolist(), self.groups.tolist()
+        return digest_json([self.size, self.motifs, self.paths, self.sha256, *numbers])
 
 
 @dataclass(frozen=True)
@@ -131,10 +127,8 @@ class Fit:
     def name(self) -> str:
         """A name for people and messages, such as "scratch/grouped/r0f3/s1/e20-lr0.001-d0.5"."""
         h = self.hyper
-        return (
-            f"{self.model}/{self.protocol}/r{self.repeat}f{self.fold}/s{self.seed}"
-            f"/e{h.epochs}-lr{h.learning_rate:g}-d{h.dropout:g}"
-        )
+        split = f"{self.protocol}/r{self.repeat}f{self.fold}"
+        return f"{self.model}/{split}/s{self.seed}/e{h.epochs}-lr{h.learning_rate:g}-d{h.dropout:g}"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 NBSP = "\u00a0"
-FEW = 10
-"""Of a list that grows with a reader's files so many are named, and the others counted."""
+FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")  # Matplotlib's: of figures, and in the PDF of what its serif lacks
+FEW = 10  # of a list that grows with a reader's files so many are named, and the others counted
 # What Markdown might take for a sign: anywhere, as a line's first, of several in a row, as the dot of a list's number.
 # An apostrophe within a word is none.
 _SIGNS = re.compile(r"[\\`*_{}\[\]()<>#|~^$@&\"]|^[-+:=%]|-(?=-)|\.(?=[. ]|$)|'(?!\w)|(?<!\w)'")
@@ -111,10 +111,6 @@ def _lacking() -> re.Pattern[str]:
     files = (Path(get_data_path(), "fonts", "ttf", name) for name in FONTS)
     known = set.intersection(*({*FT2Font(file).get_charmap()} for file in files)) | {0x2068, 0x2069}
     return re.compile(f"[^\\n{re.escape(''.join(map(chr, sorted(known))))}]+")
-
-
-FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")
-"""Matplotlib's own: the letters of figures, and in the PDF of what its serif font lacks."""
 
 
 def drawable(text: str) -> str:

@@ -55,7 +55,7 @@ def test_help_names_every_command_and_it_says_its_version():
         (["report", "bali-betawi-cellup"], "did you mean 'bali-betawi-celup'"),
         (["report", "minimal", "--set", "models.scratch.epoch=1"], "did you mean 'epochs'"),
         (["report", "minimal", "--set", "models.scratch.epochs=many"], "not 'many'"),
-        (["run", "minimal", "--shard", "2"], "--shard wants i/n, such as 2/8, not '2'"),
+        (["run", "minimal", "--shard", "2"], "A shard is i/n with 1 ≤ i ≤ n, such as 2/8, not 2"),
         (["run", "minimal", "--shard", "3/2"], "A shard is i/n with 1 ≤ i ≤ n, such as 2/8, not 3/2"),
         (["audit", "bali-betawi-celup", "--data", "no-such-folder"], "no-such-folder"),
         (["export", "minimal", "--to", "model.onnx"], "A Keras file's name ends in .keras, not as model.onnx does."),

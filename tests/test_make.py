@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,15 +33,19 @@ def plan(monkeypatch, tmp_path):
     return tiny.plan()
 
 
+def left_out(features, kept):
+    return distances(features, features, 1, kept[:, None] == kept)
+
+
 def fitted(plan):
     return run_plan(plan, executor="serial", progress=False)
 
 
 def test_a_pretrained_model_is_given_out_with_all_that_is_measured_of_it(plan, monkeypatch):
     plan = replace(plan, dataset=replace(plan.dataset, source=Source("published", "tiny")))
-    others = [("batik-other", picture) for picture in 255 - plan.dataset.images[:3]]
-    monkeypatch.setattr(gate, "other_motifs", lambda study, image, folder: others)
-    monkeypatch.setattr(make, "find_photographs", lambda data, motifs: [None])
+    monkeypatch.setattr(make, "other_motifs", lambda motifs, folder: (["batik-other/0.png"] * 3, []))
+    monkeypatch.setattr(make, "read_image", lambda path, **image: (255 - plan.dataset.images[0], {}))
+    monkeypatch.setattr(make, "find_photographs", lambda data, motifs: [Path()])
     monkeypatch.setattr(make, "uneven", lambda counts: counts.sum() == 24)
     bundle, found = make.make_classifier(plan, fitted(plan))
     assert json.loads(json.dumps(found)) == found
@@ -78,7 +83,7 @@ def test_with_sources_all_is_set_and_measured_with_whole_sources_on_one_side(pla
     assert (bundle.about.protocol, found["protocol"]) == ("sources", "sources")
     assert found["calibration"]["n"] == found["sets"]["measured"]["n"] == 24 and found["gate"]["n_own"] == 12
     assert {row.fingerprint for row in bundle.about.training.rows} and bundle.about.sources_accuracy
-    near, far = (gate.left_out(bundle.training, kept, 1) for kept in (fours.groups, fours.sources))
+    near, far = (left_out(bundle.training, kept) for kept in (fours.groups, fours.sources))
     assert (far >= near).all() and (far > near).any(), "a picture is not compared with its own source"
     others = Results(tuple(r for r in results if r.fit.protocol != "sources"))
     assert make.judged_by(others, "tiny") == "grouped"
@@ -91,8 +96,8 @@ JUDGES = np.arange(80) % 2 == 1
 def test_a_distance_is_the_mean_to_the_nearest_and_a_copy_does_not_count_as_near():
     training = np.array([[1.0, 0], [1, 0], [0, 1], [-1, 0]])
     assert distances(np.array([[1.0, 0]]), training, 3) == pytest.approx([1 / 3])
-    assert gate.left_out(training, np.array([0, 0, 1, 2]), 1) == pytest.approx([1, 1, 1, 1])
-    assert gate.left_out(training, np.array([0, 1, 2, 3]), 1)[0] == pytest.approx(0)
+    assert left_out(training, np.array([0, 0, 1, 2])) == pytest.approx([1, 1, 1, 1])
+    assert left_out(training, np.array([0, 1, 2, 3]))[0] == pytest.approx(0)
 
 
 def test_a_gate_that_can_tell_turns_away_others_keeps_to_its_aim_and_judges_have_no_say_in_it():

@@ -49,11 +49,12 @@ def test_tie_dye_is_said_to_be_no_batik_and_places_are_told_from_patterns():
         ("drawing: sample-celup/5", "drawing: celup", "'batik-celup.drawing'"),
     ],
 )
-def test_a_mistake_is_named_with_its_place(tmp_path, was, now, said):
+def test_a_mistake_is_named_with_its_place(monkeypatch, tmp_path, was, now, said):
     path = tmp_path / "motifs.yaml"
     path.write_text(PLATES.read_text(encoding="utf-8").replace(was, now, 1), encoding="utf-8")
+    monkeypatch.setattr("batik_utils.study_file.PLATES", path)
     with pytest.raises(BatikError, match=re.escape(f"motifs.yaml: {said}")):
-        load_plates(path)
+        load_plates()
 
 
 def test_a_report_shows_the_plates_of_its_motifs_and_depends_on_them_alone():

@@ -134,6 +134,11 @@ def test_a_setting_is_checked_like_the_file(setting, match):
     refused(match, load_study, FIRST, [setting])
 
 
+def test_a_file_that_is_no_mapping_takes_no_setting(tmp_path):
+    (tmp_path / "list.yaml").write_text("- a")
+    refused("models.a has no fields of its own", load_study, tmp_path / "list.yaml", ["models.a.title=b"])
+
+
 LAUGHS = [f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdef", "bcdefg", strict=True)]
 
 

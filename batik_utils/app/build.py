@@ -1,7 +1,4 @@
-"""classifier.html beside a study's report: one file that opens anywhere, of a classifier, a runtime and page/.
-
-The runtime is a package of Node's, installed once into the cache by the npm of a Python wheel.
-"""
+"""classifier.html beside a study's report: one file that opens anywhere, of a classifier, a runtime and page/."""
 
 import base64
 import contextlib
@@ -37,11 +34,10 @@ PAGE = "classifier.html"
 FOLDER = Path(__file__).parent
 PARTS = FOLDER / "page"
 REFERENCES = FOLDER.parent / "report" / "templates" / "refs.bib"
-SCRIPTS = (
-    *("resize.js", "header.js", "picture.js", "runtime.js", "model.js"),
+SCRIPTS = (  # of the page, each after those that it imports
+    *("resize.js", "header.js", "picture.js", "model.js"),
     *("words.js", "dom.js", "evidence.js", "card.js", "about.js", "csv.js", "main.js"),
 )
-"""The page's scripts, each after those that it imports."""
 _HEAD = 4096  # bytes of a page, at most, in which its stamp stands
 EXAMPLE = 10_000  # index of the drawings to try: no study draws so many, so none was learnt from
 EXAMPLE_SIDE, EXAMPLE_COLOURS = 224, 64
@@ -57,10 +53,7 @@ def make_page(study: Study, model: Path, page: Path) -> None:
 
 
 def renew_page(study: Study, model: Path, page: Path) -> bool:
-    """Build the page where classifier and runtime are there and the page is not of them; whether it was built.
-
-    No runtime is fetched for it.
-    """
+    """Build the page where classifier and runtime are there (none is fetched) and it is not of them; whether it was."""
     if not model.is_file() or not place_of(FOLDER).is_dir():
         return False
     if page.is_file():
@@ -138,14 +131,12 @@ def plates_told(motifs: Iterable[str]) -> dict[str, dict[str, Any]]:
     known = {motif: plates[motif] for motif in motifs if motif in plates}
     entries = json.loads(pypandoc.convert_file(REFERENCES, "csljson", format="biblatex")) if known else []
     cited = {entry["id"]: _reference(entry) for entry in entries}
-    return {
-        motif: {
-            "title": plate.title.model_dump(),
-            "short": {"en": plate.en.short.strip(), "id": plate.id.short.strip()},
-            "sources": [cited[key] for key in plate.sources],
-        }
-        for motif, plate in known.items()
-    }
+    told = {}
+    for motif, plate in known.items():
+        short = {"en": plate.en.short.strip(), "id": plate.id.short.strip()}
+        sources = [cited[key] for key in plate.sources]
+        told[motif] = {"title": plate.title.model_dump(), "short": short, "sources": sources}
+    return told
 
 
 def _reference(entry: Mapping[str, Any]) -> str:
@@ -192,10 +183,9 @@ def node() -> list[str]:
 
 
 def packages(folder: Path) -> Path:
-    """The node_modules of a folder's package-lock.json, installed into the cache where it is not there yet.
+    """The node_modules of a folder's package-lock.json, installed into the cache where it is not there yet, by npm.
 
-    npm checks every package against the lock's integrity hash and runs no script of any. Raises BatikError where npm
-    is lacking or cannot get them.
+    It checks every package against the lock's integrity hash and runs no script of any. Raises BatikError without it.
     """
     place = place_of(folder)
     if place.is_dir():

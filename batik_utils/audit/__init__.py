@@ -20,11 +20,9 @@ from batik_utils.values import Dataset, Pair
 def grouping(
     dataset: Dataset, folder: Path | None, bar: Progress | None = None
 ) -> tuple[NDArray[np.int64], tuple[Pair, ...]]:
-    """Groups [n] of the pictures, with the pairs that they come from.
+    """Groups [n] of the pictures, with the pairs that they come from; BatikError when their cache cannot be written.
 
-    folder is where dataset.paths are; without one (the sample) the arrays themselves are looked at. The pairs
-    are cached by the files' hashes, the audit's code and its libraries' versions.
-    Raises BatikError when the cache cannot be written.
+    folder is where dataset.paths are; without one (the sample) the arrays themselves are looked at.
     """
     own = sorted(path for path in Path(__file__).parent.glob("*.py") if path.stem != "sources")
     code = [digest_source(path) for path in (*own, Path(decode.__file__))]
@@ -54,9 +52,7 @@ def oddities(dataset: Dataset) -> dict[str, list[str]]:
     named = list(zip(dataset.paths, dataset.facts, strict=True))
     found = {"Pairs of near-duplicates": copies}
     if dataset.source.identical or dataset.source.altered:
-        altered = [path for path, facts in named if facts["status"] == "altered"]
-        found["Files altered since they were published"] = altered
-    misnamed = [path for path, facts in named if not facts["extension_agrees"]]
-    found["Files whose name ends like another format's"] = misnamed
+        found["Files altered since they were published"] = [path for path, f in named if f["status"] == "altered"]
+    found["Files whose name ends like another format's"] = [path for path, f in named if not f["extension_agrees"]]
     found["Files that are not used"] = [f"{path}: {reason}" for path, reason in dataset.skipped]
     return found

@@ -1,7 +1,4 @@
-"""Pairs of files that show one picture: candidates are proposed generously, then confirmed.
-
-Two pictures are one where, laid on each other, their pixels agree, everywhere and in the detail.
-"""
+"""Pairs of files that show one picture: proposed generously, confirmed where pixels agree when laid on each other."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from batik_utils.audit.look import DIHEDRAL, POSES, UPRIGHT, Features, Picture, lay, look, poses
+from batik_utils.data.obtain import motif_of
 from batik_utils.progress import Progress
 from batik_utils.values import Pair
 
@@ -71,7 +69,7 @@ def find_pairs(
                 a = first.setdefault(picture.sha256, picture)
                 if a is not picture:
                     same = f"the same bytes (sha256 {picture.sha256[:12]}…)"
-                    pairs.append(Pair(a.name, picture.name, "exact", a.label != picture.label, same))
+                    pairs.append(Pair(a.name, picture.name, "exact", motif_of(a.name) != motif_of(picture.name), same))
             pictures = list(first.values())
             bar.stage("Proposing", 2, "searches")
             found = [(pictures[a], pictures[b]) for a, b in _candidates(pictures, bar)]
@@ -108,11 +106,8 @@ def _candidates(pictures: Sequence[Picture], bar: Progress) -> NDArray[np.int64]
 
 
 def _votes(found: Sequence[Features], bar: Progress) -> NDArray[np.int64]:
-    """[n, n]: like features of pictures a and b that agree on one way to lay a on b, upright or mirrored.
-
-    Batik repeats itself, so likeness alone says little: each matched feature also proposes a pose, and only the
-    largest set that agrees on one counts.
-    """
+    """[n, n]: like features of pictures a and b that agree on one way to lay a on b, upright or mirrored."""
+    # Batik repeats itself, so likeness alone says little: each matched feature also proposes a pose.
     n = len(found)
     fields = [np.concatenate([getattr(f, what)[:VOTERS] for f in found]) for what in Features.__annotations__]
     every, owner = Features(*fields), np.repeat(np.arange(n), [min(VOTERS, len(f)) for f in found])
@@ -161,7 +156,7 @@ NOTHING = Laid(np.eye(2, 3), 0.0, 0.0, 0.0, 0.0, 0.0, 255.0)
 def lay_on(a: Picture, b: Picture) -> Laid:
     """The best way to lay b on a that was found, and how well they then agree."""
     by_features = sorted(_by_features(a, b, False) + _by_features(a, b, True), key=lambda found: -found[0])[:4]
-    measured = (_measure(a, b, matrix) for _, matrix in by_features if _plausible(matrix))
+    measured = (_measure(a, b, matrix) for _, matrix in by_features)
     return max(measured, key=lambda laid: (laid.agrees, min(laid.detail, laid.patch)), default=NOTHING)
 
 
@@ -192,15 +187,11 @@ def _angle(matrix: NDArray[Any]) -> float:
     return float(np.degrees(np.arctan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1])))
 
 
-def _plausible(matrix: NDArray[Any]) -> bool:
-    low, high = sorted(np.linalg.svd(matrix[:, :2], compute_uv=False))
-    if not (SCALES[0] <= low and high <= SCALES[1] and high <= STRETCH * low):
-        return False
-    angle = _angle(matrix)
-    return abs(angle - 90 * round(angle / 90)) < UPRIGHT
-
-
 def _measure(a: Picture, b: Picture, matrix: NDArray[Any]) -> Laid:
+    low, high = sorted(np.linalg.svd(matrix[:, :2], compute_uv=False))
+    angle = _angle(matrix)
+    if low < SCALES[0] or high > min(SCALES[1], STRETCH * low) or abs(angle - 90 * round(angle / 90)) >= UPRIGHT:
+        return NOTHING
     (ha, wa), (hb, wb) = a.grey.shape, b.grey.shape
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     mask = cv2.warpAffine(np.full_like(b.grey, 255), matrix, (wa, ha)) == 255
@@ -216,25 +207,19 @@ def _measure(a: Picture, b: Picture, matrix: NDArray[Any]) -> Laid:
     whole = _correlation(own[inner], laid[inner])
     if whole < LIMITS[:, 2].min():
         return NOTHING
-    fine_own, fine_laid = (_detail(x, mask, side // 8 | 1) for x in (own, laid))
+    # The smooth part is a mean over pixels inside the overlap only: what lies outside is black on one side.
+    weight, window = mask.astype(np.float32), (side // 8 | 1, side // 8 | 1)
+    sums = (cv2.blur(v, window, borderType=cv2.BORDER_CONSTANT) for v in (weight, own * weight, laid * weight))
+    share, smooth_own, smooth_laid = sums
+    share = np.maximum(share, 1e-6)
+    fine_own, fine_laid = own - smooth_own / share, laid - smooth_laid / share
     detail, patch = _correlation(fine_own[inner], fine_laid[inner]), _patches(fine_own, fine_laid, inner)
     in_b = min(1.0, area / (scale**2 * wb * hb))
-    return Laid(matrix, whole, detail, patch, area / (wa * ha), in_b, _tint(a, b, matrix))
-
-
-def _tint(a: Picture, b: Picture, matrix: NDArray[np.float64]) -> float:
-    (ha, wa), (hb, wb) = a.chroma.shape[:2], b.chroma.shape[:2]
-    small = matrix / [1, 1, 4]
-    laid = cv2.warpAffine(b.chroma, small, (wa, ha))
-    seen = cv2.warpAffine(np.ones((hb, wb), np.float32), small, (wa, ha)) > 0.99
-    return float(np.abs(laid - a.chroma)[seen].mean()) if seen.any() else 255.0
-
-
-def _detail(x: NDArray[Any], mask: NDArray[np.bool_], side: int) -> NDArray[Any]:
-    # The smooth part is a mean over pixels inside the overlap only: what lies outside is black on one side.
-    weight = mask.astype(np.float32)
-    smooth, share = (cv2.blur(v, (side, side), borderType=cv2.BORDER_CONSTANT) for v in (x * weight, weight))
-    return x - smooth / np.maximum(share, 1e-6)
+    quarter, size = matrix / [1, 1, 4], a.chroma.shape[1::-1]
+    seen = cv2.warpAffine(np.ones(b.chroma.shape[:2], np.float32), quarter, size) > 0.99
+    apart = np.abs(cv2.warpAffine(b.chroma, quarter, size) - a.chroma)[seen]
+    tint = float(apart.mean()) if len(apart) else 255.0
+    return Laid(matrix, whole, detail, patch, area / (wa * ha), in_b, tint)
 
 
 def _patches(own: NDArray[Any], laid: NDArray[Any], mask: NDArray[np.bool_]) -> float:
@@ -242,9 +227,8 @@ def _patches(own: NDArray[Any], laid: NDArray[Any], mask: NDArray[np.bool_]) -> 
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     weight = mask[box].astype(np.float32)
     x, y = own[box] * weight, laid[box] * weight
-    share, *moments = (
-        cv2.resize(v, (GRID, GRID), interpolation=cv2.INTER_AREA) for v in (weight, x, y, x * x, y * y, x * y)
-    )
+    fields = (weight, x, y, x * x, y * y, x * y)
+    share, *moments = (cv2.resize(field, (GRID, GRID), interpolation=cv2.INTER_AREA) for field in fields)
     mx, my, xx, yy, xy = (moment / np.maximum(share, 1e-6) for moment in moments)
     vx, vy = xx - mx * mx, yy - my * my
     # A plain ground in both says nothing: its detail is the encoder's noise.
@@ -273,4 +257,4 @@ def _pair(a: Picture, b: Picture, how: Laid) -> Pair:
         f"overlap is {100 * how.in_a:.0f} % of the first ({a.width} × {a.height}) and {100 * how.in_b:.0f} % of the "
         f"second ({b.width} × {b.height})"
     )
-    return Pair(a.name, b.name, kinds[0], a.label != b.label, reason)
+    return Pair(a.name, b.name, kinds[0], motif_of(a.name) != motif_of(b.name), reason)

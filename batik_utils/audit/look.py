@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from batik_utils.cache import digest, digest_file
 from batik_utils.data.decode import open_image
-from batik_utils.data.obtain import motif_of
 
 SIDE = 384  # longest side of the grey picture, pixels: motifs stay legible, a pair is confirmed in milliseconds
 LEAST = 16  # shortest side, pixels: less is stretched
@@ -52,18 +51,13 @@ class Features:
 class Picture:
     """One picture as the audit sees it."""
 
-    name: str  # path relative to the data folder, posix; its folder is the label
+    name: str  # path relative to the data folder, posix
     sha256: str
     width: int  # of the full picture, upright, pixels
     height: int
     grey: NDArray[Any]  # uint8 [h, w], longest side at most SIDE
     chroma: NDArray[np.float32]  # [h, w, 2], red-green and yellow-blue (Cr, Cb; grey is 128), a quarter of grey's side
     features: Features
-
-    @property
-    def label(self) -> str:
-        """The folder that the picture lies in."""
-        return motif_of(self.name)
 
     @property
     def points(self) -> NDArray[Any]:
@@ -73,10 +67,7 @@ class Picture:
 
 
 def look(source: Path | NDArray[np.uint8], name: str) -> Picture:
-    """Describe one file, or one RGB array [h, w, 3] uint8; raises NotAnImage where a file is not an image.
-
-    Pillow's remarks are the caller's to silence: this runs in threads.
-    """
+    """Describe one file, or RGB array uint8 [h, w, 3]; raises NotAnImage. The caller silences Pillow, for threads."""
     if isinstance(source, Path):
         sha256 = digest_file(source)
         image, facts = open_image(source, name, 2 * SIDE)
@@ -90,10 +81,6 @@ def look(source: Path | NDArray[np.uint8], name: str) -> Picture:
     grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     small = cv2.resize(pixels, (grey.shape[1] // 4, grey.shape[0] // 4), interpolation=cv2.INTER_AREA)
     chroma = cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
-    return Picture(name, sha256, width, height, grey, chroma, _features(grey))
-
-
-def _features(grey: NDArray[Any]) -> Features:
     found, descriptors = cv2.SIFT.create(nfeatures=FEATURES, contrastThreshold=0.02).detectAndCompute(grey, None)
     order = np.argsort([-k.response for k in found], kind="stable")[:FEATURES]
     centre = complex(grey.shape[1] - 1, grey.shape[0] - 1) / 2
@@ -102,7 +89,7 @@ def _features(grey: NDArray[Any]) -> Features:
     # RootSIFT (Arandjelović & Zisserman 2012): the Hellinger kernel, which bursts of one direction cannot dominate.
     described = np.zeros((0, 128), np.float32) if descriptors is None else descriptors[order]
     roots = np.sqrt(described / np.maximum(described.sum(axis=1, keepdims=True), 1e-9))
-    return Features(places, roots, angles, sizes)
+    return Picture(name, sha256, width, height, grey, chroma, Features(places, roots, angles, sizes))
 
 
 def lay(picture: NDArray[Any], way: tuple[int, bool]) -> NDArray[Any]:

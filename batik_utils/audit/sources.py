@@ -25,10 +25,7 @@ DETAIL = 6.0  # grey levels of standard deviation that a cell or a layout must h
 
 
 def propose_sources(folder: Path, paths: Sequence[str]) -> list[tuple[tuple[str, ...], dict[str, int]]]:
-    """Pictures joined by links of any kind, sorted, and each kind with how many links it made; the largest set first.
-
-    Generous, for an eye to judge. Raises NotAnImage for a file that cannot be decoded.
-    """
+    """Sets of pictures joined by links, the largest first, and how many of each kind; NotAnImage for what is none."""
     files = [folder / path for path in paths]
     links = [*_by_file(files), *_by_picture(files)]
     joined = DisjointSet(range(len(paths)))

@@ -95,26 +95,23 @@ def open_image(path: Path, name: str = "", draft: int | None = None) -> tuple[Im
     """
     try:
         return _decode(path, draft)
-    except Exception as error:
-        raise NotAnImage(name or path.name, _reason(error, path)) from None
-
-
-def _reason(error: Exception, path: Path) -> str:
-    if isinstance(error, NotAnImage):
-        return error.reason
-    if isinstance(error, UnidentifiedImageError):
+    except NotAnImage as error:
+        reason = error.reason
+    except UnidentifiedImageError:
         with path.open("rb") as file:
             start = file.read(512)
         text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-        if text.startswith((b"<!doctype html", b"<html", b"<head", b"<!--")):
-            return "a web page (HTML), not an image"
         known = start.startswith(_MAGIC) or start[4:].startswith(_BOXED)
-        return "a damaged image (its header cannot be read)" if known else "not an image"
+        reason = "a damaged image (its header cannot be read)" if known else "not an image"
+        if text.startswith((b"<!doctype html", b"<html", b"<head", b"<!--")):
+            reason = "a web page (HTML), not an image"
     # Pillow's decoders meet hostile bytes with a dozen exception types (OSError, SyntaxError, EOFError,
     # struct.error, zlib.error, IndexError ...); each means the same to the reader: damaged.
-    said = " ".join(str(error).split()) or type(error).__name__
-    damage = f"a {'truncated' if 'truncated' in said.lower() else 'damaged'} image ({said})"
-    return _REASONS.get(type(error), damage)
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        damage = f"a {'truncated' if 'truncated' in said.lower() else 'damaged'} image ({said})"
+        reason = _REASONS.get(type(error), damage)
+    raise NotAnImage(name or path.name, reason)
 
 
 def _decode(path: Path, draft: int | None) -> tuple[Image.Image, dict[str, Any]]:
@@ -141,9 +138,8 @@ def _decode(path: Path, draft: int | None) -> tuple[Image.Image, dict[str, Any]]
             image.load()
             upright: Image.Image = image
             bits = 16
-            with contextlib.suppress(
-                Exception
-            ):  # a TIFF may say which is the largest of its numbers, or one of each band
+            # A TIFF may say which is the largest of its numbers, or one of each band.
+            with contextlib.suppress(Exception):
                 bits = int(np.max(getattr(image, "tag_v2", {})[281])).bit_length()
             facts["remarks"] = _remarks(image, bits)
             with contextlib.suppress(Exception):  # junk where EXIF should be says nothing about the pixels

@@ -1,9 +1,4 @@
-"""Where photographs come from (a folder given, data/, ../shared/data/, Kaggle), and which files a study has.
-
-Of a folder that holds training and test pictures apart (train/, valid/, test/), its parts are read as one.
-
-published_files.csv (the 982 files of KAGGLE_DATASET) was made from the data folder's MANIFEST.csv.
-"""
+"""Where photographs come from (a folder given, data/, ../shared/data/, Kaggle), and which files a study has."""
 
 import contextlib
 import csv
@@ -24,7 +19,7 @@ from batik_utils.study import ROOT
 from batik_utils.study_models import nearest
 from batik_utils.wording import listed
 
-KAGGLE_DATASET = "dionisiusdh/indonesian-batik-motifs"
+KAGGLE_DATASET = "dionisiusdh/indonesian-batik-motifs"  # its 982 files: published_files.csv, of the data's MANIFEST.csv
 KAGGLE_HOST = "https://www.kaggle.com"
 KAGGLE_INPUT = Path("/kaggle/input")  # where a notebook on Kaggle has the data sets that are added to it
 OTHERS = 10  # pictures of each motif that a study does not have
@@ -46,17 +41,11 @@ class Listed(NamedTuple):
     sha256: str
     status: Status
 
-    @property
-    def motif(self) -> str:
-        """The folder that it lies in."""
-        return motif_of(self.path)
-
 
 PARTS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
 PARTS |= {"test": "test", "testing": "test"}
-"""Names, in small letters, of folders that part pictures before motifs do; and the part of a listed split."""
-LEFT_BEHIND = {"Thumbs.db", "desktop.ini", "__MACOSX"}
-"""What file managers and archives leave among somebody's files, as hidden as names that begin with a point."""
+"""Names, in small letters, of folders that part pictures before motifs do (then read as one); a listed split's part."""
+LEFT_BEHIND = {"Thumbs.db", "desktop.ini", "__MACOSX"}  # by file managers and archives: as hidden as .names
 
 
 def shown(name: str) -> bool:

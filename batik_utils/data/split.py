@@ -14,8 +14,7 @@ from batik_utils.errors import BatikError
 from batik_utils.study import ROOT, Repetition, Study
 from batik_utils.values import Dataset, Split
 
-KERAS_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
-"""What Keras' flow_from_directory looks at; a file of another name does not exist for it."""
+KERAS_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")  # all that flow_from_directory sees
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,25 @@ def sources(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round
 
 
 def others(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
-    """The splits of somebody else, as they are."""
-    if study.others and often.others:
-        yield Round(others_splits(study, dataset))
+    """The splits of somebody else, as they are and in order, each as a repeat of one fold; val is empty.
+
+    Pictures that their list does not name are in no split. Raises BatikError where the list is not there, names no
+    picture of the dataset, or leaves a motif without images on one side.
+    """
+    if not study.others or not often.others:
+        return
+    cells = _listed(study, "others.splits", study.others.splits, "tested in splits")
+    tested = {path: cell.split() for path, cell in cells.items()}
+    listed = [row for row, path in enumerate(dataset.paths) if path in tested]
+    splits = []
+    for repeat, name in enumerate(sorted({name for row in listed for name in tested[dataset.paths[row]]}, key=int)):
+        test = np.array([row for row in listed if name in tested[dataset.paths[row]]])
+        train = np.setdiff1d(listed, test)
+        _demand_all(dataset, f" in split {name} of {study.others.splits}.csv", train=train, test=test)
+        splits.append(Split("others", repeat, 0, _rows(train), (), _rows(test)))
+    if not splits:
+        raise BatikError(f"{study.others.splits}.csv names none of the pictures of {study.name}.")
+    yield Round(splits)
 
 
 def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
@@ -82,9 +97,14 @@ def curve(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
 
 
 def permuted(study: Study, dataset: Dataset, often: Repetition) -> Iterator[Round]:
-    """Repeat r of the grouped protocol with labels dealt out at random (seed r): what is still right is a leak."""
+    """Repeat r of the grouped protocol with labels dealt out at random (seed r): what is still right is a leak.
+
+    They are dealt among groups, that of each group's first image: near-duplicates share one. Where groups differ in
+    size, the motifs' counts may shift by a few; chance is then that of the permuted labels.
+    """
+    _, first, group = np.unique(dataset.groups, return_index=True, return_inverse=True)
     for repeat in range(often.permuted):
-        dealt = permuted_labels(dataset, repeat)
+        dealt = np.random.Generator(np.random.PCG64(repeat)).permutation(dataset.labels[first])[group]
         splits = grouped_splits(study, replace(dataset, labels=dealt), repeat + 1)[-study.grouped.folds :]
         yield Round([replace(split, protocol="permuted") for split in splits], labels=dealt)
 
@@ -155,27 +175,6 @@ def grouped_splits(
     return splits
 
 
-def others_splits(study: Study, dataset: Dataset) -> list[Split]:
-    """The splits that the study takes up from others, in order, each as a repeat of one fold; val is empty.
-
-    Pictures that their list does not name are in no split. Raises BatikError where the list is not there, names no
-    picture of the dataset, or leaves a motif without images on one side.
-    """
-    assert study.others is not None
-    cells = _listed(study, "others.splits", study.others.splits, "tested in splits")
-    tested = {path: cell.split() for path, cell in cells.items()}
-    listed = [row for row, path in enumerate(dataset.paths) if path in tested]
-    splits = []
-    for repeat, name in enumerate(sorted({name for row in listed for name in tested[dataset.paths[row]]}, key=int)):
-        test = np.array([row for row in listed if name in tested[dataset.paths[row]]])
-        train = np.setdiff1d(listed, test)
-        _demand_all(dataset, f" in split {name} of {study.others.splits}.csv", train=train, test=test)
-        splits.append(Split("others", repeat, 0, _rows(train), (), _rows(test)))
-    if not splits:
-        raise BatikError(f"{study.others.splits}.csv names none of the pictures of {study.name}.")
-    return splits
-
-
 def _listed(study: Study, field: str, name: str, column: str) -> dict[str, str]:
     """{path: what a column of studies/splits/NAME.csv says of it}."""
     path = ROOT / "studies" / "splits" / f"{name}.csv"
@@ -189,15 +188,6 @@ def _listed(study: Study, field: str, name: str, column: str) -> dict[str, str]:
 def _folds(labels: tuple[int, ...], groups: tuple[int, ...], folds: int, seed: int) -> list[tuple[NDArray, NDArray]]:
     folder = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     return list(folder.split(np.zeros(len(labels)), labels, groups))
-
-
-def permuted_labels(dataset: Dataset, seed: int) -> NDArray[np.int64]:
-    """The labels [n] dealt out at random among groups, that of each group's first image: near-duplicates share one.
-
-    Where groups differ in size, the motifs' counts may shift by a few; chance is then that of the permuted labels.
-    """
-    _, first, group = np.unique(dataset.groups, return_index=True, return_inverse=True)
-    return np.random.Generator(np.random.PCG64(seed)).permutation(dataset.labels[first])[group]
 
 
 def _demand_all(dataset: Dataset, where: str, **parts: NDArray[np.int64]) -> None:

@@ -32,10 +32,8 @@ class Runtime:
         try:
             with quiet():
                 interpreter: Any = Interpreter(model_content=content, num_threads=1)
-                wanted = sum(
-                    np.prod(np.abs(tensor["shape"]), dtype=np.float64) * np.dtype(tensor["dtype"]).itemsize
-                    for tensor in interpreter.get_tensor_details()
-                )
+                tensors = interpreter.get_tensor_details()
+                wanted = sum(np.prod(np.abs(t["shape"]), dtype=float) * np.dtype(t["dtype"]).itemsize for t in tensors)
                 if not wanted <= MOST_BYTES:
                     raise ValueError(f"it wants {wanted:,.0f} bytes of memory")
                 interpreter.allocate_tensors()
@@ -50,10 +48,7 @@ class Runtime:
         self.size = shape[1]
 
     def ask(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """What it says of a picture [s, s, 3], RGB 0-255: probabilities [m], features [d], maybe evidence [h, w, m].
-
-        Raises BatikError where the model fails as it runs.
-        """
+        """Probabilities [m], features [d], maybe evidence [h, w, m] of a picture [s, s, 3], RGB 0-255; BatikError."""
         try:
             return {name: np.array(value[0]) for name, value in self._run(image=picture[None]).items()}
         except (ValueError, RuntimeError, IndexError) as error:
@@ -87,12 +82,9 @@ class Classifier:
             raise BatikError(f"The model answers {shapes}, which is not what its file says of it.")
 
     def read(self, path: Path) -> tuple[NDArray[np.uint8], list[str]]:
-        """A picture as it takes it, uint8 [s, s, 3], and what is to be remarked of its file (decode.open_image).
-
-        Raises NotAnImage, also for what is no regular file.
-        Such (a pipe, a device) may never end, and is not opened.
-        """
+        """A picture as it takes it, uint8 [s, s, 3], and the remarks on its file (decode.open_image); or NotAnImage."""
         try:
+            # A pipe or a device may never end, and is not opened.
             if path.exists() and not path.is_file():
                 raise NotAnImage(path.name, "not a regular file")
             picture, facts = read_image(path, **dict(self.about.image))
@@ -123,10 +115,7 @@ class Classifier:
 def distances(
     features: Features, training: Features, neighbours: int, apart: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Mean cosine distance, 0 to 2, of rows of length 1 [n, d] to their nearest rows of training [m, d].
-
-    Where apart [n, m] is true, the two are not compared.
-    """
+    """Mean cosine distance, 0 to 2, of unit rows [n, d] to their nearest in training [m, d], but those apart [n, m]."""
     each = np.maximum(1 - (features.astype(np.float32) @ training.astype(np.float32).T).astype(np.float64), 0)
     if apart is not None:
         each[apart] = np.inf

@@ -136,11 +136,7 @@ class Bundle(NamedTuple):
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read a classifier's file.
-
-    No code from the file is run, and its sizes are looked at before memory is taken. Raises BatikError, in one line,
-    if it is absent, damaged or no such file.
-    """
+    """Read a classifier's file, running no code of it; BatikError, in one line, if it is absent, damaged or no such."""
     if not path.is_file():
         raise BatikError(f"There is no model file {path}; make one with `make report`.")
     try:

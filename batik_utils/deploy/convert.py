@@ -13,6 +13,7 @@ import batik_utils.backend  # noqa: F401  (before keras)
 # isort: split
 import keras
 import numpy as np
+import tensorflow as tf
 from joblib import cpu_count
 from keras import layers, ops
 from numpy.typing import NDArray
@@ -51,7 +52,11 @@ def _answers(network: Any, temperature: float) -> dict[str, Any]:
     inside = [layer for layer in network.layers if isinstance(layer, keras.Model)]
     if not isinstance(last, layers.Dense):  # the mean of one network's answers to several views of a picture
         described, side = keras.Model(inside[0].input, inside[0].layers[-1].input), inside[0].input_shape[1]
-        small = _shrunk(network.input, side)
+        small, whole = network.input, network.input.shape[1]
+        if whole != side:  # antialiased as ops.image.resize does it, which LiteRT has no step for
+            unit = ops.reshape(ops.eye(whole), (1, whole, whole, 1))
+            matrix = ops.image.resize(unit, (side, whole), antialias=True)[0, :, :, 0]
+            small = ops.einsum("yh,bhwc,xw->byxc", matrix, small, matrix)
         logits = ops.log(ops.maximum(ask_all_views(inside[0], side)(small), SMALLEST)) / temperature
         return {"probabilities": ops.softmax(logits), "features": ask_all_views(described, side)(small)}
     below = [layer for layer in reversed(network.layers[:-1]) if not isinstance(layer, layers.Dropout)]
@@ -75,16 +80,6 @@ def _answers(network: Any, temperature: float) -> dict[str, Any]:
     return {"probabilities": ops.softmax(_dense(last, temperature)(last.input)), "features": features}
 
 
-def _shrunk(pictures: Any, side: int) -> Any:
-    """Pictures [b, s, s, 3] antialiased to another side as ops.image.resize does it, which LiteRT has no step for."""
-    whole = pictures.shape[1]
-    if whole == side:
-        return pictures
-    unit = ops.reshape(ops.eye(whole), (1, whole, whole, 1))
-    matrix = ops.image.resize(unit, (side, whole), antialias=True)[0, :, :, 0]
-    return ops.einsum("yh,bhwc,xw->byxc", matrix, pictures, matrix)
-
-
 def _dense(layer: Any, temperature: float) -> Any:
     """A dense layer without its activation, divided by a temperature."""
     bare = layers.Dense(layer.units, name=f"{layer.name}_everywhere")
@@ -94,12 +89,7 @@ def _dense(layer: Any, temperature: float) -> Any:
 
 
 def to_litert(model: Any) -> bytes:
-    """A network of with_three_outputs for one picture at a time; the same network gives the same bytes.
-
-    Weights are in float16, arithmetic in float32.
-    """
-    import tensorflow as tf
-
+    """A network of with_three_outputs for one picture at a time, in float16; the same network gives the same bytes."""
     one = keras.InputSpec(shape=(1, *model.input_shape[1:]), dtype="uint8", name="image")
     with tempfile.TemporaryDirectory(prefix="batik-") as folder, quiet():
         model.export(folder, format="tf_saved_model", input_signature=[one], verbose=False)
@@ -126,10 +116,7 @@ def ask_litert(content: bytes, pictures: Pictures) -> Said:
 
 
 def faithful(model: Any, pictures: Pictures) -> tuple[bytes, float]:
-    """A network of with_three_outputs converted, and the share of these pictures of which both name the same motif.
-
-    Raises BatikError where that is under LEAST_AGREEMENT.
-    """
+    """A network of with_three_outputs converted, and the share of pictures of which both name one motif; BatikError."""
     content = to_litert(model)
     named = [said["probabilities"].argmax(1) for said in (ask_keras(model, pictures), ask_litert(content, pictures))]
     agreed = float((named[0] == named[1]).mean())

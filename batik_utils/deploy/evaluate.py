@@ -24,10 +24,7 @@ from batik_utils.wording import Band, count, harmless, listed, motif_names, perc
 
 
 def evaluate(model: Path, folder: Path, form: Form) -> int:
-    """Judge a classifier on a folder of folders, each named like a motif; print it; how many files are no pictures.
-
-    Raises BatikError if the model cannot be used, or no folder's name is a motif's.
-    """
+    """Judge a classifier on a folder of folders named like motifs (else BatikError); how many files are no pictures."""
     classifier = Classifier(read_bundle(model))
     about = classifier.about
     matched, unmatched = _folders(about, folder)
@@ -46,22 +43,16 @@ def evaluate(model: Path, folder: Path, form: Form) -> int:
             rows.append(row)
     found = summary(about, rows) | {"unmatched": unmatched}
     if form == "csv":
-        gate = ["looks_like_batik"] * bool(about.gate)
-        columns = ["file", "motif", "answer", "right", *gate, "one_of", "copy_of", "error", *about.motifs]
-        table = pd.DataFrame([_cells(row) for row in rows]).reindex(columns=columns).rename(columns=harmless)
+        yes_no = ["right", *["looks_like_batik"] * bool(about.gate)]
+        columns = ["file", "motif", "answer", *yes_no, "one_of", "copy_of", "error", *about.motifs]
+        for row in (row for row in rows if "answer" in row):
+            row |= row["probabilities"] | {"right": row["answer"] == row["motif"], "one_of": "|".join(row["one_of"])}
+            row |= {name: "yes" if row[name] else "no" for name in yes_no}
+        table = pd.DataFrame(rows).reindex(columns=columns).rename(columns=harmless)
         sys.stdout.write(table.map(harmless).to_csv(index=False))
     else:
         print(json.dumps(found) if form == "json" else _in_words(about, found))
     return len(found["unread"])
-
-
-def _cells(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the CSV: what was found of one file, in plain words."""
-    if "answer" not in row:
-        return row
-    yes_no = {"right": row["answer"] == row["motif"]} | {k: row[k] for k in ("looks_like_batik",) if k in row}
-    words = {name: "yes" if value else "no" for name, value in yes_no.items()}
-    return row | row["probabilities"] | words | {"one_of": "|".join(row["one_of"])}
 
 
 def plain(name: str) -> str:

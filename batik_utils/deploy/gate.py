@@ -1,8 +1,4 @@
-"""A picture beside the training pictures: too far from all to be batik, or so near to one that it is a copy of it.
-
-How far a picture is, is the mean cosine distance of its features to those of the nearest training pictures. What is
-not batik comes from what is installed anyway; motifs that a study does not have, from its collection.
-"""
+"""A picture beside the training pictures: too far from all to be batik, or so near to one that it is a copy of it."""
 
 from __future__ import annotations
 
@@ -18,11 +14,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from batik_utils.audit.look import DIHEDRAL, lay
-from batik_utils.data import obtain
-from batik_utils.data.decode import NotAnImage, open_image, read_image, squared
-from batik_utils.deploy.answers import Features, distances
+from batik_utils.data.decode import NotAnImage, open_image, squared
 from batik_utils.deploy.bundle import About, Gate
-from batik_utils.study import Study
 from batik_utils.study_models import Image as ImageOptions
 
 NEIGHBOURS = 5
@@ -35,11 +28,6 @@ SMALL = ImageOptions(size=32, resize="bilinear")  # the whole picture, squeezed,
 # Bits of each half of two fingerprints, of 256, that may differ in one picture: either half is enough. Of the
 # collection's 980 photographs no two that the audit takes for different ones differ by less than 44 and 10.
 HALVES = (40, 9)
-
-
-def left_out(features: Features, kept: NDArray[np.int64], neighbours: int) -> NDArray[np.float64]:
-    """Distances of the training pictures themselves, [n]: of each to those outside its source (or group), kept [n]."""
-    return distances(features, features, neighbours, kept[:, None] == kept[None])
 
 
 def auroc(own: NDArray[np.float64], others: NDArray[np.float64]) -> float:
@@ -79,16 +67,6 @@ def make_gate(
         n_own=int(judging.sum()),
     )
     return gate, how_well
-
-
-def other_motifs(study: Study, image: ImageOptions, folder: Path) -> list[tuple[str, NDArray[np.uint8]]]:
-    """(motif, picture [s, s, 3]) of the published collection's other motifs, as obtain.other_motifs names them.
-
-    None at all where the folder lacks one of them: what is measured must not depend on what else lies there.
-    """
-    named, lacking = obtain.other_motifs(study.motifs, folder)
-    named = [] if lacking else named
-    return [(path.partition("/")[0], read_image(folder / path, **dict(image))[0]) for path in named]
 
 
 def ordinary_pictures(image: ImageOptions) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -160,10 +138,7 @@ def _bits(grey: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def copy_of(picture: NDArray[np.uint8], about: About) -> str | None:
-    """The name of the training picture that a picture [h, w, 3] is a copy of; None where it is of none.
-
-    A copy may be re-encoded, resized, mirrored or turned by quarters.
-    """
+    """The name of the training picture of which one [h, w, 3] is a copy: re-encoded, resized, mirrored or turned."""
     rows, grey = about.training.rows, _grey(picture)
     known = np.unpackbits(np.frombuffer(bytes.fromhex("".join(row.fingerprint for row in rows)), np.uint8))
     ways = np.stack([_bits(lay(grey, way)) for way in DIHEDRAL])

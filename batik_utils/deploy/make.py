@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from batik_utils import backend
 from batik_utils.cache import digest, rounded
 from batik_utils.data import palette
-from batik_utils.data.obtain import find_photographs
+from batik_utils.data.decode import read_image
+from batik_utils.data.obtain import find_photographs, motif_of, other_motifs
 from batik_utils.deploy import gate as gates
 from batik_utils.deploy.answers import distances, members
 from batik_utils.deploy.bundle import About, Bundle, Measured, Model, Named, Protocol, Row, Sets, Training
@@ -91,9 +92,8 @@ def train_recommended(plan: Plan, results: Results) -> tuple[str, float, Any]:
     name = recommended(plan.study, results)
     model = plan.study.models[name]
     if len({r.fit.hyper for p in ("published", *PROTOCOLS) for r in results.select(name, p)}) > 1:
-        raise BatikError(
-            f"{name} has another setting on the published split than in cross-validation, which judged it."
-        )
+        other = "another setting on the published split than in cross-validation"
+        raise BatikError(f"{name} has {other}, which judged it.")
     weights = final_weights(plan, name)
     # Keras counts the layers that it has named so far, and their names are in the file.
     keras.utils.clear_session()
@@ -109,11 +109,9 @@ def judged_by(results: Results, model: str) -> Protocol:
 
 
 def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> Made:
-    """The classifier of a study, from its results.
+    """The classifier of a study, from its results; data is the folder of pictures that was given, if one was.
 
-    data is the folder of pictures that was given, if one was (see find_photographs); of the published collection,
-    other motifs are asked about, too. Raises BatikError where no model of the study can be used, or the converted one
-    does not say what Keras says.
+    Raises BatikError where no model of the study can be used, or the converted one does not say what Keras says.
     """
     study, dataset = plan.study, plan.dataset
     name, temperature, network = train_recommended(plan, results)
@@ -130,21 +128,20 @@ def make_classifier(plan: Plan, results: Results, data: Path | None = None) -> M
     training = said["features"].astype(np.float16)
     gate, auroc, unseen = None, None, None
     if starts != "random":  # else its features were trained on these pictures, and none can be left out
-        own = gates.left_out(training, kept, gates.NEIGHBOURS)
+        own = distances(training, training, gates.NEIGHBOURS, kept[:, None] == kept)
         ordinary, judges = gates.ordinary_pictures(image)
         far = distances(ask_litert(model, ordinary)["features"], training, gates.NEIGHBOURS)
         gate, auroc = gates.make_gate(own, kept, far, judges)
-        others = []
+        others: list[str] = []
         if dataset.source.kind == "published":
-            others = gates.other_motifs(study, image, find_photographs(data, study.motifs)[0])
+            folder = find_photographs(data, study.motifs)[0]
+            named, lacking = other_motifs(study.motifs, folder)
+            others = [] if lacking else named  # what is measured must not depend on what else lies there
         if others:
-            asked = ask_litert(model, np.stack([picture for _, picture in others]))
+            asked = ask_litert(model, np.stack([read_image(folder / path, **dict(image))[0] for path in others]))
             strange = distances(asked["features"], training, gates.NEIGHBOURS)
-            unseen = {
-                "motifs": len({motif for motif, _ in others}),
-                "images": len(others),
-                "auroc": gates.auroc(own, strange),
-            }
+            motifs = len({motif_of(path) for path in others})
+            unseen = {"motifs": motifs, "images": len(others), "auroc": gates.auroc(own, strange)}
             if gate:
                 turned = {"others_turned_away": float((strange > gate.threshold).mean()), "n_others": len(others)}
                 gate = gate.model_copy(update=turned)

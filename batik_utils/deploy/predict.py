@@ -16,10 +16,9 @@ from batik_utils.deploy.answers import Classifier
 from batik_utils.deploy.bundle import About, read_bundle
 from batik_utils.errors import BatikError, printable
 from batik_utils.progress import Progress
-from batik_utils.wording import Band, count, harmless, listed, motif_names, percent, percent_range
+from batik_utils.wording import count, harmless, listed, motif_names, percent, percent_range
 
 Form = Literal["words", "csv", "json"]
-_YES_NO: dict[Any, str] = {True: "yes", False: "no"}
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
 
@@ -81,7 +80,9 @@ def predict(model: Path, given: Sequence[str], form: Form, top: int | None) -> i
                 found["error"] = error.reason
             shares = found.get("probabilities", {})
             if form == "csv":
-                row = shares | found | {"looks_like_batik": _YES_NO.get(found.get("looks_like_batik"), "")}
+                row = shares | found
+                if "looks_like_batik" in found:
+                    row["looks_like_batik"] = "yes" if found["looks_like_batik"] else "no"
                 row |= {name: "|".join(found.get(name, ())) for name in ("one_of", "remarks")}
                 table.writerow({name: harmless(cell) for name, cell in row.items()})
             elif form == "json":
@@ -100,7 +101,7 @@ def named(about: About) -> str:
     measured = about.sources_accuracy or about.accuracy
     right = "how often it is right was not measured"
     if measured:
-        band = percent_range(Band(measured.low, measured.high))
+        band = percent_range(measured)
         whose = "of pictures of other sources" if about.sources_accuracy else "of unseen pictures"
         right = f"{percent(measured.value)} {whose} right in cross-validation (95 % interval {band})"
         if measured.balanced is not None:

@@ -1,6 +1,6 @@
 // Where in a picture the evidence for a motif lies: {height, width, values}, positive where it speaks for the motif.
 
-const GRID = 7; // fields on a side that occlusion covers one after the other, as in batik_utils/deploy/evidence.py
+const GRID = 7; // fields on a side that occlusion covers one after the other
 export const LOOKS = GRID * GRID + 1; // that it takes
 
 /**

@@ -1,5 +1,19 @@
 // The model: its bytes out of the page, the runtime started, a picture's pixels turned into an answer.
-import { loadRuntime } from "./runtime.js";
+// LiteRT, from the npm package @litertjs/core, runs with its WebAssembly out of this page instead of from a server.
+// The builder puts the package's two scripts into the functions `loader` and `library` (see ../build.py).
+import { library, loader } from "@litertjs/core";
+
+/** The runtime's functions, once it runs the WebAssembly that it is given. */
+async function loadRuntime(wasmBinary) {
+  // Or the runtime would wake the graphics processor, which it is not asked to use.
+  Object.defineProperty(navigator, "gpu", { value: undefined, configurable: true });
+  const start = loader();
+  // Stands in for @litertjs/wasm-utils, which would fetch the script that is here already.
+  const options = { wasmBinary, locateFile: (name) => name, printErr: () => {} }; // it tells of its start as of errors
+  const litert = library(async (Library) => new Library(await start(options)));
+  await litert.loadLiteRt("");
+  return litert;
+}
 
 /** A gzipped, base64 data block of the page, as bytes. */
 async function unpack(id) {
