@@ -225,6 +225,11 @@ class RecipeModel(AnyModel):
     chosen: Chosen | None = None
 
     @property
+    def words(self) -> str:
+        """What it is, as in "gem and covariances, ridge 0.3"."""
+        return f"{' and '.join(self.parts)}, ridge {self.strength:g}"
+
+    @property
     def backbones(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(part.backbone for part in self.parts.values() if part.backbone))
 

@@ -85,7 +85,7 @@ def test_nothing_that_a_notebook_or_page_is_made_with_is_left_out_of_the_code_ha
 def test_provenance_is_repeatable_knows_no_machine_and_names_weights(monkeypatch):
     monkeypatch.setattr(KINDS["pretrained"], "weights_sha256", lambda model: "5" * 64)
     rows, again = (dict(provenance(make_study(), make_dataset())) for _ in range(2))
-    assert rows == again and str(Path.home()) not in str(rows) and "tensorflow 2" in rows["Packages"]
+    assert rows == again and str(Path.home()) not in str(rows) and "tensorflow 2" in rows["Versions"]
     other = dict(provenance(make_study(title="Another"), make_dataset(per_class=49)))
     assert other["Study"] != rows["Study"] and other["Data"] != rows["Data"]
     assert rows["Weights, EfficientNet-Lite2"] == f"sha256 `{'5' * 64}`"

@@ -92,6 +92,7 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
                 "seconds": study.seconds.get(name),
                 "variant_of": getattr(model, "variant_of", None) or None,
             }
+            | _chosen(model)
             for name, model in (study.models | {name: m for name, m in BASELINES.items() if name in fitted}).items()
         },
         "scores": scores.astype(object).where(scores.notna(), None).to_dict("records"),
@@ -105,6 +106,14 @@ def build_metrics(analysis: "Analysis") -> dict[str, Any]:
         "confusion": {m: analysis.oofs[m].confusion.tolist() for m in study.compare if m in analysis.oofs},
     }
     return json.loads(json.dumps(raw, ensure_ascii=False).replace(say.NBSP, " "), parse_float=rounded)
+
+
+def _chosen(model: Any) -> dict[str, Any]:
+    """What a recipe is, and among how many candidates, on how many trios of how many motifs it was chosen."""
+    if not (chosen := getattr(model, "chosen", None)):
+        return {}
+    counts = {"candidates": chosen.settings, "trios": chosen.trios, "motifs": len(chosen.motifs)}
+    return {"recipe": {"words": model.words} | counts}
 
 
 def _compared(c: Comparison, protocol: str) -> dict[str, Any]:

@@ -40,7 +40,6 @@ COLLECTION = {  # where published pictures are from
     "name": "Indonesian Batik Motifs",
     "url": "https://www.kaggle.com/datasets/dionisiusdh/indonesian-batik-motifs",
 }
-PACKAGES = ("keras", "numpy", "scikit-learn", "scipy", "pandas", "matplotlib", "pillow", "pypandoc-binary", "typst")
 
 
 def write_index(reports: Path) -> list[str]:
@@ -123,31 +122,26 @@ def _filled(template: str, study: Study, facts: Collection[str], **values: Any) 
 
 def provenance(study: Study, dataset: Dataset) -> list[tuple[str, str]]:
     """(what, Markdown) for the last page: hashes, versions, seeds; nothing of the machine, the day or the commit."""
-    code = "the notebooks and all that they and the pages are made with (not set-up and command line)"
     seeds = "training seed 0" if study.published.seeds == 1 else f"training seeds 0–{study.published.seeds - 1}"
     weights, versions = [], []
     often: dict[str, list[str]] = defaultdict(list)
     for model in study.models.values():
-        try:
-            found = KINDS[model.kind].weights_sha256(model)
-            weights += [(f"Weights, {model.title}", f"sha256 `{found}`")] if found else []
-        except BatikError:
-            weights.append((f"Weights, {model.title}", "not to be had"))
+        if found := KINDS[model.kind].weights_sha256(model):
+            weights.append((f"Weights, {model.title}", f"sha256 `{found}`"))
         t = repetition(model, study)
         often[f"{count(t.repeats, 'repeat')} × {count(t.seeds, 'training seed')}"].append(model.title)
     # Read without importing any of it; on most machines TensorFlow's package for processors alone is installed.
-    for name in ("tensorflow", "tensorflow-cpu", *PACKAGES):
+    for name in ("tensorflow", "tensorflow-cpu", "keras", "numpy"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions.append(f"{name.removesuffix('-cpu')} {importlib.metadata.version(name)}")
     repeated = "; ".join(f"{words} of {markdown(listed(titles))}" for words, titles in often.items())
     return [
         ("Data", f"{len(dataset)} images, {len(dataset.motifs)} motifs; sha256 `{dataset.fingerprint}`"),
         ("Study", f"{study.name}; sha256 `{digest(study.model_dump_json().encode())}`"),
-        ("Code and notebooks", f"{code}; sha256 `{freshness.code_sha256()}`"),
+        ("Code and notebooks", f"sha256 `{freshness.code_sha256()}`"),
         ("Lock (requirements.txt)", f"sha256 `{digest_source(ROOT / 'requirements.txt')}`"),
         *weights,
-        ("Python", platform.python_version()),
-        ("Packages", ", ".join(versions)),
+        ("Versions", ", ".join([f"Python {platform.python_version()}", *versions])),
         ("Seeds", f"single split: {seeds}; grouped cross-validation: {repeated}"),
     ]
 
