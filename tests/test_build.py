@@ -147,6 +147,11 @@ def rewrite(name, source, *tags):
     return lambda house: write(house.root / "notebooks" / name, source, *tags)
 
 
+def restudied(field):
+    other = make_study(motifs=MOTIFS, **{field: "Another?"}).model_dump(mode="json")
+    return lambda house: (house.root / "study.yaml").write_text(yaml.safe_dump(other))
+
+
 ALL = "open 01 02 with without"
 
 
@@ -157,6 +162,8 @@ ALL = "open 01 02 with without"
         ("code", edit("batik_utils/stats/scores.py", "x = 2"), "model " + ALL),
         ("new code", edit("batik_utils/new.py", ""), ALL),
         ("a figure", edit("batik_utils/figures/pictures.py", "x = 2"), "01 02 with without"),
+        ("a study's question", restudied("question"), ALL),
+        ("a study's title, which its classifier has", restudied("title"), "model " + ALL),
         ("splits of others", edit("studies/splits/new.csv", "x"), ALL),
         ("what shows figures and tables", edit("batik_utils/report/display.py", "x = 2"), ALL),
         ("a template", edit("batik_utils/report/templates/report.css", "p {}"), "with without"),

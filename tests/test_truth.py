@@ -11,6 +11,7 @@ from results_factory import make_results
 
 from batik_utils.report import PAPER_STUDIES
 from batik_utils.report.analysis import Analysis
+from batik_utils.report.metrics import build_metrics
 from batik_utils.study_file import load_plates
 from batik_utils.values import Pair, Results
 
@@ -180,4 +181,7 @@ def test_a_study_of_recipes_draws_its_figures_and_tells_their_choices_and_what_p
     text = " ".join("\n".join(words.values()).split())
     assert "Chosen on pictures of other motifs: the setting of Crops, the best of 3. Few." in text
     assert "**Recipe**: pattern, ridge 0.1. It was chosen among 4 candidates on 30 trios of 2 motifs" in text
+    found = build_metrics(recipes())["models"]
+    assert found["recipe"]["recipe"] == {"words": "pattern, ridge 0.1", "candidates": 4, "trios": 30, "motifs": 2}
+    assert "recipe" not in found["crops"]
     assert "horizontal flips" in " ".join(told(make_analysis()).split())

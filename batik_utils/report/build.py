@@ -31,6 +31,9 @@ PAPER_ABOUT = {
     "subtitle": "And does a pretrained network beat one trained from scratch? Two student projects, repeated",
 }
 
+# Fields of a study that its classifier has nothing of.
+TOLD = {"question", "seed_study", "claims", "others", "tried", "milliseconds", "seconds", "trios", "command", "minutes"}
+
 
 def build_report(
     study: str | Path,
@@ -242,9 +245,10 @@ class Build:
         from batik_utils.deploy.make import make_classifier
 
         rooms = (f"batik_utils/{room}" for room in ("deploy", "stats", "models", "data", "experiment"))
-        made_of = part(self.found, (*rooms, "study", "requirements.txt", "installed packages"), FACES)
+        made_of = part(self.found, (*rooms, "requirements.txt", "installed packages"), FACES)
+        own = self.study.model_dump(mode="json", exclude=TOLD)
         fits = sorted((r.fit.name, r.missing, digest(r.y_prob.tobytes())) for r in analysis.results)
-        key = digest_json([made_of, fits, sorted(task.key for task in plan.tasks)])
+        key = digest_json([made_of, own, fits, sorted(task.key for task in plan.tasks)])
         kept = self.kept.read("classifier", key)
         if kept is None:
             with self.stages("model"):
