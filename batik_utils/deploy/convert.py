@@ -116,7 +116,10 @@ def ask_litert(content: bytes, pictures: Pictures) -> Said:
 
 
 def faithful(model: Any, pictures: Pictures) -> tuple[bytes, float]:
-    """A network of with_three_outputs converted, and the share of pictures of which both name one motif; BatikError."""
+    """A network of with_three_outputs converted, and the share of pictures of which both name one motif.
+
+    Raises BatikError where that is under LEAST_AGREEMENT.
+    """
     content = to_litert(model)
     named = [said["probabilities"].argmax(1) for said in (ask_keras(model, pictures), ask_litert(content, pictures))]
     agreed = float((named[0] == named[1]).mean())

@@ -24,7 +24,10 @@ from batik_utils.wording import Band, count, harmless, listed, motif_names, perc
 
 
 def evaluate(model: Path, folder: Path, form: Form) -> int:
-    """Judge a classifier on a folder of folders named like motifs (else BatikError); how many files are no pictures."""
+    """Judge a classifier on a folder of folders, each named like a motif; returns how many files are no pictures.
+
+    Raises BatikError if the model cannot be used, or no folder's name is a motif's.
+    """
     classifier = Classifier(read_bundle(model))
     about = classifier.about
     matched, unmatched = _folders(about, folder)
