@@ -1,7 +1,6 @@
 """The `batik` command says what is wrong in one line without a stack trace, and how long the rest will take."""
 
 import importlib.metadata
-import io
 import subprocess
 import sys
 
@@ -67,13 +66,9 @@ def test_help_names_every_command_and_it_says_its_version():
         (["run", "no-such-study", "--dask", "tcp://127.0.0.1:1"], "No Dask scheduler answers at tcp://127.0.0.1:1"),
     ],
 )
-def test_a_mistake_is_named_in_one_line(monkeypatch, capsys, words, message):
-    monkeypatch.setattr(sys, "argv", ["batik", *words])
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    said = capsys.readouterr()
-    assert ended.value.code == 2 and message in said.err.splitlines()[-1] and not said.out
+def test_a_mistake_is_named_in_one_line(words, message):
+    done = tiny.batik(*words)
+    assert done.returncode == 2 and message in done.stderr.splitlines()[-1] and not done.stdout
 
 
 def test_a_mistyped_motif_names_the_nearest_folder_and_stops(cloth, tmp_path):
