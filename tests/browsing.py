@@ -104,12 +104,12 @@ def _lacking(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def html_faults(page: Path) -> list[str]:
-    """What html-validate finds wrong with a page by browser/htmlvalidate.json; skips as browse does."""
+def html_faults(*pages: Path) -> list[str]:
+    """What html-validate finds wrong with pages by browser/htmlvalidate.json; skips as browse does."""
     program = had(FOLDER) / "html-validate" / "bin" / "html-validate.mjs"
-    command = [*node(), str(program), f"--config={FOLDER / 'htmlvalidate.json'}", "--formatter=json", str(page)]
-    found = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=120).stdout)
-    return [f"{m['line']}: {m['ruleId']}: {m['message']}" for file in found for m in file["messages"]]
+    command = [*node(), str(program), f"--config={FOLDER / 'htmlvalidate.json'}", "--formatter=json", *map(str, pages)]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=280).stdout)
+    return [f"{f['filePath']}, {m['line']}: {m['ruleId']}: {m['message']}" for f in found for m in f["messages"]]
 
 
 def workflow_faults(path: Path) -> list[str]:

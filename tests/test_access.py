@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-from contextlib import contextmanager
 from urllib.parse import unquote
 
 import matplotlib.pyplot as plt
@@ -75,34 +74,54 @@ def block(text, name):
     return re.search(rf'<script type="[^"]*" id="{name}">(.*?)</script>', text, re.DOTALL)[1]
 
 
-@contextmanager
-def opened(page, view, kind="chromium", dark=False):
-    with browse(kind, dark=dark) as browser:
-        browser.call("viewport", **view)
-        browser.open(page)
+@pytest.fixture(scope="module")
+def chromium():
+    with browse("chromium") as browser:
         yield browser
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_on_a_wide_screen_and_on_a_phone(tiny, dark):
+@pytest.fixture(scope="module", params=KINDS)
+def one(request):
+    if request.param == "chromium":
+        yield request.getfixturevalue("chromium")
+    else:
+        with browse(request.param) as browser:
+            yield browser
+
+
+def opened(browser, page, view):
+    browser.call("viewport", **view)
+    browser.open(page)
+    return browser
+
+
+def axe(browser, pages, view):
+    """What it finds wrong with the pages."""
     found = {}
-    with browse("chromium", dark=dark) as browser:
-        for page in (tiny, *PAGES):
-            for view in (WIDE, PHONE):
-                browser.call("viewport", **view)
-                browser.open(page)
-                found[page.parent.name, view["width"]] = browser.call("axe")
-                assert browser.evaluate("return document.documentElement.scrollWidth;") == view["width"]
-                assert browser.call("complaints") == [], "the page's own policy allows all that it does"
-                assert all(url.startswith(("file:", "data:")) for url in browser.call("requests"))
-    assert {where: faults for where, faults in found.items() if faults} == {}
+    for page in pages:
+        opened(browser, page, view)
+        found[page.parent.name] = browser.call("axe")
+        assert browser.evaluate("return document.documentElement.scrollWidth;") == view["width"]
+        assert browser.call("complaints") == [], "the page's own policy allows all that it does"
+        assert all(url.startswith(("file:", "data:")) for url in browser.call("requests"))
+    return {where: faults for where, faults in found.items() if faults}
 
 
-def test_axe_would_find_a_link_that_only_its_colour_tells_from_the_text(tiny, tmp_path):
+@pytest.mark.parametrize("view", [WIDE, PHONE], ids=["wide", "phone"])
+def test_axe_finds_nothing(tiny, chromium, view):
+    assert axe(chromium, (tiny, *PAGES), view) == {}
+
+
+def test_axe_finds_nothing_in_the_dark(tiny):
+    with browse("chromium", dark=True) as browser:  # in which only colours differ
+        assert axe(browser, (tiny, *PAGES), WIDE) == {}
+
+
+def test_axe_would_find_a_link_that_only_its_colour_tells_from_the_text(tiny, chromium, tmp_path):
     text = re.sub(r"<meta http-equiv.*?>", "", tiny.read_text())
     (tmp_path / "worse.html").write_text(text.replace("a.ref {", "a.ref { text-decoration: none;"))
-    with opened(tmp_path / "worse.html", WIDE) as browser:
-        assert [fault.split(" | ")[0] for fault in browser.call("axe")] == ["link-in-text-block"]
+    faults = opened(chromium, tmp_path / "worse.html", WIDE).call("axe")
+    assert [fault.split(" | ")[0] for fault in faults] == ["link-in-text-block"]
 
 
 def test_the_html_is_valid(tiny, made, tmp_path):
@@ -110,29 +129,28 @@ def test_the_html_is_valid(tiny, made, tmp_path):
     for name in ("runtime", "model", "training"):
         text = text.replace(block(text, name), "AA==")
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
-    assert [fault for page in (tmp_path / "page.html", tiny, *PAGES) for fault in html_faults(page)] == []
+    assert html_faults(tmp_path / "page.html", tiny, *PAGES) == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_figure_is_taken_along_as_picture_numbers_and_address(tiny, kind):
-    with opened(tiny, WIDE, kind) as browser:
-        link = "document.querySelector('#fig-folds + .from a.{}')"
-        taken = "const a = {}; return [a.download, a.href];"
-        name, url = browser.evaluate(taken.format(link.format("image")))
-        assert name == "fig-folds.svg" and 'xmlns="http://www.w3.org/2000/svg"' in unquote(url)
-        name, url = browser.evaluate(taken.format(link.format("data")))
-        first = "model,fold,accuracy,interval_low,interval_high\nMobileNetV2,1,0.9,0.4,0.95\n"
-        assert name == "fig-folds.csv" and base64.b64decode(unquote(url).partition(",")[2]).decode().startswith(first)
-        browser.evaluate(f"{link.format('copy')}.focus();")
-        browser.call("press", keys=["Enter"])
-        assert browser.wait("document.getElementById('said').textContent").startswith(("Link copied", "The link is"))
-        assert browser.evaluate("return location.hash;") == "#fig-folds"
-        said = browser.evaluate("return document.querySelector('#fig-folds + .from').textContent;")
-        assert said.startswith("From the fits of grouped cross-validation; 02-second.ipynb, cell 5.")
+def test_a_figure_is_taken_along_as_picture_numbers_and_address(tiny, one):
+    opened(one, tiny, WIDE)
+    link = "document.querySelector('#fig-folds + .from a.{}')"
+    taken = "const a = {}; return [a.download, a.href];"
+    name, url = one.evaluate(taken.format(link.format("image")))
+    assert name == "fig-folds.svg" and 'xmlns="http://www.w3.org/2000/svg"' in unquote(url)
+    name, url = one.evaluate(taken.format(link.format("data")))
+    first = "model,fold,accuracy,interval_low,interval_high\nMobileNetV2,1,0.9,0.4,0.95\n"
+    assert name == "fig-folds.csv" and base64.b64decode(unquote(url).partition(",")[2]).decode().startswith(first)
+    one.evaluate(f"{link.format('copy')}.focus();")
+    one.call("press", keys=["Enter"])
+    assert one.wait("document.getElementById('said').textContent").startswith(("Link copied", "The link is"))
+    assert one.evaluate("return location.hash;") == "#fig-folds"
+    said = one.evaluate("return document.querySelector('#fig-folds + .from').textContent;")
+    assert said.startswith("From the fits of grouped cross-validation; 02-second.ipynb, cell 5.")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_whoever_points_at_a_mark_is_told_what_it_is(tiny, kind):
+@pytest.mark.parametrize("view", [WIDE, PHONE], ids=["wide", "phone"])
+def test_whoever_points_at_a_mark_is_told_what_it_is(tiny, one, view):
     pointed = """
         return [...document.querySelectorAll(figure + " title")].map((title) => {
           title.parentNode.scrollIntoView({ block: "center" });
@@ -143,27 +161,25 @@ def test_whoever_points_at_a_mark_is_told_what_it_is(tiny, kind):
     scratch = "Scratch CNN: 55.0 % (40.0–95.0 %)"
     folds = ["Scratch CNN: 50.0 %, 1 fold of 2", "Scratch CNN: 60.0 %, 1 fold of 2", scratch, scratch]
     cells = [f"A: true {i}, predicted {j}, {n}" for i, j, n in (("<b>", "<b>", 3), ("<b>", "C", 1), ("C", "<b>", 0))]
-    for view in (WIDE, PHONE):
-        with opened(tiny, view, kind) as browser:
-            found = browser.evaluate(pointed, figure="#fig-folds")
-            assert found[0] == ["MobileNetV2: 90.0 %, 2 folds of 2", True]
-            assert found[3:] == [[name, True] for name in folds]
-            found = browser.evaluate(pointed, figure="#fig-confusion")
-            assert found[:3] == [[name, True] for name in cells] and len(found) == 4
+    opened(one, tiny, view)
+    found = one.evaluate(pointed, figure="#fig-folds")
+    assert found[0] == ["MobileNetV2: 90.0 %, 2 folds of 2", True]
+    assert found[3:] == [[name, True] for name in folds]
+    found = one.evaluate(pointed, figure="#fig-confusion")
+    assert found[:3] == [[name, True] for name in cells] and len(found) == 4
 
 
-def test_on_a_phone_contents_are_closed_figures_fit_and_a_table_too_wide_is_scrolled_by_keyboard(tiny):
+def test_on_a_phone_contents_are_closed_figures_fit_and_a_table_too_wide_is_scrolled_by_keyboard(tiny, chromium):
     state = """
         const box = document.getElementById("tbl-wide").closest(".table-wrap");
         const images = [...document.querySelectorAll("figure :is(img, svg)")].map((i) => i.getBoundingClientRect());
         return [document.querySelector("nav details").open, box.tabIndex, box.scrollWidth > box.clientWidth,
           images.every(({ left, right, width }) => left >= 0 && right <= innerWidth && width > 200)];"""
-    with opened(tiny, PHONE) as browser:
-        assert browser.evaluate(state) == [False, 0, True, True]
-        browser.call("viewport", **WIDE)
-        browser.wait("document.getElementById('tbl-wide').closest('.table-wrap').tabIndex === -1")
-        browser.open(tiny)
-        assert browser.evaluate(state) == [True, -1, False, True]
+    assert opened(chromium, tiny, PHONE).evaluate(state) == [False, 0, True, True]
+    chromium.call("viewport", **WIDE)
+    chromium.wait("document.getElementById('tbl-wide').closest('.table-wrap').tabIndex === -1")
+    chromium.open(tiny)
+    assert chromium.evaluate(state) == [True, -1, False, True]
 
 
 def test_alternative_texts_say_what_a_figure_shows_follow_its_numbers_and_are_no_captions():

@@ -31,7 +31,6 @@ from batik_utils.models.scratch import ask_all_views, build_scratch
 from batik_utils.sample import SAMPLE_MOTIFS, draw
 
 NETWORKS = {
-    "a head": lambda: network(),
     "a head with a hidden layer": lambda: network(hidden=5),
     "a scratch network of pooled maps": lambda: build_scratch("pooled_cnn", SIZE, 3, 0.5),
     "a scratch network of flat maps": lambda: build_scratch("seed_cnn", SIZE, 3, 0.5),
@@ -51,32 +50,30 @@ def test_the_answers_are_the_networks_and_litert_gives_them_too(name):
     said = np.asarray(whole.predict_on_batch(images.astype(np.float32)), np.float64)
     np.testing.assert_allclose(expected["probabilities"], shares(np.log(said) / TEMPERATURE), atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(expected["features"], axis=1), 1, atol=1e-5)
+    if "evidence" in expected:  # whose mean is the logits
+        mean = expected["evidence"].mean(axis=(1, 2))
+        np.testing.assert_allclose(shares(mean), expected["probabilities"], atol=1e-5)
     said = ask_litert(to_litert(three), images)
     assert said.keys() == expected.keys()
     for output, value in said.items():  # whose weights are rounded to eleven bits
         np.testing.assert_allclose(value, expected[output], rtol=1e-2, atol=5e-3)
 
 
-@pytest.mark.parametrize("hidden", [0, 24])
-def test_the_mean_of_the_evidence_is_the_logits_and_other_weights_give_another_map(hidden):
-    images, maps = pictures(3), []
+def test_other_weights_give_another_map_of_evidence():
+    maps = []
     for seed in (0, 1):
-        said = ask_keras(with_three_outputs(network(seed, hidden), TEMPERATURE), images)
-        np.testing.assert_allclose(shares(said["evidence"].mean(axis=(1, 2))), said["probabilities"], atol=1e-5)
-        maps.append((said["evidence"] - said["evidence"].mean(axis=-1, keepdims=True)).ravel())
+        said = ask_keras(with_three_outputs(network(seed, hidden=24), TEMPERATURE), pictures(3))["evidence"]
+        maps.append((said - said.mean(axis=-1, keepdims=True)).ravel())
     assert abs(np.corrcoef(*maps)[0, 1]) < 0.9
 
 
-def test_the_same_network_gives_the_same_bytes_whatever_was_built_before():
+def test_the_same_network_gives_the_same_bytes_and_what_is_not_what_keras_says_is_not_given_out(tmp_path, monkeypatch):
     first = bundle().model
     keras.utils.clear_session()
-    build_scratch("pooled_cnn", SIZE, 3, 0.5)
-    assert to_litert(with_three_outputs(network(), TEMPERATURE)) == first
-
-
-def test_what_is_not_what_keras_says_is_neither_given_out_nor_written(tmp_path, monkeypatch):
+    build_scratch("pooled_cnn", SIZE, 3, 0.5)  # whatever was built before
     three = with_three_outputs(network(), TEMPERATURE)
-    assert faithful(three, pictures())[1] == 1.0
+    assert faithful(three, pictures()) == (first, 1.0)
+    monkeypatch.setattr(convert, "to_litert", lambda model: first)
     monkeypatch.setattr(convert, "ask_litert", lambda *given: {"probabilities": -ask_litert(*given)["probabilities"]})
     with pytest.raises(BatikError, match="they agree on 0% of pictures"):
         faithful(three, pictures())
@@ -92,8 +89,8 @@ def test_a_keras_file_needs_nothing_of_this_project_and_says_what_the_network_sa
         write_keras(whole, pictures(), tmp_path / f"{number}.keras")
     given = pictures().astype(np.float32)
     np.save(tmp_path / "given", given)
-    code = "import sys, keras, numpy\nfor number in range(5):\n  model = keras.models.load_model(f'{number}.keras')\n"
-    code += "  numpy.save(f'{number}', model.predict(numpy.load('given.npy'), verbose=0))\n"
+    code = "import sys, keras, numpy\nfor number in range(4):\n  model = keras.models.load_model(f'{number}.keras')\n"
+    code += "  numpy.save(f'{number}', model(numpy.load('given.npy')))\n"
     code += "assert 'batik_utils' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
     for number, whole in enumerate(networks):
@@ -219,15 +216,15 @@ def test_names_are_matched_by_what_they_spell():
 
 
 def test_a_copy_is_found_re_encoded_resized_mirrored_and_turned_and_another_picture_is_not(tmp_path):
-    known = [{"name": f"{i}.png", "motif": 0, "palette": [], "fingerprint": fingerprint(cloth(i))} for i in range(12)]
+    known = [{"name": f"{i}.png", "motif": 0, "palette": [], "fingerprint": fingerprint(cloth(i))} for i in range(8)]
     learnt = changed(training={"width": bundle().about.training.width, "rows": known}).about
-    for place in range(12):
+    for place in range(8):
         image = Image.fromarray(cloth(place))
         image.save(tmp_path / "a.jpg", quality=40)
         changes = [Image.open(tmp_path / "a.jpg"), image.resize((300, 260)), image.resize((50, 50)), image.rotate(90)]
         changes += [image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)]
         assert [copy_of(np.asarray(c), learnt) for c in changes] == [f"{place}.png"] * len(changes)
-    assert [copy_of(cloth(i), learnt) for i in range(12, 60)] == [None] * 48
+    assert [copy_of(cloth(i), learnt) for i in range(8, 36)] == [None] * 28
     assert max(HALVES) < 0.2 * 256, "two pictures differ in half of the bits"
 
 

@@ -1,38 +1,27 @@
-"""Files and names that mean harm, runs side by side, disks that are full: one clear line, and nothing half."""
+"""Files and names that mean harm: one clear line, and nothing half."""
 
-import errno
 import io
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 from mutants import KILOBYTES, mutant
 from PIL import Image
 
 from batik_utils.cache import read_kept, write_kept
 from batik_utils.errors import BatikError
-from batik_utils.experiment import run_plan
 from batik_utils.report.freshness import read_json
 from batik_utils.report.metrics import read_metrics
 from batik_utils.sample import draw
 from batik_utils.study_file import read_yaml
 
-resource = pytest.importorskip("resource")
-RUN = "import tiny, batik_utils.experiment as e; e.run_plan(tiny.plan(), executor='serial', progress=False)"
-
 
 def batik(*words, **environment):
     command = [sys.executable, "-c", "from batik_utils.cli import main; main()", *words]
     return subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii", **environment})
-
-
-def files(folder):
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_a_hundred_mutated_pictures_are_read_or_refused_in_bounded_memory_and_nothing_else_is_said(tmp_path):
@@ -119,32 +108,3 @@ def test_no_bit_that_is_turned_over_in_a_cached_file_is_believed(kept):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         # A zip has a few bits that say nothing, such as dates.
         assert str(read_kept(path)) in {"None", str(WRITTEN)}, place
-
-
-def test_two_runs_at_once_on_one_cache_give_what_one_gives(tmp_path, monkeypatch):
-    env = tiny.ENV | {"BATIK_CACHE": str(tmp_path / "both")}
-    both = [subprocess.Popen([sys.executable, "-c", RUN], env=env) for _ in range(2)]
-    assert [process.wait() for process in both] == [0, 0]
-    monkeypatch.setenv("BATIK_CACHE", str(tmp_path / "one"))
-    run_plan(tiny.plan(), executor="serial", progress=False)
-    assert tiny.results(tmp_path / "both") == tiny.results(tmp_path / "one") != {}
-    assert len(files(tmp_path / "both")) == len(files(tmp_path / "one"))
-
-
-@pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_a_disk_that_takes_nothing_more_is_one_line_and_nothing_half(tmp_path, monkeypatch, trouble):
-    monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with monkeypatch.context() as patch, pytest.raises(BatikError, match=r"^[^\n]+ cannot be written in [^\n]+$"):
-        if trouble == "read-only":  # which a test that may run as root cannot make
-            patch.setattr(tempfile, "mkstemp", lambda **k: (_ for _ in ()).throw(OSError(errno.EROFS, "read-only")))
-        else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1_500, limit[1]))
-        try:
-            run_plan(tiny.plan(), executor="serial", progress=False)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    assert all(path.parent.parent.name == "features" for path in files(tmp_path))
-    assert not any(path.name.startswith(".") for path in files(tmp_path))
-    run_plan(tiny.plan(), executor="serial", progress=False)
-    assert tiny.results(tmp_path)

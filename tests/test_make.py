@@ -24,9 +24,15 @@ class Backbone(tiny.TinyBackbone):
         return super().build(size)
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One for all plans, which share their fits."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def plan(monkeypatch, tmp_path):
-    monkeypatch.setenv("BATIK_CACHE", str(tmp_path))
+def plan(monkeypatch, cache):
+    monkeypatch.setenv("BATIK_CACHE", str(cache))
     monkeypatch.setitem(backbones.BACKBONES, "tiny", Backbone())  # type: ignore[misc]
     monkeypatch.setattr(gate, "LEAST_AUROC", 0.0)
     monkeypatch.setattr(make, "recommended", lambda study, results: "tiny")

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import tiny
 from classifiers import ABOUT, MOTIFS, bundle, changed, pictures
 from mutants import KILOBYTES, mutant
 from PIL import Image
@@ -43,6 +44,11 @@ def batik(*words, model="classifier.tflite", also="", **options):
     return run([sys.executable, "-c", code, "predict", *words, "--model", model], **options)
 
 
+def here(*words, model="classifier.tflite"):
+    """The same in this process, where nothing is asked of the process itself."""
+    return tiny.batik("predict", *words, "--model", model)
+
+
 def rows(done):
     return list(csv.DictReader(io.StringIO(done.stdout)))
 
@@ -65,7 +71,7 @@ def test_where_motifs_differ_in_size_accuracy_does_not_stand_alone():
 def test_csv_and_json_say_the_same_as_the_model_and_need_neither_tensorflow_nor_keras_nor_scikit_learn(room):
     done = batik("cloth", "--csv", also="print(*sys.modules, file=sys.stderr)")
     assert not {"tensorflow", "keras", "sklearn", "pandas", "scipy", "matplotlib", "skimage"} & {*done.stderr.split()}
-    about, *lines = map(json.loads, batik("cloth", "--json").stdout.splitlines())
+    about, *lines = map(json.loads, here("cloth", "--json").stdout.splitlines())
     assert about["motifs"] == list(MOTIFS) and about["accuracy"]["value"] == 0.9 and len(lines) == 3
     classifier = Classifier(bundle())
     for row, line in zip(rows(done), lines, strict=True):
@@ -79,9 +85,9 @@ def test_csv_and_json_say_the_same_as_the_model_and_need_neither_tensorflow_nor_
 def test_it_says_where_a_file_was_meant_otherwise_than_it_is_read(room):
     Image.fromarray(np.full((40, 40), 3000, np.uint16)).save(room / "dark.png")
     said = "only 12 of 16 bits used, nearly black"
-    dark, plain = map(json.loads, batik("dark.png", "cloth/a.jpg", "--json").stdout.splitlines()[1:])
+    dark, plain = map(json.loads, here("dark.png", "cloth/a.jpg", "--json").stdout.splitlines()[1:])
     assert (dark["remarks"], plain["remarks"]) == ([said], [])
-    assert f" ({said})\n" in batik("dark.png").stdout and rows(batik("dark.png", "--csv"))[0]["remarks"] == said
+    assert f" ({said})\n" in here("dark.png").stdout and rows(here("dark.png", "--csv"))[0]["remarks"] == said
 
 
 def test_names_come_from_the_standard_input_too_whatever_ends_their_lines(room):
@@ -130,7 +136,7 @@ def test_odd_names_are_shown_so_that_they_do_nothing(room):
         file.write((room / "cloth/b.png").read_bytes())
     before = sorted(os.listdir(b"."))
     for form in ([], ["--csv"], ["--json"]):
-        done = batik("cloth", *form)
+        done = here("cloth", *form)
         assert done.returncode == 0 and (form == ["--csv"] or "\x1b" not in done.stdout)
         assert len(done.stdout.splitlines()) >= 5
     assert sorted(os.listdir(b".")) == before
@@ -143,13 +149,13 @@ def test_what_is_unlike_all_is_given_no_name_and_what_cannot_be_told_several(roo
     models = {"strict": strict, "own": strict | {"batik": False}, "no gate": no_gate, "unsure": unsure}
     for name, changes in models.items():
         (room / name).write_bytes(changed(**changes).to_bytes())
-    assert "white.png: this does not look like batik\n" in batik("white.png", model="strict").stdout
-    assert "like its training pictures" in batik("white.png", model="own").stdout
-    (row,) = rows(batik("white.png", "--csv", model="no gate"))
+    assert "white.png: this does not look like batik\n" in here("white.png", model="strict").stdout
+    assert "like its training pictures" in here("white.png", model="own").stdout
+    (row,) = rows(here("white.png", "--csv", model="no gate"))
     assert {*row} == {"file", "answer", "one_of", "remarks", "error", *MOTIFS}, "nobody asked: does it look like batik?"
-    _, line = batik("white.png", "--json", model="no gate").stdout.splitlines()
+    _, line = here("white.png", "--json", model="no gate").stdout.splitlines()
     assert not {"looks_like_batik", "distance"} & {*json.loads(line)}
-    said = batik("cloth/a.jpg", model="unsure").stdout
+    said = here("cloth/a.jpg", model="unsure").stdout
     assert "cloth/a.jpg: one of these three: " in said and said.count("%") >= 4
 
 

@@ -1,11 +1,13 @@
 """However a plan is run, the same bytes come out, and nothing that was done is lost or done twice."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +46,11 @@ def _serial(plan=None, **options):
 
 
 def _stamps(folder: Path) -> dict[str, int]:
-    return {str(p): p.stat().st_mtime_ns for p in folder.rglob("[!.]*.*") if p.is_file()}
+    return {str(p): p.stat().st_mtime_ns for p in _files(folder) if not p.name.startswith(".")}
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def _wait_for(what, seconds: float = 60) -> None:
@@ -71,19 +77,16 @@ def test_every_fit_of_the_plan_has_a_result_that_keeps_labels_and_paths_together
     assert len({r.y_prob.tobytes() for r in results.select("tiny", "grouped")}) == 8
 
 
-def test_two_processes_give_the_same_bytes(reference, cache):
-    run_plan(tiny.plan(), jobs=2, progress=False)
-    assert tiny.results(cache) == tiny.results(reference[0])
-
-
-def test_the_keras_settings_of_another_project_change_nothing(reference, cache):
+def test_two_runs_at_once_on_one_cache_with_the_keras_settings_of_another_project_give_the_same_bytes(reference, cache):
     settings = {"floatx": "float64", "epsilon": 0.1, "image_data_format": "channels_first", "backend": "tensorflow"}
     (cache / "keras").mkdir()
     (cache / "keras" / "keras.json").write_text(json.dumps(settings))
-    code = "import tiny; from batik_utils.experiment import run_plan; run_plan(tiny.plan(), jobs=1, progress=False)"
-    env = tiny.ENV | {"BATIK_CACHE": str(cache), "KERAS_HOME": str(cache / "keras")}
-    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=280)
-    assert tiny.results(cache) == tiny.results(reference[0])
+    code = "import tiny, batik_utils.experiment as e; e.run_plan(tiny.plan(), executor='serial', progress=False)"
+    env = tiny.ENV | {"BATIK_CACHE": str(cache / "both"), "KERAS_HOME": str(cache / "keras")}
+    both = [subprocess.Popen([sys.executable, "-c", code], env=env) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert tiny.results(cache / "both") == tiny.results(reference[0])
+    assert len(_files(cache / "both")) == len(_files(reference[0])), "and nothing else is left"
 
 
 def test_two_shards_merged_give_the_same_bytes(reference, tmp_path):
@@ -94,15 +97,8 @@ def test_two_shards_merged_give_the_same_bytes(reference, tmp_path):
     assert one and two and not set(one) & set(two)
     assert {**one, **two} == tiny.results(reference[0])
     for wrong in ((3, 2), (0, 2)):
-        with pytest.raises(BatikError, match=f"{wrong[0]}/2"):
+        with pytest.raises(BatikError, match=f"A shard is i/n with 1 ≤ i ≤ n, such as 2/8, not {wrong[0]}/2"):
             run_plan(tiny.plan(), shard=wrong)
-
-
-def test_a_dask_cluster_of_two_worker_processes_gives_the_same_bytes(reference, cache, tmp_path_factory):
-    pytest.importorskip("distributed")
-    with _dask_cluster(tmp_path_factory.mktemp("dask")) as address:
-        run_plan(tiny.plan(), executor=address, progress=False)
-    assert tiny.results(cache) == tiny.results(reference[0])
 
 
 @contextlib.contextmanager
@@ -132,6 +128,22 @@ def _dask_cluster(folder: Path, workers: int = 2):
                     process.wait(10)
 
 
+def test_a_dask_cluster_of_two_worker_processes_gives_the_same_bytes_and_tells_a_job_that_kills_one(
+    reference, cache, tmp_path_factory
+):
+    pytest.importorskip("distributed")
+    large = np.ones(200_000)  # travels once, and is sent again where the worker that held it is gone
+    jobs = [(tiny.double, large * i) for i in range(8)]
+    jobs[3] = (tiny.die,)
+    with _dask_cluster(tmp_path_factory.mktemp("dask")) as address:
+        run_plan(tiny.plan(), executor=address, progress=False)
+        with workers.workers(address) as run:
+            done = dict(run(jobs))
+    assert tiny.results(cache) == tiny.results(reference[0])
+    assert done.pop(3) == workers.DIED
+    assert {i: float(v[0]) for i, v in done.items()} == {i: 2.0 * i for i in range(8) if i != 3}
+
+
 def test_a_scheduler_that_does_not_answer_or_has_no_workers_is_one_clear_line(tmp_path, monkeypatch):
     pytest.importorskip("distributed")
     with pytest.raises(BatikError, match="No Dask scheduler answers"):
@@ -141,50 +153,48 @@ def test_a_scheduler_that_does_not_answer_or_has_no_workers_is_one_clear_line(tm
         workers.workers(address).__enter__()
 
 
-def test_after_kill_9_in_mid_run_the_rest_is_done_features_too_and_nothing_twice(reference, cache):
+def _alive(pid: str) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+def test_after_kill_9_in_mid_run_its_processes_end_and_two_do_the_rest_features_too_and_nothing_twice(reference, cache):
     env = tiny.ENV | {"BATIK_CACHE": str(cache)}
-    process = subprocess.run([sys.executable, "-c", "import tiny; tiny.main()"], env=env)
-    assert process.returncode == -signal.SIGKILL
+    with (cache / "said").open("wb") as said:
+        killed = subprocess.run([sys.executable, "-c", "import tiny; tiny.main()"], env=env, stdout=said)
+    assert killed.returncode == -signal.SIGKILL
+    its = (cache / "said").read_text().split()
+    if sys.platform != "win32":  # where no process is told that its parent was killed
+        assert len(its) >= 2
+        _wait_for(lambda: not any(map(_alive, its)), 5)
     assert list(cache.rglob(".*.npz")) and len(tiny.results(cache)) == 2
     gone = sorted((cache / "features").rglob("*.npz"))[:10]
     for path in gone:  # as if it had been killed earlier
         path.unlink()
     before = _stamps(cache)
-    _serial()
+    run_plan(tiny.plan(), jobs=2, progress=False)
     assert before.items() <= _stamps(cache).items()
     assert all(p.read_bytes() == (reference[0] / p.relative_to(cache)).read_bytes() for p in gone)
     assert tiny.results(cache) == tiny.results(reference[0])
 
 
-@pytest.mark.parametrize("executor", ["processes", "dask"])
-def test_a_job_that_kills_its_process_is_told_from_its_neighbours(executor, tmp_path):
-    large = np.ones(200_000)  # travels once, and is sent again where the worker that held it is gone
-    jobs = [(tiny.double, large * i) for i in range(8)]
-    jobs[3] = (tiny.die,)
-    with contextlib.ExitStack() as stack:
-        if executor == "dask":
-            pytest.importorskip("distributed")
-            executor = stack.enter_context(_dask_cluster(tmp_path))
-        done = dict(stack.enter_context(workers.workers(executor, 2))(jobs))
-    assert done.pop(3) == workers.DIED
-    assert {i: float(v[0]) for i, v in done.items()} == {i: 2.0 * i for i in range(8) if i != 3}
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no process is told there that its parent was killed")
-def test_workers_end_when_their_run_is_killed(tmp_path):
-    def alive(pid):
-        state = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True).stdout.strip()
-        return state and not state.startswith("Z")
-
-    run = subprocess.Popen(
-        [sys.executable, "-c", "import tiny, sys; tiny.sleepers(sys.argv[1])", tmp_path], env=tiny.ENV
-    )
-    _wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
-    workers = [p.name for p in tmp_path.iterdir()]
-    assert all(map(alive, workers)) and str(run.pid) not in workers
-    run.kill()
-    run.wait()
-    _wait_for(lambda: not any(map(alive, workers)), 5)
+def test_a_disk_that_takes_nothing_more_is_one_line_and_nothing_half(reference, cache, monkeypatch):
+    resource = pytest.importorskip("resource")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for trouble in ("full", "read-only"):
+        with monkeypatch.context() as patch, pytest.raises(BatikError, match=r"^[^\n]+ cannot be written in [^\n]+$"):
+            if trouble == "read-only":  # which a test that may run as root cannot make
+                patch.setattr(tempfile, "mkstemp", mock.Mock(side_effect=OSError(errno.EROFS, "read-only")))
+            else:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1_500, limit[1]))
+            try:
+                _serial()
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        assert all(path.parent.parent.name == "features" for path in _files(cache))
+        assert not any(path.name.startswith(".") for path in _files(cache))
+    _serial()
+    assert tiny.results(cache) == tiny.results(reference[0])
 
 
 @pytest.mark.parametrize("name", keys.identity())
@@ -199,7 +209,7 @@ def test_a_worker_that_is_not_as_its_caller_is_refused(name, cache, monkeypatch)
 
 def test_a_worker_that_dies_names_its_image_and_the_other_fits_go_on(cache, capsys):
     models = tiny.models()
-    models["other"] = {**models["tiny"], "title": "Also tiny", "epochs": 2}
+    models["other"] = {**models["tiny"], "title": "Also tiny", "hidden": 5}
     results = run_plan(tiny.plan("die", models=models), jobs=2)
     assert {r.fit.model for r in results.missing} == {"tiny", "other", "baseline_features"}
     assert all("no Tiny features of batik-two/5.jpg: its process died" in r.missing for r in results.missing)

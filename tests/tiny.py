@@ -1,20 +1,22 @@
 """A study that trains in seconds: 24 coloured squares, a backbone of six numbers. Workers import this by name."""
 
 import hashlib
+import io
 import os
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import psutil
 import yaml
 
 from batik_utils.errors import BatikError
 from batik_utils.experiment import Plan, make_plan, run_plan
-from batik_utils.experiment.workers import workers
 from batik_utils.study import Study
 from batik_utils.study_file import parse_study
 from batik_utils.values import Dataset, Source
@@ -82,18 +84,6 @@ def double(number: Any) -> Any:
     return 2 * number
 
 
-def sleep(folder: str) -> None:
-    """Say which process this is, and work for long."""
-    (Path(folder) / str(os.getpid())).touch()
-    time.sleep(60)
-
-
-def sleepers(folder: str) -> None:
-    """Two local workers that sleep."""
-    with workers("processes", 2) as two:
-        list(two([(sleep, folder)] * 2))
-
-
 def study(**changes: Any) -> Study:
     """The tiny study; keys of changes replace its own."""
     return parse_study(yaml.safe_load(STUDY) | changes, "tiny")
@@ -136,16 +126,33 @@ def results(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted((folder / "results" / "tiny").glob("[!.]*.npz"))}
 
 
+def batik(*words: Any) -> SimpleNamespace:
+    """What `batik` gives in this process, which has the heavy imports already: as subprocess.run would tell it."""
+    from batik_utils import cli
+
+    streams = {name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdin", "stdout", "stderr")}
+    with mock.patch.multiple(sys, argv=["batik", *map(str, words)], **streams):
+        try:
+            code = cli.main()
+        except SystemExit as ended:
+            code = ended.code
+    for stream in streams.values():
+        stream.seek(0)
+    out, error = (streams[name].buffer.read().decode(errors="replace") for name in ("stdout", "stderr"))
+    return SimpleNamespace(returncode=code, stdout=out, stderr=error)
+
+
 def main() -> None:
-    """Run the tiny plan into BATIK_CACHE, and die with the third result half written."""
+    """Run the tiny plan into BATIK_CACHE by two processes, say which, and die with the third result half written."""
     replace, count = os.replace, 0
 
     def deadly(source: Any, target: Any) -> None:
         nonlocal count
         count += Path(target).parent.name == "tiny" and Path(target).suffix == ".npz"
         if count == 3:
+            print(*(child.pid for child in psutil.Process().children()), flush=True)
             die()
         replace(source, target)
 
     os.replace = deadly
-    run_plan(plan(), executor="serial", progress=False)
+    run_plan(plan(), jobs=2, progress=False)
