@@ -242,7 +242,7 @@ JINJA = jinja2.Environment(
 )
 NUMBERS: dict[str, Callable[..., str]] = {
     **{"percent": wording.percent, "percent_range": percent_range, "points": wording.points, "width": width},
-    **{"points_range": wording.points_range, "number": wording.count, "p_value": wording.p_value},
+    **{"points_range": wording.points_range, "number": wording.count},
     **{"decimal": wording.number, "of_images": wording.of_images, "probability": wording.probability},
     **{"reached": reached, "gap": gap, "points_interval": points_interval, "signed_points": wording.signed_points},
     "band": lambda ends: wording.percent_range(wording.Band(*ends)),
