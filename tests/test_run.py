@@ -104,7 +104,7 @@ def test_two_shards_merged_give_the_same_bytes(reference, tmp_path):
 @contextlib.contextmanager
 def _dask_cluster(folder: Path, workers: int = 2):
     # The workers have a cache of their own: nothing may reach the caller except over the wire.
-    env = {**tiny.ENV, "BATIK_CACHE": str(folder / "elsewhere"), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+    env = {**tiny.ENV, "BATIK_CACHE": str(folder / "elsewhere"), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     file, dask = folder / "scheduler.json", [sys.executable, "-m", "dask"]
     common = ["--no-dashboard", "--scheduler-file", str(file), "--host", "127.0.0.1"]
     commands = [[*dask, "scheduler", "--port", "0", *common]]
