@@ -42,7 +42,7 @@ def test_pip_would_install_the_lock_for_every_python_that_the_project_allows():
         with contextlib.suppress(metadata.PackageNotFoundError):
             installed = metadata.distribution(name)
             if installed.version == version:
-                admitted = SpecifierSet(installed.metadata["Requires-Python"] or "")
+                admitted = SpecifierSet(installed.metadata.get("Requires-Python") or "")
                 assert [*admitted.filter(pythons)] == pythons, f"{name} {version} wants Python {admitted}"
                 checked += 1
     assert checked > 50
