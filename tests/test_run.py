@@ -115,7 +115,7 @@ def _dask_cluster(folder: Path, workers: int = 2):
         try:
             for command in commands:
                 started.append(subprocess.Popen(command, stdout=log, stderr=log, **options))
-                _wait_for(file.is_file)
+                _wait_for(lambda: file.is_file() and file.read_text().rstrip().endswith("}"))  # written whole
             yield json.loads(file.read_text())["address"]
         finally:
             for process in reversed(started):
